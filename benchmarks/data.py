@@ -113,7 +113,7 @@ def wide() -> Parts:
     return split(X, y, 100)
 
 
-def is_tall() -> Parts:
+def tall() -> Parts:
     random = np.random.default_rng(0)
     X = random.standard_normal(size=(2_050_000, 20), dtype=np.float32) * random.uniform(0.3, 3, size=20)
     X = X.astype(np.float32)

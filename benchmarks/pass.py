@@ -19,7 +19,7 @@ import problems
 import scipy.sparse as sp
 
 from softreg import SoftmaxRegression
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.penalties import ElasticNet
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import as_rows, in_order, kernels_in_use, one_blas_thread

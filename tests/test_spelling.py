@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softreg.spelling import TextIndex, encode_as_text, text_array, to_text, unify_spellings, value_text
+from softreg.value_text import TextIndex, encode_as_text, text_array, to_text, unify_spellings, value_text
 
 DAY, TEN = datetime.datetime(2020, 1, 31), datetime.datetime(2020, 1, 31, 10)
 

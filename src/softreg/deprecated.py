@@ -75,13 +75,15 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
     "ShownRow": {"given": Replacement("observed", since="0.2")},
     "CalibrationAudit": {"repair": Replacement("recalibration", since="0.2")},
     "OpenTable": {"clashes": Replacement("type_conflicts", since="0.2")},
+    "TableStatistics": {"places": Replacement("column_indices", since="0.2")},
     # parameters of estimators and functions
     "PredictionSets()": {"score": Replacement("conformity_score", since="0.2")},
     "operating_point()": {
         name: Replacement(None, since="0.2", reason="the interval is computed by `score_interval`, not drawn")
         for name in ("draws", "seed")
     },
-    "infer_schema()": {"asked": Replacement("kinds", since="0.2")},
+    "infer_schema()": {"asked": Replacement("kinds", since="0.2"), "place": Replacement("describe_row", since="0.2")},
+    "linearity_tests()": {"places": Replacement("columns", since="0.2")},
     "without_bad_rows()": {"asked": Replacement("kinds", since="0.2")},
     "reliability_curve()": {"happened": Replacement("outcome", since="0.2")},
     "labels()": {"whole": Replacement(None, since="0.2", reason="equal numbers have the same text, 1.0 as 1")},

@@ -51,7 +51,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
             return SoftmaxRegression.from_state(stored.arrays, stored.metadata)
         if stored.kind == "selection":
-            from softreg.models.selection.estimator import SoftmaxRegressionCV
+            from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
 
             return SoftmaxRegressionCV.from_state(stored.arrays, stored.metadata)
         if stored.kind == "table":

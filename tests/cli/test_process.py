@@ -74,7 +74,7 @@ def test_ctrl_c_while_writing_leaves_what_stood_there(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("softreg.files.os.replace", interrupt)
+    monkeypatch.setattr("softreg.atomic_files.os.replace", interrupt)
     done = run("train", table, "--target", "buys", option, old)
     assert done.exit_code == 130
     assert "interrupted by Ctrl-C" in done.stderr
@@ -86,7 +86,7 @@ def test_a_full_disk_is_a_complaint(run: Any, table: Path, tmp_path: Path, monke
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "m.softreg")
 
-    monkeypatch.setattr("softreg.files.os.fsync", full)
+    monkeypatch.setattr("softreg.atomic_files.os.fsync", full)
     done = run("train", table, "--target", "buys", "--quiet", "--model", tmp_path / "m.softreg")
     assert done.exit_code == 2
     assert done.stderr == "softreg: 'm.softreg' cannot be used: No space left on device.\n"

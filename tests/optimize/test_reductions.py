@@ -34,11 +34,11 @@ from softreg.optimize.objective import (
     hessian,
     reductions,
 )
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.reduction import row_space, screening
+from softreg.optimize.problem_reduction import row_space, screening
 from softreg.rows import DenseRows, OnDevice, Rows, RowWriter, SparseRows, as_rows
 from softreg.rows import reductions as of_rows
 from softreg.rows.memory import csr, dense

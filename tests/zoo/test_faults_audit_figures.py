@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from softreg.cli import main
 from softreg.cli.console.text_layout import format_interval
-from softreg.cli.reporting.column_information import column_informations
+from softreg.cli.report_inputs.column_information import column_informations
 from softreg.models import Added
 from softreg.probability import Interval, check_calibration, column_information
 from softreg.report import ReportData, audit, render_report
@@ -178,8 +178,8 @@ def test_fault_4_power_is_said_of_slowly_varying_errors() -> None:
     found = audit(np.column_stack([1 - p, p]), (random.random(3000) < p).astype(int), "ab")
     said = " ".join(calibration_sentences(found))
     assert "whatever" not in said
-    assert "in about four of five samples if it is of one sign, or changes slowly with the probability" in said
-    assert "errors that alternate between neighbouring probabilities, and smaller ones, can be missed" in said
+    assert "in about 80% of samples if it has one sign, or changes slowly with the probability" in said
+    assert "errors that change sign between neighbouring probabilities, and smaller ones, can be missed" in said
 
 
 def test_fault_5_the_share_of_draws_is_the_printed_p_value() -> None:
@@ -231,7 +231,7 @@ def test_fault_11_probabilities_worse_than_class_rates(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("\n".join(rows))
     page = tmp_path / "r.html"
     done = CliRunner().invoke(main, ["audit", str(tmp_path / "p.csv"), "--target", "y", "--report", str(page)])
-    assert re.search(r"log loss is \d+\.\d% above it: worse than class rates", done.stdout)
+    assert re.search(r"the log loss is \d+\.\d% larger: worse than class rates", done.stdout)
     assert "features" not in " ".join(re.findall(r'class="lead">([^<]*)', page.read_text("utf-8")))
     good = audit([[0.9, 0.1], [0.1, 0.9]] * 20, [0, 1] * 20, ["no", "yes"])
     assert lead(good, "probabilities").startswith("The probabilities explain 84.8% of the label entropy")
@@ -261,7 +261,7 @@ def test_faults_of_words_on_the_page() -> None:
         assert wrong not in page, wrong
     for right in (
         "on average at most 1 bin in 20 lies outside",
-        "at most one bin in twenty lies outside even then, fewer where bins have few rows",
+        "at most one bin in twenty lies outside, fewer where bins have few rows",
         "a random row of the class (a positive) has a larger probability than a random row of another class",
         "other recalibrations may gain more",
     ):

@@ -243,7 +243,10 @@ def test_fault_f3_few_rows_cannot_tell(tmp_path: Path) -> None:
     assert found.calibration.gap.value > 0.5 * found.log_loss
     assert assess_calibration(found).conclusion == "too few rows to tell"
     assert assess_calibration(found).acceptable is None
-    assert assess_calibration(found, AssessmentLimits(tell=0.5, open_nats=10.0)).word == "no miscalibration found"
+    assert (
+        assess_calibration(found, AssessmentLimits(detectable_error=0.5, open_nats=10.0)).conclusion
+        == "no miscalibration found"
+    )
 
 
 def test_fault_f8_probabilities_of_0_and_1_that_are_wrong(tmp_path: Path) -> None:
@@ -251,7 +254,7 @@ def test_fault_f8_probabilities_of_0_and_1_that_are_wrong(tmp_path: Path) -> Non
     for y in (np.tile([1, 0], 20), np.repeat([0, 1], 20)):
         done = audited(tmp_path / "p.csv", P, y)
         assert "p ≤ 0.0001" in done.stdout
-        assert re.search(r"log loss +infinite +the label has probability 0 in (40|20) of 40 rows", done.stdout)
+        assert re.search(r"log loss +infinite +the observed label has probability 0 in (40|20) of 40 rows", done.stdout)
         assert "inf%" not in done.stdout
         assert "infinite log loss" in done.stdout
     figures = json.loads(audited(tmp_path / "p.csv", P, np.tile([1, 0], 20), "--json").stdout)

@@ -16,7 +16,7 @@ from softreg import SoftmaxRegression
 from softreg.cli.console.result_table import certificate_text
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import final_newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS

@@ -20,8 +20,8 @@ from softreg.cli import main
 from softreg.models import label_audit
 from softreg.probability import operating_point
 from softreg.report import audit
-from softreg.spelling import value_text
 from softreg.tables import labels
+from softreg.value_text import value_text
 
 # --- labels of dates ---
 

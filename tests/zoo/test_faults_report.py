@@ -101,7 +101,7 @@ def test_fault_f18_the_objective_is_not_drawn_where_its_axis_could_not_be_read()
     assert "objective (nats)" in loss_curve(steep, "loss")
     P, y = two_classes()
     page = " ".join(render_report(ReportData("t", audit(P, y, "ab"), history=flat)).split())
-    assert "The objective itself is 0.44920 nats at the first evaluation" in page
+    assert "The objective is 0.44920 nats at the first evaluation" in page
     assert "1e-6" not in page.partition("</style>")[2]
 
 
@@ -110,7 +110,7 @@ def test_fault_f18_a_negative_calibration_gap_is_explained() -> None:
     found = audit(P, y, ["no", "yes"])
     page = " ".join(render_report(ReportData("t", found)).split())
     assert found.calibration.gap.value < 0
-    assert "negative: it makes these rows worse" in page
+    assert "negative: recalibration is worse on these rows" in page
     assert "A negative gap means" in page
 
 
@@ -124,7 +124,7 @@ def test_lift_does_not_depend_on_the_order_of_ties(seed: int) -> None:
     assert first is not None
     assert second is not None
     assert first.steps == second.steps
-    np.testing.assert_allclose(first.found, second.found)
+    np.testing.assert_allclose(first.recall, second.recall)
     flat = gains(audit(np.full((100, 2), 0.5), np.repeat([1, 0], [20, 80]), "ab"))
     assert flat is not None
     assert all(step.lift == pytest.approx(1) for step in flat.steps)
@@ -170,7 +170,7 @@ def test_thresholds_by_hand_and_at_the_threshold_of_the_costs() -> None:
     P = np.column_stack([1 - p, p])
     point = operating_point(P, y, [[0, 1], [4, 0]])
     found = {t.threshold: t for t in threshold_metrics(audit(P, y, "ab"), point.cost, point.threshold)}
-    assert found[0.2].own
+    assert found[0.2].is_optimal
     assert (found[0.2].recall, found[0.2].precision, found[0.2].specificity) == (1.0, 0.75, pytest.approx(2 / 3))
     assert found[0.2].cost == pytest.approx(1 / 6) == point.paid.value
     assert found[0.5].flagged == pytest.approx(1 / 3)

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from softreg.cli.reporting.column_summaries import missing_values
-from softreg.cli.reporting.odds_ratios import odds_ratios
+from softreg.cli.report_inputs.column_summaries import missing_values
+from softreg.cli.report_inputs.odds_ratios import odds_ratios
 from softreg.models import Added
 from softreg.models.inference.marginal_effects import Change
 from softreg.report import ReportData, audit, render_report
@@ -92,7 +92,7 @@ def test_fault_missing_values_are_said_of_the_columns_of_the_model() -> None:
     counts = missing_values(table, [("age", "number", ""), ("cabin", "identifier", "")])
     found = audit([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["ham", "spam"])
     page = render_report(ReportData("t", found, missing=counts))
-    assert "Of the columns that the model uses, in 3 rows" in page
+    assert "Columns that the model uses, in 3 rows" in page
     assert "the other columns have a value" not in page
 
 

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 from softreg import SoftmaxRegression, TableClassifier, infer, table_statistics
-from softreg.cli.reporting.column_importance import _effects
+from softreg.cli.report_inputs.column_importance import _effects
 from softreg.tables import TableError, group_codes
 
 

@@ -97,7 +97,7 @@ def test_weights_with_groups(path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "no day in both" in done.stdout
     assert "independent groups: the test uses one row of each" in done.stdout
-    assert "rows of equal weight, by which intervals are computed" in done.stdout
+    assert "rows, used for intervals" in done.stdout
 
 
 def test_weighted_figures_and_their_intervals() -> None:

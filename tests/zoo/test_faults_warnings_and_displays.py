@@ -125,7 +125,7 @@ def test_the_remark_on_a_column_of_times_has_no_fraction_of_zeros() -> None:
 
 def test_the_help_of_train_lists_the_options_of_reading_under_a_heading() -> None:
     said = CliRunner().invoke(main, ["train", "--help"]).stdout
-    assert said.index("Reading of files:") < said.index("--encoding") < said.index("Other options:")
+    assert said.index("Input files:") < said.index("--encoding") < said.index("Other options:")
 
 
 def test_labels_of_prediction_sets_are_values_of_python() -> None:

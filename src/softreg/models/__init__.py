@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from softreg.models.inference.inference import Inference, infer
     from softreg.models.inference.linearity_tests import LinearityTest, linearity_tests
     from softreg.models.likelihood.separation_lp import Separated, separation
-    from softreg.models.selection.estimator import SoftmaxRegressionCV
+    from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
     from softreg.models.selection.regularization_path import Path, PathPoint
     from softreg.models.serialization.model_file import ModelFileError, StoredModel, read_model, write_model
 
@@ -47,7 +47,7 @@ _DEFINED_IN = {
     "PredictionSets": "calibration.prediction_sets",
     "Separated": "likelihood.separation_lp",
     "SoftmaxRegression": "estimators.regression",
-    "SoftmaxRegressionCV": "selection.estimator",
+    "SoftmaxRegressionCV": "selection.cv_estimator",
     "StoredModel": "serialization.model_file",
     "Trial": "calibration.calibrator",
     "added_information": "calibration.code_length",

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.linalg import cholesky
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import member_row_weights
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.result import Status
 from softreg.optimize.solvers.loop import Descent

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import RecomputedObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import first_sample
 from softreg.optimize.plan.dual_cost import dual_budgets
 from softreg.optimize.plan.facts import Facts, facts_of
@@ -22,14 +22,14 @@ from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import Coordinates, standardise
-from softreg.optimize.reduction.row_space import reduce
-from softreg.optimize.reduction.screened_fit import Rounds, Verdict
-from softreg.optimize.reduction.screening import Screening, Weights, WorkingSetSearch
+from softreg.optimize.problem_reduction.row_space import reduce
+from softreg.optimize.problem_reduction.screened_fit import Rounds, Verdict
+from softreg.optimize.problem_reduction.screening import Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.final_proximal_newton import certify
 from softreg.optimize.solvers.loop import FINE, Descent
-from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.nested_newton import nested_newton
+from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, Rows, one_blas_thread
 
 CLASS_MEAN_ROWS = 5000

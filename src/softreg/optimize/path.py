@@ -13,7 +13,7 @@ from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledC
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
 from softreg.optimize.heldout_stopping import HeldOutDescent, HeldOutRows
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.plan.conditions import sample_size
 from softreg.optimize.plan.dual_cost import dual_budgets
 from softreg.optimize.plan.facts import Facts, Purpose, facts_of
@@ -24,8 +24,8 @@ from softreg.optimize.problem.penalties import Penalty
 from softreg.optimize.problem.result import StackFit, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import standardise
-from softreg.optimize.reduction.row_space import Reduction, reduce
-from softreg.optimize.reduction.screening import MAX_GAP_GROWTH, Screening, Weights, WorkingSetSearch
+from softreg.optimize.problem_reduction.row_space import Reduction, reduce
+from softreg.optimize.problem_reduction.screening import MAX_GAP_GROWTH, Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs import REVIEWS, PathLBFGS
 from softreg.optimize.solvers.lbfgs_memory import LossPair

@@ -1,4 +1,8 @@
-"""The textbook, as pure functions on arrays: softmax, labels, information, loss, decisions, scores."""
+"""Probability theory of classification as pure functions on arrays; imports only the leaves of softreg.
+
+A new loss, score, interval, decision rule or information measure goes here. `block_loss` has the loss of many models
+on blocks of rows, for solvers; `loss` has the same formulas for users.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An arithmetic coder: labels become as many bits as they are surprising, which shows what cross-entropy means."""
+"""Arithmetic coding of labels with predicted probabilities; the code length is the summed surprisal."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.labels import check_codes
 
 TOTAL = 32
-"""Probabilities become whole numbers of 2^-32, none of them 0: what was held impossible costs 32 bits."""
+"""Bits of a quantised probability. The least quantised probability is 2^-32, so no label costs more than 32 bits."""
 WORD = 64
+"""Bits of the state of the coder."""
 MASK = (1 << WORD) - 1
+"""Largest value of the state."""
 LEAST = 1 << (WORD - 8)
-"""The interval is kept above 2^56 by giving out bytes, so that a step loses less than 2^-24 of it to rounding."""
+"""Least length of the interval after bytes are output; a step then loses less than 2^-24 of it to rounding."""
 
 
 def encode_labels(codes: ArrayLike, P: ArrayLike) -> bytes:
-    """Compress labels by the probabilities that a model gives them, without loss.
+    """Compress labels without loss by arithmetic coding with their predicted probabilities.
 
-    The labels are a point in the interval from 0 to 1: each label keeps the part of the interval that its probability
-    is, so the last interval is as long as the product of the probabilities, and a point in it takes `-log2(product) =
-    sum_i -log2 P[i, y_i]` bits: the summed surprisal, whose mean is the cross-entropy.
+    The labels are encoded as a number in [0, 1). Each label reduces the current interval to the part that corresponds
+    to its probability, so the length of the last interval is the product of the probabilities. A number in it takes
+    `-log2(product) = sum_i -log2 P[i, y_i]` bits: the summed surprisal, whose mean is the cross-entropy.
 
     Parameters
     ----------
-    codes : array_like
-        (n,) in 0..q-1.
-    P : array_like
-        (n, q), the same that `decode_labels` will be given.
+    codes : array_like of shape (n,)
+        Labels in 0..q-1.
+    P : array_like of shape (n, q)
+        Probabilities; `decode_labels` needs the same ones.
 
     Returns
     -------
     bytes
-        At most 64 bits more than the summed surprisal, apart from 2^-24 of it. A label of probability 0 costs 32 bits,
-        for nothing can be sent at infinite length.
+        The code: at most 64 bits longer than the summed surprisal, apart from a share of 2^-24. A label of probability
+        0 costs 32 bits.
 
     Raises
     ------
@@ -59,9 +61,9 @@ def encode_labels(codes: ArrayLike, P: ArrayLike) -> bytes:
     y = np.asarray(check_codes(codes, edges.shape[1] - 1, "codes"))
     if y.shape != (len(edges),):
         raise ValueError(f"codes must hold one code for each of {len(edges)} rows; seen: shape {y.shape}.")
-    at = np.arange(len(y))
+    row = np.arange(len(y))
     low, length, out = 0, MASK, bytearray()
-    for a, b in zip(edges[at, y].tolist(), edges[at, y + 1].tolist(), strict=True):
+    for a, b in zip(edges[row, y].tolist(), edges[row, y + 1].tolist(), strict=True):
         unit = length >> TOTAL
         low, length = low + unit * a, unit * (b - a)
         if low > MASK:
@@ -74,14 +76,21 @@ def encode_labels(codes: ArrayLike, P: ArrayLike) -> bytes:
 
 
 def decode_labels(packed: bytes, P: ArrayLike) -> NDArray[np.int64]:
-    """Return the labels (n,) that `encode_labels` packed, from the same probabilities P (n, q).
+    """Return the labels that `encode_labels` encoded with the same probabilities.
 
-    Other bytes, or other probabilities, give other labels without notice.
+    Other bytes or other probabilities decode to other labels without an error.
+
+    Parameters
+    ----------
+    packed : bytes
+        Output of `encode_labels`.
+    P : array_like of shape (n, q)
+        Probabilities of the encoder.
 
     Returns
     -------
-    ndarray of int64
-        The labels (n,) that `encode_labels` packed, from the same probabilities P (n, q).
+    ndarray of int64 of shape (n,)
+        Labels in 0..q-1.
 
     Raises
     ------
@@ -94,8 +103,8 @@ def decode_labels(packed: bytes, P: ArrayLike) -> NDArray[np.int64]:
     array([1, 0, 1])
     """
     edges = _edges(P).tolist()
-    place, length = WORD // 8, MASK
-    point = int.from_bytes(packed[:place].ljust(place, b"\0"), "big")
+    position, length = WORD // 8, MASK
+    point = int.from_bytes(packed[:position].ljust(position, b"\0"), "big")
     codes = np.empty(len(edges), dtype=np.int64)
     for i, edge in enumerate(edges):
         unit = length >> TOTAL
@@ -103,23 +112,28 @@ def decode_labels(packed: bytes, P: ArrayLike) -> NDArray[np.int64]:
         codes[i] = k
         point, length = point - unit * edge[k], unit * (edge[k + 1] - edge[k])
         while length < LEAST:
-            point = (point << 8) | (packed[place] if place < len(packed) else 0)
-            length, place = length << 8, place + 1
+            point = (point << 8) | (packed[position] if position < len(packed) else 0)
+            length, position = length << 8, position + 1
     return codes
 
 
 def _edges(P: ArrayLike) -> NDArray[np.int64]:
-    """Cumulative probabilities (n, q + 1) as whole numbers from 0 to 2^32, each at least 1 above the last.
+    """Return cumulative probabilities as integers from 0 to 2^32, each at least 1 above the previous one.
+
+    Parameters
+    ----------
+    P : array_like of shape (n, q)
+        Probabilities.
 
     Returns
     -------
-    ndarray of int64
-        Cumulative probabilities (n, q + 1) as whole numbers from 0 to 2^32, each at least 1 above the last.
+    ndarray of int64 of shape (n, q + 1)
+        Quantised cumulative probabilities.
 
     Raises
     ------
     ValueError
-        If there are more classes than 2^32 can hold.
+        If `P` is not a matrix of distributions.
     """
     P = np.asarray(check_probabilities(P), dtype=np.float64)
     if P.ndim != 2:
@@ -134,16 +148,16 @@ def _edges(P: ArrayLike) -> NDArray[np.int64]:
 
 
 def _carry(out: bytearray) -> None:
-    """Add one to what was given out already."""
-    at = len(out) - 1
-    while out[at] == 255:
-        out[at] = 0
-        at -= 1
-    out[at] += 1
+    """Add one to the number that the output bytes represent."""
+    index = len(out) - 1
+    while out[index] == 255:
+        out[index] = 0
+        index -= 1
+    out[index] += 1
 
 
 def _end(out: bytearray, low: int, length: int) -> bytearray:
-    """Return the fewest bytes that, followed by zeros, lie in the last interval."""
+    """Append the fewest bytes that, followed by zeros, lie in the last interval, and return the output."""
     for count in range(WORD // 8 + 1):
         drop = WORD - 8 * count
         point = -(-low >> drop) << drop

@@ -1,28 +1,33 @@
-"""The loss of a stack of models on a block of rows, class-major: what a full-batch solver sums over the data.
+"""Loss, gradient and curvature of a stack of models on one block of rows; full-batch solvers sum them over blocks.
 
-The same mathematics as `loss.py`, arranged for speed: logits `o` are (m, q, b) for m models, q classes and b rows, so
-that maxima and sums over classes are vector operations along the rows, and hard labels are gathered, not multiplied.
-Weights `V` are (m, b), or None for ones.
+The formulas are those of `loss.py`. Logits `o` have shape (m, q, b) for m models, q classes and b rows, so that maxima
+and sums over classes are vector operations along the rows. Labels are codes (b,), which are gathered, or label
+probabilities (b, q). Weights `V` have shape (m, b); None means 1 for every row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from softreg.typing import Array
 
 
 def probabilities(o: Array) -> tuple[Array, Array]:
-    """Return softmax over axis 1 and the log-sum-exp (m, b) that belongs to it.
+    """Return the softmax of the logits over the classes and the log-sum-exp of each row.
+
+    Parameters
+    ----------
+    o : ndarray of shape (m, q, b)
+        Logits.
 
     Returns
     -------
-    tuple[ndarray, ndarray]
-        Softmax over axis 1 and the log-sum-exp (m, b) that belongs to it.
+    P : ndarray of shape (m, q, b)
+        Probabilities.
+    log_mass : ndarray of shape (m, b)
+        Log-sum-exp of the logits over the classes.
 
     Examples
     --------
@@ -30,59 +35,77 @@ def probabilities(o: Array) -> tuple[Array, Array]:
     >>> P.ravel(), log_mass.round(4)
     (array([0.5, 0.5]), array([[0.6931]]))
     """
-    top = o.max(axis=1)
-    P = np.exp(o - top[:, None])  # softmax ignores shifts, and exp(z) <= 1 cannot overflow
+    largest = o.max(axis=1)
+    P = np.exp(o - largest[:, None])  # softmax ignores shifts, and exp(z) <= 1 cannot overflow
     mass = P.sum(axis=1)
     P /= mass[:, None]
-    return P, np.log(mass) + top
+    return P, np.log(mass) + largest
 
 
 def losses(o: Array, labels: Array, out: Array | None = None) -> tuple[Array, Array]:
-    """Return softmax (m, q, b) and cross-entropy (m, b) in nats; `out`, which may be `o`, receives the softmax.
+    """Return the softmax of the logits and the cross-entropy of each row.
 
-    The mass of a row is 1 for its largest logit and the rest, whose logarithm is `log1p(rest)`: a row of which the
-    model is confidence keeps the digits of its loss, `exp(-20)` say, in float32 too.
+    The sum of exponentials, relative to the largest logit, is 1 plus the rest, and its logarithm is `log1p(rest)`. The
+    loss of a row with a confident prediction, such as `exp(-20)`, therefore keeps its digits in float32, too.
+
+    Parameters
+    ----------
+    o : ndarray of shape (m, q, b)
+        Logits.
+    labels : ndarray of shape (b,) or (b, q)
+        Codes or label probabilities.
+    out : ndarray of shape (m, q, b), optional
+        Array that receives the softmax; may be `o`.
 
     Returns
     -------
-    tuple[ndarray, ndarray]
-        Softmax (m, q, b) and cross-entropy (m, b) in nats; `out`, which may be `o`, receives the softmax.
+    P : ndarray of shape (m, q, b)
+        Probabilities.
+    loss : ndarray of shape (m, b)
+        Cross-entropy in nats.
 
     Examples
     --------
-    >>> P, lost = losses(np.array([[[0.0], [20.0]]], np.float32), np.array([1]))
-    >>> float(lost[0, 0]).__round__(12)
+    >>> P, loss = losses(np.array([[[0.0], [20.0]]], np.float32), np.array([1]))
+    >>> float(loss[0, 0]).__round__(12)
     2.061e-09
     """
-    top = o.max(axis=1)
-    z = np.subtract(o, top[:, None], out=out)
+    largest = o.max(axis=1)
+    z = np.subtract(o, largest[:, None], out=out)
     below = given(z, labels)
     if labels.ndim == 2:
-        below -= top * (1 - labels.sum(axis=1)).astype(top.dtype)  # labels that do not quite sum to 1
-    at = labels if labels.ndim == 1 else z.argmax(axis=1)
-    place = (slice(None), at, np.arange(z.shape[2])) if labels.ndim == 1 else _places(at)
+        below -= largest * (1 - labels.sum(axis=1)).astype(largest.dtype)  # labels that do not quite sum to 1
+    codes = labels if labels.ndim == 1 else z.argmax(axis=1)
+    index = (slice(None), codes, np.arange(z.shape[2])) if labels.ndim == 1 else _class_index(codes)
     P = np.exp(z, out=z)
-    own = P[place]
-    P[place] = 0.0
+    term = P[index]  # of the label, or of the largest logit
+    P[index] = 0.0
     rest = P.sum(axis=1)
-    P[place] = own
-    mass = rest + own
+    P[index] = term
+    mass = rest + term
     P /= mass[:, None]
-    return P, np.where(own == 1, np.log1p(rest), np.log(mass)) - below
+    return P, np.where(term == 1, np.log1p(rest), np.log(mass)) - below
 
 
-def _places(at: Array) -> tuple[Array, Array, Array]:
-    """Return the index of one class (m, b) in each row of (m, q, b)."""
-    return np.arange(len(at))[:, None], at, np.arange(at.shape[1])
+def _class_index(codes: Array) -> tuple[Array, Array, Array]:
+    """Return the index into (m, q, b) that selects the class `codes` (m, b) of each model and row."""
+    return np.arange(len(codes))[:, None], codes, np.arange(codes.shape[1])
 
 
 def given(values: Array, labels: Array) -> Array:
-    """Return the value of the given label, (m, b): gathered for codes (b,), averaged for label probabilities (b, q).
+    """Return the value of the given label: gathered for codes, averaged for label probabilities.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, q, b)
+        One value for each class.
+    labels : ndarray of shape (b,) or (b, q)
+        Codes or label probabilities.
 
     Returns
     -------
-    ndarray
-        The value of the given label, (m, b): gathered for codes (b,), averaged for label probabilities (b, q).
+    ndarray of shape (m, b)
+        Value of the label of each row.
 
     Examples
     --------
@@ -95,14 +118,14 @@ def given(values: Array, labels: Array) -> Array:
 
 
 def weigh(values: Array, V: Array | None) -> Array:
-    """Return sums over the rows, in float64, of one number a row and model: (m, b) -> (m,)."""
+    """Return the weighted sum over the rows, in float64, of values (m, b) with one number for each model and row."""
     if V is None:
         return np.asarray(values.sum(axis=1, dtype=np.float64))
     return np.asarray(np.einsum("mb,mb->m", values, V, dtype=np.float64))
 
 
 def residual(P: Array, labels: Array, V: Array | None) -> Array:
-    """`V * (P - Y)`, (m, q, b), written over `P`: the gradient of the summed loss with respect to the logits."""
+    """Overwrite P (m, q, b) with `V * (P - Y)`, the gradient of the summed loss with respect to the logits."""
     if labels.ndim == 1:
         P[:, labels, np.arange(len(labels))] -= 1
     else:
@@ -113,9 +136,9 @@ def residual(P: Array, labels: Array, V: Array | None) -> Array:
 
 
 def loss_and_residual(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
-    """Return summed cross-entropy of each model (m,) in nats, and its residual (m, q, b)."""
-    P, lost = losses(o, labels)
-    return weigh(lost, V), residual(P, labels, V)
+    """Return the summed cross-entropy of each model (m,) in nats, and its residual (m, q, b)."""
+    P, loss = losses(o, labels)
+    return weigh(loss, V), residual(P, labels, V)
 
 
 @dataclass(frozen=True)
@@ -131,12 +154,21 @@ class LabelConfidence:
 
 
 def label_confidence(P: Array, labels: Array, V: Array | None) -> LabelConfidence:
-    """Return the probabilities of the labels and the sums for each class, from P (m, q, b).
+    """Return the probabilities of the labels and the sums over the rows for each class.
+
+    Parameters
+    ----------
+    P : ndarray of shape (m, q, b)
+        Probabilities.
+    labels : ndarray of shape (b,) or (b, q)
+        Codes or label probabilities.
+    V : ndarray of shape (m, b) or None
+        Weights.
 
     Returns
     -------
     LabelConfidence
-        Probabilities and sums.
+        Probabilities of the labels, and class sums.
 
     Examples
     --------
@@ -144,25 +176,41 @@ def label_confidence(P: Array, labels: Array, V: Array | None) -> LabelConfidenc
     LabelConfidence(p_label=array([[0.9]]), class_mass=array([[0.9, 0.1]]), class_variance=array([[0.09, 0.09]]))
     """
     codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    own = P[:, codes, np.arange(len(codes))]
+    p_label = P[:, codes, np.arange(len(codes))]
     if V is None:
-        predicted, square = P.sum(axis=2, dtype=np.float64), np.einsum("mqb,mqb->mq", P, P)
+        class_mass, square = P.sum(axis=2, dtype=np.float64), np.einsum("mqb,mqb->mq", P, P)
     else:
-        v = np.broadcast_to(V, own.shape)
-        predicted = np.einsum("mqb,mb->mq", P, v, dtype=np.float64)
+        v = np.broadcast_to(V, p_label.shape)
+        class_mass = np.einsum("mqb,mb->mq", P, v, dtype=np.float64)
         square = ((P * P) @ v[..., None].astype(P.dtype))[..., 0]
-    return LabelConfidence(own, predicted, predicted - square)
+    return LabelConfidence(p_label, class_mass, class_mass - square)
 
 
 def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array, LabelConfidence]:
-    """Return summed cross-entropy (m,), residual sums (m, q), probabilities and label confidence.
+    """Return loss, class sums of the residual, probabilities and label confidence in one pass.
 
-    For many classes, where each turn through the arrays costs; `residual` then makes the residual of the probabilities.
+    Intended for many classes, where each pass over the arrays is expensive. `residual` turns the probabilities into the
+    residual.
+
+    Parameters
+    ----------
+    o : ndarray of shape (m, q, b)
+        Logits; overwritten by the probabilities.
+    labels : ndarray of shape (b,) or (b, q)
+        Codes or label probabilities.
+    V : ndarray of shape (m, b) or None
+        Weights.
 
     Returns
     -------
-    tuple[ndarray, ndarray, ndarray, LabelConfidence]
-        Summed cross-entropy (m,) and residual (m, q), probabilities written over the logits.
+    loss : ndarray of shape (m,)
+        Summed cross-entropy in nats.
+    sums : ndarray of shape (m, q)
+        Residual summed over the rows.
+    P : ndarray of shape (m, q, b)
+        Probabilities, in the memory of `o`.
+    confidence : LabelConfidence
+        Probabilities of the labels, and class sums.
 
     Examples
     --------
@@ -170,18 +218,29 @@ def consume(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Arr
     >>> loss.round(4), r, P.ravel(), confidence.class_variance
     (array([0.6931]), array([[ 0.5, -0.5]]), array([0.5, 0.5]), array([[0.25, 0.25]]))
     """
-    P, lost = losses(o, labels, out=o)
+    P, loss = losses(o, labels, out=o)
     confidence = label_confidence(P, labels, V)
-    return weigh(lost, V), confidence.class_mass - label_sums(labels, V, *P.shape[:2]), P, confidence
+    return weigh(loss, V), confidence.class_mass - label_sums(labels, V, *P.shape[:2]), P, confidence
 
 
 def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:
-    """Return summed label `V Y` of each class (m, q) for m models.
+    """Return the sum over the rows of `V Y` for each class.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (b,) or (b, q)
+        Codes or label probabilities.
+    V : ndarray of shape (m, b) or None
+        Weights.
+    m : int
+        Number of models.
+    q : int
+        Number of classes.
 
     Returns
     -------
-    ndarray
-        Summed label `V Y` of each class (m, q) for m models.
+    ndarray of shape (m, q)
+        Weighted label sums, in float64.
 
     Examples
     --------
@@ -190,32 +249,47 @@ def label_sums(labels: Array, V: Array | None, m: int, q: int) -> Array:
     """
     v = np.ones((1, len(labels))) if V is None else V
     if labels.ndim == 1:
-        return np.broadcast_to(np.stack([np.bincount(labels, weights=one, minlength=q) for one in v]), (m, q))
+        return np.broadcast_to(np.stack([np.bincount(labels, weights=weights, minlength=q) for weights in v]), (m, q))
     return np.broadcast_to(v @ labels.astype(np.float64), (m, q))
 
 
 def along(o: Array, step: Array, labels: Array, V: Array | None) -> tuple[Array, Array, Array]:
-    """Return value, slope and curvature, (m,) each, of the summed loss along a direction of the logits.
+    """Return value, slope and curvature of the summed loss along a direction of the logits.
 
-    The curvature is the variance of the step under the model's own probabilities, so it is never negative.
+    The curvature is the variance of the step under the predicted probabilities, so it is never negative.
+
+    Parameters
+    ----------
+    o : ndarray of shape (m, q, b)
+        Logits.
+    step : ndarray of shape (m, q, b)
+        Direction.
+    labels : ndarray of shape (b,) or (b, q)
+        Codes or label probabilities.
+    V : ndarray of shape (m, b) or None
+        Weights.
 
     Returns
     -------
-    tuple[ndarray, ndarray, ndarray]
-        Value, slope and curvature, (m,) each.
+    value : ndarray of shape (m,)
+        Summed cross-entropy in nats.
+    slope : ndarray of shape (m,)
+        First derivative along the direction.
+    curvature : ndarray of shape (m,)
+        Second derivative along the direction.
     """
-    P, lost = losses(o, labels)
+    P, loss = losses(o, labels)
     mean = np.einsum("mqb,mqb->mb", P, step)
     variance = np.einsum("mqb,mqb->mb", P, (step - mean[:, None]) ** 2)
     return (
-        weigh(lost, V),
+        weigh(loss, V),
         weigh(mean - given(step, labels), V),
         weigh(variance, V),
     )
 
 
 def bias_sums(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
-    """Return residual sums (m, q) and the Hessian of the bias, the sum of `diag(p) - p p^T` (m, q, q)."""
+    """Return the residual sums (m, q) and the Hessian of the bias, the sum of `diag(p) - p p^T` (m, q, q)."""
     P, _ = probabilities(o)
     weighted = P if V is None else P * V[:, None].astype(P.dtype, copy=False)
     curvature = -np.matmul(weighted, P.transpose(0, 2, 1)).astype(np.float64)
@@ -225,7 +299,7 @@ def bias_sums(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
 
 
 def mixed_entropy(o: Array, labels: Array, V: Array | None, share: Array) -> Array:
-    """Return the summed entropy (m,) of `Y + share * (P - Y)`, share (m,) in [0, 1], for the dual value."""
+    """Return the summed entropy (m,) of `Y + share * (P - Y)`, with share (m,) in [0, 1], for the dual objective."""
     P, _ = probabilities(o)
     P *= share[:, None, None]
     if labels.ndim == 1:

@@ -1,4 +1,4 @@
-"""Resampling: the bootstrap of means over rows, and labels drawn from predicted probabilities."""
+"""Bootstrap means, percentile intervals, and labels drawn from predicted probabilities."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.typing import FloatArray
 
 MOST_NUMBERS = 50_000_000
-"""Rows times draws: beyond it fewer draws are made, never less than LEAST_DRAWS."""
+"""Largest product of rows and draws; larger tables of rows get fewer draws, but at least `LEAST_DRAWS`."""
 LEAST_DRAWS = 199
+"""Least number of draws."""
 MANY_CLASSES = 32
-"""Above this many classes a draw looks its class up; below, it is compared with each."""
+"""Number of classes above which drawing a label uses binary search instead of a comparison with every class."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its confidence interval.
+    """An estimate with its confidence interval.
 
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    low, high : float
+        Ends of the interval.
+
+    Examples
+    --------
     >>> print(Interval(0.25, 0.2, 0.3))
     0.25 (0.2 to 0.3)
     """
@@ -34,12 +44,19 @@ class Interval:
 
 
 def draws_for(n: int, draws: int) -> int:
-    """Return number of draws of n rows where `draws` are asked for; fewer where n is large.
+    """Return the number of draws of n rows: `draws`, or fewer where n is large.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    draws : int
+        Requested number of draws.
 
     Returns
     -------
     int
-        Number of draws of n rows where `draws` are asked for; fewer where n is large.
+        `draws`, reduced so that `n * draws` is at most `MOST_NUMBERS`, but at least `LEAST_DRAWS`.
 
     Examples
     --------
@@ -56,20 +73,22 @@ def bootstrap_means(values: ArrayLike, *, draws: int = 999, seed: int = 0) -> ND
 
     Parameters
     ----------
-    values : array_like
-        (n,) or (n, s), one or several numbers a row; inf is allowed.
+    values : array_like of shape (n,) or (n, s)
+        One or several numbers for each row; inf is allowed.
     draws : int, default 999
-        Made as asked up to 50 million drawn rows in all, then fewer, at least 199.
+        Number of draws; fewer (at least 199) if more than 50 million rows would be drawn in total.
+    seed : int, default 0
+        Seed of the draws.
 
     Returns
     -------
-    ndarray of float64
-        (draws,) or (draws, s). The same seed gives the same draws.
+    ndarray of float64 of shape (draws,) or (draws, s)
+        The means. The same seed gives the same draws.
 
     Raises
     ------
     ValueError
-        For no rows.
+        If there are no rows.
 
     References
     ----------
@@ -87,35 +106,35 @@ def bootstrap_means(values: ArrayLike, *, draws: int = 999, seed: int = 0) -> ND
         raise ValueError("there are no rows to draw from; at least one is needed.")
     random = np.random.default_rng(seed)
     finite = np.isfinite(v)
-    plain = v if finite.all() else np.where(finite, v, 0.0)
-    endless = None if finite.all() else np.where(finite, 0.0, v)
+    finite_values = v if finite.all() else np.where(finite, v, 0.0)
+    infinite_values = None if finite.all() else np.where(finite, 0.0, v)
     means = np.empty((draws_for(n, draws), *v.shape[1:]))
     for b in range(len(means)):
         count = np.bincount(random.integers(n, size=n, dtype=np.int32 if n < 2**31 else np.int64), minlength=n)
-        means[b] = count @ plain / n
-        if endless is not None:  # 0 * inf is no number: infinite rows count only where they were drawn
-            means[b] += endless[count > 0].sum(axis=0)
+        means[b] = count @ finite_values / n
+        if infinite_values is not None:  # 0 * inf is no number: infinite rows count only where they were drawn
+            means[b] += infinite_values[count > 0].sum(axis=0)
     return means
 
 
 def interval(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
     """Return the percentile interval: the central part of the draws, by order statistics.
 
-    For the mean of a score of which large values are rare, its coverage is far below `level`; see `score_interval`.
+    For the mean of a score with rare large values, the coverage is far below `level`; see `score_interval`.
 
     Parameters
     ----------
     value : float
-        The figure itself.
-    draws : array_like
-        (b,), at least one.
+        The estimate.
+    draws : array_like of shape (b,)
+        Bootstrap draws of the estimate, at least one.
     level : float, default 0.95
-        Between 0 and 1.
+        Confidence level, between 0 and 1.
 
     Returns
     -------
     Interval
-        An `Interval`.
+        The estimate with its interval.
 
     Raises
     ------
@@ -142,17 +161,17 @@ def interval(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def label_drawer(P: FloatArray) -> Callable[[np.random.Generator], NDArray[np.int64]]:
-    """Return a function that draws a label for each row from its own probabilities.
+    """Return a function that draws a label for each row from its probabilities.
 
     Parameters
     ----------
-    P : ndarray
-        (n, q), checked distributions.
+    P : ndarray of shape (n, q)
+        Checked distributions.
 
     Returns
     -------
-    Callable[[np.random.Generator], ndarray of int64]
-        Draw(random) -> codes (n,).
+    callable
+        Function that takes a `numpy.random.Generator` and returns codes (n,) as int64.
 
     Examples
     --------
@@ -172,12 +191,12 @@ def label_drawer(P: FloatArray) -> Callable[[np.random.Generator], NDArray[np.in
             return codes.astype(np.int64)
 
         return compare
-    # All rows on one line, row i in [i, i + 1): one search finds every class at once.
+    # The edges of row i lie in [i, i + 1), so that one search returns the classes of all rows.
     line = (np.minimum(below, 1.0) + np.arange(n)[:, None]).ravel()
     start = np.arange(n) * (q - 1)
 
     def search(random: np.random.Generator) -> NDArray[np.int64]:
-        found = np.searchsorted(line, random.random(n) + np.arange(n), side="right") - start
-        return np.asarray(np.clip(found, 0, q - 1), dtype=np.int64)
+        codes = np.searchsorted(line, random.random(n) + np.arange(n), side="right") - start
+        return np.asarray(np.clip(codes, 0, q - 1), dtype=np.int64)
 
     return search

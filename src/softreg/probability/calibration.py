@@ -1,7 +1,7 @@
-"""Whether labels are compatible with predicted probabilities: an exact test, and the size of the error without bias.
+"""Exact test of calibration and debiased calibration error.
 
-The usual "expected calibration error" is left out on purpose: it adds absolute deviations, sampling error included, and
-is 0.035 for perfect probabilities of a thousand rows. The estimates here have mean 0 where the probabilities are right.
+The common "expected calibration error" is biased: it adds absolute deviations, sampling error included, and is 0.035
+for perfect probabilities of 1,000 rows. The estimates here have mean 0 if the probabilities are calibrated.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from softreg.probability.labels import check_codes
 
 Floats = NDArray[np.float64]
 FIRST_DRAWS, MOST_DRAWS = 999, 9_999
-"""Draws of a test, and of its repetition where the first p-value is small."""
+"""Draws of the test, and of its repetition if the first p-value is small."""
 MORE_NUMBERS = 25_000_000
-"""Rows times draws of the repetition, at most: a second or so."""
+"""Largest product of rows and draws of the repetition, which then takes about one second."""
 SMALL_P = 0.02
-"""p-value of the first draws at or below which the test is repeated with more."""
+"""p-value at or below which the test is repeated with more draws."""
 BLOCK = 100_000
-"""Rows times draws whose statistics are computed at once."""
+"""Rows times draws whose statistics are computed together."""
 STEPS = 10
-"""Repetitions in which a detectable error and the variance at that error agree."""
+"""Fixed-point iterations for a detectable error and the variance at that error."""
 POWER, Z_POWER = 0.8, 0.8416
 """Power of detectable errors, and its standard normal quantile."""
 
 
 @dataclass(frozen=True)
 class CalibrationCheck:
-    """Whether labels look like draws from the probabilities, made by `check_calibration`.
+    """Result of the calibration test, made by `check_calibration`.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class CalibrationCheck:
         probability of so large a deviation if the probabilities are right and the rows independent. It is not the
         probability that the probabilities are right.
     p_confidence, p_classes, p_top : float
-        The same of the three parts of the test.
+        p-values of the three statistics of the test.
     confidence : float
         z-score of the mean surprisal: above 0 the probabilities are overconfident, below 0 underconfident.
     error, top_error : float
@@ -51,7 +51,7 @@ class CalibrationCheck:
         (probability - frequency)^2 whose expectation is 0 where the probabilities are right, so that they may be
         negative.
     error_by_chance, top_error_by_chance : float
-        What these stay below in 95% of draws if the probabilities are right.
+        Upper 95% limits of the errors if the probabilities are right.
     error_sd, top_error_sd : float
         Standard errors of the two.
     detectable, top_detectable : float
@@ -59,7 +59,7 @@ class CalibrationCheck:
         that exceed those 95% limits in about 80% of samples of as many rows, if they are of one sign or change slowly
         with the probability.
     draws : int
-        How many draws of labels were made.
+        Number of draws of labels.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class CalibrationCheck:
 def check_calibration(
     P: ArrayLike, codes: ArrayLike, *, bins: int = 15, draws: int | None = None, seed: int = 0
 ) -> CalibrationCheck:
-    """Test whether the labels could be draws from the probabilities, row by row: an exact test of calibration.
+    """Test whether the labels are compatible with the predicted probabilities, by an exact Monte Carlo test.
 
     Labels are drawn from P itself, and three statistics of the observed labels are ranked among theirs:
 
@@ -94,74 +94,76 @@ def check_calibration(
     2. classes `sum_c z_c^2` over bins of each class's probability, `z_c = sum_{i in c} (Y_ik - P_ik) / deviation`;
     3. top: the same for the probability of the most likely class.
 
-    The smallest of the three ranks is ranked once more, ties broken by the largest standardised statistic, so that
+    The smallest of the three ranks is ranked again, ties broken by the largest standardised statistic, so that
     `p_value` needs no approximation and no correction: if the probabilities are right and the rows independent, it is
-    at most a with a probability of at most a, for every a and any number of rows. Rows that the model was fitted to, or
-    that depend on each other, do not meet this condition.
+    at most a with a probability of at most a, for every a and any number of rows. The test is not valid for rows that
+    the model was fitted to, or that depend on each other.
 
     Parameters
     ----------
-    P : array-like (n, q)
+    P : array_like of shape (n, q)
         Predicted probabilities.
-    codes : array-like (n,)
+    codes : array_like of shape (n,)
         Labels in 0..q-1.
-    bins : int
-        Bins of each class, about, at most; the bins of each half, below and above 1/2, share its variance
-        `sum p (1 - p)` evenly, and no bin holds probabilities of both.
+    bins : int, default 15
+        Approximate largest number of bins of each class. The bins of each half, below and above 1/2, share its variance
+        `sum p (1 - p)` evenly, and no bin holds probabilities of both halves.
     draws : int, optional
-        Draws of labels; fewer above 50 million rows times draws, at least 199. None makes 999, and where their p-value
-        is at most 0.02 repeats the test with up to 9,999 new ones; this keeps the level.
-    seed : int
-        Of the draws.
+        Draws of labels; fewer (at least 199) above 50 million rows times draws. None makes 999, and repeats the test
+        with up to 9,999 new draws if the p-value is at most 0.02; this keeps the level.
+    seed : int, default 0
+        Seed of the draws.
 
     Returns
     -------
     CalibrationCheck
-        p-values, errors and what could have been detected. A label of probability 0 gives `p_value` = 1 / (draws + 1),
-        the least possible, and `confidence` = inf.
+        p-values, errors and detectable errors. A label of probability 0 gives `p_value` = 1 / (draws + 1), the least
+        possible, and `confidence` = inf.
 
     Raises
     ------
     ValueError
         For rows that are no distributions, codes that do not fit, and no rows.
 
+    References
+    ----------
+    Broecker and Smith, "Increasing the reliability of reliability diagrams" (2007).
+    Spiegelhalter, "Probabilistic prediction in patient management" (1986), for statistic 1.
+
     Examples
     --------
     >>> check = check_calibration([[0.9, 0.1]] * 100, [0] * 50 + [1] * 50)
     >>> check.p_value, check.confidence > 5, round(check.top_error, 2)
     (0.0001, True, 0.16)
-
-    Source: Broecker and Smith, "Increasing the reliability of reliability diagrams" (2007); Spiegelhalter,
-    "Probabilistic prediction in patient management" (1986), for statistic 1.
     """
     probabilities, y = _checked(P, codes)
     n, q = probabilities.shape
     test = CalibrationStatistics(probabilities, bins)
     draw, random = label_drawer(probabilities), np.random.default_rng(seed)
-    seen = _drawn(test, y, draw, random, draws_for(n, FIRST_DRAWS if draws is None else draws))
-    p, made = _p_values(seen), len(seen) - 1
+    statistics = _drawn(test, y, draw, random, draws_for(n, FIRST_DRAWS if draws is None else draws))
+    p, count = _p_values(statistics), len(statistics) - 1
     more = min(MOST_DRAWS, MORE_NUMBERS // n)
-    if draws is None and p[0] <= SMALL_P and more > made:
+    if draws is None and p[0] <= SMALL_P and more > count:
         # All new: the second p-value is valid by itself, and it is returned only where the first is small.
-        p, made = _p_values(_drawn(test, y, draw, random, more, errors=False)), more
+        p, count = _p_values(_drawn(test, y, draw, random, more, errors=False)), more
     variances = test.variances(y)
-    error, top = (_error(seen[:, 3 + j], cells, variances[j], n) for j, cells in enumerate((test.all, test.best)))
-    one = 1 - (1 - POWER) ** (1 / n)  # rates below it often give not even one event
+    error, top = (_error(statistics[:, 3 + j], cells, variances[j], n) for j, cells in enumerate((test.all, test.best)))
+    least_rate = 1 - (1 - POWER) ** (1 / n)  # lower rates often give no event at all
     return CalibrationCheck(
         p_value=p[0],
         p_confidence=p[1],
         p_classes=p[2],
         p_top=p[3],
-        confidence=float(seen[0, 0]),
+        confidence=float(statistics[0, 0]),
         error=error.value,
         error_by_chance=error.by_chance,
         error_sd=error.sd,
-        detectable=max(float(np.sqrt(error.detectable / q)), one),
+        detectable=max(float(np.sqrt(error.detectable / q)), least_rate),
         top_error=top.value,
         top_error_by_chance=top.by_chance,
         top_error_sd=top.sd,
-        top_detectable=max(float(np.sqrt(top.detectable)), one),
-        draws=made,
+        top_detectable=max(float(np.sqrt(top.detectable)), least_rate),
+        draws=count,
     )
 
 
@@ -174,18 +176,18 @@ def _drawn(
     *,
     errors: bool = True,
 ) -> Floats:
-    """Return statistics of the observed labels, row 0, and of `count` draws of labels, some draws at a time."""
+    """Return statistics (1 + count, 5): of the observed labels in row 0, then of `count` draws of labels."""
     at_once = max(1, BLOCK // len(y))
-    found = [test(y[None], errors=errors)]
+    statistics = [test(y[None], errors=errors)]
     for start in range(0, count, at_once):
         labels = np.stack([draw(random) for _ in range(min(at_once, count - start))])
-        found.append(test(labels, errors=errors))
-    return np.concatenate(found)
+        statistics.append(test(labels, errors=errors))
+    return np.concatenate(statistics)
 
 
 @dataclass(frozen=True)
 class _Error:
-    """A debiased squared error, its 95% limit under right probabilities, its standard error, what could be detected."""
+    """Debiased squared error, its 95% limit under right probabilities, standard error and detectable squared error."""
 
     value: float
     by_chance: float
@@ -194,10 +196,10 @@ class _Error:
 
 
 def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
-    """Summary of an error; `values` are that of the observed labels, whose residuals have `variance`, and of draws."""
+    """Summarise an error from its values for the observed labels, whose residuals have `variance`, and for draws."""
     null = np.sort(values[1:])
-    at = min(round(0.95 * len(values)) - 1, len(null) - 1)
-    limit, spread = float(null[at]), float(null.std())
+    index = min(round(0.95 * len(values)) - 1, len(null) - 1)
+    limit, spread = float(null[index]), float(null.std())
     # Variance of the estimate at an error of u: that under right probabilities, and 4 u v for means of n residuals; v
     # grows with u where probabilities are near 0 or 1.
     least, q = 0.0, cells.columns
@@ -210,9 +212,9 @@ def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
     return _Error(float(values[0]), limit, sd, least)
 
 
-def _p_values(seen: Floats) -> tuple[float, float, float, float]:
-    """p-value of all three statistics, and of each, for the first row among all rows."""
-    size = np.abs(seen[:, :3])
+def _p_values(statistics: Floats) -> tuple[float, float, float, float]:
+    """Return the p-value of all three statistics, and of each, for the first row among all rows."""
+    size = np.abs(statistics[:, :3])
     p = np.column_stack([_ranks(size[:, j]) for j in range(3)])
     least = p.min(axis=1)
     largest = np.max([_standardised(size[:, j]) for j in range(3)], axis=0)
@@ -221,7 +223,7 @@ def _p_values(seen: Floats) -> tuple[float, float, float, float]:
 
 
 def _standardised(values: Floats) -> Floats:
-    """Deviations from the mean in standard deviations; infinite values stay infinite."""
+    """Return deviations from the mean in standard deviations; infinite values stay infinite."""
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros_like(values)
@@ -231,29 +233,31 @@ def _standardised(values: Floats) -> Floats:
 
 
 def calibration_error(P: ArrayLike, codes: ArrayLike, *, bins: int = 15) -> float:
-    """Return mean squared distance between probabilities and frequencies, without the part that sampling error adds.
+    """Return the debiased mean squared difference between probabilities and frequencies.
 
-    `sum_k sum_b (n_b / n) U_kb`, where U_kb = sum_{i != j} r_i r_j / (n_b (n_b - 1)), r = P_k - Y_k of the n_b rows of
-    bin b of class k, is unbiased for the square of the mean of r
+    `sum_k sum_b (n_b / n) U_kb`, where `U_kb = sum_{i != j} r_i r_j / (n_b (n_b - 1))` with r = P_k - Y_k of the n_b
+    rows of bin b of class k is an unbiased estimate of the square of the mean of r.
 
     Parameters
     ----------
-    P : array_like
-        (n, q).
-    codes : array_like
-        (n,).
+    P : array_like of shape (n, q)
+        Predicted probabilities.
+    codes : array_like of shape (n,)
+        Labels in 0..q-1.
+    bins : int, default 15
+        Approximate largest number of bins of each class.
 
     Returns
     -------
     float
-        A number in the unit of `brier`, from about -q / n to 2; its mean is 0 for perfect probabilities, so it is
-        negative about as often as positive, and the part of the Brier score that recalibration within the bins could
-        remove.
+        The error in the unit of `brier`, from about -q / n to 2: the part of the Brier score that recalibration within
+        the bins could remove. Its mean is 0 for perfect probabilities, so that it is then negative about as often as
+        positive.
 
     Raises
     ------
     ValueError
-        As `check_calibration` does.
+        As `check_calibration`.
 
     References
     ----------
@@ -270,12 +274,13 @@ def calibration_error(P: ArrayLike, codes: ArrayLike, *, bins: int = 15) -> floa
 
 
 def _ranks(values: Floats) -> Floats:
-    """Return the share of values at least as large as each, itself included: a p-value for every one."""
+    """Return for each value the share of values at least as large, itself included: its p-value."""
     ordered = np.sort(values)
     return (len(values) - np.searchsorted(ordered, values, side="left")) / len(values)
 
 
 def _checked(P: ArrayLike, codes: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+    """Return checked probabilities (n, q) in float64 and codes (n,)."""
     P = check_probabilities(P)
     if P.ndim != 2 or len(P) == 0:
         raise ValueError(f"P must be a matrix (n, q) of at least one row; seen: shape {P.shape}.")

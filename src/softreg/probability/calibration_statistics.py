@@ -1,8 +1,6 @@
-"""Statistics that the exact test of calibration ranks: surprisal, chi-squares over bins, debiased squared errors."""
+"""Statistics of the exact calibration test: surprisal, chi-squares over bins, debiased squared errors."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +9,17 @@ from softreg.probability.decision import most_likely
 
 Floats = NDArray[np.float64]
 LEAST_VARIANCE = 5.0
-"""Expected variance of the count of a bin, at least: with less, one row decides."""
+"""Least expected variance of the event count of a bin; below it, a single row determines the statistic."""
 ROUNDING = 1e-9
-"""Nats: a surprisal that exceeds its sum of 0 by less is 0."""
+"""Summed surprisal in nats that counts as 0 where the expected surprisal has no variance."""
 
 
 class CalibrationStatistics:
     """Five statistics of labels for given probabilities: confidence z, class-wise and top chi-square, two errors.
 
-    A label puts its row into one bin of its class, and into one of the most likely class if it is that. Pairs of these
-    two bins are counted, so that each draw of labels is read once; the counts of the bins are sums of those of pairs.
+    A label puts its row into one bin of its class and, if that class is the most likely one, into one bin of the most
+    likely class. Pairs of these two bins are counted in one pass over each draw of labels; the count of a bin is the
+    sum over its pairs.
     """
 
     def __init__(self, P: Floats, bins: int) -> None:
@@ -42,11 +41,11 @@ class CalibrationStatistics:
         none = self.best.cells
         pair = self.all.cell.reshape(q, n).T.ravel() * (none + 1) + none
         pair[top] += self.best.cell - none
-        seen = np.flatnonzero(np.bincount(pair))
-        place = np.zeros(seen[-1] + 1, dtype=np.int64)
-        place[seen] = np.arange(len(seen))
-        self.pair = place[pair]
-        self.class_bin, self.top_bin = np.divmod(seen, none + 1)
+        occupied = np.flatnonzero(np.bincount(pair))
+        number = np.zeros(occupied[-1] + 1, dtype=np.int64)
+        number[occupied] = np.arange(len(occupied))
+        self.pair = number[pair]
+        self.class_bin, self.top_bin = np.divmod(occupied, none + 1)
 
     def __call__(self, labels: NDArray[np.int64], *, errors: bool) -> Floats:
         """Return statistics (b, 5) of b vectors of labels (b, n); the last two columns are nan without `errors`."""
@@ -55,20 +54,21 @@ class CalibrationStatistics:
         excess = self.surprisal.take(entry).sum(axis=1) - self.total
         pair = (self.pair.take(entry) + size * np.arange(b)[:, None]).ravel()
         counts = np.bincount(pair, minlength=b * size).reshape(b, size)
-        gains = (
-            np.bincount(pair, self.gain.take(entry).ravel(), minlength=b * size).reshape(b, size) if errors else None
-        )
+        gains = None
+        if errors:
+            sums = np.bincount(pair, self.gain.take(entry).ravel(), minlength=b * size)
+            gains = np.asarray(sums.reshape(b, size), dtype=np.float64)
         confidence = excess / self.spread if self.spread > 0 else np.where(excess <= ROUNDING, 0.0, np.inf)
         classes, error = self.all.deviations(self.class_bin, counts, gains)
         top, top_error = self.best.deviations(self.top_bin, counts, gains)
-        # A label of probability 0 has no variance to be compared with: it deviates more than any that can occur.
+        # A label of probability 0 deviates more than any possible label, and has no variance for a comparison.
         classes = np.where(np.isinf(excess), np.inf, classes)
         if self.certain.any():
             top = np.where(((labels != self.top) & self.certain).any(axis=1), np.inf, top)
         return np.column_stack([confidence, classes, top, error, top_error])
 
     def variances(self, y: NDArray[np.int64]) -> tuple[float, float]:
-        """Variance of an event within the bins, of all classes and of the most likely one, for observed labels (n,)."""
+        """Return the variances within the bins, of all classes and of the most likely one, for observed labels (n,)."""
         return self.all.variance_seen(y * len(self.at) + self.at), self.best.variance_seen(self.at[y == self.top])
 
 
@@ -76,12 +76,12 @@ class Cells:
     """Bins of some columns of probabilities, with the expected count and variance of the events in each."""
 
     def __init__(self, columns: list[Floats], bins: int) -> None:
-        place, cells = [], 0
+        cell, cells = [], 0
         for p in columns:
-            bin_of, count = _places(p, bins)
-            place.append(bin_of + cells)
+            bin_of, count = _equal_variance_bins(p, bins)
+            cell.append(bin_of + cells)
             cells += count
-        self.cell = np.concatenate(place)  # of entry (k, i), in the order k * n + i
+        self.cell = np.concatenate(cell)  # of entry (k, i), in the order k * n + i
         p = np.concatenate(columns)
         self.n, self.cells = len(columns[0]), cells
         self.rows = np.bincount(self.cell, minlength=cells)
@@ -92,17 +92,25 @@ class Cells:
         self.p = p
 
     def deviations(
-        self, bin_of: NDArray[np.int64], counts: NDArray[Any], gains: NDArray[Any] | None
+        self, bin_of: NDArray[np.int64], counts: NDArray[np.int64], gains: Floats | None
     ) -> tuple[Floats, Floats]:
-        """Return chi-square and debiased squared error (b,) of b draws; the error is nan without `gains`.
+        """Return chi-square and debiased squared error of b draws from counts over s sets of entries.
 
-        Of each of s sets of entries: its bin (s,), beyond the last for none, the number of events in it (b, s), and the
-        sum of 1 - 2 p over them (b, s), by which they change the sum of squares: (1 - p)^2 - p^2.
+        Parameters
+        ----------
+        bin_of : ndarray of int of shape (s,)
+            Bin of each set; the number of bins stands for no bin.
+        counts : ndarray of int of shape (b, s)
+            Number of events in each set.
+        gains : ndarray of shape (b, s) or None
+            Sum of `1 - 2 p` over the events of each set, the change `(1 - p)^2 - p^2` of the sum of squares.
 
         Returns
         -------
-        tuple[ndarray, ndarray]
-            Chi-square and debiased squared error (b,) of b draws; the error is nan without `gains`.
+        chi : ndarray of shape (b,)
+            Chi-square.
+        error : ndarray of shape (b,)
+            Debiased squared error; nan without `gains`.
         """
         residual = self._summed(bin_of, counts) - self.expected
         usable = self.variance > 0
@@ -112,11 +120,11 @@ class Cells:
         pairs = (residual**2 - self.square - self._summed(bin_of, gains)) / np.maximum(self.rows - 1, 1)
         return chi, pairs[:, self.rows > 1].sum(axis=1) / self.n
 
-    def _summed(self, bin_of: NDArray[np.int64], values: NDArray[Any]) -> Floats:
+    def _summed(self, bin_of: NDArray[np.int64], values: NDArray[np.int64] | Floats) -> Floats:
         """Return sums (b, cells) of values (b, s) over the sets of each bin."""
         b, bins = len(values), self.cells + 1
-        place = (bin_of + bins * np.arange(b)[:, None]).ravel()
-        sums = np.bincount(place, values.ravel(), minlength=b * bins).reshape(b, bins)
+        index = (bin_of + bins * np.arange(b)[:, None]).ravel()
+        sums = np.bincount(index, values.ravel(), minlength=b * bins).reshape(b, bins)
         return np.asarray(sums[:, :-1], dtype=np.float64)
 
     def variance_at(self, error: float) -> float:
@@ -127,13 +135,17 @@ class Cells:
     def variance_seen(self, happened: NDArray[np.int64]) -> float:
         """Return the mean variance of the residuals around the mean of their bin, at least the expected one.
 
-        It is larger where events are more frequent than probabilities near 0 say. `happened` are the entries whose
-        event occurred.
+        It exceeds the expected variance where events are more frequent than small probabilities predict.
+
+        Parameters
+        ----------
+        happened : ndarray of int
+            Entries whose event occurred.
 
         Returns
         -------
         float
-            Mean variance of the residuals around the mean of their bin.
+            Mean variance.
         """
         cell = self.cell[happened]
         residual = np.bincount(cell, minlength=self.cells) - self.expected
@@ -142,30 +154,39 @@ class Cells:
         return max(float(within.sum()) / len(self.cell), self.mean_variance)
 
 
-def _places(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
-    """Return bins of a column of probabilities; those of each half share its variance, and labels do not matter.
+def _equal_variance_bins(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
+    """Return bins of a column of probabilities that share the variance of each half; labels have no influence.
 
-    No bin holds probabilities below and above one half: overconfident probabilities are too low there and too high
-    here, and in one bin the two would cancel.
+    No bin holds probabilities below and above one half: overconfident probabilities are too low in one half and too
+    high in the other, and the two deviations would cancel in one bin.
+
+    Parameters
+    ----------
+    p : ndarray of shape (n,)
+        Probabilities.
+    bins : int
+        Approximate largest number of bins.
 
     Returns
     -------
-    tuple[ndarray of int64, int]
-        Bins of a column of probabilities; those of each half share its variance, and labels do not matter.
+    bin_of : ndarray of int64 of shape (n,)
+        Bin of each row.
+    count : int
+        Number of bins.
     """
     upper, variance = p >= 0.5, p * (1 - p)
     bin_of, count, total = np.zeros(len(p), dtype=np.int64), 0, float(variance.sum())
     for half in (~upper, upper):
         if half.any():
             share = float(variance[half].sum()) / total if total > 0 else 0.0
-            place, made = _equal_variance(p[half], max(1, round(bins * share)))
-            bin_of[half] = place + count
-            count += made
+            half_bin, half_count = _bins_of_half(p[half], max(1, round(bins * share)))
+            bin_of[half] = half_bin + count
+            count += half_count
     return bin_of, count
 
 
-def _equal_variance(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
-    """At most so many bins of probabilities that share their variance."""
+def _bins_of_half(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
+    """Return the bin of each probability, and their number, at most `bins`; the bins share the variance evenly."""
     order = np.argsort(p, kind="stable")
     ordered = p[order]
     sums = np.cumsum(ordered * (1 - ordered))
@@ -173,7 +194,7 @@ def _equal_variance(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:
     count = int(np.clip(total // LEAST_VARIANCE, 1, bins))
     if total <= 0:
         return np.zeros(len(p), dtype=np.int64), 1
-    # Equal probabilities share a bin, that of their middle: else the order of the rows would decide.
+    # Equal probabilities share the bin of their middle, so that the order of the rows has no effect.
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     last = np.append(first[1:], len(p)) - 1
     middle = (sums[last] + sums[first]) / (2 * total)

@@ -16,15 +16,20 @@ MOST_ROUNDING = 5e-3
 def as_float(x: ArrayLike, name: str) -> FloatArray:
     """Convert `x` to float32 or float64: half precision becomes float32, other types float64.
 
+    Parameters
+    ----------
+    x : array_like
+        Real numbers.
+    name : str
+        Name of the argument in error messages.
+
     Returns
     -------
-    ndarray
-        `x` as float32 or float64: float32 stays, half precision becomes float32, anything else float64.
+    ndarray of float32 or float64
+        The converted array.
 
     Raises
     ------
-    TypeError
-        If `x` does not hold real numbers in a dense array.
     ValueError
         If `x` does not hold real numbers in a dense array.
 
@@ -35,16 +40,16 @@ def as_float(x: ArrayLike, name: str) -> FloatArray:
     """
     a = np.asarray(x)
     single = a.dtype.kind == "f" and a.dtype.itemsize <= 4
+    if a.dtype.kind in "cSUTMm":  # NumPy would parse text and drop imaginary parts
+        raise ValueError(f"{name} must be real numbers in a dense array, but their dtype is {a.dtype}.")
     try:
-        if a.dtype.kind in "cSUTMm":  # NumPy would parse text and drop imaginary parts
-            raise TypeError(f"their dtype is {a.dtype}")
         return a.astype(np.float32 if single else np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be real numbers in a dense array, but {error}.") from error
 
 
 def row_name(mask: NDArray[np.bool_], name: str) -> tuple[str, tuple[int, ...]]:
-    """Return name the first row that `mask` marks: ("row 3 of P", (3,)), or ("P", ()) where there is but one row."""
+    """Return name and index of the first marked row: ("row 3 of P", (3,)), or ("P", ()) for one distribution."""
     index = tuple(int(i) for i in np.argwhere(mask)[0])
     if not index:
         return name, index
@@ -52,7 +57,7 @@ def row_name(mask: NDArray[np.bool_], name: str) -> tuple[str, tuple[int, ...]]:
 
 
 def check_class_axis(a: FloatArray, axis: int, name: str) -> None:
-    """Refuse an array that has no class on `axis`."""
+    """Raise `ValueError` for an array without a class on `axis`."""
     if a.ndim == 0:
         raise ValueError(f"{name} must have an axis of classes, but is the single number {a.item()!r}.")
     if a.shape[axis] == 0:
@@ -60,15 +65,20 @@ def check_class_axis(a: FloatArray, axis: int, name: str) -> None:
 
 
 def precision_of(P: ArrayLike) -> float:
-    """Return the spacing at 1 of the least precise float format that holds every number of `P` exactly.
+    """Return the spacing at 1 of the least precise float format that represents every number of `P` exactly.
 
-    Probabilities that were computed in float32 keep the rounding of float32 when they are converted to float64 or
-    written to a file with all their digits, so the values decide and not the dtype alone.
+    Probabilities computed in float32 keep the rounding of float32 when they are converted to float64 or written to a
+    file with all their digits. The values decide, therefore, not the dtype alone.
+
+    Parameters
+    ----------
+    P : array_like
+        Probabilities.
 
     Returns
     -------
     float
-        Spacing at 1 of the coarsest float format (half.
+        Machine epsilon of float16, float32 or float64.
 
     Examples
     --------
@@ -87,15 +97,24 @@ def precision_of(P: ArrayLike) -> float:
 
 
 def sum_tolerance(q: int, eps: float, atol: float = ATOL) -> float:
-    """Return how far the sum of q probabilities may be from 1 where their floats have the spacing `eps` at 1.
+    """Return the largest difference between 1 and the sum of q probabilities in floats with machine epsilon `eps`.
 
-    `max(atol, min(eps * (1 + q / 8), 0.005))`: room for a softmax that kept a running sum in these floats. Above half a
-    percentage point the difference is no rounding in any format, and scores would notice it.
+    `max(atol, min(eps * (1 + q / 8), 0.005))`, which allows for a softmax with a running sum in these floats. Rounding
+    explains no larger difference than 0.005 in any format.
+
+    Parameters
+    ----------
+    q : int
+        Number of classes.
+    eps : float
+        Machine epsilon of the format of the probabilities.
+    atol : float, default 1e-6
+        Least tolerance.
 
     Returns
     -------
     float
-        How far the sum of q probabilities may be from 1 where their floats have the spacing `eps` at 1.
+        The tolerance.
 
     Examples
     --------
@@ -106,28 +125,33 @@ def sum_tolerance(q: int, eps: float, atol: float = ATOL) -> float:
 
 
 def check_probabilities(P: ArrayLike, *, name: str = "P", atol: float = ATOL, axis: int = -1) -> FloatArray:
-    """Give `P` back as a float array, if every row of it is a probability distribution.
+    """Check that every row of `P` is a probability distribution, and return `P` as a float array.
 
-    A distribution has no negative and no missing entry and sums to 1. The sum is taken in float64 and may be off by
-    `sum_tolerance(q, eps, atol)`, with eps the spacing of the coarsest float format that holds P (`precision_of`): 1e-6
-    in float64, 7e-5 for 5,000 classes in float32, at most 0.005 in float16. This is the one tolerance for
-    distributions: every function of softreg that takes probabilities or soft labels calls this check. Nothing is ever
-    renormalised: rows that do not sum to 1 would flatter every score taken from them.
+    A distribution has no negative and no missing entry and sums to 1. The sum is taken in float64 and may differ from 1 by
+    `sum_tolerance(q, eps, atol)`, with eps from `precision_of(P)`: 1e-6 in float64, 7e-5 for 5,000 classes in float32, at
+    most 0.005 in float16. Every function of softreg that takes probabilities or soft labels uses this check. Rows are never
+    renormalised.
 
     Parameters
     ----------
-    P : array_like
-        (..., q), any batch, classes on `axis`. An empty batch is fine, an empty class axis is not.
+    P : array_like of shape (..., q)
+        Probabilities with the classes on `axis`. The batch may be empty, the class axis may not.
+    name : str, default "P"
+        Name of the argument in error messages.
+    atol : float, default 1e-6
+        Least tolerance of the sum.
+    axis : int, default -1
+        Axis of the classes.
 
     Returns
     -------
-    ndarray
-        `P` back as a float array, if every row of it is a probability distribution.
+    ndarray of float32 or float64, of shape (..., q)
+        The probabilities, not copied where the dtype fits.
 
     Raises
     ------
     ValueError
-        That names the first bad row, what is wrong there, and the way out.
+        For a row that is no distribution; the message names the first such row and the remedy.
 
     References
     ----------
@@ -147,18 +171,18 @@ def check_probabilities(P: ArrayLike, *, name: str = "P", atol: float = ATOL, ax
     sums = P.sum(axis=axis, dtype=np.float64)
     lowest = P.min(axis=axis)
     off = abs(sums - 1)
-    fine = (lowest >= 0) & (off <= tolerance)  # nan and inf fail both comparisons
-    if not fine.all():  # the precision is looked for only where it may matter
+    valid = (lowest >= 0) & (off <= tolerance)  # nan and inf fail both comparisons
+    if not valid.all():  # the precision is determined only where it may matter
         tolerance = sum_tolerance(q, precision_of(given), atol)
-        fine = (lowest >= 0) & (off <= tolerance)
-    if fine.all():
+        valid = (lowest >= 0) & (off <= tolerance)
+    if valid.all():
         return P
-    row, index = row_name(~np.asarray(fine), name)
+    row, index = row_name(~np.asarray(valid), name)
     low, total = float(lowest[index]), float(sums[index])
     if np.isnan(low) or not np.isfinite(total):
-        found = "nan (a missing value)" if np.isnan(low) else f"an infinite value (its sum is {total})"
+        value = "nan (a missing value)" if np.isnan(low) else f"an infinite value (its sum is {total})"
         raise ValueError(
-            f"{row} holds {found}, and a probability lies between 0 and 1. Leave the row out or correct it."
+            f"{row} holds {value}, and a probability lies between 0 and 1. Leave the row out or correct it."
         )
     if low < 0:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Probabilities where classes have become more or less frequent, and nothing else about them has changed."""
+"""Prior shift: adjust probabilities to other class rates, and estimate the class rates of unlabelled rows."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability.check_distributions import check_probabilities
 
-NEAR = 1e-10
-"""The estimate ends where no rate moves further in a step."""
-STEPS = 10_000
+RATE_TOLERANCE = 1e-10
+"""Largest change of a rate in the last EM step."""
+MAX_STEPS = 10_000
+"""Largest number of EM steps."""
 
 
 def shift_rates(P: ArrayLike, before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
-    """Probabilities for other class rates, by Bayes' rule: what a row says about its class stays as it was.
+    """Return the probabilities under other class rates, by Bayes' rule with unchanged class-conditional densities.
 
     `P'_ik = P_ik after_k / before_k / sum_l P_il after_l / before_l`
 
     Parameters
     ----------
-    P : array_like
-        (n, q), under the rates `before` (q,), such as those of the training rows.
-    after : array_like
-        (q,).
+    P : array_like of shape (n, q)
+        Probabilities under the rates `before`.
+    before : array_like of shape (q,)
+        Class rates of the training rows.
+    after : array_like of shape (q,)
+        Class rates of the rows to predict.
 
     Returns
     -------
-    ndarray of float64
-        (n, q). A class of rate 0 before keeps its probability only if it is 0.
+    ndarray of float64 of shape (n, q)
+        Probabilities under the rates `after`.
 
     Raises
     ------
     ValueError
-        For rates or rows that are no distributions, and for a row that no class with a rate above 0 explains.
+        For rates or rows that are no distributions, for a class of rate 0 in `before` with a positive probability, and
+        for a row whose classes all have rate 0 in `after`.
 
     References
     ----------
@@ -55,26 +59,28 @@ def shift_rates(P: ArrayLike, before: ArrayLike, after: ArrayLike) -> NDArray[np
 
 
 def estimate_rates(P: ArrayLike, before: ArrayLike) -> NDArray[np.float64]:
-    """Return class rates of rows without labels, from calibrated probabilities: the most likely rates, found by EM.
+    """Estimate the class rates of unlabelled rows from calibrated probabilities, by maximum likelihood with EM.
 
-    Maximises `sum_i log sum_k P_ik r_k / before_k` over rates r; each step is the mean of the probabilities shifted to
-    the last rates.
+    Maximises `sum_i log sum_k P_ik r_k / before_k` over rates r. Each EM step is the mean of the probabilities shifted
+    to the current rates. The objective is concave, so the result does not depend on the start. Where the features
+    discriminate poorly, the estimate from few rows has a large variance.
 
     Parameters
     ----------
-    P : array_like
-        (n, q), under the rates `before` (q,).
+    P : array_like of shape (n, q)
+        Calibrated probabilities under the rates `before`.
+    before : array_like of shape (q,)
+        Class rates of the training rows.
 
     Returns
     -------
-    ndarray of float64
-        (q,). The objective is concave, so that the start does not matter; where the features tell little, few rows
-        leave the rates open. The probabilities must be calibrated.
+    ndarray of float64 of shape (q,)
+        Estimated class rates.
 
     Raises
     ------
     ValueError
-        As `shift_rates` does, and for no rows.
+        As `shift_rates`, and if there are no rows.
 
     References
     ----------
@@ -90,17 +96,18 @@ def estimate_rates(P: ArrayLike, before: ArrayLike) -> NDArray[np.float64]:
     if len(P) == 0:
         raise ValueError("there are no rows to estimate rates from; at least one is needed.")
     likelihood = P * _ratio(P, before, (before > 0).astype(np.float64))
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         weighted = likelihood * rates
         after = (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
-        moved = float(np.abs(after - rates).max())
+        change = float(np.abs(after - rates).max())
         rates = after
-        if moved < NEAR:
+        if change < RATE_TOLERANCE:
             break
     return np.asarray(rates / rates.sum())
 
 
 def _ratio(P: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return after / before (q,), and 0 for a class of rate 0 before, whose probabilities must be 0."""
     impossible = (before <= 0) & (P > 0).any(axis=0)
     if impossible.any():
         k = int(np.argmax(impossible))
@@ -114,6 +121,7 @@ def _ratio(P: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[n
 def _checked(
     P: ArrayLike, before: ArrayLike, after: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return probabilities (n, q) and rates (q,) before and after as checked float64 arrays."""
     P = np.asarray(check_probabilities(P), dtype=np.float64)
     rates = [
         np.asarray(check_probabilities(r, name=name), dtype=np.float64)

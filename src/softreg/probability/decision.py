@@ -1,8 +1,6 @@
-"""From probabilities to decisions: the most likely class, a threshold, the least cost, or no decision."""
+"""Decisions from probabilities: most likely class, threshold, least expected cost, and rejection."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,21 +12,26 @@ from softreg.typing import FloatArray, IntArray
 
 
 def most_likely(scores: ArrayLike, axis: int = -1) -> IntArray:
-    """Return code of the most likely class of each row, from probabilities or from logits alike.
+    """Return the code of the most likely class of each row, from probabilities or logits.
 
     `argmax_k p_k = argmax_k o_k`, because softmax keeps the order
 
     Parameters
     ----------
-    scores : array_like
-        Probabilities or logits (..., q), any batch, classes on `axis`.
+    scores : array_like of shape (..., q)
+        Probabilities or logits with the classes on `axis`.
+    axis : int, default -1
+        Axis of the classes.
 
     Returns
     -------
-    ndarray
-        Codes (...); of equal scores, the first class. (Logits so close that their probabilities round to the same float
-        are still told apart by the logits.) Raises `ValueError` for a row with nan or +inf, for a row of -inf only, and
-        where there is no class.
+    ndarray of int of shape (...)
+        Codes; of equal scores, the first class. Logits may differ where their probabilities round to the same float.
+
+    Raises
+    ------
+    ValueError
+        For a row with nan or +inf, for a row of -inf only, and if there is no class.
 
     References
     ----------
@@ -39,8 +42,8 @@ def most_likely(scores: ArrayLike, axis: int = -1) -> IntArray:
     >>> most_likely([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2]])
     array([1, 0])
     """
-    at, _ = largest(as_float(scores, "scores"), axis, "scores")
-    return at.squeeze(axis)[()]
+    codes, _ = largest(as_float(scores, "scores"), axis, "scores")
+    return codes.squeeze(axis)[()]
 
 
 def above_threshold(P: ArrayLike, threshold: float, positive: int = 1) -> NDArray[np.bool_]:
@@ -50,24 +53,23 @@ def above_threshold(P: ArrayLike, threshold: float, positive: int = 1) -> NDArra
 
     Parameters
     ----------
-    P : array_like
-        Probabilities (..., q).
+    P : array_like of shape (..., q)
+        Probabilities.
     threshold : float
-        0..1.
+        Threshold, between 0 and 1.
     positive : int, default 1
-        The code of the class that is asked for.
+        Code of the positive class.
 
     Returns
     -------
-    ndarray of bool
-        Booleans (...). Exactly at the threshold is not above it: with two classes and 0.5, the answer is that of
-        `most_likely`. For costs of a false alarm a and of a miss b, the threshold of least expected cost is a / (a +
-        b).
+    ndarray of bool of shape (...)
+        False for a probability equal to the threshold: with two classes and 0.5, the decision is that of `most_likely`.
+        For costs of a false alarm a and of a miss b, the threshold of least expected cost is a / (a + b).
 
     Raises
     ------
     ValueError
-        For a row that is no distribution and for a threshold or class outside its range.
+        For a row that is no distribution, and for a threshold or class outside its range.
 
     References
     ----------
@@ -85,22 +87,22 @@ def above_threshold(P: ArrayLike, threshold: float, positive: int = 1) -> NDArra
 
 
 def expected_cost(P: ArrayLike, cost: ArrayLike) -> FloatArray:
-    """Return expected cost of each possible decision, for each row.
+    """Return the expected cost of each possible decision for each row.
 
     `expected_cost_j = sum_k p_k cost_kj`
 
     Parameters
     ----------
-    P : array_like
-        Probabilities (..., q).
-    cost : array_like
-        (q, k), finite; `cost[true, decided]` is what it costs to decide `decided` where the class is `true` (a gain is
-        negative; decisions may be more or fewer than classes, such as "ask a person").
+    P : array_like of shape (..., q)
+        Probabilities.
+    cost : array_like of shape (q, k)
+        `cost[true, decided]`: finite cost of the decision `decided` for a row of class `true`; gains are negative.
+        Decisions need not be the classes: "ask a person" may be one.
 
     Returns
     -------
-    ndarray
-        (..., k), in the unit of the costs.
+    ndarray of shape (..., k)
+        Expected costs, in the unit of `cost`.
 
     Raises
     ------
@@ -121,27 +123,27 @@ def expected_cost(P: ArrayLike, cost: ArrayLike) -> FloatArray:
 
 
 def least_expected_cost(P: ArrayLike, cost: ArrayLike) -> IntArray:
-    """Return decision of least expected cost for each row.
+    """Return the decision of least expected cost for each row.
 
     `argmin_j sum_k p_k cost_kj`
 
     Parameters
     ----------
-    P : array_like
-        As in `expected_cost`, which tells what each decision costs.
-    cost : array_like
-        As in `expected_cost`, which tells what each decision costs.
+    P : array_like of shape (..., q)
+        Probabilities.
+    cost : array_like of shape (q, k)
+        Costs as in `expected_cost`.
 
     Returns
     -------
-    ndarray
-        The index (...) of the decision, a column of `cost`; of equal costs, the first. With cost 0 on the diagonal and
-        1 elsewhere it is the most likely class.
+    ndarray of int of shape (...)
+        Index of the decision, a column of `cost`; of equal costs, the first. With cost 0 on the diagonal and 1
+        elsewhere it is the most likely class.
 
     Raises
     ------
     ValueError
-        As `expected_cost` does.
+        As `expected_cost`.
 
     References
     ----------
@@ -158,26 +160,26 @@ def least_expected_cost(P: ArrayLike, cost: ArrayLike) -> IntArray:
 
 
 def reject(P: ArrayLike, threshold: float) -> IntArray:
-    """Return code of the most likely class where it is sure enough, and -1 (no decision) where it is not.
+    """Return the code of the most likely class, or -1 (no decision) where its probability is below the threshold.
 
     `argmax_k p_k if max_k p_k >= threshold, else -1`
 
     Parameters
     ----------
-    P : array_like
-        Probabilities (..., q).
+    P : array_like of shape (..., q)
+        Probabilities.
     threshold : float
-        0..1; at most 1/q rejects nothing.
+        Least probability of a decision, between 0 and 1; at most 1/q rejects nothing.
 
     Returns
     -------
-    ndarray
-        Codes (...); of equal probabilities, the first class. -1 is not a class: `Classes.decode` refuses it.
+    ndarray of int of shape (...)
+        Codes; of equal probabilities, the first class. -1 is not a class: `Classes.decode` refuses it.
 
     Raises
     ------
     ValueError
-        For a row that is no distribution and for a threshold outside 0..1.
+        For a row that is no distribution, and for a threshold outside 0..1.
 
     References
     ----------
@@ -189,12 +191,12 @@ def reject(P: ArrayLike, threshold: float) -> IntArray:
     array([ 0, -1])
     """
     P = check_probabilities(P)
-    sure = P.max(axis=-1) >= _check_threshold(threshold)
-    return np.where(sure, most_likely(P), -1)[()]
+    confident = P.max(axis=-1) >= _check_threshold(threshold)
+    return np.where(confident, most_likely(P), -1)[()]
 
 
 def _expected_cost(P: FloatArray, cost: ArrayLike) -> NDArray[np.float64]:
-    """In float64, so that float32 probabilities do not decide between costs by rounding."""
+    """Return expected costs in float64, so that rounding of float32 probabilities does not decide between costs."""
     costs = np.asarray(as_float(cost, "cost"), dtype=np.float64)
     q = P.shape[-1]
     if costs.ndim != 2 or costs.shape[0] != q or costs.shape[1] == 0:
@@ -208,11 +210,12 @@ def _expected_cost(P: FloatArray, cost: ArrayLike) -> NDArray[np.float64]:
             f"cost[{true}, {decided}] is {costs[true, decided]}, but costs must be finite numbers; for "
             "a decision that must not happen, use a cost far above the others."
         )
-    product: NDArray[Any] = P.astype(np.float64, copy=False) @ costs
+    product: NDArray[np.float64] = P.astype(np.float64, copy=False) @ costs
     return product
 
 
 def _check_threshold(threshold: float) -> float:
+    """Return the threshold if it lies between 0 and 1."""
     if not 0 <= threshold <= 1:
         raise ValueError(
             f"threshold is {threshold}, but it is compared with a probability and must lie between 0 and 1."

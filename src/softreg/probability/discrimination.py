@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,36 +11,37 @@ from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.labels import check_codes
 from softreg.probability.scores import unit_weights
+from softreg.typing import FloatArray
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-_Part = tuple[NDArray[Any], Flags, Floats]
-"""Scores (n,), whether each row is of the class (n,), and weights (n,)."""
+_Part = tuple[FloatArray, Flags, Floats]
+"""Scores (n,), membership in the class (n,), and weights (n,)."""
 MOST_CORRELATED = 20_000_000
-"""Rows times classes up to which the correlations of the areas of classes are computed; beyond, they are taken as 1."""
+"""Largest product of rows and classes for which correlations of class areas are computed; beyond, they are 1."""
 TAIL, Z = 0.975, 1.959964
 """Quantile of 95% intervals, and its standard normal value."""
 
 
 def mean_auc(P: ArrayLike, codes: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Area under the ROC curve: of the second of two classes, of more the mean over classes, each against the rest.
+    """Return the area under the ROC curve: of the second of two classes, or the mean of each class against the rest.
 
     The area of a class is the probability that a random row of the class has a larger probability of it than a random
-    row of another class, ties counted half. Classes that all rows have, or none, are left out of the mean.
+    row of another class, ties counted half. A class without rows, or with all rows, is excluded from the mean.
 
     Parameters
     ----------
-    P : array_like
-        (n, q).
-    codes : array_like
-        (n,) in 0..q-1.
-    sample_weight : array_like, optional
-        (n,), how often each row counts.
+    P : array_like of shape (n, q)
+        Probabilities.
+    codes : array_like of shape (n,)
+        Labels in 0..q-1.
+    sample_weight : array_like of shape (n,), optional
+        Weights of the rows.
 
     Returns
     -------
     float
-        0..1, nan where no class has an area.
+        The area, between 0 and 1; nan if no class has an area.
 
     Raises
     ------
@@ -67,33 +67,33 @@ def mean_auc(P: ArrayLike, codes: ArrayLike, sample_weight: ArrayLike | None = N
 def mean_auc_interval(
     P: ArrayLike, codes: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
 ) -> Interval:
-    """`mean_auc` with its 95% interval.
+    """Return `mean_auc` with its 95% confidence interval.
 
-    The interval is the union of DeLong's on the logit scale, by a t quantile, and that of Newcombe's fifth method,
-    which keeps its level where all pairs of rows are in order. Of several classes, the first uses the mean over classes
-    of the influence of each row, the second joins the distances of the classes by the correlation of these influences.
-    Weights enter by Kish's effective numbers of rows.
+    The interval is the union of DeLong's interval on the logit scale, with a t quantile, and that of Newcombe's fifth
+    method, which keeps its level where all pairs of rows are in order. For several classes, the first uses the mean
+    over classes of the influence of each row; the second combines the interval limits of the classes by the correlation
+    of these influences. Weights enter by Kish's effective numbers of rows.
 
     Parameters
     ----------
-    P : array_like
-        (n, q).
-    codes : array_like
-        (n,).
-    sample_weight : array_like, optional
-        (n,).
-    groups : array_like, optional
-        (n,), equal values mark rows that depend on each other.
+    P : array_like of shape (n, q)
+        Probabilities.
+    codes : array_like of shape (n,)
+        Labels in 0..q-1.
+    sample_weight : array_like of shape (n,), optional
+        Weights of the rows.
+    groups : array_like of shape (n,), optional
+        Equal values mark rows that depend on each other.
 
     Returns
     -------
     Interval
-        (nan, nan, nan) where no class has an area.
+        The area and its interval; (nan, nan, nan) if no class has an area.
 
     Raises
     ------
     ValueError
-        As `mean_auc` does.
+        As `mean_auc`.
 
     References
     ----------
@@ -140,7 +140,7 @@ def auc_interval(scores: ArrayLike, positive: ArrayLike, *, groups: ArrayLike | 
 
 
 def _interval(parts: list[_Part], groups: ArrayLike | None, keep: bool = True) -> Interval:
-    """Return the mean area of the classes `parts` with its interval; `keep` the influence of rows for correlations."""
+    """Return the mean area of `parts` with its interval; without `keep`, correlations of the areas count as 1."""
     from scipy.special import expit, logit, stdtrit  # here, so that `from softreg import softmax` stays light
 
     if not parts:
@@ -170,20 +170,21 @@ def _interval(parts: list[_Part], groups: ArrayLike | None, keep: bool = True) -
 
 @dataclass(frozen=True, eq=False)
 class _Area:
-    """Area of one class, effective `counts` of rows of it and of others, and the influence (n,) of each row on it.
-
-    `variance` is the sum of its squares; where it takes too much memory, the influence itself is not kept.
-    """
+    """Area under the curve of one class, with the influence of each row."""
 
     value: float
     counts: tuple[float, float]
+    """Effective numbers of rows of the class and of other classes."""
     influence: Floats
+    """Influence of each row (n,) on the area; empty where it takes too much memory."""
     variance: float
+    """Sum of the squared influences."""
 
 
 def _checked(
     P: ArrayLike, codes: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[NDArray[np.floating], NDArray[np.int64], Floats | None]:
+    """Return checked probabilities (n, q), codes (n,) and weights (n,)."""
     probabilities = check_probabilities(P)
     if probabilities.ndim != 2 or len(probabilities) == 0:
         raise ValueError(f"P must be a matrix (n, q) of at least one row; seen: shape {probabilities.shape}.")
@@ -194,39 +195,39 @@ def _checked(
 
 
 def _parts(P: NDArray[np.floating], y: NDArray[np.int64], weight: Floats | None) -> list[_Part]:
-    """The scores, labels and weights of each class against the rest; of two classes, of the second alone."""
+    """Return scores, membership and weights of each class against the rest; of two classes, only of the second."""
     w = np.ones(len(y)) if weight is None else weight
-    places = [1] if P.shape[1] == 2 else range(P.shape[1])
-    parts = [(P[:, k], y == k, w) for k in places]
+    classes = [1] if P.shape[1] == 2 else range(P.shape[1])
+    parts = [(P[:, k], y == k, w) for k in classes]
     return [part for part in parts if w[part[1]].any() and w[~part[1]].any()]
 
 
 def _area(scores: NDArray[np.floating], happened: Flags, w: Floats) -> _Area:
-    """Return the area by the weights of the rows that each row exceeds, and how much each row moves it."""
-    values, place = np.unique(scores, return_inverse=True)
-    of = [np.bincount(place, weights=w * part, minlength=len(values)) for part in (happened, ~happened)]
-    m, n = (float(part.sum()) for part in of)
-    worse = np.cumsum(of[1]) - of[1] / 2  # weight of the other rows below each value, ties counted half
-    better = m - np.cumsum(of[0]) + of[0] / 2
-    placed = np.where(happened, worse[place] / n, better[place] / m)
-    area = float(w[happened] @ placed[happened]) / m
+    """Return the area by weighted ranks, and the influence of each row."""
+    values, position = np.unique(scores, return_inverse=True)
+    mass = [np.bincount(position, weights=w * part, minlength=len(values)) for part in (happened, ~happened)]
+    m, n = (float(part.sum()) for part in mass)
+    worse = np.cumsum(mass[1]) - mass[1] / 2  # weight of the other rows below each value, ties counted half
+    better = m - np.cumsum(mass[0]) + mass[0] / 2
+    rank = np.where(happened, worse[position] / n, better[position] / m)
+    area = float(w[happened] @ rank[happened]) / m
     counts = tuple(float(w[part].sum() ** 2 / (w[part] @ w[part])) for part in (happened, ~happened))
     factor = [np.sqrt(count / (count - 1)) if count > 1 else 1.0 for count in counts]
-    influence = w * (placed - area) * np.where(happened, factor[0] / m, factor[1] / n)
+    influence = w * (rank - area) * np.where(happened, factor[0] / m, factor[1] / n)
     return _Area(area, (counts[0], counts[1]), influence, float(influence @ influence))
 
 
 def _freedom(areas: list[_Area]) -> float:
-    """Satterthwaite's degrees of freedom of the mean of the areas."""
+    """Return Satterthwaite's degrees of freedom of the mean of the areas."""
     variances = np.array([area.variance for area in areas])
-    own = np.array([max(min(area.counts) - 1, 1) for area in areas])
+    class_freedom = np.array([max(min(area.counts) - 1, 1) for area in areas])
     if not variances.any():
-        return float(own.min())
-    return float(variances.sum() ** 2 / (variances**2 / own).sum())
+        return float(class_freedom.min())
+    return float(variances.sum() ** 2 / (variances**2 / class_freedom).sum())
 
 
 def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
-    """Return how far the ends of Newcombe's interval lie below and above the mean of the areas."""
+    """Return the distances of the ends of Newcombe's interval below and above the mean of the areas."""
     ends = [newcombe_ends(area.value, *(count / inflation for count in area.counts)) for area in areas]
     if len(areas[0].influence):
         G = np.array([area.influence for area in areas])
@@ -240,14 +241,21 @@ def _joined(areas: list[_Area], inflation: float) -> tuple[float, float]:
 
 
 def newcombe_ends(area: float, m: float, n: float) -> tuple[float, float]:
-    """Return the ends of Newcombe's interval of an area of `m` rows of a class and `n` others.
+    """Return the ends of Newcombe's interval for an area.
 
     They solve `(area - t)^2 m n = z^2 t (1 - t) (1 + N ((1 - t) / (2 - t) + t / (1 + t)))`, N = (m + n) / 2 - 1.
 
+    Parameters
+    ----------
+    area : float
+        Area under the curve.
+    m, n : float
+        Effective numbers of rows of the class and of other classes.
+
     Returns
     -------
-    tuple[float, float]
-        The ends of Newcombe's interval of an area of `m` rows of a class and `n` others.
+    low, high : float
+        Ends of the 95% interval.
 
     Examples
     --------
@@ -263,7 +271,7 @@ def newcombe_ends(area: float, m: float, n: float) -> tuple[float, float]:
     ends = []
     for end in (0.0, 1.0):
         near, far = area, end
-        for _ in range(50):  # bisection between the estimate, which is inside, and the end of the scale
+        for _ in range(50):  # bisection between the estimate, inside the interval, and 0 or 1
             middle = (near + far) / 2
             near, far = (near, middle) if outside(middle) else (middle, far)
         ends.append(far if abs(far - end) > 1e-9 else end)

@@ -1,4 +1,4 @@
-"""What one column alone tells of the label: its mutual information, as far as it holds on other rows."""
+"""Mutual information, and the information of one column about the label, estimated by leave-one-out code length."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from softreg.probability.information import Unit, in_unit
 from softreg.probability.labels import check_codes
 
 BINS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""Numbers of quantile bins among which a column of numbers chooses."""
+"""Candidate numbers of quantile bins of a numeric column; the one of largest evidence is used."""
 WEIGHTS = tuple(4.0**k for k in range(-2, 8))
-"""Rows that the class rates weigh in each group, among which a column chooses: from 1/16 to 16,384."""
+"""Candidate weights of the Dirichlet prior of a group, in rows, from 1/16 to 16,384."""
 
 
 def mutual_information(joint: ArrayLike, *, unit: Unit = "nat") -> float:
-    """Return how much knowing one of two variables lowers the entropy of the other.
+    """Return the mutual information of two discrete variables from their joint distribution or counts.
 
     `I(a; b) = sum_ab p_ab log(p_ab / (p_a p_b)) = H(a) + H(b) - H(a, b)`
 
     Parameters
     ----------
-    joint : array_like
-        (a, b), a distribution or counts, not negative, not all 0.
+    joint : array_like of shape (a, b)
+        Joint distribution or counts, not negative and not all 0.
+    unit : {"nat", "bit"}, default "nat"
+        Unit of the result.
 
     Returns
     -------
     float
-        0 (independent) to min(H(a), H(b)). From counts it is the plug-in value, which chance makes too large, by (a -
-        1)(b - 1) / (2 n) nats for independent ones.
+        From 0 (independent) to min(H(a), H(b)). From counts it is the plug-in estimate, whose bias is about
+        (a - 1)(b - 1) / (2 n) nats for independent variables.
 
     Raises
     ------
     ValueError
-        For negative or infinite entries, for nothing but zeros and for another unit.
+        For negative or infinite entries, for zeros only, and for another unit.
 
     References
     ----------
@@ -55,42 +57,45 @@ def mutual_information(joint: ArrayLike, *, unit: Unit = "nat") -> float:
             f"{counts.shape}, from {counts.min(initial=np.inf):g} to {counts.max(initial=-np.inf):g}."
         )
     p = counts / counts.sum()
-    apart = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
-    held = p > 0
-    return in_unit(max(float((p[held] * np.log(p[held] / apart[held])).sum()), 0.0), unit)
+    independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
+    positive = p > 0
+    return in_unit(max(float((p[positive] * np.log(p[positive] / independent[positive])).sum()), 0.0), unit)
 
 
 def column_information(x: ArrayLike, codes: ArrayLike, *, unit: Unit = "nat") -> float:
     """Estimate the information of one column about the label, as leave-one-out code length.
 
-    The rows are put into groups (the values of a column of words, bins of about equal size of a column of numbers, or
-    its values where it has at most 64), and each label is predicted from the other rows of its group, drawn towards the
-    class rates r by the weight a of so many rows:
+    The rows are put into groups (the values of a text column, quantile bins of a numeric column, or its values where it
+    has at most 64), and each label is predicted from the other rows of its group, shrunk towards the class rates r with
+    the weight a, in rows:
 
     `I = (1 / n) sum_i log(P_i / r_i)`, `P_i = (c_i - 1 + a r_i) / (n_i - 1 + a)`,
 
     where n_i counts the rows of the group of row i, c_i those of them with the label of row i, and r_i is the rate of
-    that label among the other rows. It is what the column shortens the code of a label by, in held-out (leave-one-out)
-    code length: close to the mutual information where groups have many rows, below it where they have few. The number
-    of bins and a are those of the largest evidence (the Dirichlet-multinomial likelihood of the labels); where none has
-    more than the class rates alone, by more nats than it takes to say which was chosen, I is 0.
+    that label among the other rows. I is the reduction of the leave-one-out code length of a label by the column: close
+    to the mutual information where groups have many rows, below it where they have few. The number of bins and a
+    maximise the evidence (the Dirichlet-multinomial likelihood of the labels). I is 0 if no choice has more evidence
+    than the class rates alone, by more nats than the code length of the choice. Non-monotonic dependence counts in
+    full.
 
     Parameters
     ----------
-    x : array_like
-        (n,), numbers or text; missing (nan, None) is a group of its own.
-    codes : array_like
-        (n,) in 0..q-1. What bends (both ends against the middle) is counted in full, unlike by a linear model.
+    x : array_like of shape (n,)
+        Numbers or text; missing values (nan, None) form a group.
+    codes : array_like of shape (n,)
+        Labels in 0..q-1.
+    unit : {"nat", "bit"}, default "nat"
+        Unit of the result.
 
     Returns
     -------
     float
-        Information of one column about the label, as far as it holds on other rows.
+        Information per row, at least 0.
 
     Raises
     ------
     ValueError
-        For no rows and codes that do not fit.
+        If there are no rows, or the codes are not valid.
 
     References
     ----------
@@ -114,31 +119,31 @@ def column_information(x: ArrayLike, codes: ArrayLike, *, unit: Unit = "nat") ->
     y = np.asarray(check_codes(y, q, "codes"))
     rates = np.bincount(y, minlength=q) / len(y)
     tables = _tables(values, y, q)
-    best, found = 0.0, 0.0
-    for at, table in enumerate(tables):
-        # What it takes to say which was chosen: the first with 1/2, as the values of a column often are its groups.
-        cost = log(len(WEIGHTS)) + log(1 if len(tables) == 1 else 2 if at == 0 else 2 * (len(tables) - 1))
+    best, information = 0.0, 0.0
+    for index, table in enumerate(tables):
+        # Code length of the choice: the first grouping has prior 1/2, as the values of a column often are its groups.
+        cost = log(len(WEIGHTS)) + log(1 if len(tables) == 1 else 2 if index == 0 else 2 * (len(tables) - 1))
         for weight in WEIGHTS:
-            gained = _evidence(table, rates, weight) - cost
-            if gained > best:
-                best, found = gained, _held_out(table, weight)
-    return in_unit(found, unit)
+            gain = _evidence(table, rates, weight) - cost
+            if gain > best:
+                best, information = gain, _held_out(table, weight)
+    return in_unit(information, unit)
 
 
 def _tables(values: NDArray[np.generic], y: NDArray[np.int64], q: int) -> list[NDArray[np.int64]]:
-    """Return counts (groups, q) of each way to group the rows."""
+    """Return label counts (groups, q) of each candidate grouping of the rows."""
     if values.dtype.kind in "OUSbT":
         group = np.unique(np.array([str(v) for v in values]), return_inverse=True)[1]
         return [_count(group, y, q)]
     numbers = values.astype(np.float64)
     missing = np.isnan(numbers)
-    seen, place = np.unique(numbers[~missing], return_inverse=True)
-    last = len(seen)
+    distinct, position = np.unique(numbers[~missing], return_inverse=True)
+    last = len(distinct)
     group = np.full(len(y), last)
-    group[~missing] = place
+    group[~missing] = position
     tables = [_count(group, y, q)] if last <= BINS[-1] else []
     ordered = np.sort(numbers[~missing])
-    for bins in (bins for bins in BINS if bins < last):  # of few rows, each may have a value of its own
+    for bins in (bins for bins in BINS if bins < last):  # with few rows, all values may differ
         edges = np.unique(ordered[(np.arange(1, bins) * len(ordered)) // bins])
         group = np.where(missing, len(edges) + 1, np.searchsorted(edges, numbers, side="right"))
         tables.append(_count(group, y, q))
@@ -146,33 +151,43 @@ def _tables(values: NDArray[np.generic], y: NDArray[np.int64], q: int) -> list[N
 
 
 def _count(group: NDArray[np.int64], y: NDArray[np.int64], q: int) -> NDArray[np.int64]:
+    """Return label counts (groups, q) without empty groups."""
     table = np.bincount(group * q + y, minlength=(int(group.max()) + 1) * q).reshape(-1, q)
     return np.asarray(table[table.any(axis=1)])
 
 
 def _evidence(table: NDArray[np.int64], rates: NDArray[np.float64], weight: float) -> float:
-    """Return nats by which the labels are likelier with rates of each group's own than with those of all rows.
+    """Return the log-evidence of separate rates for each group, relative to the rates of all rows, in nats.
 
-    The rates of a group have a Dirichlet distribution of mean `rates` and `weight` rows.
+    The rates of a group have a Dirichlet prior with mean `rates` and the weight of `weight` rows.
+
+    Parameters
+    ----------
+    table : ndarray of shape (groups, q)
+        Label counts.
+    rates : ndarray of shape (q,)
+        Class rates of all rows.
+    weight : float
+        Weight of the prior, in rows.
 
     Returns
     -------
     float
-        Nats by which the labels are likelier with rates of each group's own than with those of all rows.
+        Logarithm of the Bayes factor.
     """
     from scipy.special import gammaln  # here, so that `from softreg import softmax` stays light
 
     group, label = np.nonzero(table)
     count, rate, rows = table[group, label], rates[label], table.sum(axis=1)
-    own = (gammaln(count + weight * rate) - gammaln(weight * rate)).sum()
-    return float(own - (gammaln(rows + weight) - gammaln(weight)).sum() - (count * np.log(rate)).sum())
+    positive = (gammaln(count + weight * rate) - gammaln(weight * rate)).sum()
+    return float(positive - (gammaln(rows + weight) - gammaln(weight)).sum() - (count * np.log(rate)).sum())
 
 
 def _held_out(table: NDArray[np.int64], weight: float) -> float:
-    """Return mean nats by which a label is likelier by the other rows of its group than by all other rows."""
+    """Return the mean log-ratio of leave-one-out probabilities of the labels, by group against all rows, in nats."""
     n, total = int(table.sum()), table.sum(axis=0)
-    rates = np.maximum(total - 1, 0) / max(n - 1, 1)  # of the label's class among the other rows
-    seen = (table > 0) & (rates > 0)  # a class of one row has no other to learn from
-    rows = np.broadcast_to(table.sum(axis=1, keepdims=True), table.shape)[seen]
-    count, rate = table[seen], np.broadcast_to(rates, table.shape)[seen]
+    rates = np.maximum(total - 1, 0) / max(n - 1, 1)  # of each class among the other rows
+    usable = (table > 0) & (rates > 0)  # a class of one row has no other row
+    rows = np.broadcast_to(table.sum(axis=1, keepdims=True), table.shape)[usable]
+    count, rate = table[usable], np.broadcast_to(rates, table.shape)[usable]
     return float((count * np.log((count - 1 + weight * rate) / ((rows - 1 + weight) * rate))).sum() / n)

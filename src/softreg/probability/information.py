@@ -1,4 +1,4 @@
-"""How much a distribution leaves open: surprisal, entropy, cross-entropy, KL divergence, perplexity.
+"""Information measures of distributions: surprisal, entropy, cross-entropy, KL divergence, perplexity.
 
 All are measured in nats (natural logarithm) or, with `unit="bit"`, in bits: 1 nat = 1 / log(2) = 1.4427 bit.
 """
@@ -19,19 +19,21 @@ Number = TypeVar("Number", FloatArray, float)
 
 
 def surprisal(p: ArrayLike, *, unit: Unit = "nat") -> FloatArray:
-    """Return how surprising an event of probability p is when it happens.
+    """Return the surprisal of events of probability p.
 
     `surprisal(p) = -log(p)`
 
     Parameters
     ----------
     p : array_like
-        Probabilities of single events, any shape (they need not sum to 1).
+        Probabilities of single events, any shape; they need not sum to 1.
+    unit : {"nat", "bit"}, default "nat"
+        Unit of the result.
 
     Returns
     -------
     ndarray
-        The same shape: 0 for what is sure, inf for what was held impossible.
+        Surprisal in the shape of `p`, from 0 for a certain event to inf for probability 0.
 
     Raises
     ------
@@ -58,19 +60,23 @@ def surprisal(p: ArrayLike, *, unit: Unit = "nat") -> FloatArray:
 
 
 def entropy(p: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """Return expected surprisal of a draw from p: how uncertain one is who knows p and nothing else.
+    """Return the entropy of a distribution: the expected surprisal of a draw from it.
 
     `H(p) = -sum_k p_k log(p_k)`, with 0 log 0 = 0
 
     Parameters
     ----------
-    p : array_like
-        Distributions (..., q), any batch, classes on `axis`.
+    p : array_like of shape (..., q)
+        Distributions with the classes on `axis`.
+    axis : int, default -1
+        Axis of the classes.
+    unit : {"nat", "bit"}, default "nat"
+        Unit of the result.
 
     Returns
     -------
-    ndarray
-        Shape (...), from 0 (one class is sure) to log(q) (all are equally likely).
+    ndarray of shape (...)
+        Entropy, from 0 (one class has probability 1) to log(q) (all are equally likely).
 
     Raises
     ------
@@ -92,27 +98,34 @@ def entropy(p: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
 
 
 def cross_entropy(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """Return expected surprisal of one who believes q while draws come from p.
+    """Return the cross-entropy: the expected surprisal under q of draws from p.
 
     `H(p, q) = -sum_k p_k log(q_k) = H(p) + KL(p, q)`, with 0 log 0 = 0
 
     Parameters
     ----------
-    p : array_like
-        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
-    q : array_like
-        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
+    p : array_like of shape (..., c)
+        Distributions with the classes on `axis`.
+    q : array_like of shape (..., c)
+        Distributions over the same classes; the other axes broadcast.
+    axis : int, default -1
+        Axis of the classes.
+    unit : {"nat", "bit"}, default "nat"
+        Unit of the result.
 
     Returns
     -------
-    ndarray
-        Shape (...); inf where p has mass and q has none. For a one-hot p it is the surprisal of the true class.
+    ndarray of shape (...)
+        Cross-entropy; inf where p has mass and q has none. For a one-hot p it is the surprisal of the true class.
 
     Raises
     ------
     ValueError
-        For a row that is no distribution, for different numbers of classes and for another unit. From logits,
-        `cross_entropy_with_logits` is more exact: no probability underflows there.
+        For a row that is no distribution, for different numbers of classes and for another unit.
+
+    Notes
+    -----
+    From logits, `cross_entropy_with_logits` is more accurate, since no probability underflows.
 
     References
     ----------
@@ -129,22 +142,26 @@ def cross_entropy(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "n
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """Return expected extra surprisal of one who believes q while draws come from p: 0 exactly where q = p.
+    """Return the Kullback-Leibler divergence, the expected extra surprisal of draws from p under q; 0 where q = p.
 
     `KL(p, q) = sum_k p_k log(p_k / q_k) = sum_k (p_k log(p_k / q_k) - p_k + q_k)`; the second form has no negative
-    term, so that rounding cannot make the answer negative and nearly equal distributions keep their digits.
+    term, so that rounding cannot make the result negative and nearly equal distributions keep their digits.
 
     Parameters
     ----------
-    p : array_like
-        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
-    q : array_like
-        Distributions (..., c), with the same number of classes on `axis`; the other axes broadcast.
+    p : array_like of shape (..., c)
+        Distributions with the classes on `axis`.
+    q : array_like of shape (..., c)
+        Distributions over the same classes; the other axes broadcast.
+    axis : int, default -1
+        Axis of the classes.
+    unit : {"nat", "bit"}, default "nat"
+        Unit of the result.
 
     Returns
     -------
-    ndarray
-        Shape (...), never negative; inf where p has mass and q has none. Not symmetric.
+    ndarray of shape (...)
+        Divergence, never negative; inf where p has mass and q has none. It is not symmetric.
 
     Raises
     ------
@@ -171,28 +188,30 @@ def kl_divergence(p: ArrayLike, q: ArrayLike, *, axis: int = -1, unit: Unit = "n
 
 
 def perplexity(p: ArrayLike, q: ArrayLike | None = None, *, axis: int = -1, unit: Unit = "nat") -> FloatArray:
-    """Return how many equally likely classes would be just as uncertain.
+    """Return the perplexity: the number of equally likely classes of the same entropy.
 
-    `perplexity(p) = exp(H(p))`, and with q, `perplexity(p, q) = exp(H(p, q))`: the number of choices as it feels to one
-    who believes q.
+    `perplexity(p) = exp(H(p))`, and with q, `perplexity(p, q) = exp(H(p, q))`.
 
     Parameters
     ----------
-    p : array_like
-        Distributions (..., c) as in `cross_entropy`.
-    q : array_like, optional
-        Distributions (..., c) as in `cross_entropy`.
+    p : array_like of shape (..., c)
+        Distributions with the classes on `axis`.
+    q : array_like of shape (..., c), optional
+        Distributions over the same classes; the other axes broadcast.
+    axis : int, default -1
+        Axis of the classes.
+    unit : {"nat", "bit"}, default "nat"
+        Checked, but without effect: exp of nats and 2 to the power of bits are the same number.
 
     Returns
     -------
-    ndarray
-        Shape (...), from 1 to the number of classes (with q: to inf). It is a number of classes and has no unit: exp of
-        nats and 2 to the power of bits are the same number, so `unit` is checked and changes nothing.
+    ndarray of shape (...)
+        Perplexity, from 1 to the number of classes (with q: to inf), without a unit.
 
     Raises
     ------
     ValueError
-        As `cross_entropy` does.
+        As `cross_entropy`.
 
     References
     ----------
@@ -211,12 +230,19 @@ def perplexity(p: ArrayLike, q: ArrayLike | None = None, *, axis: int = -1, unit
 
 
 def in_unit(nats: Number, unit: str) -> Number:
-    """Convert a value in nats to `unit`, "nat" or "bit".
+    """Convert a value in nats to `unit`.
+
+    Parameters
+    ----------
+    nats : ndarray or float
+        Value in nats.
+    unit : {"nat", "bit"}
+        Unit of the result.
 
     Returns
     -------
-    Number
-        What was measured in nats in `unit`, "nat" or "bit"; another unit is a `ValueError` naming both.
+    ndarray or float
+        The converted value.
 
     Raises
     ------
@@ -236,14 +262,14 @@ def in_unit(nats: Number, unit: str) -> Number:
 
 
 def _minus_log(p: FloatArray) -> FloatArray:
-    """-log(p), inf at 0; written as a difference because -log(1) would print as -0."""
+    """Return -log(p), inf at 0; a difference, because -log(1) would print as -0."""
     with np.errstate(divide="ignore"):
         s: FloatArray = 0 - np.log(p)
     return s
 
 
 def _expected(p: FloatArray, values: FloatArray, axis: int) -> FloatArray:
-    """sum_k p_k values_k, where a class without mass adds nothing even if its value is infinite."""
+    """Return sum_k p_k values_k; a class without mass adds nothing even if its value is infinite."""
     p, values = np.broadcast_arrays(p, values)
     products = np.multiply(p, values, where=p > 0, out=np.zeros(p.shape, np.result_type(p, values)))
     total: FloatArray = products.sum(axis=axis)
@@ -251,7 +277,7 @@ def _expected(p: FloatArray, values: FloatArray, axis: int) -> FloatArray:
 
 
 def _pair(p: ArrayLike, q: ArrayLike, axis: int) -> tuple[FloatArray, FloatArray]:
-    """Check both as distributions over the same classes: a lone class must not broadcast against many."""
+    """Return p and q checked as distributions over the same classes; a single class does not broadcast."""
     p, q = check_probabilities(p, name="p", axis=axis), check_probabilities(q, name="q", axis=axis)
     if p.shape[axis] != q.shape[axis]:
         raise ValueError(

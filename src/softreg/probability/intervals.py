@@ -1,7 +1,7 @@
-"""Confidence intervals for figures of predicted probabilities that keep their level where mistakes are rare.
+"""Confidence intervals for scores of predicted probabilities that keep their level where mistakes are rare.
 
-A percentile bootstrap of 50 rows without a mistake cannot contain a mistake, so its interval for the log loss of a good
-model is far too short. The intervals here use an exact interval for the rate of mistakes instead.
+A percentile bootstrap of 50 rows without a mistake contains no mistake, so its interval for the log loss of a good
+model is far too short. The intervals here use an exact interval for the rate of mistakes.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from softreg.probability.scores import unit_weights
 
 Floats = NDArray[np.float64]
 PSEUDO_MISTAKES = 1.0
-"""Mistakes as the model expects them that are added to those seen, to estimate how much a mistake costs."""
+"""Expected mistakes of the model that are added to the observed ones, to estimate the mean cost of a mistake."""
 
 
 def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval:
-    """Wilson's score interval for a proportion.
+    """Return Wilson's score interval for a proportion.
 
     `(k + z^2 / 2) / (n + z^2) +- z sqrt(k (n - k) / n + z^2 / 4) / (n + z^2)`
 
     Parameters
     ----------
     successes : float
-        Rows with the event, from 0 to `n`.
+        Number of rows with the event, from 0 to `n`.
     n : float
-        Independent rows, above 0; an effective number of rows need not be an integer.
-    level : float
+        Number of independent rows, above 0; an effective number of rows need not be an integer.
+    level : float, default 0.95
         Confidence level, between 0 and 1.
 
     Returns
@@ -46,12 +46,14 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval
     ValueError
         Where `n` is not positive, `successes` lies outside 0..n, or `level` outside (0, 1).
 
+    References
+    ----------
+    Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+
     Examples
     --------
     >>> print(wilson_interval(178, 178))
     1 (0.9789 to 1)
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
     """
     from scipy.special import ndtri  # here, so that `from softreg import softmax` stays light
 
@@ -76,34 +78,35 @@ def score_interval(
     groups: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> Interval:
-    """Interval for the expected score of new rows, such as the log loss, with an exact part for rare mistakes.
+    """Return a confidence interval for the expected score of new rows, such as the log loss.
 
-    With t the most likely class of a row, the score of the row is `base + miss * extra`: base = score of class t, known
-    for every row; miss = 1 where the label is not t; extra = score of the label minus base. The interval joins
+    The contribution of mistakes is exact. With t the most likely class of a row, the score of the row is `base + miss *
+    extra`: base is the score of class t, miss is 1 where the label is not t, and extra is the score of the label minus
+    base. The interval combines
 
     1. the t interval for the mean of `base`, and
     2. the Clopper-Pearson interval for the rate of mistakes, times the ratio of the standard deviations of
-       `miss * extra` and `miss`. The squares of `extra` are averaged over the mistakes seen and one more, whose square
-       is the mean over all rows and classes weighted by the root of their probability (so that overconfident
-       probabilities, of logits up to twice too large, are allowed for)
+       `miss * extra` and `miss`. The squares of `extra` are averaged over the observed mistakes and one more, whose
+       square is the mean over all rows and classes weighted by the root of their probability (which allows for
+       overconfident probabilities, of logits up to twice too large)
 
-    as the root of the sum of their squares and twice their covariance. For many mistakes it becomes the t interval.
+    as the root of the sum of their squares and twice their covariance. For many mistakes it approaches the t interval.
 
     Parameters
     ----------
-    scores : array-like (n, q)
+    scores : array_like of shape (n, q)
         Score of row i if its label is k, for example `-log P`; inf where that is infinite.
-    P : array-like (n, q)
-        The probabilities that the scores are of.
-    codes : array-like (n,)
+    P : array_like of shape (n, q)
+        Probabilities of the scores.
+    codes : array_like of shape (n,)
         Labels in 0..q-1.
-    level : float
+    level : float, default 0.95
         Confidence level, between 0 and 1.
-    groups : array-like (n,), optional
+    groups : array_like of shape (n,), optional
         Equal values mark rows that depend on each other; standard errors and the number of rows are then those of
-        independent groups. Without it, rows are taken as independent.
-    sample_weight : array-like (n,), optional
-        Weight of each row in the mean; standard errors are then those of a weighted mean, of at most Kish's effective
+        independent groups. Without it, rows are independent.
+    sample_weight : array_like of shape (n,), optional
+        Weights of the rows in the mean; standard errors are then those of a weighted mean, of at most Kish's effective
         number of rows.
 
     Returns
@@ -117,15 +120,17 @@ def score_interval(
     ValueError
         Where shapes do not fit, for rows of P that are no distributions, and for no rows.
 
+    References
+    ----------
+    Dobson, Kuulasmaa, Eberle and Scherer, "Confidence intervals for weighted sums of Poisson parameters" (1991), for
+    part 2.
+    Zou and Donner, "Construction of confidence limits about effect measures" (2008), for the combination.
+
     Examples
     --------
     >>> P = np.tile([0.95, 0.05], (50, 1))
-    >>> print(score_interval(-np.log(P), P, [0] * 50))  # no mistake was seen, but some are possible
+    >>> print(score_interval(-np.log(P), P, [0] * 50))  # no mistake was observed, but some are possible
     0.05129 (0.05129 to 0.2607)
-
-    Source: Dobson, Kuulasmaa, Eberle and Scherer, "Confidence intervals for weighted sums of Poisson parameters"
-    (1991), for part 2; Zou and Donner, "Construction of confidence limits about effect measures" (2008), for joining
-    the parts.
     """
     P = np.asarray(check_probabilities(P), dtype=np.float64)
     S = np.asarray(scores, dtype=np.float64)
@@ -140,7 +145,7 @@ def score_interval(
         S, P, y, w = S[kept], P[kept], y[kept], w[kept] / w[kept].mean()
         groups = None if groups is None else np.asarray(groups)[kept]
     parts = _parts(S, P, y, np.ones(len(y)) if w is None else w)
-    value = float((parts.w * (parts.base + parts.seen)).mean())
+    value = float((parts.w * (parts.base + parts.observed)).mean())
     if not np.isfinite(value):
         return Interval(value, value, value)
     low, high = _distances(parts, level, None if groups is None else np.asarray(groups))
@@ -149,53 +154,54 @@ def score_interval(
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """Scores split by row: `base` (n,), `seen` = miss * extra (n,), `miss` (n,); mean and mean square of a mistake.
-
-    `w` (n,) are weights whose mean is 1.
-    """
+    """Scores (n,) as `base + miss * extra`, with row weights of mean 1."""
 
     w: Floats
     base: Floats
-    seen: Floats
+    observed: Floats
+    """`miss * extra`."""
     miss: NDArray[np.bool_]
     mean: float
+    """Expected mean of `extra` for a mistake."""
     square: float
+    """Expected mean square of `extra` for a mistake."""
 
 
 def _parts(S: Floats, P: Floats, y: NDArray[np.int64], w: Floats) -> _Parts:
-    at, top = np.arange(len(y)), np.asarray(most_likely(P))
-    base = S[at, top]
+    """Split the scores S (n, q) of probabilities P (n, q), codes y (n,) and weights w (n,)."""
+    row, top = np.arange(len(y)), np.asarray(most_likely(P))
+    base = S[row, top]
     with np.errstate(invalid="ignore"):
         extra = S - base[:, None]
-    seen = np.where(y == top, 0.0, extra[at, y])
+    observed = np.where(y == top, 0.0, extra[row, y])
     weight = np.sqrt(P) * w[:, None]
-    weight[at, top] = 0.0
-    if not weight.any():  # all probabilities are 0 or 1: any other class is as impossible as the next
+    weight[row, top] = 0.0
+    if not weight.any():  # all probabilities are 0 or 1: all other classes count equally
         weight = np.repeat(w[:, None], P.shape[1], axis=1)
-        weight[at, top] = 0.0
+        weight[row, top] = 0.0
     total = float(weight.sum())
     if total == 0:  # one class alone: there are no mistakes
-        return _Parts(w, base, seen, y != top, 0.0, 0.0)
+        return _Parts(w, base, observed, y != top, 0.0, 0.0)
     extra = np.where(weight > 0, extra, 0.0)
     mean, square = float((weight * extra).sum()) / total, float((weight * extra * extra).sum()) / total
-    return _Parts(w, base, seen, y != top, mean, square)
+    return _Parts(w, base, observed, y != top, mean, square)
 
 
 def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) -> tuple[float, float]:
-    """Return how far the ends of the interval lie below and above the mean."""
+    """Return the distances of the ends of the interval below and above the mean."""
     from scipy.special import betaincinv, stdtrit
 
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, but must lie between 0 and 1.")
     n, tail, w = len(parts.base), (1 - level) / 2, parts.w
-    inflation, freedom = design_effect(parts.base + parts.seen, groups, w)
+    inflation, freedom = design_effect(parts.base + parts.observed, groups, w)
     missed = float(w @ parts.miss)
     rows, m = n / inflation, missed / inflation
     low = float(betaincinv(m, rows - m + 1, tail)) if m > 0 else 0.0
     high = float(betaincinv(m + 1, rows - m, 1 - tail)) if m < rows else 1.0
     rate, count = m / rows, missed + PSEUDO_MISTAKES
-    mean = (float(w @ parts.seen) + PSEUDO_MISTAKES * parts.mean) / count
-    square = (float(w @ parts.seen**2) + PSEUDO_MISTAKES * parts.square) / count
+    mean = (float(w @ parts.observed) + PSEUDO_MISTAKES * parts.mean) / count
+    square = (float(w @ parts.observed**2) + PSEUDO_MISTAKES * parts.square) / count
     if np.isinf(square):
         return 0.0, np.inf
     share = count / (n + 2 * PSEUDO_MISTAKES)
@@ -206,12 +212,13 @@ def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) 
         return (np.inf, np.inf) if n < 2 else (float(below), float(above))
     rest = parts.base - float(w @ parts.base) / n
     spread = float(np.sqrt(w @ rest**2 / (n - 1) / rows)) * float(stdtrit(freedom, 1 - tail))
-    r = _correlation(rest, parts.seen - float(w @ parts.seen) / n, w)
+    r = _correlation(rest, parts.observed - float(w @ parts.observed) / n, w)
     below, above = (float(np.sqrt(max(spread**2 + d * d + 2 * r * spread * d, 0.0))) for d in (below, above))
     return below, above
 
 
 def _correlation(a: Floats, b: Floats, w: Floats) -> float:
+    """Return the weighted correlation of centred values; 0 where one of them is constant."""
     size = float(np.sqrt((w @ a**2) * (w @ b**2)))
     return float(w @ (a * b)) / size if size > 0 else 0.0
 
@@ -219,25 +226,31 @@ def _correlation(a: Floats, b: Floats, w: Floats) -> float:
 def design_effect(
     values: Floats, groups: NDArray[np.generic] | None, weights: Floats | None = None
 ) -> tuple[float, float]:
-    """Factor by which the variance of a mean grows because rows are of groups, or of weights; degrees of freedom.
+    """Return the design effect of grouped or weighted rows on the variance of a mean, and the degrees of freedom.
 
     `G / (G - 1) sum_g (sum_{i in g} w_i (v_i - mean))^2 / sum_i w_i (v_i - mean)^2`, with G groups, G - 1 degrees of
     freedom and weights w of mean 1; at least Kish's factor `n sum_i w_i^2 / (sum_i w_i)^2` for weights, which is 1
-    without. Without groups each row is one.
+    without. Without groups each row is a group.
 
     Parameters
     ----------
-    values : array (n,)
-        One number a row.
-    groups : array (n,) or None
+    values : ndarray of shape (n,)
+        One number for each row.
+    groups : ndarray of shape (n,) or None
         Equal values mark rows of one group.
-    weights : array (n,) or None
+    weights : ndarray of shape (n,), optional
         Weights of the rows, of mean 1.
 
     Returns
     -------
-    tuple of float
-        Design effect and degrees of freedom.
+    effect : float
+        Factor by which the variance of the mean grows.
+    freedom : float
+        Degrees of freedom.
+
+    References
+    ----------
+    Kish, "Survey Sampling" (1965).
 
     Examples
     --------
@@ -245,8 +258,6 @@ def design_effect(
     (2.6666666666666665, 3.0)
     >>> design_effect(np.array([0.0, 1.0, 0.0, 1.0]), None, np.array([1.5, 1.5, 0.5, 0.5]))
     (1.25, 3.0)
-
-    Source: Kish, "Survey Sampling" (1965).
     """
     n = len(values)
     if groups is None and weights is None:
@@ -257,9 +268,9 @@ def design_effect(
     kish = n * float((w**2).sum()) / float(w.sum()) ** 2
     rest = values - float(w @ values) / float(w.sum())
     total = float(w @ rest**2)
-    if count < 2 or total <= 0:  # nothing varies: all rows of a group may say the same
+    if count < 2 or total <= 0:  # no variance: rows of a group count as identical
         weight = np.bincount(group, w)
-        alike = n / count if weights is None else n * float((weight**2).sum()) / float(w.sum()) ** 2
-        return alike, float(max(count - 1, 0))
+        factor = n / count if weights is None else n * float((weight**2).sum()) / float(w.sum()) ** 2
+        return factor, float(max(count - 1, 0))
     between = float((np.bincount(group, w * rest) ** 2).sum()) * (count / (count - 1) if groups is not None else 1.0)
     return min(max(between / total, kish, 1.0), float(n)), float(count - 1)

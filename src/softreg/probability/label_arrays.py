@@ -1,4 +1,4 @@
-"""Any array of labels as a one-dimensional NumPy array that is safe to sort and compare."""
+"""Conversion of labels of any kind to a one-dimensional NumPy array that sorts and compares safely."""
 
 from __future__ import annotations
 
@@ -10,38 +10,45 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MISSING = {"NoneType", "NAType", "NaTType"}
-"""Names of the types of missing values: by name, because pandas is no dependency."""
+"""Type names of missing values; pandas is no dependency, so the types are not imported."""
 
 LONGEST_INTEGER = 256
-"""Integers of more bits than this are not written out in a message."""
+"""Bits of the longest integer that a message shows in full."""
 NEIGHBOURS = 4096
-"""Integer labels that all lie within so many of one another are looked up in a table."""
+"""Largest range of integer labels that are looked up in a table."""
 
 
 def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
-    """Give labels of any kind as an array (n,) of one kind, with nothing missing.
+    """Convert labels of any kind to an array (n,) of one kind without missing values.
 
-    Lists, NumPy arrays, and whatever converts to one (pandas, polars and pyarrow columns, categories, nullable types).
-    Objects that are all text, all integers or all booleans become text, integers or booleans; a NumPy array of text
-    objects stays one.
+    Accepts lists, NumPy arrays, and objects that convert to an array (pandas, polars and pyarrow columns, categories,
+    nullable types). Objects that are all text, all integers or all booleans become text, integers or booleans; a NumPy
+    array of text objects stays an object array.
+
+    Parameters
+    ----------
+    y : array_like of shape (n,)
+        Labels.
+    name : str
+        Name of the argument in error messages.
 
     Returns
     -------
-    ndarray
-        Labels of any kind as an array (n,) of one kind, with nothing missing.
+    ndarray of shape (n,)
+        The labels.
 
     Raises
     ------
     ValueError
-        That names the first row with a missing label, a number such as 1.7, or a kind that differs from the first
-        row's.
+        For a missing label, a number such as 1.7, or a kind that differs from that of the first row; the message names
+        the row.
 
     Examples
     --------
     >>> label_array([2, 1], "y")
     array([2, 1])
     """
-    # NumPy turns the list [1, "a"] into text and [True, 2] into numbers, in silence: so lists come as objects
+    # NumPy converts the list [1, "a"] to text and [True, 2] to numbers without a warning, so lists become objects
     native = hasattr(y, "__array__")
     masked = isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any()
     values: NDArray[Any] = np.asarray(y) if native and not masked else _objects(y)
@@ -63,14 +70,21 @@ def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def exact_text(y: Any, values: NDArray[Any]) -> NDArray[Any]:
-    """Return `values` with their exact text, as objects where text of a polars series ends in U+0000.
+    """Return labels with their exact text, as objects where text of a polars series ends in U+0000.
 
-    NumPy's own arrays of text drop that character.
+    NumPy's text arrays drop that character.
+
+    Parameters
+    ----------
+    y : object
+        The labels as passed by the user.
+    values : ndarray of shape (n,)
+        The labels as a NumPy array.
 
     Returns
     -------
-    ndarray
-        The labels `values` as an array made them of `y`.
+    ndarray of shape (n,)
+        `values`, or an object array with the exact text.
 
     Examples
     --------
@@ -84,12 +98,17 @@ def exact_text(y: Any, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def spell(label: Any) -> str:
-    """Return a label as a message shows it: text in quotes, NumPy's numbers as plain ones.
+    """Return a label as messages show it: text in quotes, NumPy numbers as plain numbers.
+
+    Parameters
+    ----------
+    label : object
+        The label.
 
     Returns
     -------
     str
-        A label as a message shows it: text in quotes, NumPy's numbers as plain ones.
+        Its representation.
 
     Examples
     --------
@@ -104,17 +123,22 @@ def spell(label: Any) -> str:
 
 
 def kind_of(label: Any) -> str:
-    """Return the kind of a label in a word: text, boolean, integer, number, missing, or the name of its type."""
+    """Return the kind of a label: text, boolean, integer, number, missing, or the name of its type."""
     return _kind(type(label))
 
 
 def is_real(value: Any) -> bool:
-    """Return whether this is one real number: Python's or NumPy's, and no boolean.
+    """Return whether a value is a single real number of Python or NumPy, and not a boolean.
+
+    Parameters
+    ----------
+    value : object
+        The value.
 
     Returns
     -------
     bool
-        Whether this is one real number: Python's or NumPy's, and no boolean.
+        True for a real number.
 
     Examples
     --------
@@ -125,12 +149,17 @@ def is_real(value: Any) -> bool:
 
 
 def as_float(value: Any) -> float:
-    """Return a real number as float64; infinity for an integer or a fraction beyond its range.
+    """Return a real number as a float; infinity for an integer or a fraction beyond the range.
+
+    Parameters
+    ----------
+    value : object
+        Real number.
 
     Returns
     -------
     float
-        A real number as float64; infinity for an integer or a fraction beyond its range.
+        Its value in float64.
 
     Examples
     --------
@@ -144,12 +173,17 @@ def as_float(value: Any) -> float:
 
 
 def span(values: NDArray[Any]) -> tuple[int, int] | None:
-    """Smallest and largest of these integers, where a table of all between is no large one.
+    """Return the smallest and the largest of these integers if a table over their range is small.
+
+    Parameters
+    ----------
+    values : ndarray
+        Labels of any dtype.
 
     Returns
     -------
-    tuple[int, int] or None
-        Smallest and largest of these integers, where a table of all between is no large one.
+    tuple of int or None
+        Smallest and largest value; None for other dtypes, no values, or a range of `NEIGHBOURS` or more.
 
     Examples
     --------
@@ -163,32 +197,44 @@ def span(values: NDArray[Any]) -> tuple[int, int] | None:
 
 
 def distinct(values: NDArray[Any]) -> NDArray[Any]:
-    """`numpy.unique(values)`; integers that lie close together are counted.
+    """Return `numpy.unique(values)`; integers of a small range are counted, which is faster than sorting.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Labels.
 
     Returns
     -------
     ndarray
-        `numpy.unique(values)`; integers that lie close together are counted.
+        Distinct labels, sorted.
 
     Examples
     --------
     >>> distinct(np.array([5, 3, 5]))
     array([3, 5])
     """
-    near = span(values)
-    if near is None:
+    bounds = span(values)
+    if bounds is None:
         return np.unique(values)
-    seen = np.flatnonzero(np.bincount(above(values, near[0])))
-    return np.asarray(seen.astype(values.dtype) + values.dtype.type(near[0]))
+    offsets = np.flatnonzero(np.bincount(above(values, bounds[0])))
+    return np.asarray(offsets.astype(values.dtype) + values.dtype.type(bounds[0]))
 
 
 def above(values: NDArray[Any], low: int) -> NDArray[Any]:
-    """Return how far integers lie above the smallest of them; the difference may be more than their dtype holds.
+    """Return integers minus the smallest of them, without overflow of their dtype.
+
+    Parameters
+    ----------
+    values : ndarray of int
+        Integers, at least `low`.
+    low : int
+        Smallest value.
 
     Returns
     -------
-    ndarray
-        How far integers lie above the smallest of them; the difference may be more than their dtype holds.
+    ndarray of intp
+        The differences.
 
     Examples
     --------
@@ -200,7 +246,7 @@ def above(values: NDArray[Any], low: int) -> NDArray[Any]:
 
 
 def _objects(y: Any) -> NDArray[Any]:
-    """Return a list as an array of objects, each as it was; lists of lists keep two axes, to be refused by shape."""
+    """Return a list as an array of its objects; lists of lists keep two axes and are refused by shape later."""
     try:
         return np.array(y.tolist() if isinstance(y, np.ma.MaskedArray) else y, dtype=object)
     except ValueError:  # ragged
@@ -208,29 +254,29 @@ def _objects(y: Any) -> NDArray[Any]:
 
 
 def _unboxed(values: NDArray[Any], name: str, *, text: bool) -> NDArray[Any]:
-    """Objects of one kind in that kind's dtype (text only where asked); what no dtype holds stays as is."""
+    """Convert objects of one kind to the dtype of the kind (text only with `text`); others stay objects."""
     kinds = {t: _kind(t) for t in set(map(type, values))}
     if not set(kinds.values()) <= {"text", "integer", "boolean"}:
         missing = np.fromiter((kinds[type(v)] == "missing" or _is_nan(v) for v in values), bool, len(values))
         _refuse_missing(missing, values, name)
-    found = set(kinds.values())
-    if found == {"integer", "number"}:
-        found = {"number"}
-    if len(found) > 1:
+    distinct_kinds = set(kinds.values())
+    if distinct_kinds == {"integer", "number"}:
+        distinct_kinds = {"number"}
+    if len(distinct_kinds) > 1:
         first = kinds[type(values[0])]
         row = next(i for i, v in enumerate(values) if kinds[type(v)] != first)
         raise ValueError(
             f"{name} mixes kinds of labels: row 0 holds {spell(values[0])} ({first}) and row {row} holds "
             f"{spell(values[row])} ({kinds[type(values[row])]}). Use one kind, for example text for all."
         )
-    if found == {"number"}:
+    if distinct_kinds == {"number"}:
         exact = all(isinstance(v, (int, np.integer, Decimal)) and v == int(v) for v in values)
         return _integers([int(v) for v in values]) if exact else values.astype(np.float64)
-    if found == {"boolean"}:
+    if distinct_kinds == {"boolean"}:
         return values.astype(np.bool_)
-    if found == {"integer"}:
+    if distinct_kinds == {"integer"}:
         return _integers([int(v) for v in values])
-    if found == {"text"}:
+    if distinct_kinds == {"text"}:
         return values.astype(np.str_) if text and not _any_ends_in_zero(values) else values
     for row, v in enumerate(values):
         if type(v).__hash__ is None:
@@ -244,7 +290,7 @@ def _any_ends_in_zero(values: NDArray[Any]) -> bool:
 
 
 def _integers(values: list[int]) -> NDArray[Any]:
-    """Exact integers in the smallest of int64, uint64 and Python's own that holds them all."""
+    """Return exact integers in the first of int64, uint64 and Python objects that represents them all."""
     for dtype in (np.int64, np.uint64):
         try:
             return np.array(values, dtype=dtype)
@@ -254,6 +300,7 @@ def _integers(values: list[int]) -> NDArray[Any]:
 
 
 def _kind(t: type) -> str:
+    """Return the kind of labels of a type, for `kind_of`."""
     if t.__name__ in MISSING:
         return "missing"
     if issubclass(t, str):
@@ -268,7 +315,7 @@ def _kind(t: type) -> str:
 
 
 def _is_nan(v: Any) -> bool:
-    """Return whether v is missing in the way of nan and NaT: not equal to itself."""
+    """Return whether v is not equal to itself, as nan and NaT."""
     try:
         return bool(v != v)
     except (TypeError, ValueError):
@@ -276,6 +323,7 @@ def _is_nan(v: Any) -> bool:
 
 
 def _refuse_missing(missing: NDArray[np.bool_], values: NDArray[Any], name: str) -> None:
+    """Raise `ValueError` if a label is missing, naming the first row."""
     if missing.any():
         row = int(np.argmax(missing))
         raise ValueError(
@@ -286,7 +334,7 @@ def _refuse_missing(missing: NDArray[np.bool_], values: NDArray[Any], name: str)
 
 
 def _check_whole(values: NDArray[Any], name: str) -> None:
-    """Floats may be labels only if they are whole numbers: 1.7 is a quantity to regress on."""
+    """Raise `ValueError` if a float is not a whole number: 1.7 is a quantity, not a label."""
     _refuse_missing(np.isnan(values), values, name)
     odd = np.isinf(values) | (values != np.floor(values))
     if odd.any():

@@ -1,7 +1,7 @@
-"""Labels and their codes, and labels as probabilities: hard (one-hot), soft (a matrix), smoothed.
+"""Classes and codes of labels, and label probabilities: hard (one-hot), soft or smoothed.
 
-A label is what the user writes ("cat", 7, True); its code is its position among the classes (0, 1, 2, ...);
-its label probabilities are the row (1, 0, 0), or, for a soft label, any distribution over the classes.
+A label is the user's value ("cat", 7, True). Its code is its position among the classes (0, 1, 2, ...). Its label
+probabilities are the row (1, 0, 0) or, for a soft label, any distribution over the classes.
 """
 
 from __future__ import annotations
@@ -22,18 +22,35 @@ from softreg.typing import FloatArray, IntArray
 class Classes:
     """The classes of a problem: a one-to-one map between labels and the codes 0 .. q - 1.
 
-    `Classes(y)` are the labels seen in y, sorted as by `numpy.unique`; `Classes.of(labels)` are known classes
-    in the given order. Labels keep their kind: text, integers, booleans, dates, objects that can be sorted.
-    Floats are labels only where they are whole numbers. Frozen; `labels` is a read-only array of shape (q,).
+    `Classes(y)` are the labels in y, sorted as by `numpy.unique`; `Classes.of(labels)` are known classes in the given
+    order. Labels keep their kind: text, integers, booleans, dates, objects that can be sorted. Floats are labels only
+    if they are whole numbers.
 
-    Raises `ValueError` for missing labels (None, nan, NaT, NA), for numbers such as 1.7 (a regression
-    target), for text mixed with numbers, and for no label at all; the message names the row.
+    Parameters
+    ----------
+    y : array_like of shape (n,)
+        Labels.
 
+    Attributes
+    ----------
+    labels : ndarray of shape (q,)
+        The classes, read-only.
+
+    Raises
+    ------
+    ValueError
+        For missing labels (None, nan, NaT, NA), for numbers such as 1.7 (a regression target), for text mixed with
+        numbers, and for no label at all; the message names the row.
+
+    References
+    ----------
+    Stevens, "On the theory of scales of measurement" (1946), for the nominal scale.
+
+    Examples
+    --------
     >>> classes = Classes(["dog", "cat", "dog"])
     >>> classes.encode(["cat", "dog"]), classes.decode([1, 0]), len(classes)
     (array([0, 1]), array(['dog', 'cat'], dtype='<U3'), 2)
-
-    Source: the nominal scale of Stevens, "On the theory of scales of measurement" (1946).
     """
 
     labels: NDArray[Any]
@@ -41,23 +58,23 @@ class Classes:
     def __init__(self, y: ArrayLike) -> None:
         values = label_array(y, "y")
         try:
-            self._hold(distinct(values))
+            self._set_labels(distinct(values))
         except TypeError as error:
             raise ValueError(f"the labels cannot be sorted ({error}); use Classes.of to give their order.") from error
 
     @classmethod
     def of(cls, labels: ArrayLike) -> Classes:
-        """Classes that are known beforehand, in the given order, whether or not each of them has been seen.
+        """Return known classes in the given order, whether or not the labels of a fit contain all of them.
 
         Parameters
         ----------
-        labels : array_like
-            (q,), each label once.
+        labels : array_like of shape (q,)
+            Labels, each once.
 
         Returns
         -------
         Classes
-            Classes that are known beforehand, in the given order, whether or not each of them has been seen.
+            The classes.
 
         Raises
         ------
@@ -75,28 +92,29 @@ class Classes:
             if first.setdefault(label, code) != code:
                 raise ValueError(f"the class {spell(label)} is given twice (positions {first[label]} and {code}).")
         self = cls.__new__(cls)
-        self._hold(values.copy())
+        self._set_labels(values.copy())
         return self
 
-    def _hold(self, labels: NDArray[Any]) -> None:
+    def _set_labels(self, labels: NDArray[Any]) -> None:
+        """Set `labels` on the frozen object, read-only."""
         if labels.size == 0:
             raise ValueError("there is no label, so there are no classes; at least one row with a label is needed.")
         labels.flags.writeable = False
         object.__setattr__(self, "labels", labels)
 
     def encode(self, y: ArrayLike) -> IntArray:
-        """Codes of the labels y: where each stands among the classes.
+        """Return the codes of the labels y: their positions among the classes.
 
         Parameters
         ----------
-        y : array_like
-            (n,) labels.
+        y : array_like of shape (n,)
+            Labels.
 
         Returns
         -------
-        ndarray
-            (n,) integers in 0 .. q - 1. Numbers match by value (2 and 2.0, at any width, signed or not), text by its
-            exact characters; text never matches a number.
+        ndarray of int of shape (n,)
+            Codes in 0 .. q - 1. Numbers match by value (2 and 2.0, at any width, signed or not), text by its exact
+            characters; text never matches a number.
 
         Raises
         ------
@@ -111,7 +129,7 @@ class Classes:
         ValueError: the label 'cow' (row 1) is not among the known classes: 'cat', 'dog'. Leave such rows out, or fit with all classes named beforehand.
         """  # noqa: E501
         values = label_array(y, "y")
-        codes = self._places(values)
+        codes = self._find(values)
         if (codes < 0).any():
             row = int(np.argmax(codes < 0))
             raise ValueError(
@@ -121,17 +139,17 @@ class Classes:
         return codes
 
     def find(self, y: ArrayLike) -> IntArray:
-        """Codes of the labels y as `encode` gives them, with -1 for a label that is not among the classes.
+        """Return the codes of the labels y as `encode`, with -1 for a label that is not among the classes.
 
         Parameters
         ----------
-        y : array_like
-            (n,) labels.
+        y : array_like of shape (n,)
+            Labels.
 
         Returns
         -------
-        ndarray
-            (n,) integers in -1 .. q - 1.
+        ndarray of int of shape (n,)
+            Codes in -1 .. q - 1.
 
         Raises
         ------
@@ -143,15 +161,16 @@ class Classes:
         >>> Classes(["cat", "dog"]).find(["dog", "cow"])
         array([ 1, -1])
         """
-        return self._places(label_array(y, "y"))
+        return self._find(label_array(y, "y"))
 
-    def _places(self, values: NDArray[Any]) -> IntArray:
+    def _find(self, values: NDArray[Any]) -> IntArray:
+        """Return the codes of label values, -1 where they are not among the classes."""
         if values.dtype.kind == self.labels.dtype.kind and values.dtype.kind in "biufUS":
-            near = span(self.labels)
-            if near and len(values) and near[0] <= values.min() and values.max() <= near[1]:
-                table = np.full(near[1] - near[0] + 1, -1, dtype=np.intp)  # many times as fast as a search
-                table[above(self.labels, near[0])] = np.arange(len(self))
-                return np.asarray(table[above(values, near[0])])
+            bounds = span(self.labels)
+            if bounds and len(values) and bounds[0] <= values.min() and values.max() <= bounds[1]:
+                table = np.full(bounds[1] - bounds[0] + 1, -1, dtype=np.intp)  # many times as fast as a search
+                table[above(self.labels, bounds[0])] = np.arange(len(self))
+                return np.asarray(table[above(values, bounds[0])])
             order = np.argsort(self.labels, kind="stable")
             slot = np.searchsorted(self.labels, values, sorter=order)
             codes = order[np.minimum(slot, len(self) - 1)]
@@ -159,28 +178,28 @@ class Classes:
         kinds = values.dtype.kind, self.labels.dtype.kind
         if (kinds[0] in "US") != (kinds[1] in "US") and all(kind in "biufUS" for kind in kinds):
             return np.full(len(values), -1, dtype=np.intp)  # text never matches a number
-        # Python's own equality is exact between any two kinds; NumPy would go through float64
+        # Python compares any two kinds exactly; NumPy would convert to float64
         known = {label: code for code, label in enumerate(_plain(self.labels))}
         return np.fromiter((known.get(v, -1) for v in _plain(values)), dtype=np.intp, count=len(values))
 
     def decode(self, codes: ArrayLike) -> NDArray[Any]:
-        """Return labels of the codes, in the dtype of the labels.
+        """Return the labels of codes.
 
         Parameters
         ----------
-        codes : array_like
-            Integers in 0 .. q - 1, any shape.
+        codes : array_like of int
+            Codes in 0 .. q - 1, any shape.
 
         Returns
         -------
         ndarray
-            Labels of the codes, in the dtype of the labels.
+            Labels in the shape of `codes` and the dtype of the classes.
 
         Raises
         ------
         ValueError
-            For another number, naming its place: a rejected row (-1, from `reject`) has no label and is for the caller
-            to handle.
+            For another number, naming its position. A rejected row (-1, from `reject`) has no label and is handled by
+            the caller.
 
         Examples
         --------
@@ -190,12 +209,17 @@ class Classes:
         return self.labels[check_codes(codes, len(self), "codes")]
 
     def listing(self, limit: int = 10) -> str:
-        """Return the classes in words, for a message: the first `limit`, and how many more there are.
+        """Return the first classes as text for a message, and the number of the others.
+
+        Parameters
+        ----------
+        limit : int, default 10
+            Largest number of classes that are written out.
 
         Returns
         -------
         str
-            The classes in words, for a message: the first `limit`, and how many more there are.
+            The text.
 
         Examples
         --------
@@ -228,22 +252,30 @@ def one_hot(
     classes: Classes | Sequence[Any] | NDArray[Any] | None = None,
     dtype: DTypeLike = np.float64,
 ) -> FloatArray:
-    """Hard labels as rows of a matrix: 1 at the class of the label, 0 elsewhere.
+    """Return hard labels as rows of a matrix: 1 at the class of the label, 0 elsewhere.
 
     `one_hot(y)_ik = 1 if y_i is class k, else 0`
 
-    With `n_classes`, y holds codes 0 .. n_classes - 1 of any shape (...). With `classes` (a `Classes`, or labels in the
-    wanted order), y holds labels (n,). With neither, the classes are the labels seen in y, sorted.
+    Parameters
+    ----------
+    y : array_like of shape (...)
+        Codes 0 .. n_classes - 1 of any shape with `n_classes`, else labels (n,).
+    n_classes : int, optional
+        Number of classes; `y` then holds codes.
+    classes : Classes or array_like of shape (q,), optional
+        Classes in the order of the columns. Without `classes` and `n_classes`, they are the labels in y, sorted.
+    dtype : dtype, default float64
+        Dtype of the result.
 
     Returns
     -------
-    ndarray
-        (..., q).
+    ndarray of shape (..., q)
+        The one-hot matrix.
 
     Raises
     ------
     ValueError
-        For a code or label outside the classes, naming its row, and where both are given.
+        For a code or label outside the classes, naming its row, and where both `n_classes` and `classes` are given.
 
     References
     ----------
@@ -274,28 +306,31 @@ def label_probabilities(
     *,
     n_classes: int | None = None,
 ) -> FloatArray:
-    """Return labels as distributions over the classes, whether they come hard, soft or are to be smoothed.
+    """Return hard or soft labels as distributions over the classes, optionally smoothed.
 
     `Y = (1 - smoothing) * Y + smoothing / q`, where Y is the one-hot matrix of hard labels, or the matrix as given
 
     Parameters
     ----------
-    y : array_like
-        Hard labels (n,) with `classes` as in `one_hot`, or codes with `n_classes`; or label probabilities (n, q), each
-        row a distribution.
+    y : array_like of shape (n,) or (n, q)
+        Hard labels (n,) with `classes` as in `one_hot`, or codes with `n_classes`; or label probabilities (n, q).
+    classes : Classes or array_like of shape (q,), optional
+        Classes in the order of the columns.
     smoothing : float, default 0.0
-        The share, 0 to 1, that is spread evenly over all classes.
+        Share, from 0 to 1, that is spread evenly over all classes.
+    n_classes : int, optional
+        Number of classes; hard labels are then codes.
 
     Returns
     -------
-    ndarray
-        (n, q); a float32 matrix stays float32.
+    ndarray of shape (n, q)
+        Label probabilities; a float32 matrix stays float32.
 
     Raises
     ------
     ValueError
-        For rows that do not sum to 1 (they are never renormalised: that would change what was said), for a number of
-        columns that is not that of the classes, and for a smoothing outside 0..1.
+        For rows that do not sum to 1 (they are never renormalised), for a number of columns that differs from the
+        number of classes, and for a smoothing outside 0..1.
 
     References
     ----------
@@ -323,17 +358,26 @@ def label_probabilities(
 
 
 def check_codes(codes: ArrayLike, q: int, name: str) -> IntArray:
-    """Return codes as integers.
+    """Return codes as integers if all lie in 0 .. q - 1.
+
+    Parameters
+    ----------
+    codes : array_like of int
+        Codes of any shape.
+    q : int
+        Number of classes.
+    name : str
+        Name of the argument in error messages.
 
     Returns
     -------
-    ndarray
-        Codes as integers, or raise a `ValueError` that names the first that does not lie in 0 .. q - 1.
+    ndarray of intp
+        The codes.
 
     Raises
     ------
     ValueError
-        Naming the first code that is not in 0 .. q - 1.
+        For another dtype, and for a code that does not lie in 0 .. q - 1; the message names the first.
 
     Examples
     --------
@@ -359,23 +403,24 @@ def check_codes(codes: ArrayLike, q: int, name: str) -> IntArray:
 
 
 def codes_among(y: ArrayLike, classes: Any) -> NDArray[Any]:
-    """Codes of labels that may have come as codes already, where it is certain which they are.
+    """Return the codes of labels that may be given as labels or as codes, where this is unambiguous.
 
     Parameters
     ----------
-    y : array_like
-        (n,), labels among `classes` (q,), or codes 0 .. q - 1. Integers that are both at once and would mean different
-        classes raise `ValueError`. What is neither is given back as it is, for the caller's own check.
+    y : array_like of shape (n,)
+        Labels among `classes`, or codes 0 .. q - 1.
+    classes : Classes or array_like of shape (q,)
+        The classes.
 
     Returns
     -------
-    ndarray
-        Codes of labels that may have come as codes already, where it is certain which they are.
+    ndarray of shape (n,)
+        Codes; `y` itself if it holds neither labels nor codes, for a check by the caller.
 
     Raises
     ------
     ValueError
-        If a label is not a class, or labels may be both codes and classes.
+        For integers that are both labels and codes, and would mean different classes.
 
     Examples
     --------
@@ -391,29 +436,36 @@ def codes_among(y: ArrayLike, classes: Any) -> NDArray[Any]:
         values = label_array(y, "y")
     except ValueError:
         return np.asarray(y)
-    places = known.find(values)
-    are_labels = bool((places >= 0).all())
+    codes = known.find(values)
+    are_labels = bool((codes >= 0).all())
     are_codes = values.dtype.kind in "iu" and bool(((values >= 0) & (values < len(known))).all())
-    if are_labels and are_codes and not np.array_equal(places, values):
+    if are_labels and are_codes and not np.array_equal(codes, values):
         raise ValueError(
             f"y holds integers that are both labels of the classes {known.listing()} and codes 0 to {len(known) - 1}, "
             "which would mean different classes. Give codes, Classes.of(classes).encode(y), and the classes as text."
         )
-    return np.asarray(places if are_labels else values)
+    return np.asarray(codes if are_labels else values)
 
 
 def codes_or_probabilities(y: ArrayLike, P: FloatArray) -> NDArray[Any]:
-    """Check labels that belong to the rows of P (..., q): codes of shape (...), or probabilities as P has.
+    """Check labels that belong to the rows of predictions P.
+
+    Parameters
+    ----------
+    y : array_like of shape (...) or (..., q)
+        Codes or label probabilities.
+    P : ndarray of shape (..., q)
+        Predictions.
 
     Returns
     -------
-    ndarray
-        Check labels that belong to the rows of P (..., q): codes of shape (...), or probabilities as P has.
+    ndarray of shape (...) or (..., q)
+        Codes as integers, or label probabilities as floats.
 
     Raises
     ------
     ValueError
-        If the labels fit neither form.
+        If the labels fit neither shape, or are not valid.
 
     Examples
     --------
@@ -432,11 +484,12 @@ def codes_or_probabilities(y: ArrayLike, P: FloatArray) -> NDArray[Any]:
 
 
 def _classes(labels: Any, *, given: bool) -> Classes:
+    """Return the classes named by `labels`: in the given order, or sorted."""
     if isinstance(labels, Classes):
         return labels
     return Classes.of(labels) if given else Classes(labels)
 
 
 def _plain(values: NDArray[Any]) -> list[Any]:
-    """Return labels as Python objects that compare by value; dates stay NumPy's own, whose units compare exactly."""
+    """Return labels as Python objects that compare by value; dates stay NumPy scalars, whose units compare exactly."""
     return list(values) if values.dtype.kind in "Mm" else values.tolist()

@@ -1,7 +1,7 @@
-"""The loss of softmax regression: cross-entropy on logits, its residual and curvature, and the likelihood.
+"""Loss of softmax regression: cross-entropy on logits, its gradient and curvature, and the likelihood.
 
-Labels come as codes (one integer a row) or as label probabilities (one distribution a row); a code k is the
-same as the one-hot row with its 1 at k.
+Labels are codes (one integer for each row) or label probabilities (one distribution for each row); a code k is
+equivalent to the one-hot row with its 1 at k.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from softreg.typing import FloatArray
 
 
 def cross_entropy_with_logits(o: ArrayLike, Y: ArrayLike) -> FloatArray:
-    """Loss of each row: the expected surprisal of its label under the probabilities that its logits give.
+    """Return the cross-entropy of each row: the expected surprisal of its label under the softmax of its logits.
 
     `CE(Y, o) = -sum_k Y_k log_softmax(o)_k = logsumexp(o) - sum_k Y_k o_k`
 
     Parameters
     ----------
-    o : array_like
-        Logits (..., q).
-    Y : array_like
-        Label probabilities (..., q), or codes (...).
+    o : array_like of shape (..., q)
+        Logits.
+    Y : array_like of shape (...) or (..., q)
+        Codes or label probabilities.
 
     Returns
     -------
-    ndarray
-        (...) in nats, at least the entropy of the label, so at least 0. However wrong the logits are, the loss is as
-        finite as their distance (a logit 1000 too low costs 1000); it is inf where the label gives mass to a class with
-        logit -inf.
+    ndarray of shape (...)
+        Loss in nats, at least the entropy of the label. It is finite for finite logits (a logit 1000 too low costs
+        1000), and inf where the label gives mass to a class with logit -inf.
 
     Raises
     ------
@@ -62,26 +61,26 @@ def cross_entropy_with_logits(o: ArrayLike, Y: ArrayLike) -> FloatArray:
 
 
 def residual(o: ArrayLike, Y: ArrayLike) -> FloatArray:
-    """Return gradient of the cross-entropy with respect to the logits: predicted minus given probability.
+    """Return the gradient of the cross-entropy with respect to the logits: predicted minus given probability.
 
     `R = softmax(o) - Y`
 
     Parameters
     ----------
-    o : array_like
-        Logits (..., q).
-    Y : array_like
-        Label probabilities (..., q), or codes (...).
+    o : array_like of shape (..., q)
+        Logits.
+    Y : array_like of shape (...) or (..., q)
+        Codes or label probabilities.
 
     Returns
     -------
-    ndarray
-        (..., q); each row sums to 0, and each entry lies in -1..1.
+    ndarray of shape (..., q)
+        Residuals in -1..1; each row sums to 0.
 
     Raises
     ------
     ValueError
-        As `cross_entropy_with_logits` does.
+        As `cross_entropy_with_logits`.
 
     References
     ----------
@@ -97,26 +96,26 @@ def residual(o: ArrayLike, Y: ArrayLike) -> FloatArray:
     Y = codes_or_probabilities(Y, o)
     if Y.ndim == o.ndim:
         return R - Y.astype(o.dtype, copy=False)
-    at = Y[..., None]
-    np.put_along_axis(R, at, np.take_along_axis(R, at, axis=-1) - 1, axis=-1)
+    index = Y[..., None]
+    np.put_along_axis(R, index, np.take_along_axis(R, index, axis=-1) - 1, axis=-1)
     return R
 
 
 def curvature(P: ArrayLike) -> FloatArray:
-    """Second derivative of the cross-entropy with respect to the logits, whatever the label is.
+    """Return the Hessian of the cross-entropy with respect to the logits, which does not depend on the label.
 
-    `C = diag(p) - p p^T`, whose diagonal `p_k (1 - p_k)` is taken as `sum_{j != k} p_k p_j`, so that a sure row keeps
-    its digits and every row of C sums to 0
+    `C = diag(p) - p p^T`, whose diagonal `p_k (1 - p_k)` is computed as `sum_{j != k} p_k p_j`, so that probabilities
+    near 1 keep their digits and every row of C sums to 0
 
     Parameters
     ----------
-    P : array_like
-        Probabilities (..., q).
+    P : array_like of shape (..., q)
+        Probabilities.
 
     Returns
     -------
-    ndarray
-        (..., q, q), symmetric and positive semi-definite; its null vector is the shift of all logits by a constant.
+    ndarray of shape (..., q, q)
+        Symmetric and positive semi-definite matrices; the constant vector is in their null space.
 
     Raises
     ------
@@ -143,23 +142,22 @@ def curvature(P: ArrayLike) -> FloatArray:
 
 
 def likelihood(P: ArrayLike, y: ArrayLike) -> float:
-    """Probability that the model gives to all labels of a data set together, rows being independent.
+    """Return the likelihood of all labels of a data set with independent rows.
 
     `L = prod_i P_{i, y_i}`, and for label probabilities Y `L = prod_i prod_k P_ik^Y_ik`, with 0^0 = 1
 
     Parameters
     ----------
-    P : array_like
-        Probabilities (..., q), of any number of rows.
-    y : array_like
-        Codes (...) or label probabilities (..., q).
+    P : array_like of shape (..., q)
+        Probabilities of any number of rows.
+    y : array_like of shape (...) or (..., q)
+        Codes or label probabilities.
 
     Returns
     -------
     float
-        A number in 0..1; 1 for no rows. It falls exponentially with the number of rows: a thousand rows at 0.4 each
-        make 1e-398, which is less than the smallest float (5e-324) and comes out as 0. That is why one computes with
-        its logarithm, see `negative_log_likelihood`.
+        Likelihood in 0..1; 1 for no rows. It decreases exponentially with the number of rows and underflows to 0:
+        1,000 rows at 0.4 give 1e-398, below the smallest float (5e-324). Use `negative_log_likelihood` for many rows.
 
     Raises
     ------
@@ -183,26 +181,26 @@ def likelihood(P: ArrayLike, y: ArrayLike) -> float:
 
 
 def negative_log_likelihood(P: ArrayLike, y: ArrayLike) -> float:
-    """Surprisal of all labels of a data set together: minus the logarithm of the likelihood.
+    """Return the negative log-likelihood of all labels of a data set.
 
-    `NLL = -log L = sum_i H(Y_i, P_i)`, the summed cross-entropy, so the most likely model is the one of least loss
+    `NLL = -log L = sum_i H(Y_i, P_i)`, the summed cross-entropy
 
     Parameters
     ----------
-    P : array_like
-        Probabilities (..., q), of any number of rows.
-    y : array_like
-        Codes (...) or label probabilities (..., q).
+    P : array_like of shape (..., q)
+        Probabilities of any number of rows.
+    y : array_like of shape (...) or (..., q)
+        Codes or label probabilities.
 
     Returns
     -------
     float
-        Nats, from 0 to inf (inf where a label has mass on a class of probability 0); 0 for no rows. Summed in float64.
+        Nats, summed in float64, from 0 to inf (inf where a label has mass on a class of probability 0); 0 for no rows.
 
     Raises
     ------
     ValueError
-        As `likelihood` does.
+        As `likelihood`.
 
     References
     ----------
@@ -217,24 +215,24 @@ def negative_log_likelihood(P: ArrayLike, y: ArrayLike) -> float:
 
 
 def row_losses(P: ArrayLike, y: ArrayLike) -> FloatArray:
-    """Cross-entropy of each row from probabilities: the expected surprisal of its label, in nats.
+    """Return the cross-entropy of each row from probabilities.
 
     Parameters
     ----------
-    P : array_like
-        (..., q);
-    y : array_like
-        Codes (...) or label probabilities (..., q).
+    P : array_like of shape (..., q)
+        Probabilities.
+    y : array_like of shape (...) or (..., q)
+        Codes or label probabilities.
 
     Returns
     -------
-    ndarray
-        (...).
+    ndarray of shape (...)
+        Loss in nats.
 
     Raises
     ------
     ValueError
-        As `likelihood` does.
+        As `likelihood`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What decisions cost: the decision of least expected cost for each row, judged on rows whose labels are known."""
+"""Operating point of a classifier: decisions of least expected cost, and their cost on labelled rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,31 @@ from softreg.probability.scores import unit_weights
 
 @dataclass(frozen=True, eq=False)
 class OperatingPoint:
-    """What deciding by probabilities and a matrix of costs leads to, made by `operating_point`.
+    """Decisions of least expected cost and their costs, made by `operating_point`.
 
-    `decided` (k,) counts the rows of each decision and `table` (q, k) those of each label and decision. Costs are means
-    a row: `expected` is that by the probabilities, `paid` that by the labels, with its interval; `constant` is
-    the best single decision for all rows and `constant_cost` what it costs; `most_likely_cost` is that of deciding for
-    the most likely class, None where decisions are not the classes. `threshold` is the probability of the second class
-    above which the second decision is taken, for two classes and two decisions, else None.
+    Costs are means over the rows.
 
+    Attributes
+    ----------
+    decided : ndarray of int of shape (k,)
+        Number of rows of each decision.
+    table : ndarray of int of shape (q, k)
+        Number of rows of each label and decision.
+    expected : float
+        Cost expected from the probabilities.
+    paid : Interval
+        Cost by the labels, with its interval.
+    constant : int
+        Best constant decision for all rows.
+    constant_cost : float
+        Cost of the best constant decision.
+    most_likely_cost : float or None
+        Cost of deciding for the most likely class; None where decisions are not the classes.
+    threshold : float or None
+        For two classes and two decisions, the probability of the second class above which the second decision is taken.
+
+    Examples
+    --------
     >>> operating_point([[0.9, 0.1], [0.5, 0.5]], [0, 1], [[0, 1], [4, 0]]).saved
     0.5
     """
@@ -40,11 +57,11 @@ class OperatingPoint:
     most_likely_cost: float | None
     threshold: float | None
     cost: NDArray[np.float64] | None = None
-    """The matrix of costs (q, k) that the decisions are by."""
+    """Cost matrix (q, k) of the decisions."""
 
     @property
     def saved(self) -> float:
-        """How much a row costs less than by the best single decision; below 0, the probabilities mislead."""
+        """Mean saving per row against the best constant decision; negative if the decisions cost more."""
         return self.constant_cost - self.paid.value
 
 
@@ -52,7 +69,7 @@ class OperatingPoint:
 def operating_point(
     P: ArrayLike, codes: ArrayLike, cost: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> OperatingPoint:
-    """Decide each row at its least expected cost and say what that costs, beside deciding without probabilities.
+    """Decide each row at its least expected cost and return the resulting costs, with those of constant decisions.
 
     `decision_i = argmin_j sum_k P_ik cost_kj`, `paid = (1/n) sum_i cost[y_i, decision_i]`
 
@@ -61,19 +78,20 @@ def operating_point(
 
     Parameters
     ----------
-    P : array_like
-        (n, q).
-    codes : array_like
-        (n,) in 0..q-1.
-    cost : array_like
-        (q, k), `cost[true, decided]`, finite, in any unit. The interval of `paid` is that of `score_interval`.
-        `sample_weight` (n,) makes costs weighted means; rows are counted once. Where `paid` lies far above `expected`,
-        the probabilities are not calibrated.
+    P : array_like of shape (n, q)
+        Probabilities.
+    codes : array_like of shape (n,)
+        Labels in 0..q-1.
+    cost : array_like of shape (q, k)
+        `cost[true, decided]`, finite, in any unit.
+    sample_weight : array_like of shape (n,), optional
+        Weights of the mean costs. Row counts ignore them.
 
     Returns
     -------
     OperatingPoint
-        Decide each row at its least expected cost and say what that costs, beside deciding without probabilities.
+        Counts and costs of the decisions. `paid` has the interval of `score_interval`; a value of `paid` far above
+        `expected` indicates probabilities that are not calibrated.
 
     Raises
     ------
@@ -96,7 +114,7 @@ def operating_point(
     y = np.asarray(check_codes(codes, P.shape[1], "codes"))
     if y.shape != (len(P),):
         raise ValueError(f"codes must hold one code for each of {len(P)} rows; seen: shape {y.shape}.")
-    decided, promised = np.asarray(least_expected_cost(P, cost)), costs_of_decisions(P, cost)
+    decided, expected = np.asarray(least_expected_cost(P, cost)), costs_of_decisions(P, cost)
     costs = np.asarray(cost, dtype=np.float64)
     q, k = costs.shape
     w = np.ones(len(y)) if sample_weight is None else unit_weights(sample_weight, y.shape)
@@ -104,7 +122,7 @@ def operating_point(
     return OperatingPoint(
         decided=np.bincount(decided, minlength=k),
         table=np.bincount(y * k + decided, minlength=q * k).reshape(q, k),
-        expected=float(w @ np.take_along_axis(promised, decided[:, None], axis=1)[:, 0] / w.sum()),
+        expected=float(w @ np.take_along_axis(expected, decided[:, None], axis=1)[:, 0] / w.sum()),
         paid=score_interval(costs[:, decided].T, P, y, sample_weight=None if sample_weight is None else w),
         constant=int(np.argmin(constant)),
         constant_cost=float(constant.min()),
@@ -115,7 +133,7 @@ def operating_point(
 
 
 def _threshold(costs: NDArray[np.float64]) -> float | None:
-    """Return where two decisions about two classes cost the same; None where one of them is never worse."""
+    """Return the probability at which two decisions cost the same; None where one of them is never worse."""
     if costs.shape != (2, 2):
         return None
     alarm, miss = costs[0, 1] - costs[0, 0], costs[1, 0] - costs[1, 1]

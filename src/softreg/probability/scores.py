@@ -1,9 +1,8 @@
-"""How good predicted probabilities are where the labels are known: log loss, Brier, accuracy, top-k accuracy.
+"""Scores of predicted probabilities on labelled rows: log loss, Brier score, accuracy, top-k accuracy.
 
-Every score is a weighted mean over rows, `sum_i w_i score_i / sum_i w_i`: the denominator is the sum of the
-weights, for hard and soft labels alike, so that a weight of 2 means the same as the row given twice and a
-weight of 0 the same as the row left out. P is (n, q), each row a distribution (never renormalised), y codes
-(n,) or label probabilities (n, q).
+Every score is a weighted mean over rows, `sum_i w_i score_i / sum_i w_i`. The denominator is the sum of the weights,
+for hard and soft labels: a weight of 2 is equivalent to the row given twice, a weight of 0 to the row left out.
+P (n, q) holds a distribution in each row (never renormalised), y codes (n,) or label probabilities (n, q).
 """
 
 from __future__ import annotations
@@ -20,24 +19,26 @@ from softreg.typing import FloatArray
 
 
 def log_loss(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, unit: Unit = "nat") -> float:
-    """Return mean surprisal of the labels: the mean cross-entropy between labels and predictions.
+    """Return the log loss: the mean cross-entropy between labels and predictions.
 
     `log_loss = sum_i w_i H(Y_i, P_i) / sum_i w_i`
 
     Parameters
     ----------
-    P : array_like
-        Probabilities (n, q).
-    y : array_like
-        Codes (n,) or label probabilities (n, q).
-    sample_weight : array_like, optional
-        (n,), not negative, None for 1 each.
+    P : array_like of shape (n, q)
+        Probabilities.
+    y : array_like of shape (n,) or (n, q)
+        Codes or label probabilities.
+    sample_weight : array_like of shape (n,), optional
+        Weights, not negative; None for 1 each.
+    unit : {"nat", "bit"}, default "nat"
+        Unit of the result.
 
     Returns
     -------
     float
-        Nats or bits, from 0 to inf; inf where a label has mass on a class of probability 0, for nothing is clamped.
-        Least, in expectation, for the true probabilities (a proper score).
+        From 0 to inf; inf where a label has mass on a class of probability 0, since probabilities are not clipped. The
+        expectation is least for the true probabilities (a proper score).
 
     Raises
     ------
@@ -58,17 +59,31 @@ def log_loss(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None,
 
 
 def brier(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Return mean squared distance between predicted and label probabilities, summed over the classes.
+    """Return the Brier score: the mean squared distance between predicted and label probabilities.
 
     `brier = sum_i w_i sum_k (P_ik - Y_ik)^2 / sum_i w_i`
 
-    This is Brier's own convention: 0 is perfect, 2 is sure and wrong, and for two classes it is twice the mean square
-    of `p - y` that some libraries report. Arguments and errors as for `log_loss`. A proper score.
+    This is Brier's definition: 0 is perfect, 2 is certain and wrong. For two classes it is twice the mean square of `p
+    - y` that some libraries report. It is a proper score.
+
+    Parameters
+    ----------
+    P : array_like of shape (n, q)
+        Probabilities.
+    y : array_like of shape (n,) or (n, q)
+        Codes or label probabilities.
+    sample_weight : array_like of shape (n,), optional
+        Weights, not negative; None for 1 each.
 
     Returns
     -------
     float
-        Mean squared distance between predicted and label probabilities, summed over the classes.
+        Score from 0 to 2.
+
+    Raises
+    ------
+    ValueError
+        As `log_loss`.
 
     References
     ----------
@@ -84,16 +99,29 @@ def brier(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) ->
 
 
 def accuracy(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Return share of rows whose most likely class is the label's.
+    """Return the accuracy: the share of rows whose most likely class is the label.
 
-    `accuracy = sum_i w_i Y_{i, argmax P_i} / sum_i w_i`: for a soft label, the probability that it gives to the class
-    decided for. Of equally likely classes the first is decided for, as by `most_likely`. Arguments and errors as for
-    `log_loss`.
+    `accuracy = sum_i w_i Y_{i, argmax P_i} / sum_i w_i`; for a soft label, a row counts with the label probability of
+    the predicted class. Of equally likely classes the first is predicted, as by `most_likely`.
+
+    Parameters
+    ----------
+    P : array_like of shape (n, q)
+        Probabilities.
+    y : array_like of shape (n,) or (n, q)
+        Codes or label probabilities.
+    sample_weight : array_like of shape (n,), optional
+        Weights, not negative; None for 1 each.
 
     Returns
     -------
     float
-        0..1.
+        Share from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        As `log_loss`.
 
     References
     ----------
@@ -110,27 +138,33 @@ def accuracy(P: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None)
 
 
 def top_k_accuracy(P: ArrayLike, y: ArrayLike, k: int, sample_weight: ArrayLike | None = None) -> float:
-    """Return share of rows whose label is among the k most likely classes.
+    """Return the top-k accuracy: the share of rows whose label is among the k most likely classes.
 
     `top_k_accuracy = sum_i w_i (sum of Y_ij over the k classes j of largest P_ij) / sum_i w_i`
 
-    Always k classes are taken: of equally likely classes, the first ones, as by `most_likely`, so that k = 1 is
-    `accuracy`, k = q is 1, and ties are not counted in one's favour.
+    Exactly k classes are taken; of equally likely classes the first ones, as by `most_likely`. k = 1 is `accuracy`, and
+    k = q gives 1.
 
     Parameters
     ----------
+    P : array_like of shape (n, q)
+        Probabilities.
+    y : array_like of shape (n,) or (n, q)
+        Codes or label probabilities.
     k : int
-        1 .. q, otherwise a `ValueError`; other arguments and errors as for `log_loss`.
+        Number of classes, from 1 to q.
+    sample_weight : array_like of shape (n,), optional
+        Weights, not negative; None for 1 each.
 
     Returns
     -------
     float
-        0..1.
+        Share from 0 to 1.
 
     Raises
     ------
     ValueError
-        If `k` is not a whole number from 1 to q, or an argument is not valid.
+        If `k` is not a whole number from 1 to q, and as `log_loss`.
 
     References
     ----------
@@ -149,26 +183,26 @@ def top_k_accuracy(P: ArrayLike, y: ArrayLike, k: int, sample_weight: ArrayLike 
 
 
 def weighted_mean(values: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Return mean of one value a row, each counted as often as its weight says.
+    """Return the weighted mean of one value for each row.
 
-    `sum_i w_i v_i / sum_i w_i`, in float64. Rows of weight 0 are left out, an infinite value among them.
+    `sum_i w_i v_i / sum_i w_i`, in float64. Rows of weight 0 are left out, even with an infinite value.
 
     Parameters
     ----------
-    values : array_like
-        (n,).
-    sample_weight : array_like, optional
-        (n,), finite, not negative, not all 0; None for 1 each.
+    values : array_like of shape (n,)
+        Values.
+    sample_weight : array_like of shape (n,), optional
+        Weights, finite, not negative, not all 0; None for 1 each.
 
     Returns
     -------
     float
-        Mean of one value a row, each counted as often as its weight says.
+        The mean.
 
     Raises
     ------
     ValueError
-        That names the row otherwise, and for no rows: the mean of nothing is not a number.
+        For weights that are not valid, naming the row, and if there are no rows.
 
     Examples
     --------
@@ -187,12 +221,19 @@ def weighted_mean(values: ArrayLike, sample_weight: ArrayLike | None = None) -> 
 
 
 def check_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return row weights as float64 if they fit the rows.
+    """Return row weights in float64 if they fit the rows.
+
+    Parameters
+    ----------
+    sample_weight : array_like
+        Weights.
+    shape : tuple of int
+        Shape of the rows.
 
     Returns
     -------
     ndarray of float64
-        Row weights as float64 if they fit the rows, are finite, not negative and not all 0.
+        The weights.
 
     Raises
     ------
@@ -225,10 +266,17 @@ def check_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[n
 def unit_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return checked row weights divided by the largest.
 
+    Parameters
+    ----------
+    sample_weight : array_like
+        Weights.
+    shape : tuple of int
+        Shape of the rows.
+
     Returns
     -------
     ndarray of float64
-        Checked row weights, divided by the largest.
+        Weights from 0 to 1.
 
     Examples
     --------
@@ -240,11 +288,11 @@ def unit_weights(sample_weight: ArrayLike, shape: tuple[int, ...]) -> NDArray[np
 
 
 def _pair(P: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Predictions, and labels as probabilities, in one shape."""
+    """Return predictions and labels as probabilities (n, q)."""
     P = check_probabilities(P)
     Y = codes_or_probabilities(y, P)
     if Y.ndim == P.ndim:
         return P, Y.astype(P.dtype, copy=False)
-    one = np.zeros_like(P)
-    np.put_along_axis(one, Y[..., None], 1, axis=-1)
-    return P, one
+    one_hot = np.zeros_like(P)
+    np.put_along_axis(one_hot, Y[..., None], 1, axis=-1)
+    return P, one_hot

@@ -13,19 +13,30 @@ from softreg.typing import FloatArray, IntArray
 
 
 def largest(o: FloatArray, axis: int, name: str) -> tuple[IntArray, FloatArray]:
-    """Return place and value of the largest logit of each row, `axis` kept with length 1; no nan, +inf or only -inf.
+    """Return index and value of the largest logit of each row, and check the row.
 
-    nan and +inf win every argmax, and a row of -inf has no other maximum, so one look at the maxima finds all three.
+    nan and +inf win every argmax, and a row of -inf has no other maximum, so the maxima reveal all three.
+
+    Parameters
+    ----------
+    o : ndarray of shape (..., q)
+        Logits with the classes on `axis`.
+    axis : int
+        Axis of the classes; kept with length 1 in the results.
+    name : str
+        Name of the argument in error messages.
 
     Returns
     -------
-    tuple[ndarray, ndarray]
-        Place and value of the largest logit of each row, `axis` kept with length 1; no nan, +inf or only -inf.
+    index : ndarray of int
+        Position of the largest logit on `axis`.
+    value : ndarray
+        The largest logit.
 
     Raises
     ------
     ValueError
-        Naming the first row that holds nan or +inf, or only -inf.
+        For a row with nan or +inf, or with -inf only; the message names the first.
     """
     check_class_axis(o, axis, name)
     at = np.argmax(o, axis=axis, keepdims=True)
@@ -43,21 +54,24 @@ def largest(o: FloatArray, axis: int, name: str) -> tuple[IntArray, FloatArray]:
 
 
 def logsumexp(o: ArrayLike, axis: int = -1, keepdims: bool = False) -> FloatArray:
-    """Return log of the sum of exponentials: the logarithm of the total mass that the logits stand for.
+    """Return the logarithm of the sum of exponentials of the logits.
 
-    `logsumexp(o) = log(sum_k exp(o_k)) = m + log(sum_k exp(o_k - m))` with m the largest logit, so that nothing
-    overflows, and the largest term is added by log1p, so that a tiny rest is not lost.
+    `logsumexp(o) = log(sum_k exp(o_k)) = m + log(sum_k exp(o_k - m))`, where m is the largest logit: nothing overflows.
+    The terms other than the largest are added by log1p, so that a tiny sum of them is not lost.
 
     Parameters
     ----------
-    o : array_like
-        Logits (..., q), any batch, classes on `axis`; -inf is a class without mass.
+    o : array_like of shape (..., q)
+        Logits with the classes on `axis`; -inf is a class without mass.
+    axis : int, default -1
+        Axis of the classes.
+    keepdims : bool, default False
+        Whether the class axis stays with length 1.
 
     Returns
     -------
-    ndarray
-        Shape (...) in nats (with `keepdims`, the class axis stays with length 1). It is smooth, at least the largest
-        logit, and at most log(q) above.
+    ndarray of shape (...)
+        Log-sum-exp in nats, between the largest logit and log(q) above it.
 
     Raises
     ------
@@ -81,21 +95,23 @@ def logsumexp(o: ArrayLike, axis: int = -1, keepdims: bool = False) -> FloatArra
 
 
 def log_softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
-    """Return log-probability of each class: the logits, shifted so that their exponentials sum to 1.
+    """Return the log-probability of each class: the logits, shifted so that their exponentials sum to 1.
 
     `log_softmax(o)_k = o_k - logsumexp(o)`
 
     Parameters
     ----------
-    o : array_like
-        Logits (..., q), any batch, classes on `axis`.
+    o : array_like of shape (..., q)
+        Logits with the classes on `axis`.
+    axis : int, default -1
+        Axis of the classes.
 
     Returns
     -------
-    ndarray
-        The same shape, in nats, at most 0, never nan. It is finite for finite logits even where the probability
-        underflows to 0 (the one exception: logits further apart than the largest float, such as 1e308 and -1e308, whose
-        true answer no float can hold, give -inf). A logit of -inf gives -inf.
+    ndarray of shape (..., q)
+        Log-probabilities in nats, at most 0, never nan. They are finite for finite logits even where the probability
+        underflows to 0, except where the difference of two logits exceeds the float range (1e308 and -1e308), which
+        gives -inf. A logit of -inf gives -inf.
 
     Raises
     ------
@@ -119,21 +135,23 @@ def log_softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
 
 
 def softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
-    """Probabilities of the classes, from their logits: positive, summing to 1, in the order of the logits.
+    """Return the probabilities of the classes from their logits: positive, summing to 1, in the order of the logits.
 
     `softmax(o)_k = exp(o_k) / sum_j exp(o_j)`
 
     Parameters
     ----------
-    o : array_like
-        Logits (..., q), any batch, classes on `axis`.
+    o : array_like of shape (..., q)
+        Logits with the classes on `axis`.
+    axis : int, default -1
+        Axis of the classes.
 
     Returns
     -------
-    ndarray
-        The same shape; float32 stays float32. Adding a constant to a row changes nothing, and one class alone has
+    ndarray of shape (..., q)
+        Probabilities; float32 stays float32. Adding a constant to a row changes nothing, and a single class has
         probability 1. -inf gives probability 0. Logits far below the largest (about 745 in float64, 104 in float32)
-        underflow to 0; `log_softmax` still tells them apart.
+        underflow to 0; `log_softmax` still distinguishes them.
 
     Raises
     ------
@@ -158,7 +176,7 @@ def softmax(o: ArrayLike, axis: int = -1) -> FloatArray:
 
 
 def _log_mass(z: FloatArray, at: IntArray, axis: int) -> FloatArray:
-    """log(sum exp(z)) for z with its largest entry, 0, at `at`: log1p of the rest keeps 1e-20 beside 1."""
+    """Return log(sum exp(z)) for z whose largest entry, 0, is at `at`; log1p of the rest keeps 1e-20 beside 1."""
     rest = np.exp(z)
     np.put_along_axis(rest, at, 0, axis=axis)
     mass: FloatArray = np.log1p(rest.sum(axis=axis, keepdims=True))

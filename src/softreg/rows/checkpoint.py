@@ -25,7 +25,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-from softreg.files import atomic_path
+from softreg.atomic_files import atomic_path
 from softreg.rows.logits import Sums
 from softreg.rows.protocol import Reduction, Rows
 from softreg.typing import Array

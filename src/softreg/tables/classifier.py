@@ -24,7 +24,7 @@ from softreg.tables.fit.memory_mode import Memory
 from softreg.tables.fit.out_of_core import FittedParts, fit_in_batches, scan_if_large
 from softreg.tables.fit.table_scan import TableScan
 from softreg.tables.fit.training_table import (
-    REQUIRED,
+    MISSING_TARGET,
     TrainingTable,
     is_rows_argument,
     select_labelled_rows,
@@ -225,20 +225,20 @@ class TableClassifier(BaseTableClassifier):
         rules = LabelRules(self.missing_target, self.rare)
         rules.check()
         if is_rows_argument(data, y, name):
-            said = "fit(data, rows) is now fit(data, rows=rows); the second argument is y, the labels."
-            warnings.warn(said, DeprecationWarning, stacklevel=2)
+            message = "fit(data, rows) is now fit(data, rows=rows); the second argument is y, the labels."
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
             y, rows = None, y
         if y is None and name is None:
-            raise TableError(REQUIRED)
+            raise TableError(MISSING_TARGET)
         weighted = {
             "y": y,
             "sample_weight": sample_weight,
             "rules": rules,
             "categorical": self._target_is_categorical(name),
         }
-        found = scan_if_large(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
-        if found is not None:
-            return self._fit_in_batches(found, checkpoint, choice)
+        scan = scan_if_large(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
+        if scan is not None:
+            return self._fit_in_batches(scan, checkpoint, choice)
         given = training_table(data, y, name, rows, sample_weight, self._unused(name))
         return self._fit_in_memory(given, checkpoint, choice)
 
@@ -248,18 +248,18 @@ class TableClassifier(BaseTableClassifier):
         """Fit all parts to a table in memory; raise `TableError` for both groups and times."""
         table, target = given.table, given.target
         rules = LabelRules("error") if given.separate else LabelRules(self.missing_target, self.rare)
-        given, found = select_labelled_rows(given, rules, categorical=self._target_is_categorical(target))
-        chosen, y = given.rows, found.y if given.rows is None else found.y[given.rows]
+        given, labelled = select_labelled_rows(given, rules, categorical=self._target_is_categorical(target))
+        chosen, y = given.rows, labelled.y if given.rows is None else labelled.y[given.rows]
         groups, time = self._name("groups"), self._name("time")
         if groups is not None and time is not None:
             raise TableError(TIME_AND_GROUPS)
         if groups is not None:
             choice = replace(choice, groups=group_codes(table, groups, target, chosen))
         if time is not None:
-            choice = replace(choice, moments=time_codes(table, time, target, chosen))
+            choice = replace(choice, times=time_codes(table, time, target, chosen))
         dropped = self._dropped(table.column_names, target, given.weights)
         drop = [name for name in dropped if not (given.separate and name == target)]
-        schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._asked())
+        schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._requested_kinds())
         settings = self._settings(np.unique(y).tolist())
         encoder = fit_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
         if given.row_weight is not None:
@@ -267,12 +267,12 @@ class TableClassifier(BaseTableClassifier):
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
         model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)
-        self.rare_ = found.rare
+        self.rare_ = labelled.rare
         fitted = FittedParts(schema, encoder, model, path)
         return self._finish(fitted, table.schema, given.label_dtype)
 
     def _fit_in_batches(
-        self, found: TableScan, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
+        self, scan: TableScan, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
     ) -> TableClassifier:
         """Fit all parts to a table that is read in batches; raise `TableError` for groups or times."""
         for name in ("groups", "time"):
@@ -281,10 +281,10 @@ class TableClassifier(BaseTableClassifier):
                 raise TableError(
                     f"{name} {need} all rows in memory, and this table is read in batches; use memory='high'."
                 )
-        drop = self._dropped(found.source.names, found.target, found.weights)
-        fitted = fit_in_batches(found, self._settings(found.classes), drop, self._asked(), checkpoint, choice)
-        self.rare_ = found.rare
-        return self._finish(fitted, found.source.schema)
+        drop = self._dropped(scan.source.names, scan.target, scan.weights)
+        fitted = fit_in_batches(scan, self._settings(scan.classes), drop, self._requested_kinds(), checkpoint, choice)
+        self.rare_ = scan.rare
+        return self._finish(fitted, scan.source.schema)
 
     def _settings(self, classes: list[str]) -> dict[str, Any]:
         """Return the parameters of the regression, with class weights by the text of labels."""
@@ -327,7 +327,7 @@ class TableClassifier(BaseTableClassifier):
         """Return the classifier that `to_state` described; raise `ValueError` for any other state."""
         return cast(TableClassifier, classifier_from_state(cls, arrays, metadata))
 
-    def _asked(self) -> dict[str, Kind]:
+    def _requested_kinds(self) -> dict[str, Kind]:
         """Return the requested kinds by column."""
         return requested_kinds({kind.value: getattr(self, kind.value) for kind in USER_KINDS})
 
@@ -335,8 +335,8 @@ class TableClassifier(BaseTableClassifier):
         """Return the columns that are no features by the parameters."""
         features = None if self.features is None else column_names(self.features)
         beside = (self._name("groups"), self._name("time"), weights)
-        drop, asked = column_names(self.drop), self._asked()
-        return excluded_columns(names, target, drop=drop, features=features, beside=beside, asked=asked)
+        drop, kinds = column_names(self.drop), self._requested_kinds()
+        return excluded_columns(names, target, drop=drop, features=features, beside=beside, requested=kinds)
 
     def _target_is_categorical(self, target: str | None) -> bool:
         """Return True if the labels are known to be classes, however many they are."""

@@ -14,7 +14,7 @@ import pytest
 
 import softreg
 from softreg import SoftmaxRegression, TableClassifier, explain
-from softreg.cli.reporting.row_explanations import row_explainer
+from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.tables import labels, read_table, split_rows
 
 KEYS = [

@@ -68,11 +68,11 @@ def test_options_of_the_command(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--weight-kind", "sampling"], "name their column with --weights"),
+        (["--weight-kind", "sampling"], "requires the column of weights"),
         (["--reference-level", "Ulm"], "expected COLUMN=LEVEL"),
         (["--reference-level", "town=Rome"], "its levels are 'Bonn', 'Kiel', 'Ulm'"),
         (["--reference-level", "town=Ulm", "--reference-level", "town=Kiel"], "twice"),
-        (["--level", "95"], "must lie between 0 and 1"),
+        (["--level", "95"], "must be between 0 and 1"),
         (["--weights", "street"], "no column of weights 'street'"),
         (["--formula", "open('a')"], "may call only"),
         (["--formula", "buys ~ age"], None),

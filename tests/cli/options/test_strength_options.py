@@ -206,7 +206,7 @@ def test_long_texts_have_a_part_held_out_and_folds_where_they_are_asked_for(monk
     table = pa.table(
         {"text": texts, "topic": np.array(["a", "b"])[topic], "author": topic * 20 + draw.integers(0, 20, 240)}
     )
-    monkeypatch.setattr(choose_strength, "WIDE", 50)
+    monkeypatch.setattr(choose_strength, "WIDE_COLUMNS", 50)
     one = TableClassifier("topic", strength="auto", text=("text",), groups="author").fit(table)
     assert one.path_.scores.shape[1] == 1
     assert one.path_.passes > 0
@@ -217,7 +217,7 @@ def test_long_texts_have_a_part_held_out_and_folds_where_they_are_asked_for(monk
     assert simple.path_.mean[simple.path_.chosen] <= bound
     stronger = simple.path_.mean[: simple.path_.chosen]
     assert (stronger > bound).all()
-    assert len(stronger) or simple.model_.strength == choose_strength.STRONGEST
+    assert len(stronger) or simple.model_.strength == choose_strength.MAX_STRENGTH
     three = TableClassifier("topic", strength="auto", text=("text",), folds=3).fit(table)
     assert three.path_.scores.shape[1] == 3
 

@@ -14,7 +14,7 @@ import softreg
 from softreg import SoftmaxRegression
 from softreg.models import ModelFileError, read_model, write_model
 from softreg.models.inputs.finite_values import check_finite
-from softreg.models.inputs.sample_weights import rescale_extreme_weights
+from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights
 from softreg.models.serialization import model_file as storage
 
 

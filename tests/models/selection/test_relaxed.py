@@ -19,8 +19,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, bootstrap
 from softreg.models.selection import relaxed as relaxed_module
-from softreg.models.selection.regularization_path import PathPoint, choose_point
-from softreg.models.selection.state import path_from_json, path_to_json
+from softreg.models.selection.regularization_path import PathPoint
+from softreg.models.selection.search_state import path_from_json, path_to_json
+from softreg.models.selection.selection_rule import choose_point
 
 STRENGTHS = [5e-2, 2e-2, 5e-3]
 

@@ -17,7 +17,7 @@ from softreg.optimize.curvature import subsampled
 from softreg.optimize.curvature.importance_sampled import ImportanceSampledCurvature
 from softreg.optimize.curvature.preconditioners import BlockPreconditioner, DiagonalPreconditioner
 from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.limits import LIMITS
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers.newton import Newton

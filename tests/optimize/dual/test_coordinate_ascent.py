@@ -15,10 +15,10 @@ from scipy.special import log_softmax, softmax, xlogy
 from softreg.optimize import Penalty, Solution, elastic_net, l2, minimisation, minimise
 from softreg.optimize.dual import acceleration as momentum
 from softreg.optimize.dual import coordinate_ascent as dual
-from softreg.optimize.dual import state as ascent
+from softreg.optimize.dual import dual_iterate
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.cv_folds import run_sdca_on_folds
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.plan import choose, facts_of
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import as_rows
@@ -219,10 +219,10 @@ def test_problems_that_the_rules_leave_to_other_methods() -> None:
         return choose(facts_of(as_rows(X, y), 4, penalty)).name
 
     for penalty in (elastic_net(1e-3, 0.5), l2(0.0)):
-        assert name(X, penalty) != "dual-ascent"
-    assert name(X.toarray(), l2(1e-3)) != "dual-ascent"
+        assert name(X, penalty) != "dual-dual_iterate"
+    assert name(X.toarray(), l2(1e-3)) != "dual-dual_iterate"
     same = sp.csr_array(np.outer(np.where(y > 1, 1.0, -1.0), np.ones(300)))  # all rows share all columns
-    assert name(same, l2(1e-6)) != "dual-ascent"
+    assert name(same, l2(1e-6)) != "dual-dual_iterate"
 
 
 @needs_kernels
@@ -252,12 +252,12 @@ def test_momentum_helps_weak_penalties(weighted: bool, monkeypatch: pytest.Monke
     X, y = documents(1000, 60, words=10)
     V = np.random.default_rng(1).integers(0, 3, (1, 1000)).astype(float) if weighted else None
     visits = []
-    for easy in (1e9, ascent.MAX_PLAIN_CURVATURE):
-        monkeypatch.setattr(ascent, "MAX_PLAIN_CURVATURE", easy)
+    for easy in (1e9, dual_iterate.MAX_PLAIN_CURVATURE):
+        monkeypatch.setattr(dual_iterate, "MAX_PLAIN_CURVATURE", easy)
         objective = objective_of(X, y, V, l2(1e-5))
         squares = objective.rows.row_squares()
         assert squares is not None
-        one = ascent.initial_iterate(objective, 0, y, squares, seed=0)
+        one = dual_iterate.initial_iterate(objective, 0, y, squares, seed=0)
         assert (one.momentum is None) == (easy == 1e9)
         while not one.gaps or one.gaps[-1] > 1e-5:
             one.sweep(objective.rows)

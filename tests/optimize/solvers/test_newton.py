@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from softreg.optimize import l2
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers.newton import Newton

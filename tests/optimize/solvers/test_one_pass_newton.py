@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from softreg.linalg import Cholesky
 from softreg.optimize import Progress, Status, l2, minimise
 from softreg.optimize.objective import hessian
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import contrasts, pairs
 from softreg.optimize.problem.standardization import standardise

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from softreg.optimize import elastic_net, minimise
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import orthant_lbfgs as orthant

@@ -62,7 +62,7 @@ def test_a_class_of_one_row_is_told():
 
 
 def test_wide_sparse_rows_have_one_fold_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose_strength, "WIDE", 100)
+    monkeypatch.setattr(choose_strength, "WIDE_COLUMNS", 100)
     random = np.random.default_rng(0)
     y = random.integers(0, 3, 600)
     own = [[f"w{k}x{i}" for i in range(40)] for k in range(3)]
@@ -73,7 +73,7 @@ def test_wide_sparse_rows_have_one_fold_held_out(monkeypatch: pytest.MonkeyPatch
     assert path.scores.shape == (len(told), 1)
     assert (np.diff(path.strength) < 0).all()
     assert path.chosen < len(path) - 1
-    assert path.mean[path.chosen] <= path.mean.min() + choose_strength.NEAR * path.error[path.mean.argmin()]
+    assert path.mean[path.chosen] <= path.mean.min() + choose_strength.SE_TOLERANCE * path.error[path.mean.argmin()]
     assert (path.mean[: path.chosen] > path.mean[path.chosen]).all()
     assert model.model_.solution_.gap <= 1e-6
     assert told[0].strength == 1e-4

@@ -17,8 +17,8 @@ from softreg.cli.data.probability_columns import class_columns
 from softreg.cli.data.read_table import open_source, read_evaluation_table
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.costs import cost_matrix, format_costs
-from softreg.cli.reporting.build_report import write_page
-from softreg.cli.reporting.provenance import provenance
+from softreg.cli.report_inputs.build_report import write_page
+from softreg.cli.report_inputs.provenance import provenance
 from softreg.probability import Classes, operating_point
 from softreg.report import Audit, audit
 from softreg.report.page.calibration_assessment import assess_calibration

@@ -14,8 +14,8 @@ from softreg.cli.console.messages import print_message
 from softreg.cli.console.output_files import check_writable
 from softreg.cli.console.progress_bars import show_fit_progress
 from softreg.cli.console.result_table import format_result
-from softreg.cli.reporting.build_report import write_page
-from softreg.cli.reporting.provenance import provenance
+from softreg.cli.report_inputs.build_report import write_page
+from softreg.cli.report_inputs.provenance import provenance
 from softreg.models import SoftmaxRegression
 from softreg.report import audit
 from softreg.tables import split_rows

@@ -21,10 +21,10 @@ from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.cli.data.read_table import open_source, read_evaluation_table
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.costs import cost_matrix, format_costs
-from softreg.cli.reporting.build_report import write_page
-from softreg.cli.reporting.column_importance import analyse_rows
-from softreg.cli.reporting.provenance import provenance
-from softreg.cli.reporting.row_explanations import row_explainer
+from softreg.cli.report_inputs.build_report import write_page
+from softreg.cli.report_inputs.column_importance import analyse_rows
+from softreg.cli.report_inputs.provenance import provenance
+from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from softreg.atomic_files import atomic_path
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_message, print_note
 from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.column_arguments import resolve_column
-from softreg.files import atomic_path
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.tables import TableStatistics, table_statistics
 from softreg.tables.schema.feature_columns import split_column_names

@@ -33,11 +33,11 @@ from softreg.cli.data.label_codes import class_weights, known_codes
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.costs import cost_matrix, format_costs
 from softreg.cli.options.train_request import TrainRequest, check_request
-from softreg.cli.reporting.build_report import write_page
-from softreg.cli.reporting.column_importance import analyse_columns
-from softreg.cli.reporting.column_information import leakage_information
-from softreg.cli.reporting.provenance import provenance
-from softreg.cli.reporting.row_explanations import row_explainer
+from softreg.cli.report_inputs.build_report import write_page
+from softreg.cli.report_inputs.column_importance import analyse_columns
+from softreg.cli.report_inputs.column_information import leakage_information
+from softreg.cli.report_inputs.provenance import provenance
+from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from softreg.canonical_values import names_by_kind
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.text_layout import format_labels, truncate_label
 from softreg.tables import labels
 from softreg.tables.io.prediction_writer import LABEL
 from softreg.tables.schema.target_labels import class_codes
 from softreg.typing import Float64Array, TextArray
-from softreg.value_keys import names_by_kind
 
 PREDICT_COLUMNS = (LABEL, "row")
 """Columns that `softreg predict` writes beside those of the classes."""

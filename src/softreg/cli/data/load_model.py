@@ -16,9 +16,9 @@ from softreg.cli.console.evaluation_result import search_record
 from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
 from softreg.optimize import Solution
 from softreg.persistence import load
-from softreg.spelling import value_text
 from softreg.tables import Schema, TableClassifier
 from softreg.typing import Float64Array, FloatArray
+from softreg.value_text import value_text
 
 
 @dataclass(frozen=True)

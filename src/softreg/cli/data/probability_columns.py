@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from softreg.canonical_values import names_by_kind
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.data.class_probabilities import SUM_TOLERANCE
 from softreg.cli.options.column_arguments import select_columns
 from softreg.tables.columns.errors import quote, quote_list
 from softreg.typing import Float64Array
-from softreg.value_keys import names_by_kind
 
 POSITIVE = (("0", "1"), ("-1", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"))
 """Pairs of labels, in lower case, of which the second is the positive one."""

@@ -356,12 +356,12 @@ def _select(X: Any, rows: Codes | None, columns: Codes | None = None) -> Any:
     """Select rows or columns by position from an array, a sparse matrix or a data frame."""
     if rows is None and columns is None:
         return X
-    places, axis = (columns, 1) if rows is None else (rows, 0)
+    index, axis = (columns, 1) if rows is None else (rows, 0)
     if isinstance(X, np.ndarray) or not hasattr(X, "columns"):
-        return X[:, places] if axis else X[places]
+        return X[:, index] if axis else X[index]
     from sklearn.utils import _safe_indexing
 
-    return _safe_indexing(X, places, axis=axis)
+    return _safe_indexing(X, index, axis=axis)
 
 
 def _names(X: Any) -> list[str]:
@@ -381,7 +381,7 @@ def _rates_losses(codes: Codes, new: Codes) -> Floats:
 def _losses(fitted: Any, X_new: Array, new: Codes) -> Floats:
     """Return the log loss of new rows by a fitted model; infinite for classes that it does not have."""
     P = fitted.predict_proba(X_new)
-    place = np.minimum(np.searchsorted(fitted.classes_, new), len(fitted.classes_) - 1)
-    known = fitted.classes_[place] == new
+    column = np.minimum(np.searchsorted(fitted.classes_, new), len(fitted.classes_) - 1)
+    known = fitted.classes_[column] == new
     with np.errstate(divide="ignore"):
-        return np.asarray(0.0 - np.log(np.where(known, np.minimum(P[np.arange(len(place)), place], 1.0), 0.0)))
+        return np.asarray(0.0 - np.log(np.where(known, np.minimum(P[np.arange(len(column)), column], 1.0), 0.0)))

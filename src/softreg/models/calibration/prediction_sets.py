@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.calibration.calibrator import check_labelled, probability_matrix
 from softreg.models.calibration.temperature import Codes, Floats
-from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
+from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.probability import Classes
 from softreg.probability.check_distributions import precision_of
 from softreg.probability.labels import check_codes
@@ -198,10 +198,11 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         return scores
 
     def _thresholds(self, given: Floats, codes: Codes, q: int) -> tuple[Floats, Codes]:
+        """Return the threshold and the number of calibration rows of each class (q,)."""
         if not self.per_class:
             return np.full(q, _quantile(given, self.level)), np.full(q, len(given))
-        own = np.array([_quantile(given[codes == k], self.level) for k in range(q)])
-        return own, np.bincount(codes, minlength=q)
+        thresholds = np.array([_quantile(given[codes == k], self.level) for k in range(q)])
+        return thresholds, np.bincount(codes, minlength=q)
 
 
 def coverage(sets: Sets, codes: ArrayLike) -> float:
@@ -239,8 +240,8 @@ def coverage(sets: Sets, codes: ArrayLike) -> float:
 def _quantile(scores: Floats, level: float) -> float:
     """Return the ceil((n + 1) level)-th smallest score, or inf if there are fewer scores."""
     # The tolerance keeps ceil((9 + 1) * 0.9) at 9 despite rounding.
-    place = math.ceil((len(scores) + 1) * level - ROUNDING)
-    return float(np.partition(scores, place - 1)[place - 1]) if place <= len(scores) else math.inf
+    rank = math.ceil((len(scores) + 1) * level - ROUNDING)
+    return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else math.inf
 
 
 def _row_precision(P: Floats) -> Floats:

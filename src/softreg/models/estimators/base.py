@@ -15,7 +15,7 @@ from softreg.models.inputs.batches import iter_batches, iter_features
 from softreg.models.inputs.features import is_batch_source, validate_features
 from softreg.models.inputs.finite_values import check_finite
 from softreg.models.inputs.labels import check_lengths, hard_codes
-from softreg.models.inputs.sample_weights import rescale_extreme_weights, sample_weights
+from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.models.inputs.tensors import check_no_overflow, classes_like, tensor_scores
 from softreg.optimize import Solution
 from softreg.probability import Classes, log_softmax, softmax

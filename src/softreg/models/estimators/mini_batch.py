@@ -16,7 +16,7 @@ from softreg.models.inputs.labels import (
     label_values,
 )
 from softreg.models.inputs.parameters import check_parameters
-from softreg.models.inputs.sample_weights import row_weights
+from softreg.models.inputs.sample_and_class_weights import row_weights
 from softreg.optimize import PENALTIES
 from softreg.optimize.sgd import running_moments, train
 from softreg.probability import Classes

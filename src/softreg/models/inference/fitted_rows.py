@@ -14,7 +14,7 @@ from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_lengths, encode_known_labels
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.row_keys import read_row_keys
-from softreg.models.inputs.sample_weights import row_weights, sample_weights
+from softreg.models.inputs.sample_and_class_weights import row_weights, sample_weights
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.models.likelihood.separation_lp import separation
 from softreg.models.likelihood.separation_message import separation_message

@@ -13,12 +13,12 @@ from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
-from softreg.models.inputs.sample_weights import class_weights, rescale_extreme_weights, sample_weights
+from softreg.models.inputs.sample_and_class_weights import class_weights, rescale_extreme_weights, sample_weights
 from softreg.optimize import Progress
 from softreg.probability import Classes
 from softreg.rows import Rows, RowWriter
-from softreg.spelling import unify_spellings
 from softreg.typing import Array, Float64Array, IntArray
+from softreg.value_text import unify_spellings
 
 BATCH_ROWS = 1 << 16
 """Rows of an array or a file in one batch."""

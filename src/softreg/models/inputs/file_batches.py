@@ -17,8 +17,8 @@ import pyarrow.csv as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from softreg import spelling
-from softreg.files import PipeCopy, is_pipe
+from softreg import value_text
+from softreg.atomic_files import PipeCopy, is_pipe
 from softreg.models.inputs.batches import BATCH_ROWS, EncodedLabels
 from softreg.models.inputs.csv_quotes import QuoteCounter, check_quotes
 
@@ -217,7 +217,7 @@ def _as_numbers(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _encode_labels(labels: pa.Array) -> EncodedLabels:
     """Return labels of text as codes; -1 for a null or blank text."""
-    encoded = spelling.encode_as_text(labels)
+    encoded = value_text.encode_as_text(labels)
     values = encoded.dictionary.to_pylist()
     codes = np.array([k if value.strip() else -1 for k, value in enumerate(values)] + [-1])
     return EncodedLabels(values, codes[encoded.indices.fill_null(len(values)).to_numpy()])

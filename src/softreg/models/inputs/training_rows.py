@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 from softreg.models.inputs.batches import ArrayBatches, BatchCollector
 from softreg.models.inputs.features import is_batch_source
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
-from softreg.models.inputs.sample_weights import drop_zero_weight_rows, row_weights, sample_weights
+from softreg.models.inputs.sample_and_class_weights import drop_zero_weight_rows, row_weights, sample_weights
 from softreg.models.inputs.tensors import to_host, training_features
 from softreg.optimize import Progress
 from softreg.rows import CheckpointLog, CheckpointRows, Rows, RowWriter, as_rows, is_large_memmap, kernels_in_use

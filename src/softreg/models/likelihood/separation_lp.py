@@ -12,13 +12,14 @@ from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
-from softreg.models.inputs.sample_weights import drop_zero_weight_rows, sample_weights
+from softreg.models.inputs.sample_and_class_weights import drop_zero_weight_rows, sample_weights
 from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Solution, Status
 from softreg.optimize.problem.result import Separation
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import Array, as_rows
 from softreg.rows.reductions import Standardised
+from softreg.typing import Matrix
 
 MOST = 5_000_000
 """Largest number of entries of the constraint matrix, 2 n (q - 1) (d + 1); as many take about ten seconds."""
@@ -126,7 +127,7 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
 
 
 def check_separation(
-    solution: Solution, X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool
+    solution: Solution, X: Matrix, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool
 ) -> Solution:
     """Check a fit without a penalty for separation by the linear programme.
 
@@ -164,25 +165,26 @@ def _contradicted(solution: Solution) -> Solution:
     return solution
 
 
-def _decide(X: Any, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool) -> Separated | None:
+def _decide(X: Matrix, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool) -> Separated | None:
     """Run the linear programmes on checked input."""
     q, k = len(classes), X.shape[1] + fit_intercept
     Z = _standardised(X, fit_intercept)
-    own = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    possible = np.eye(q, dtype=bool)[own] if labels.ndim == 1 else labels > 0
-    A, row, other = _margins(Z, own, q)
+    codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
+    possible = np.eye(q, dtype=bool)[codes] if labels.ndim == 1 else labels > 0
+    A, row, other = _margins(Z, codes, q)
     direction, decided = _decided(A, tied=possible[row, other])
     if direction is None:
         return None
     full = np.append(_lightest(A, possible[row, other], decided, direction), np.zeros(k)).reshape(q, k)
-    return _named(full[:, : X.shape[1]], classes, names, own[row], other, row, decided)
+    return _named(full[:, : X.shape[1]], classes, names, codes[row], other, row, decided)
 
 
 class _Columns(BaseEstimator):  # type: ignore[misc]
     """Holds the column names that `validate_features` records."""
 
 
-def _standardised(X: Any, bias: bool) -> Array:
+def _standardised(X: Matrix, bias: bool) -> Array:
+    """Return standardised rows, with a column of ones for the bias."""
     rows = as_rows(X.astype(np.float64), np.zeros(X.shape[0], np.int64))
     rows, coordinates = standardise(rows, centred=bias, robust=True)
     coordinates.refuse_faint()
@@ -191,11 +193,11 @@ def _standardised(X: Any, bias: bool) -> Array:
     return np.column_stack([Z, np.ones(len(Z))]) if bias else Z
 
 
-def _margins(Z: Array, own: Array, q: int) -> tuple[Any, Array, Array]:
+def _margins(Z: Array, codes: Array, q: int) -> tuple[Any, Array, Array]:
     """Return the matrix A with `A b` = margins of all rows against all other classes, their rows and classes."""
     k, parts, rows, others = Z.shape[1], [], [], []
     for a in range(q):
-        here = np.flatnonzero(own == a)
+        here = np.flatnonzero(codes == a)
         for c in range(q):
             if c != a and len(here):
                 blocks: list[Any] = [sp.csr_array((len(here), k))] * q
@@ -245,14 +247,15 @@ def _programme(cost: Array, A: Any, tied: Array, least: Array, bounds: Any) -> A
 
 
 def _named(
-    W: Array, classes: NDArray[Any], names: Any, own: Array, other: Array, row: Array, decided: Array
+    W: Array, classes: NDArray[Any], names: Any, label: Array, other: Array, row: Array, decided: Array
 ) -> Separated:
-    apart = np.abs(W[:, None] - W[None]).sum(axis=2)
-    a, b = sorted(int(k) for k in np.unravel_index(apart.argmax(), apart.shape))
+    """Return the separation by names of classes and columns."""
+    difference = np.abs(W[:, None] - W[None]).sum(axis=2)
+    a, b = sorted(int(k) for k in np.unravel_index(difference.argmax(), difference.shape))
     weight = np.abs(W[a] - W[b])
     heaviest = tuple(int(j) for j in np.argsort(-weight, kind="stable")[:3] if weight[j] > NEGLIGIBLE * weight.max())
     plain = Separation((a, b), heaviest, bool(decided.all()))
-    pairs = sorted({(min(p), max(p)) for p in zip(own[decided].tolist(), other[decided].tolist(), strict=True)})
+    pairs = sorted({(min(p), max(p)) for p in zip(label[decided].tolist(), other[decided].tolist(), strict=True)})
     names_of_classes = classes.tolist()
     return Separated(
         plain.classes,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.models.inputs.sample_weights import ClassWeights, class_mass
+from softreg.models.inputs.sample_and_class_weights import ClassWeights, class_mass
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.optimize import Penalty, make_penalty

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as pack_tensors
 
-from softreg.files import atomic_path
+from softreg.atomic_files import atomic_path
 from softreg.typing import Array
 from softreg.version import __version__
 

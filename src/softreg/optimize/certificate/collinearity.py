@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import ColumnProducts
 from softreg.optimize.objective.hessian import Columns
 from softreg.rows import Array

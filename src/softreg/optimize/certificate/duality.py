@@ -18,8 +18,8 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import RecomputedObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.rows import Array
 

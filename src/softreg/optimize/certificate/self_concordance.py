@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from softreg.linalg import solve_factored
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import LargestLeverage, member_row_weights
 from softreg.optimize.objective.hessian import Columns
 from softreg.optimize.objective.stack_state import StackState

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from softreg.linalg import TINY
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.rows import Block, Sums
 from softreg.typing import BoolArray, Float64Array, FloatArray

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.curvature.cholesky import Gram, GramFactory
+from softreg.optimize.curvature.class_factors import Gram, GramFactory
 from softreg.optimize.curvature.subsampled import (
     ADDED_DIAGONAL,
     INEXPENSIVE_PRODUCTS,
@@ -26,7 +26,7 @@ from softreg.optimize.curvature.subsampled import (
     draw_rows,
     row_weights,
 )
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import block_loss as loss
 from softreg.rows import Block

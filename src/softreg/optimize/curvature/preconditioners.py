@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from softreg.optimize.curvature.cholesky import Factors
+from softreg.optimize.curvature.class_factors import Factors
 from softreg.typing import Array, BoolArray, Float64Array, FloatArray, IntArray
 
 

@@ -18,14 +18,14 @@ from typing import ClassVar
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.curvature.cholesky import Gram, GramFactory, factors
+from softreg.optimize.curvature.class_factors import Gram, GramFactory, factors
 from softreg.optimize.curvature.preconditioners import (
     BlockPreconditioner,
     DiagonalPreconditioner,
     HessianBlocks,
     Preconditioner,
 )
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import block_loss as loss
 from softreg.rows import BackendArray, Block, Rows, Sums

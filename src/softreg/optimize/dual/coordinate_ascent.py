@@ -36,9 +36,9 @@ import numpy as np
 from softreg.linalg import TINY
 from softreg.optimize.dual.acceleration import inner_product
 from softreg.optimize.dual.buffer_pool import BufferPool
+from softreg.optimize.dual.dual_iterate import DualIterate, initial_iterate
 from softreg.optimize.dual.dual_reductions import DualBias, DualGap, HeldOutRows
-from softreg.optimize.dual.state import DualIterate, initial_iterate
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.result import Progress
 from softreg.rows import in_order
 from softreg.rows.reductions import Labels

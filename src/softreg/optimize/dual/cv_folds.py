@@ -19,9 +19,9 @@ import numpy as np
 from softreg.linalg import TINY
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.coordinate_ascent import certify_iterate, exceeds_budget, usable_starts
+from softreg.optimize.dual.dual_iterate import DualIterate, initial_iterate
 from softreg.optimize.dual.dual_reductions import HeldOutRows
-from softreg.optimize.dual.state import DualIterate, initial_iterate
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.result import StackFit
 from softreg.rows import in_order
 from softreg.rows.reductions import Labels

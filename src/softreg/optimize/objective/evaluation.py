@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, assemble, pair_sums
 from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import block_loss as loss

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability import block_loss as loss

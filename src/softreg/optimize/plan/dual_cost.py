@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from softreg.optimize.curvature.subsampled import INEXPENSIVE_PRODUCTS, MAX_CLASSES, ROWS_PER_COLUMN
-from softreg.optimize.dual.state import MAX_PLAIN_CURVATURE
+from softreg.optimize.dual.dual_iterate import MAX_PLAIN_CURVATURE
 from softreg.optimize.plan.facts import Facts
 from softreg.optimize.problem.limits import Limits
 

@@ -278,14 +278,14 @@ def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
             raise ValueError(_refusal(solver, (rule,), facts, limits))
         return rule.plan(facts, limits, f"solver={solver!r} was given.")
     family = [rule for rule in RULES if solver in ("auto", rule.family)]
-    if not any(rule.can_solve(facts, limits) for rule in family):
+    if solver != "auto" and not any(rule.can_solve(facts, limits) for rule in family):
         raise ValueError(_refusal(solver, family, facts, limits))
     lifted = limits
     if solver == "newton":
         lifted = replace(limits, newton_parameters=LIFTED, newton_classes=LIFTED)
     for rule in RULES:
         wanted = solver == "auto" or rule.family in ("", solver)
-        if wanted and rule.can_solve(facts, limits) and rule.applies(facts, lifted):
+        if wanted and rule.applies(facts, lifted) and rule.can_solve(facts, limits):
             return rule.plan(facts, limits, _why(rule, solver, facts, limits))
     raise ValueError(_refusal(solver, family, facts, limits))
 

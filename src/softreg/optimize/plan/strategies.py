@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
 from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import RecomputedObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import logits_for, sample_size
 from softreg.optimize.plan.dual_cost import needs_diagonal
 from softreg.optimize.plan.facts import facts_of

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.linalg import TINY, cholesky
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import RecomputedObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.solvers.lbfgs_memory import dot
 from softreg.optimize.solvers.line_search import PointOnLine, wolfe_search
 from softreg.rows import Rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
 

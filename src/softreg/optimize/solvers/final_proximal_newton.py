@@ -19,15 +19,15 @@ import numpy as np
 
 from softreg.linalg import TINY, solve_factored
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import ColumnCrossProducts, MemberLossGradient
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.result import Status
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof, affordable
-from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.newton import factor_hessian
+from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, Rows
 
 MOST_WEIGHTS = 1000

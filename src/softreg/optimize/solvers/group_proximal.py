@@ -23,7 +23,7 @@ import numpy as np
 
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.solvers.lbfgs import MIN_CHANGE, REVIEWS
 from softreg.optimize.solvers.newton import factor_hessian

@@ -9,7 +9,7 @@ import numpy as np
 from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
 from softreg.optimize.curvature.preconditioners import BlockPreconditioner, Preconditioner
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.solvers.lbfgs_memory import LossPair, PairMemory, PathMemory, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import Newton
 from softreg.typing import BoolArray, Float64Array, FloatArray

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.solvers.lbfgs_memory import dot
 from softreg.typing import BoolArray, Float64Array, FloatArray

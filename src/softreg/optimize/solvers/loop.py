@@ -14,12 +14,12 @@ import numpy as np
 
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.certificate.separation import find
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs_memory import dot
 from softreg.optimize.solvers.line_search import ObjectiveAlongDirection
-from softreg.optimize.solvers.members import Members, StackResult
+from softreg.optimize.solvers.stack_members import Members, StackResult
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
 FINE = 1e-7

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import RecomputedObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.result import Progress
 from softreg.optimize.solvers.lbfgs import LBFGS
 from softreg.optimize.solvers.loop import Descent
-from softreg.optimize.solvers.members import StackResult
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.one_pass_newton import OnePassNewton
+from softreg.optimize.solvers.stack_members import StackResult
 from softreg.typing import FloatArray
 
 ProgressListener = Callable[[Progress], object] | None

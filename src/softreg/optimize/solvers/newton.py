@@ -6,7 +6,7 @@ import numpy as np
 
 from softreg.linalg import Cholesky, cholesky
 from softreg.optimize.certificate.self_concordance import decrement_gaps
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, HessianSums, assemble, contrasts
 from softreg.typing import BoolArray, Float64Array, FloatArray
 

@@ -20,13 +20,13 @@ import numpy as np
 from softreg.linalg import TINY, solve_factored
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.certificate.self_concordance import decrement_gaps
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.lbfgs_memory import PairMemory, dot, two_loop_recursion
-from softreg.optimize.solvers.members import Members, StackResult
 from softreg.optimize.solvers.newton import factor_hessian
+from softreg.optimize.solvers.stack_members import Members, StackResult
 from softreg.typing import Float64Array, FloatArray
 
 TARGET_GAP = 1e-13

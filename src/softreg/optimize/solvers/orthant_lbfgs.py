@@ -15,7 +15,7 @@ import numpy as np
 from softreg.linalg import solve_factored
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, dot, two_loop_recursion

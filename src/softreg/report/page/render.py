@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from softreg.files import atomic_path
+from softreg.atomic_files import atomic_path
 from softreg.report.evaluation.gains import gains
 from softreg.report.evaluation.number_format import format_number, format_percent
 from softreg.report.evaluation.reliability_text import reliability_sentence

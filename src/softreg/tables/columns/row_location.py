@@ -41,8 +41,8 @@ def file_row_numbers(positions: ArrayLike, left_out: ArrayLike) -> NDArray[np.in
     """
     skipped_numbers = np.unique(np.asarray(left_out, np.int64))
     kept_before = skipped_numbers - 1 - np.arange(len(skipped_numbers))  # number of rows kept before each row left out
-    places = np.asarray(positions, np.int64)
-    return places + 1 + np.searchsorted(kept_before, places, side="right")
+    indices = np.asarray(positions, np.int64)
+    return indices + 1 + np.searchsorted(kept_before, indices, side="right")
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ class RowLocation:
 
     def number(self, position: int) -> int:
         """Return the number of the row at a position, counted from 1."""
-        place = int(position if self.rows is None else self.rows[position])
+        index = int(position if self.rows is None else self.rows[position])
         skipped_numbers = [number - self.first for number in self.left_out]
-        return self.first + (int(file_row_numbers(place, skipped_numbers)) if skipped_numbers else place + 1)
+        return self.first + (int(file_row_numbers(index, skipped_numbers)) if skipped_numbers else index + 1)
 
 
 WHOLE_TABLE = RowLocation()

@@ -114,8 +114,8 @@ def booleans_as_numbers(
         if not (known | true | false).all() or not (true | false).any():
             return column
         values = pa.array(np.where(true, 1.0, 0.0), mask=known & ~true & ~false)
-        places = pc.index_in(column, value_set=levels)
-        numbers = pc.take(values, places)
+        indices = pc.index_in(column, value_set=levels)
+        numbers = pc.take(values, indices)
     else:
         return column
     rows = len(numbers) - numbers.null_count

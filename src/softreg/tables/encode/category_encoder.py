@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.spelling import TextIndex, unify_spellings
 from softreg.tables.columns.arrow_numpy import number_array, to_float64
 from softreg.tables.columns.column_values import Levels, decode_dictionary
 from softreg.tables.columns.errors import TableError, quote, quote_list
@@ -22,6 +21,7 @@ from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.label_types import TEXT, label_type
 from softreg.tables.schema.typed_values import read_levels
 from softreg.typing import BoolArray, Codes
+from softreg.value_text import TextIndex, unify_spellings
 
 _EXACT = {"halffloat": 2.0**11, "float": 2.0**24, "double": 2.0**53}
 """Integers below these are exact in Arrow's types of floats."""

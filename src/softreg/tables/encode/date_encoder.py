@@ -179,8 +179,8 @@ class DateFitter:
         known = seconds[~np.isnan(seconds)]
         if len(known):
             for cycle, spread in self.spread.items():
-                place = cycle_phase(cycle, known)
-                spread[:] = min(spread[0], float(place.min())), max(spread[1], float(place.max()))
+                phase = cycle_phase(cycle, known)
+                spread[:] = min(spread[0], float(phase.min())), max(spread[1], float(phase.max()))
 
     def encoder(self) -> DateEncoder:
         """Return the encoder; cycles that did not vary are left out."""
@@ -219,8 +219,8 @@ def cycle_phase(cycle: str, seconds: Float64Array) -> Float64Array:
     first = days.astype(unit)
     begin = first.astype("datetime64[D]")
     length = ((first + 1).astype("datetime64[D]") - begin).astype(np.int64)
-    place: Float64Array = (days - begin).astype(np.int64) / length
-    return place
+    phase: Float64Array = (days - begin).astype(np.int64) / length
+    return phase
 
 
 def read_dates(name: str, column: pa.ChunkedArray, day_first: bool) -> tuple[Float64Array, BoolArray, Levels | None]:

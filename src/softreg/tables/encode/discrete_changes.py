@@ -47,45 +47,45 @@ def discrete_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
     changes: dict[int, Change] = {}
     start, count = 0, np.asarray(X.sum(axis=0)).ravel()
     for column_encoder in encoder.column_encoders:
-        places = range(start, start + column_encoder.width)
+        columns = range(start, start + column_encoder.width)
         start += column_encoder.width
         if isinstance(column_encoder, CategoryEncoder) and column_encoder.width > 1:
-            base = places[int(np.argmax(count[places.start : places.stop]))]
-            changes |= level_changes(places, base, level_names(column_encoder)[base - places.start])
+            base = columns[int(np.argmax(count[columns.start : columns.stop]))]
+            changes |= level_changes(columns, base, level_names(column_encoder)[base - columns.start])
         elif isinstance(column_encoder, BooleanEncoder):
-            not_missing = {places[1]: 0.0} if column_encoder.missing else {}
+            not_missing = {columns[1]: 0.0} if column_encoder.missing else {}
             words = f"rather than {column_encoder.words[0]}"
-            changes[places[0]] = Change({places[0]: 0.0, **not_missing}, {places[0]: 1.0, **not_missing}, words)
+            changes[columns[0]] = Change({columns[0]: 0.0, **not_missing}, {columns[0]: 1.0, **not_missing}, words)
         elif isinstance(column_encoder, NumberEncoder) and not column_encoder.knots:
             low, high = (
                 (0.0 - column_encoder.mean) / column_encoder.scale,
                 (1.0 - column_encoder.mean) / column_encoder.scale,
             )
-            if is_two_valued(X, places[0], (low, high)):
-                changes[places[0]] = Change({places[0]: low}, {places[0]: high})
+            if is_two_valued(X, columns[0], (low, high)):
+                changes[columns[0]] = Change({columns[0]: low}, {columns[0]: high})
         elif isinstance(column_encoder, NumberEncoder) and column_encoder.both:
-            changes |= _change_of_both(column_encoder, places)
+            changes |= _change_of_both(column_encoder, columns)
     return changes
 
 
-def _change_of_both(number: NumberEncoder, places: Sequence[int]) -> dict[int, Change]:
+def _change_of_both(number: NumberEncoder, columns: Sequence[int]) -> dict[int, Change]:
     """Return the change of a number with two features, between the knots of score 0 and 1."""
     scores = np.asarray(number.scores)
     a = max(int(np.searchsorted(scores, 0.0, side="right")) - 1, 0)
     b = min(int(np.searchsorted(scores, 1.0)), len(scores) - 1)
     before, after = (
-        {places[0]: (number.knots[k] - number.mean) / number.scale, places[1]: number.scores[k]} for k in (a, b)
+        {columns[0]: (number.knots[k] - number.mean) / number.scale, columns[1]: number.scores[k]} for k in (a, b)
     )
     words = f"{number.knots[b]:.4g} rather than {number.knots[a]:.4g}"
-    return {places[0]: Change(before, after, words), places[1]: Change(before, before, f"included in {number.name}")}
+    return {columns[0]: Change(before, after, words), columns[1]: Change(before, before, f"included in {number.name}")}
 
 
-def level_changes(places: Sequence[int], base: int | None, name: str) -> dict[int, Change]:
+def level_changes(columns: Sequence[int], base: int | None, name: str) -> dict[int, Change]:
     """Return the changes of levels at these indices from the level `name` at `base`, or from the omitted level."""
-    before = {k: float(k == base) for k in places}
+    before = {k: float(k == base) for k in columns}
     return {
-        j: Change(before, {k: float(k == j) for k in places}, REFERENCE if j == base else f"rather than {name}")
-        for j in places
+        j: Change(before, {k: float(k == j) for k in columns}, REFERENCE if j == base else f"rather than {name}")
+        for j in columns
     }
 
 

@@ -206,7 +206,7 @@ class Encoder(DeprecatedAttributes):
         table = self._replace_missing(table)
         if rows is not None:
             own = [table.schema.get_field_index(column.name) for column in self.column_encoders]
-            table = table.select([place for place in own if place >= 0]).take(pa.array(rows))
+            table = table.select([j for j in own if j >= 0]).take(pa.array(rows))
             where = RowLocation(np.asarray(rows), where.first, where.file)
         if unseen is not None:
             unseen.rows += table.num_rows
@@ -397,10 +397,10 @@ def _select_columns(
 
 def _require_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     """Return a column; raise `TableError` if the table lacks it."""
-    place = table.schema.get_field_index(name)
-    if place < 0:
+    index = table.schema.get_field_index(name)
+    if index < 0:
         raise TableError(f"The table lacks the column {quote(name)}, which the model was trained with.")
-    return table.column(place)
+    return table.column(index)
 
 
 def _read_column(

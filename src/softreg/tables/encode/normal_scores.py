@@ -78,7 +78,7 @@ class NumericSample:
         return (key >> np.uint64(64 - self.level)) == 0 if self.level else np.ones(len(key), bool)
 
 
-def normal_scores(values: Float64Array, asked: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normal_scores(values: Float64Array, requested: bool = False) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the knots of an increasing, piecewise linear map that makes these numbers nearly normal.
 
     The score z of x is the normal quantile of its mid-rank, standardized; beyond the first and last knot the map is
@@ -88,7 +88,7 @@ def normal_scores(values: Float64Array, asked: bool = False) -> tuple[tuple[floa
     ----------
     values : array of float64 (n,)
         Numbers; nan and infinite ones are ignored.
-    asked : bool
+    requested : bool
         Whether the scores were requested. Otherwise only numbers with a kurtosis above 6, with at least 50 rows and
         more than five distinct values, have scores.
 
@@ -106,10 +106,10 @@ def normal_scores(values: Float64Array, asked: bool = False) -> tuple[tuple[floa
     from scipy.special import ndtr, ndtri
 
     values = values[np.isfinite(values)]
-    if not asked and (len(values) < MIN_ROWS or kurtosis(values) <= HEAVY_KURTOSIS):
+    if not requested and (len(values) < MIN_ROWS or kurtosis(values) <= HEAVY_KURTOSIS):
         return (), ()
     x, count = np.unique(values, return_counts=True)
-    if len(x) < 2 or (not asked and len(x) <= MAX_DISCRETE):
+    if len(x) < 2 or (not requested and len(x) <= MAX_DISCRETE):
         return (), ()
     rank = (np.cumsum(count) - count / 2) / len(values)
     if len(x) > KNOTS:

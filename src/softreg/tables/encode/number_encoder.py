@@ -252,8 +252,10 @@ class NumberFitter:
 
     def encoder(self) -> NumberEncoder:
         """Return the encoder in the given form, or else by normal scores where the tail is heavy."""
-        asked = self.form in (Form.SCORES, Form.BOTH)
-        knots, scores = ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), asked)
+        requested = self.form in (Form.SCORES, Form.BOTH)
+        knots, scores = (
+            ((), ()) if self.form is Form.LINEAR else normal_scores(self.sample.column(self.name), requested)
+        )
         moments, both = self.moments, self.form is Form.BOTH and bool(knots)
         span = (self.least, self.greatest) if self.least <= self.greatest else ()
         return NumberEncoder(self.name, moments.mean, moments.deviation, moments.missing > 0, knots, scores, both, span)

@@ -1,4 +1,4 @@
-"""The model behind a table: fitted at the strength given, or at the one that cross-validation chooses."""
+"""Fit the regression of a table at a given strength, or at the one that cross-validation chooses."""
 
 from __future__ import annotations
 
@@ -19,22 +19,28 @@ from softreg.typing import Array, Float64Array, IntArray, TextArray
 
 Folder = str | os.PathLike[str] | None
 
-WIDE = 10_000
-"""Sparse rows of more columns than this, as texts have, are judged by one fold held out: a fit is dear there, and rows
-are many."""
-FIRST, STRONGEST, WEAKEST = 1e-4, 1.0, 1e-9
-"""The strength that is tried first then, and the bounds."""
-TURNING = 1 / 3
-"""Half a power of ten is not tried if the one before gained less than this share of what the one before that did: on a
-parabola, half of it means the vertex, and weak penalties are the dear ones."""
-NEAR = 0.03
-"""Standard errors of the held-out loss by which a stronger penalty may be worse: weaker ones cost many passes."""
-SLIGHT = 0.1
-"""Standard errors that the last half power of ten must have gained to be followed by another."""
-ROUGH = 1e-4
-"""Tolerance of these fits, in nats: the held-out loss is known to a few thousandths."""
-STRENGTH = 1e-4
-"""What a table gets that is too small for folds."""
+WIDE_COLUMNS = 10_000
+"""Columns of a sparse X (such as one of texts) above which one fold is held out: each fit is expensive there."""
+FIRST_STRENGTH = 1e-4
+"""Strength at which the search on one fold starts."""
+MAX_STRENGTH = 1.0
+"""Strongest penalty of this search."""
+MIN_STRENGTH = 1e-9
+"""Weakest penalty of this search."""
+MIN_GAIN_RATIO = 1 / 3
+"""Least ratio of two successive decreases of the loss at which a weaker penalty is tried.
+
+On a parabola, a ratio of 1/2 places the minimum at the last point, and fits with weak penalties are the slow ones.
+"""
+SE_TOLERANCE = 0.03
+"""Excess held-out loss, in standard errors, up to which a stronger penalty is preferred: weaker ones need more passes.
+"""
+MIN_GAIN_SE = 0.1
+"""Least decrease of the loss by the last half power of ten, in standard errors, at which a weaker penalty is tried."""
+SEARCH_TOL = 1e-4
+"""Tolerance of the fits of this search, in nats; the standard error of the held-out loss is a few thousandths."""
+DEFAULT_STRENGTH = 1e-4
+"""Strength for tables that are too small to hold rows out."""
 
 
 def fit_model(
@@ -47,18 +53,38 @@ def fit_model(
     *,
     weight: Float64Array | None = None,
 ) -> tuple[SoftmaxRegression, Path | None]:
-    """The fitted model, and the path that its strength was chosen from, if `settings["strength"]` is "auto".
+    """Fit the regression, at the strength that cross-validation chooses if `settings["strength"]` is "auto".
 
-    `weight` (n,) is how often each row counts, in the objective and in the held-out loss.
+    Parameters
+    ----------
+    settings : mapping
+        Parameters of the regression.
+    X : array or sparse matrix (n, d)
+        Encoded rows.
+    y : array of str (n,)
+        Labels.
+    names : array of str (d,)
+        Names of the columns of X.
+    checkpoint : path, optional
+        Folder from which an interrupted fit at the chosen strength is resumed; the choice is made again.
+    choice : CrossValidation
+        Folds, rule and score of the choice.
+    weight : array of float64 (n,), optional
+        Weights of the rows in the objective and in the held-out loss.
 
-    With a `checkpoint`, the fit at that strength can be interrupted and resumed; the choice starts again.
+    Returns
+    -------
+    model : SoftmaxRegression
+        The fitted model.
+    path : Path or None
+        Strengths that were tried; None if the strength was given or could not be chosen.
     """
     if settings["strength"] != "auto":
         return fit_at_strength(settings, X, y, names, checkpoint, weight), None
-    found, path = _best_strength(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)
-    if isinstance(found, SoftmaxRegression):
-        return found, path
-    return fit_at_strength({**settings, "strength": found, "verbose": 0}, X, y, names, checkpoint, weight), path
+    best, path = _best_strength(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)
+    if isinstance(best, SoftmaxRegression):
+        return best, path
+    return fit_at_strength({**settings, "strength": best, "verbose": 0}, X, y, names, checkpoint, weight), path
 
 
 def choose_strength(
@@ -69,9 +95,9 @@ def choose_strength(
     choice: CrossValidation,
     weight: Float64Array | None = None,
 ) -> tuple[float, Path | None]:
-    """The strength that these rows choose, and the path that it was chosen from; None where they are too few."""
-    found, path = _best_strength(settings, X, y, names, choice, fitted=False, weight=weight)
-    return float(found.strength if isinstance(found, SoftmaxRegression) else found), path
+    """Return the best strength by cross-validation, and the path of strengths; None if there are too few rows."""
+    best, path = _best_strength(settings, X, y, names, choice, fitted=False, weight=weight)
+    return float(best.strength if isinstance(best, SoftmaxRegression) else best), path
 
 
 def _best_strength(
@@ -84,23 +110,20 @@ def _best_strength(
     fitted: bool,
     weight: Float64Array | None = None,
 ) -> tuple[SoftmaxRegression | float, Path | None]:
-    """The strength, or the model with it where that is at hand and wanted.
-
-    Folds are shuffled, because rows of a file often stand in some order; wide sparse rows have one fold held out. Where
-    fewer than two classes have two rows, nothing can be held out: the strength is then 1e-4, with a `TableWarning`.
-    """
+    """Return the best strength, or the model refitted at it if `fitted` and available, and the path of strengths."""
+    # Folds are shuffled, because files are often sorted; for wide sparse rows, one fold is held out.
     counts = np.sort(np.unique(y, return_counts=True)[1])
     if len(counts) < 2 or counts[-2] < 2:
         emit_warnings(
             [
                 f"of the {len(y):,} rows to train on, fewer than two classes have two rows: too few to choose a "
-                f"strength by holding rows out, so it is {STRENGTH:g}"
+                f"strength by holding rows out, so it is {DEFAULT_STRENGTH:g}"
             ]
         )
-        return STRENGTH, None
+        return DEFAULT_STRENGTH, None
     splits = choice.splits(y, settings["random_state"])
-    wide = sp.issparse(X) and X.shape[1] > WIDE and choice.folds is None
-    if wide and choice.moments is not None:
+    wide = sp.issparse(X) and X.shape[1] > WIDE_COLUMNS and choice.folds is None
+    if wide and choice.times is not None:
         splits = splits[-1:]  # the last one trains on most of the rows
     elif wide:
         splits = splits[:1]
@@ -124,60 +147,61 @@ def _search_on_one_fold(
     rule: str,
     weight: Float64Array | None = None,
 ) -> tuple[float, Path]:
-    """The strength that is best on one fold held out, among half powers of ten."""
+    """Return the strength with the least loss on one held-out fold, among half powers of ten."""
     train, test = split
-    share = 1.0 if rule == "1se" else NEAR
-    begun, points = time.perf_counter(), list[PathPoint]()
-    told = settings["verbose"] if callable(settings["verbose"]) else None
+    share = 1.0 if rule == "1se" else SE_TOLERANCE
+    started, points = time.perf_counter(), list[PathPoint]()
+    callback = settings["verbose"] if callable(settings["verbose"]) else None
     X_train, X_test = X[train], X[test]
     while True:
         strength = _next_strength(points, share)
         if strength is None:
             break
-        tried = {**settings, "strength": strength, "tol": max(ROUGH, settings["tol"]), "verbose": 0}
+        tried = {**settings, "strength": strength, "tol": max(SEARCH_TOL, settings["tol"]), "verbose": 0}
         model = fit_at_strength(tried, X_train, y[train], names, weight=None if weight is None else weight[train])
         points.append(_held_out_point(model, X_test, y[test], None if weight is None else weight[test]))
-        if told is not None:
-            told(points[-1])
+        if callback is not None:
+            callback(points[-1])
     least = min(points, key=lambda point: point.log_loss)
     near = [point for point in points if point.log_loss <= least.log_loss + share * least.error]
     best = max(near, key=lambda point: point.strength)
-    passes, seconds = sum(point.passes for point in points), time.perf_counter() - begun
+    passes, seconds = sum(point.passes for point in points), time.perf_counter() - started
     return float(best.strength), make_path(points, best, "log_loss", False, passes=passes, seconds=seconds)
 
 
-def _next_strength(points: Sequence[PathPoint], share: float = NEAR) -> float | None:
-    """The strength to try next: down by half powers of ten until the loss turns, and up while the strongest may do.
-
-    It may where it is the best, or, by the rule of one standard error, within that `share` of the error of the best.
-    """
+def _next_strength(points: Sequence[PathPoint], share: float = SE_TOLERANCE) -> float | None:
+    """Return the strength to try next, or None at the end of the search."""
+    # Down by half powers of ten until the loss stops decreasing; then up while the strongest penalty is the best, or
+    # (one-standard-error rule) within one standard error of the best.
     if not points:
-        return FIRST
+        return FIRST_STRENGTH
     order = sorted(points, key=lambda point: -point.strength)
     loss = [point.log_loss for point in order]
     gains = [a - b for a, b in pairwise(loss)]
     turned = bool(gains) and (
-        gains[-1] <= 0 or gains[-1] < SLIGHT * order[-1].error or (len(gains) > 1 and gains[-1] < TURNING * gains[-2])
+        gains[-1] <= 0
+        or gains[-1] < MIN_GAIN_SE * order[-1].error
+        or (len(gains) > 1 and gains[-1] < MIN_GAIN_RATIO * gains[-2])
     )
-    if not turned and order[-1].strength > WEAKEST:
+    if not turned and order[-1].strength > MIN_STRENGTH:
         return _round_to_half_decade(order[-1].strength / 10**0.5)
     best = int(np.argmin(loss))
-    if (best == 0 or (share == 1 and loss[0] <= loss[best] + order[best].error)) and order[0].strength < STRONGEST:
+    if (best == 0 or (share == 1 and loss[0] <= loss[best] + order[best].error)) and order[0].strength < MAX_STRENGTH:
         return _round_to_half_decade(order[0].strength * 10**0.5)
     return None
 
 
 def _round_to_half_decade(strength: float) -> float:
-    """The nearest half power of ten, in three digits."""
+    """Return the nearest half power of ten, rounded to three significant digits."""
     return float(f"{10 ** (round(2 * np.log10(strength)) / 2):.3g}")
 
 
 def _held_out_point(model: SoftmaxRegression, X: Any, y: TextArray, weight: Float64Array | None = None) -> PathPoint:
-    """What a fit without these rows is worth on them, where each counts `weight` times."""
-    place = np.searchsorted(model.classes_, y)
+    """Return the path point of a model by its weighted log loss on held-out rows."""
+    class_index = np.searchsorted(model.classes_, y)
     known = np.isin(y, model.classes_)
     P = model.predict_proba(X[known])
-    loss = -np.log(np.maximum(P[np.arange(len(P)), place[known]], np.finfo(float).tiny))
+    loss = -np.log(np.maximum(P[np.arange(len(P)), class_index[known]], np.finfo(float).tiny))
     solution = model.solution_
     share = np.full(len(loss), 1 / len(loss)) if weight is None else weight[known] / weight[known].sum()
     mean = float(share @ loss)
@@ -208,7 +232,7 @@ def fit_at_strength(
     checkpoint: Folder = None,
     weight: Float64Array | None = None,
 ) -> SoftmaxRegression:
-    """The model at the strength of the settings; X may be batches `(X, labels)`, then without y."""
+    """Fit the regression at the strength of the settings; X may be batches `(X, labels)`, with y None."""
     model = SoftmaxRegression(**settings)
     model._column_names = names
     return model.fit(X, y, weight, checkpoint=checkpoint)

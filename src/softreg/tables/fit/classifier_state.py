@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from softreg.models import SoftmaxRegression
-from softreg.models.selection.state import path_from_json, path_to_json
+from softreg.models.selection.search_state import path_from_json, path_to_json
 from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
 from softreg.tables.columns.errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
@@ -47,7 +47,7 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         "schema": model.schema_.to_state(),
         "encoder": model.encoder_.to_state(),
         "drop": list(column_names(model.drop)),
-        "asked": {name: kind.value for name, kind in model._asked().items()},
+        "asked": {name: kind.value for name, kind in model._requested_kinds().items()},
         "model": regression,
         "labels": model.label_type_,
         "label_dtype": label_types.dtype_name(model.classes_, model.label_type_),
@@ -79,9 +79,9 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     path = path_from_json(metadata["path"]) if metadata.get("path") else None
     kept = {name: getattr(model, name) for name in REGRESSION_PARAMETERS}
     kept["strength"] = "auto" if path is not None else model.strength
-    asked = dict(metadata.get("asked", {}))
+    requested = dict(metadata.get("asked", {}))
     kinds: dict[str, Any] = {
-        kind.value: tuple(name for name in asked if asked[name] == kind.value) for kind in USER_KINDS
+        kind.value: tuple(name for name in requested if requested[name] == kind.value) for kind in USER_KINDS
     }
     choice = metadata.get("choice", {})  # files of earlier versions have none
     kept |= {name: choice.get(name, default) for name, default in SELECTION_PARAMETERS.items()}

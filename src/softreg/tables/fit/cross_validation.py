@@ -16,21 +16,31 @@ from softreg.tables.row_selection.time_splits import time_folds
 from softreg.typing import Codes, IntArray, RowNumbers, TextArray
 
 NumericForm = Mapping[Any, str] | None
-"""The form of columns of numbers that is asked for, "linear", "scores" or "both", by name of the column."""
+"""Requested form of columns of numbers by column name: "linear", "scores" or "both"."""
 
 FOLDS = 5
+"""Default number of folds."""
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """How strength and forms of columns are chosen: `folds`, `rule`, "min" or "1se", `scoring`, forms that are given.
+    """Settings of the cross-validation that chooses the strength and the forms of columns of numbers.
 
-
-    `groups` and `moments` are the group and the time of each row (n,).
-
-    Without a number of folds there are five, fewer where classes or groups are few, and a single fold held out for wide
-    sparse rows. Rows of a group stay together. Where the times of the rows are known, `moments`, folds train on the
-    past and are judged on what follows.
+    Attributes
+    ----------
+    folds : int or None
+        Number of folds; None for five, fewer with few rows of a class or few groups, and one held-out fold for wide
+        sparse rows.
+    rule : {"min", "1se"}
+        Best score, or the strongest penalty within one standard error of it.
+    numeric_form : mapping of str to str, or None
+        Requested forms of columns.
+    groups : array of int (n,) or None
+        Group of each row; no fold separates rows of a group.
+    scoring : str or callable
+        Score of held-out rows.
+    times : array of int (n,) or None
+        Time of each row; folds are then trained on the past and tested on the rows that follow.
     """
 
     folds: int | None = None
@@ -38,10 +48,10 @@ class CrossValidation:
     numeric_form: NumericForm = None
     groups: Codes | None = None
     scoring: Any = "log_loss"
-    moments: Codes | None = None
+    times: Codes | None = None
 
     def check(self) -> None:
-        """Raise `TableError` for a rule or a number of folds that cannot be, `ValueError` for an unknown score."""
+        """Raise `TableError` for an invalid rule or number of folds, and `ValueError` for an unknown score."""
         find_scorer(self.scoring)
         if self.rule not in ("min", "1se"):
             raise TableError(f"rule is {self.rule!r}; expected 'min', the least loss, or '1se', within its error.")
@@ -50,14 +60,29 @@ class CrossValidation:
             raise TableError(f"folds is {folds!r}; expected a whole number of at least 2, such as 5.")
 
     def splits(self, y: TextArray, seed: int | None) -> list[tuple[IntArray, IntArray]]:
-        """The (train, test) rows of each fold, shuffled and stratified, at least two.
+        """Return the training and test rows of each fold, shuffled and stratified, or in the order of time.
 
-        Raises `TableError` where there are too few rows or groups for the number that was asked for.
+        Parameters
+        ----------
+        y : array of str (n,)
+            Labels.
+        seed : int or None
+            Seed of the shuffle; 0 for None.
+
+        Returns
+        -------
+        list of tuple of array of int
+            Training and test rows of each fold.
+
+        Raises
+        ------
+        TableError
+            If there are too few rows, groups or times for the number of folds.
         """
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-        if self.moments is not None:
-            return _folds_with_two_classes(time_folds(self.moments, self.folds), y)
+        if self.times is not None:
+            return _folds_with_two_classes(time_folds(self.times, self.folds), y)
         counts = np.sort(np.unique(y, return_counts=True)[1])
         groups = len(y) if self.groups is None else len(np.unique(self.groups))
         folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
@@ -74,8 +99,8 @@ class CrossValidation:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
             splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
-            found = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
-        return _without_single_row_classes(found, y, apart=self.groups is not None)
+            folds_of_rows = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
+        return _without_single_row_classes(folds_of_rows, y, apart=self.groups is not None)
 
 
 DEFAULT_CROSS_VALIDATION = CrossValidation()
@@ -85,12 +110,10 @@ DEFAULT_CROSS_VALIDATION = CrossValidation()
 def _without_single_row_classes(
     folds: list[tuple[IntArray, IntArray]], y: TextArray, *, apart: bool
 ) -> list[tuple[IntArray, IntArray]]:
-    """The folds with test rows, where a class of a single row is judged in none of them.
-
-    It is trained on in all of them, unless rows of its group have to stay `apart` from those that train.
-    """
-    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
-    single = np.flatnonzero(counts[place] == 1)
+    """Return the folds without test rows of single-row classes, and without folds whose test part is then empty."""
+    # The row of such a class is a training row of every fold, unless groups have to stay `apart`.
+    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    single = np.flatnonzero(counts[codes] == 1)
     if len(single):
         more = single[:0] if apart else single
         folds = [(np.union1d(train, more), np.setdiff1d(test, single)) for train, test in folds]
@@ -100,15 +123,15 @@ def _without_single_row_classes(
 def _folds_with_two_classes(
     folds: list[tuple[RowNumbers, RowNumbers]], y: TextArray
 ) -> list[tuple[RowNumbers, RowNumbers]]:
-    """The folds whose training rows hold two classes, and whose test rows hold one of these."""
-    found = [
+    """Return the folds whose training rows have at least two classes, and whose test rows have one of these."""
+    usable = [
         (train, test)
         for train, test in folds
         if len(np.unique(y[train])) > 1 and np.isin(y[test], np.unique(y[train])).any()
     ]
-    if not found:
+    if not usable:
         raise TableError(
             "No fold by time has rows of two classes to train on and rows of them that follow: the classes stand one "
             "after the other in time. Give the strength, or leave the column of times out."
         )
-    return found
+    return usable

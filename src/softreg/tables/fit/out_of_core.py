@@ -11,7 +11,7 @@ import numpy as np
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import EncodedLabels
-from softreg.models.inputs.sample_weights import sample_weights
+from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import WeightedBatch, with_weighted_moments
@@ -49,20 +49,23 @@ class EncodedBatches:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         target = self.scan.target
         columns = [*(code.name for code in self.encoder.column_encoders), target, *self.scan.weight_names]
-        for batch, places, first in self.scan.numbered(list(dict.fromkeys(columns))):
-            X = self.encoder.encode(batch, places)
+        for batch, positions, first in self.scan.batches_with_offsets(list(dict.fromkeys(columns))):
+            X = self.encoder.encode(batch, positions)
             values, codes = self.scan.labels(batch)
-            y, weight = EncodedLabels(values, codes[places]), self.scan.row_weights(batch, first + places, places)
+            y, weight = (
+                EncodedLabels(values, codes[positions]),
+                self.scan.row_weights(batch, first + positions, positions),
+            )
             yield (X, y) if weight is None else (X, y, weight)
 
 
 def weighted_batches(scan: TableScan, encoder: Encoder) -> Iterator[WeightedBatch]:
     """Yield the batches of a table, the positions of their training rows, and the weights of these."""
     columns = [*(column.name for column in encoder.column_encoders), scan.target, *scan.weight_names]
-    for batch, places, first in scan.numbered(list(dict.fromkeys(columns))):
-        weight = scan.row_weights(batch, first + places, places)
+    for batch, positions, first in scan.batches_with_offsets(list(dict.fromkeys(columns))):
+        weight = scan.row_weights(batch, first + positions, positions)
         if weight is not None:
-            yield batch, places, weight
+            yield batch, positions, weight
 
 
 def scan_if_large(
@@ -158,13 +161,13 @@ def _reads_in_batches(table: Any, memory: Memory) -> bool:
 def _with_positive_weight(chosen: RowMask | None, weight: Float64Array) -> RowMask:
     """Return a mask function of the chosen rows whose weight is above zero."""
 
-    def asked(first: int, count: int) -> BoolArray:
+    def mask_function(first: int, count: int) -> BoolArray:
         mask = np.ones(count, dtype=bool) if chosen is None else chosen(first, count)
         weighted = weight[first : first + count] > 0
         mask[: len(weighted)] &= weighted
         return mask
 
-    return asked
+    return mask_function
 
 
 @dataclass(frozen=True)
@@ -192,13 +195,13 @@ def fit_in_batches(
 
     Parameters
     ----------
-    found : TableScan
+    scan : TableScan
         Scan of the table.
     settings : mapping
         Parameters of the regression.
     drop : sequence of str
         Columns to leave out.
-    asked : mapping of str to Kind
+    kinds : mapping of str to Kind
         Requested kinds by column.
     checkpoint : path or None
         Folder from which the same call resumes an interrupted fit.
@@ -219,9 +222,9 @@ def fit_in_batches(
     if scan.sample is None:
         raise TableError("None of the rows is to be trained on.")
     try:
-        schema = infer_schema(scan.sample, scan.target, drop=drop, kinds=kinds, place=scan.place)
+        schema = infer_schema(scan.sample, scan.target, drop=drop, kinds=kinds, describe_row=scan.describe_sample_row)
     except TableError as error:
-        raise scan.located(error) from None
+        raise scan.with_file_location(error) from None
     values, codes = scan.labels(scan.sample)
     batches = scan.source.batches([column.name for column in schema.features])
     y = np.array(values)[codes]

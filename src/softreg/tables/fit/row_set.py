@@ -66,10 +66,10 @@ def row_mask(rows: ArrayLike) -> RowMask:
     if numbers.size and numbers[0] < 0:
         raise ValueError(f"rows must be row numbers from 0, but reach from {numbers[0]}")
 
-    def asked(first: int, count: int) -> BoolArray:
+    def mask_function(first: int, count: int) -> BoolArray:
         mask = np.zeros(count, dtype=bool)
         start, stop = np.searchsorted(numbers, [first, first + count])
         mask[numbers[start:stop] - first] = True
         return mask
 
-    return asked
+    return mask_function

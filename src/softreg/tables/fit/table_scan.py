@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import TextIndex, text_array, unify_spellings
 from softreg.tables.columns.errors import TableError, unknown_column_error
 from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.fit.row_sample import RowSampler, uniform
@@ -26,6 +25,7 @@ from softreg.tables.row_selection.rare_classes import (
 from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 from softreg.tables.schema.target_labels import coded_labels
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array, RowNumbers
+from softreg.value_text import TextIndex, text_array, unify_spellings
 
 SAMPLE = 100_000
 """Most rows of the sample of training rows (for kinds and the strength), and of that of held-out rows."""
@@ -81,11 +81,11 @@ class TableScan:
     counts: dict[str, int] = field(default_factory=dict)
     trained: dict[str, int] = field(default_factory=dict)
     """Training rows of each label."""
-    firsts: dict[str, int] = field(default_factory=dict)
+    first_rows: dict[str, int] = field(default_factory=dict)
     """The first row of each label, which is a training row if rows are drawn."""
     left_out: RowSet = field(default_factory=RowSet)
     unlabelled: int = 0
-    weighed: bool = False
+    any_weight: bool = False
     """Whether some weight is above 0."""
     rare: RareClasses = NO_RARE
     files: list[tuple[int, RowLocation]] = field(default_factory=list)
@@ -101,7 +101,7 @@ class TableScan:
         """Return a mask of the training rows among `count` rows from number `first` on."""
         mask = self.chosen(first, count)
         if self.drawn:
-            here = np.array([row for row in self.firsts.values() if first <= row < first + count], dtype=np.int64)
+            here = np.array([row for row in self.first_rows.values() if first <= row < first + count], dtype=np.int64)
             mask[here - first] = True
         return mask & ~self.left_out.mask(first, count)
 
@@ -130,18 +130,20 @@ class TableScan:
         values, codes = coded_labels(table, self.target, read_location(table), missing=self.rules.missing)
         labels = list(self._known.known)
         merged = self.rare.merged(labels)
-        place = {name: k for k, name in enumerate(self.classes)}
-        own = np.array([*(place[merged[label]] if label in merged else -1 for label in labels), -1], dtype=np.int64)
-        found = np.append(own[self._known.find(text_array(values))], -1)
-        return self.classes, found[codes]
+        index = {name: k for k, name in enumerate(self.classes)}
+        of_label = np.array(
+            [*(index[merged[label]] if label in merged else -1 for label in labels), -1], dtype=np.int64
+        )
+        of_value = np.append(of_label[self._known.find(text_array(values))], -1)
+        return self.classes, of_value[codes]
 
     @property
     def weight_names(self) -> tuple[str, ...]:
-        """The column of weights, if there is one."""
+        """Names of the columns of weights: one or none."""
         return () if self.weights is None else (self.weights,)
 
     def row_weights(
-        self, table: pa.Table | pa.RecordBatch, numbers: RowNumbers, places: Codes | None = None
+        self, table: pa.Table | pa.RecordBatch, numbers: RowNumbers, positions: Codes | None = None
     ) -> Float64Array | None:
         """Return the weights of rows of a batch or sample, or None if rows have no weights.
 
@@ -151,7 +153,7 @@ class TableScan:
             The batch or sample.
         numbers : array of int (k,)
             Numbers of the rows in the whole table.
-        places : array of int (k,), optional
+        positions : array of int (k,), optional
             Their positions in the batch; all of it by default.
 
         Returns
@@ -162,64 +164,66 @@ class TableScan:
         if self.weights is None:
             return None if self.weight is None else self.weight[numbers]
         whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-        found = weight_column(whole, self.weights, self.target, read_location(table))
-        return found if places is None else found[places]
+        weight = weight_column(whole, self.weights, self.target, read_location(table))
+        return weight if positions is None else weight[positions]
 
     @property
     def notes(self) -> list[str]:
-        """What was left out or merged, in sentences."""
+        """Sentences on rows and classes that were left out or merged."""
         notes = [self.rare.note, similar_labels_note(sorted(self.counts), self.target)]
         if self.unlabelled:
             notes.insert(0, unlabelled_note(self.unlabelled, self.rows, [], self.target))
         return [note for note in notes if note]
 
-    def settle(self) -> None:
-        """Decide on rare classes once all rows are counted; raise `TableError` as `check` does."""
+    def apply_label_rules(self) -> None:
+        """Keep, merge or leave out rare classes after the last row is counted; raise `TableError` as `check` does."""
         self.merge_booleans()
         self.check()
         if self.weights is not None and self.rows:
-            check_any_weight(np.array([float(self.weighed)]), self.weights)
+            check_any_weight(np.array([float(self.any_weight)]), self.weights)
         self.rare = rare_classes(self.counts, self.target, self.rules) if self.rows else NO_RARE
         if self.rare.how != "drop" or not self.rare.labels:
             return
-        rare_rows = np.array([row for label, row in self.firsts.items() if label in self.rare.labels], dtype=np.int64)
+        rare_rows = np.array(
+            [row for label, row in self.first_rows.items() if label in self.rare.labels], dtype=np.int64
+        )
         training = sum(int(self.mask(row, 1)[0]) for row in rare_rows.tolist())
         self.training, self.tested = self.training - training, self.tested - (len(rare_rows) - training)
         self.left_out.add(rare_rows)
         for label in self.rare.labels:
             self.trained.pop(label, None)
-        self.sample, self.numbers = _without(self.sample, self.numbers, rare_rows)
-        self.held, self.held_numbers = _without(self.held, self.held_numbers, rare_rows)
+        self.sample, self.numbers = _without_rows(self.sample, self.numbers, rare_rows)
+        self.held, self.held_numbers = _without_rows(self.held, self.held_numbers, rare_rows)
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array]]:
         """Yield the batches of some columns that have training rows, with the positions of these."""
-        yield from ((batch, places) for batch, places, _ in self.numbered(columns))
+        yield from ((batch, positions) for batch, positions, _ in self.batches_with_offsets(columns))
 
-    def numbered(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array, int]]:
-        """Yield the same with the number of the first row of each batch."""
+    def batches_with_offsets(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array, int]]:
+        """Yield the same as `batches`, with the number of the first row of each batch."""
         first = 0
         for batch in self.source.batches(columns):
-            places = np.flatnonzero(self.mask(first, batch.num_rows))
-            if len(places):
-                yield batch, places, first
+            positions = np.flatnonzero(self.mask(first, batch.num_rows))
+            if len(positions):
+                yield batch, positions, first
             first += batch.num_rows
 
-    def where(self, number: int) -> str:
-        """Return the file and the number there of a row, in words."""
-        first, where = next((first, where) for first, where in reversed(self.files) if first <= number)
-        return where.row(number - first)
+    def describe_row(self, number: int) -> str:
+        """Return text with the file of a row and its number there."""
+        first, location = next((first, location) for first, location in reversed(self.files) if first <= number)
+        return location.row(number - first)
 
-    def place(self, row: int) -> str:
-        """Return the file and the number there of a row of the sample, in words."""
-        return self.where(int(self.numbers[row]))
+    def describe_sample_row(self, position: int) -> str:
+        """Return text with the file of a row of the sample and its number there."""
+        return self.describe_row(int(self.numbers[position]))
 
-    def located(self, error: TableError) -> TableError:
-        """Return an error on rows of the sample as one on rows of the files."""
+    def with_file_location(self, error: TableError) -> TableError:
+        """Return an error on rows of the sample as an error on rows of the files."""
         message = str(error)
         if error.rows is not None and len(error.rows):
-            place = int(np.min(error.rows))
-            number = self.where(int(self.numbers[place]))
-            sample_row = f"row {place + 1:,}"
+            position = int(np.min(error.rows))
+            number = self.describe_sample_row(position)
+            sample_row = f"row {position + 1:,}"
             message = (
                 message.replace(f"{sample_row} ", f"{number} ")
                 if f"{sample_row} " in message
@@ -240,9 +244,11 @@ class TableScan:
                 check_labelled(counts, self.rows, self.target, categorical=self.categorical)
 
 
-def _without(table: pa.Table | None, numbers: RowNumbers, gone: RowNumbers) -> tuple[pa.Table | None, Int64Array]:
-    """Return a sample without rows of some numbers; None without any row."""
-    keep = ~np.isin(numbers, gone)
+def _without_rows(
+    table: pa.Table | None, numbers: RowNumbers, excluded: RowNumbers
+) -> tuple[pa.Table | None, Int64Array]:
+    """Return a sample without the rows of the excluded numbers; None instead of an empty one."""
+    keep = ~np.isin(numbers, excluded)
     if table is None or keep.all():
         return table, numbers
     return (table.filter(pa.array(keep)) if keep.any() else None), numbers[keep]
@@ -317,7 +323,7 @@ def scan_table(
     if scan.sample is not None:
         scan.sample = scan.sample.replace_schema_metadata(source.schema.metadata)
     scan.held, scan.held_numbers = test_sampler.sample()
-    scan.settle()
+    scan.apply_label_rules()
     return scan
 
 
@@ -330,15 +336,15 @@ def _count_batch(scan: TableScan, table: pa.Table, location: RowLocation) -> tup
     scan.unlabelled += int((codes < 0).sum())
     if scan.weights is not None:
         weight = weight_column(table, scan.weights, scan.target, location)
-        scan.weighed |= bool(weight.any())
+        scan.any_weight |= bool(weight.any())
         codes = np.where(weight > 0, codes, -1)
     if (codes < 0).any():
         scan.left_out.add(np.flatnonzero(codes < 0) + first)
     codes_found, first_positions, counts = np.unique(codes, return_index=True, return_counts=True)
-    for code, place, count in zip(codes_found.tolist(), first_positions.tolist(), counts.tolist(), strict=True):
+    for code, position, count in zip(codes_found.tolist(), first_positions.tolist(), counts.tolist(), strict=True):
         if code < 0:
             continue
-        scan.firsts.setdefault(values[code], first + place)
+        scan.first_rows.setdefault(values[code], first + position)
         scan.counts[values[code]] = scan.counts.get(values[code], 0) + count
     if len(scan.counts) > MOST_CLASSES:
         scan.rows += table.num_rows

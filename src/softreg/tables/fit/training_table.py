@@ -1,4 +1,4 @@
-"""What `TableClassifier.fit` receives: a table with its labels inside, or features X and labels y."""
+"""Input of `TableClassifier.fit`: a table with a column of labels, or features X and labels y."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from softreg.models.inputs.sample_weights import sample_weights
-from softreg.spelling import TextIndex, encode_as_text, value_text
+from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings, quote, quote_list
 from softreg.tables.io.numpy_arrays import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
@@ -23,22 +22,41 @@ from softreg.tables.row_selection.weight_column import check_any_weight, weight_
 from softreg.tables.schema.label_types import TEXT, label_type
 from softreg.tables.schema.target_labels import check_class_counts, class_codes
 from softreg.typing import BoolArray, Codes, Float64Array, RowNumbers
+from softreg.value_text import TextIndex, encode_as_text, value_text
 
-NAME = "y"
-"""The name of the column of labels that were given without one."""
-REQUIRED = (
+DEFAULT_NAME = "y"
+"""Name of the column of labels that are given without a name."""
+MISSING_TARGET = (
     "This TableClassifier requires y to be passed, but the target y is None: name the column of labels, "
     "fit(table, target='column') or TableClassifier('column'), or pass the labels, fit(X, y)."
 )
+"""Message of the error for a fit without labels."""
 
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """A table that contains its labels.
+    """A table in memory with a column of labels, its training rows and their weights.
 
-    `table`; `target`, the name of the column of labels; `rows`, the numbers of the rows to train on, all where None;
-    `weight` (n,) of all rows of the table, None where each counts once; `label_dtype` of the labels y, None where they
-    are a column of the table.
+    Attributes
+    ----------
+    table : pyarrow.Table
+        The table.
+    target : str
+        Column of labels.
+    rows : array of int or None
+        Numbers of the training rows; None for all.
+    weight : array of float64 (n,) or None
+        Weight of each row of the table; None for equal weights.
+    label_dtype : dtype or None
+        Type of the labels y; None for labels that are a column of the table.
+    separate : bool
+        Whether the labels were given beside the features.
+    weights : str or None
+        Column of weights, if the weights are those of a column.
+    named : bool
+        Whether the call named the training rows.
+    counted : array of bool (n,) or None
+        Rows of a weight above 0; None for all.
     """
 
     table: pa.Table
@@ -47,34 +65,54 @@ class TrainingTable:
     weight: Float64Array | None
     label_dtype: np.dtype[Any] | None
     separate: bool = False
-    """Whether the labels were given beside the features."""
     weights: str | None = None
-    """The column of weights, where the weights are those of a column."""
     named: bool = False
-    """Whether the rows to train on were named."""
     counted: BoolArray | None = None
-    """Rows of a weight above 0, (n,); None where all are."""
 
     @property
     def row_weight(self) -> Float64Array | None:
-        """The weights of the rows to train on."""
+        """Weights of the training rows."""
         return self.weight if self.weight is None or self.rows is None else self.weight[self.rows]
 
 
 def training_table(
     data: Any, y: Any, target: str | None, rows: Any, sample_weight: Any, unused: set[str]
 ) -> TrainingTable:
-    """The table of a fit in memory, from a table with a column `target`, or from features and labels y (n,).
+    """Return the training table of a table with a column `target`, or of features and labels y.
 
-    Where the features have a column of the name of the target as well, y takes its place. Rows of the weight 0 are left
-    out. Raises `TableError` for lengths that differ, and `ValueError` for weights that are negative or not finite.
+    Parameters
+    ----------
+    data : pyarrow.Table, data frame, path or array
+        The table or features. If features have a column `target` as well, y replaces it.
+    y : array-like (n,) or None
+        Labels.
+    target : str or None
+        Column of labels.
+    rows : array-like or None
+        Training rows, as numbers from 0 or a mask; None for all.
+    sample_weight : array-like (n,), str or None
+        Weight of each row, or a column of weights. Rows of weight 0 are left out.
+    unused : set of str
+        Columns whose values are not read.
+
+    Returns
+    -------
+    TrainingTable
+        The table with its training rows and weights.
+
+    Raises
+    ------
+    TableError
+        If there are no labels, or their number is not that of the rows.
+    ValueError
+        If weights are negative or not finite, or all weights of the training rows are zero.
     """
     table = as_table(data, unused=unused)
     dtype = None
     if y is not None:
         table, target, dtype = with_labels(table, y, target)
     if target is None:
-        raise TableError(REQUIRED)
+        raise TableError(MISSING_TARGET)
     chosen = row_numbers(rows, table.num_rows)
     if sample_weight is None:
         return TrainingTable(table, target, chosen, None, dtype, y is not None, named=rows is not None)
@@ -96,69 +134,104 @@ def training_table(
 def select_labelled_rows(
     given: TrainingTable, rules: LabelRules, *, categorical: bool
 ) -> tuple[TrainingTable, LabelledRows]:
-    """The same table, of whose rows those are trained on that have a class by the rules, and the classes of its rows.
+    """Select the training rows that have a class by the label rules.
 
-    What was left out or merged is given as a `TableNote`. Raises `TableError` for labels that no classifier can learn
-    from, and where the rows to train on hold one class.
+    A `TableNote` names the rows that are left out and the classes that are merged.
+
+    Parameters
+    ----------
+    given : TrainingTable
+        The table.
+    rules : LabelRules
+        What is done with rows without a label and classes of a single row.
+    categorical : bool
+        Whether the labels are known to be classes, however many they are.
+
+    Returns
+    -------
+    selected : TrainingTable
+        The table with the selected training rows.
+    labelled : LabelledRows
+        Classes of the rows of the table.
+
+    Raises
+    ------
+    TableError
+        If no classifier can be trained on the labels, or the training rows have fewer than two classes.
     """
     if given.table.num_rows == 0:
         raise TableError("The table has no rows; there is nothing to learn from.")
-    found = labelled_rows(given.table, given.target, rules, categorical=categorical, counted=given.counted)
-    chosen = found.rows(given.rows)
-    y = found.y if chosen is None else found.y[chosen]
+    labelled = labelled_rows(given.table, given.target, rules, categorical=categorical, counted=given.counted)
+    chosen = labelled.rows(given.rows)
+    y = labelled.y if chosen is None else labelled.y[chosen]
     if len(y) == 0:
         raise TableError(f"None of the rows to train on has a label in {quote(given.target)}.")
     if (y == y[0]).all():  # of several classes, the training rows hold one
         check_class_counts(y[:1], np.ones(1, np.int64), len(y), given.target)
     if given.named:
-        lost = np.intersect1d(found.unlabelled, given.rows if given.rows is not None else found.unlabelled)
+        lost = np.intersect1d(labelled.unlabelled, given.rows if given.rows is not None else labelled.unlabelled)
         numbers = (lost + 1).tolist()
         emit_notes([unlabelled_note(len(lost), given.table.num_rows, numbers, given.target)] if len(lost) else [])
         classes, counts = np.unique(y, return_counts=True)
-        single = np.setdiff1d(classes[counts == 1], found.rare.labels).tolist()
+        single = np.setdiff1d(classes[counts == 1], labelled.rare.labels).tolist()
         if single:
             which = "the class" if len(single) == 1 else "each of the classes"
             emit_notes(
                 [f"Of {which} {quote_list(single)} there is a single row to train on, which no fold is judged by."]
             )
     elif not given.separate:
-        emit_notes(found.notes())
-    return replace(given, rows=chosen), found
+        emit_notes(labelled.notes())
+    return replace(given, rows=chosen), labelled
 
 
 def with_labels(table: pa.Table, y: Any, target: str | None) -> tuple[pa.Table, str, np.dtype[Any] | None]:
-    """The table with the labels y (n,) as a column, its name, and their NumPy dtype.
+    """Return the table with the labels y as a column, the name of this column, and the dtype of y.
 
-    The name is `target`, else that of a series, else "y". A column of the table that has the name of the series and the
-    same values is the target as well, not a feature, which a `TableWarning` says.
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Features.
+    y : array-like (n,)
+        Labels.
+    target : str or None
+        Name of the column; by default that of a series, else "y". A column of the table with the name and the values of
+        the series is the target, with a `TableWarning`.
 
-    Example:
-        >>> table, name, dtype = with_labels(pa.table({"x": [1.5, 2.5]}), [0, 1], None)
-        >>> table.to_pydict(), name, dtype
-        ({'x': [1.5, 2.5], 'y': [0, 1]}, 'y', dtype('int64'))
+    Returns
+    -------
+    table : pyarrow.Table
+        Features and labels.
+    name : str
+        Column of labels.
+    dtype : dtype or None
+        NumPy dtype of the labels.
+
+    Examples
+    --------
+    >>> table, name, dtype = with_labels(pa.table({"x": [1.5, 2.5]}), [0, 1], None)
+    >>> table.to_pydict(), name, dtype
+    ({'x': [1.5, 2.5], 'y': [0, 1]}, 'y', dtype('int64'))
     """
     column, dtype = _label_column(table.num_rows, y)
     name = target
     if name is None:
         own = getattr(y, "name", None)
-        name = own if isinstance(own, str) and own else NAME
+        name = own if isinstance(own, str) and own else DEFAULT_NAME
         if name in table.column_names and not (own == name and _same_values(table.column(name), column)):
-            name = _unused_name(NAME, table.column_names)
+            name = _unused_name(DEFAULT_NAME, table.column_names)
         elif name in table.column_names:
-            said = f"X has the column {quote(name)}, whose values are the labels y: it is the target and no feature."
-            emit_warnings([said])
+            message = f"X has the column {quote(name)}, whose values are the labels y: it is the target and no feature."
+            emit_warnings([message])
     if name in table.column_names:
-        place = table.column_names.index(name)
-        return table.set_column(place, pa.field(name, column.type), column), name, dtype
+        index = table.column_names.index(name)
+        return table.set_column(index, pa.field(name, column.type), column), name, dtype
     return table.append_column(pa.field(name, column.type), column), name, dtype
 
 
 def is_rows_argument(data: Any, y: Any, target: str | None) -> bool:
-    """Whether the second argument of `fit` has the meaning of earlier versions: the rows to train on.
-
-    That is so for row numbers or a mask beside a table that has the column of labels, unless they are its labels, or
-    their codes 0 .. q - 1.
-    """
+    """Return True if the second argument of `fit` is the training rows, as in earlier versions, and not the labels."""
+    # It is if it holds row numbers or a mask beside a table that has the column of labels, unless it holds these labels
+    # or their codes 0 .. q - 1.
     if y is None or target is None or isinstance(y, (str, bytes)):
         return False
     try:
@@ -182,7 +255,7 @@ def is_rows_argument(data: Any, y: Any, target: str | None) -> bool:
 
 
 def _same_values(column: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
-    """Whether two columns have the same values, by their text."""
+    """Return True if two columns have the same values, compared as text."""
     if len(column) != len(other):
         return False
     try:
@@ -199,18 +272,37 @@ def _unused_name(name: str, names: Sequence[str]) -> str:
 
 
 def label_codes(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
-    """The place among the classes (n,) of each of the labels y of n rows, -1 for one that is none.
+    """Return the index of each label among the classes.
 
-    Booleans and the numbers 0 and 1 are the same labels, as NumPy compares them.
+    Booleans and the numbers 0 and 1 are the same labels, as in NumPy.
 
-    Raises `TableError` for another number of labels, and where the labels are text, the classes are none, and no label
-    is a class, or the other way round.
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    y : array-like (n,)
+        Labels.
+    target : str
+        Column of labels.
+    classes : sequence of str
+        Classes of the model.
 
-    Example:
-        >>> label_codes(2, [True, False], "buys", ["false", "true"])
-        array([1, 0])
-        >>> label_codes(2, [True, False], "buys", ["0", "1"])
-        array([1, 0])
+    Returns
+    -------
+    array of int (n,)
+        Indices; -1 for a label that is no class.
+
+    Raises
+    ------
+    TableError
+        If the number of labels is not n, or no label is a class and only one of labels and classes is text.
+
+    Examples
+    --------
+    >>> label_codes(2, [True, False], "buys", ["false", "true"])
+    array([1, 0])
+    >>> label_codes(2, [True, False], "buys", ["0", "1"])
+    array([1, 0])
     """
     column, _ = _label_column(n, y)
     codes = class_codes(pa.table({target: column}), target, classes)
@@ -219,10 +311,10 @@ def label_codes(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
     kind = label_type(column.type)
     if kind == "boolean" and "1" in classes:
         return class_codes(pa.table({target: column.cast(pa.int8())}), target, classes)
-    if kind in ("integer", "float32", "float64") and {one.lower() for one in classes} == {"false", "true"}:
+    if kind in ("integer", "float32", "float64") and {name.lower() for name in classes} == {"false", "true"}:
         truth = pc.if_else(pc.equal(column, 1), pa.scalar("true"), pc.if_else(pc.equal(column, 0), "false", "no class"))
         return class_codes(pa.table({target: truth}), target, classes)
-    written = TextIndex(list(classes)).numeric or {one.lower() for one in classes} <= {"false", "true"}
+    written = TextIndex(list(classes)).numeric or {name.lower() for name in classes} <= {"false", "true"}
     if (kind == TEXT) == written:
         raise TableError(
             f"None of the {n:,} labels, such as {quote(value_text(column[0].as_py()))}, is a class of the model: "
@@ -232,7 +324,7 @@ def label_codes(n: int, y: Any, target: str, classes: Sequence[str]) -> Codes:
 
 
 def _label_column(n: int, y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
-    """The labels of n rows as a column, and their NumPy dtype."""
+    """Return the labels of n rows as a column, and their NumPy dtype."""
     if isinstance(y, str):
         raise TableError(f"y is the text {quote(y)}; to name the column of labels, use target={quote(y)}.")
     column, dtype = label_column(y)

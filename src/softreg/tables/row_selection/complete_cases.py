@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from softreg.models.inputs.row_keys import is_missing
-from softreg.spelling import encode_as_text
 from softreg.tables.columns.arrow_numpy import to_int64
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
-from softreg.tables.row_selection.weight_column import RowWeights
+from softreg.tables.row_selection.weight_column import WeightColumn
 from softreg.typing import BoolArray, Int64Array, RowNumbers
+from softreg.value_text import encode_as_text
 
 MISSING = ("drop", "impute", "error")
 """What may be done with rows that have a missing value."""
@@ -73,7 +73,7 @@ def rows_without_label(table: Any, target: str, rows: RowNumbers) -> BoolArray:
 
 
 def rows_with_label_and_weight(
-    table: Any, target: str, every: RowNumbers, weighing: RowWeights | None, missing: str
+    table: Any, target: str, every: RowNumbers, weighing: WeightColumn | None, missing: str
 ) -> tuple[Int64Array, ExcludedRows]:
     """Return the rows with a label and a weight above 0, and the others; raise `TableError` if none is left."""
     excluded_mask = rows_without_label(table, target, every)

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
-from softreg.spelling import encode_as_text
 from softreg.tables.columns.errors import TableError, pluralize, quote, unknown_column_error
 from softreg.typing import Codes, Float64Array, RowNumbers
+from softreg.value_text import encode_as_text
 
 
 def group_codes(
@@ -26,7 +26,7 @@ def group_codes(
 ) -> Codes:
     """Return the group of each row as an integer: rows of equal values in a column are one group.
 
-    Values are equal if their text is, as `softreg.spelling` spells it.
+    Values are equal if their text is, as `softreg.value_text` spells it.
 
     Parameters
     ----------

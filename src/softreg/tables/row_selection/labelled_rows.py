@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import unify_spellings
 from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.row_selection.rare_classes import (
     DEFAULT_LABEL_RULES,
@@ -22,6 +21,7 @@ from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.tables.schema.target_labels import all_numbers, check_class_counts, class_indices, coded_labels
 from softreg.typing import BoolArray, Codes, RowNumbers, TextArray
+from softreg.value_text import unify_spellings
 
 UNLABELLED = -2
 """The code of a row without a label, beside -1 for an unknown label."""
@@ -66,11 +66,11 @@ class LabelledRows:
         """Return what was left out or merged, in sentences; `numbers` (n,) are the rows' numbers in the input."""
         labels = np.unique(self.y[self.used]).tolist()
         many = "" if self.categorical else many_numbers_note(labels, self.target)
-        found = [self.rare.note, similar_labels_note(labels, self.target), many]
+        notes = [self.rare.note, similar_labels_note(labels, self.target), many]
         if len(self.unlabelled):
             at = self.unlabelled + 1 if numbers is None else numbers[self.unlabelled]
-            found.insert(0, unlabelled_note(len(at), len(self.y), at.tolist(), self.target))
-        return [note for note in found if note]
+            notes.insert(0, unlabelled_note(len(at), len(self.y), at.tolist(), self.target))
+        return [note for note in notes if note]
 
 
 def labelled_rows(
@@ -108,8 +108,8 @@ def labelled_rows(
 
     Examples
     --------
-    >>> found = labelled_rows(pa.table({"y": ["a", "b", "", "a", "b"]}), "y")
-    >>> found.y.tolist(), found.unlabelled.tolist()
+    >>> labelled = labelled_rows(pa.table({"y": ["a", "b", "", "a", "b"]}), "y")
+    >>> labelled.y.tolist(), labelled.unlabelled.tolist()
     (['a', 'b', '', 'a', 'b'], [2])
     """
     rules.check()

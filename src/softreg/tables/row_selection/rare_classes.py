@@ -138,14 +138,14 @@ def rare_classes(counts: Mapping[str, int], target: str, rules: LabelRules) -> R
         return NO_RARE
     if rules.rare == "error":
         refuse_single_row_classes(single, target)
-    found = RareClasses(single, rules.rare, _pool_name(counts))
-    remaining = dict.fromkeys(found.merged(list(counts)).values())
+    rare = RareClasses(single, rules.rare, _pool_name(counts))
+    remaining = dict.fromkeys(rare.merged(list(counts)).values())
     if len(remaining) < 2:
         raise TableError(
             f"The target {quote(target)} has one class only, {quote_list(remaining)}, without the classes of a single "
             f"row ({quote_list(single)}). A classifier needs rows of at least two classes; is it the right column?"
         )
-    return found
+    return rare
 
 
 def _pool_name(labels: Mapping[str, int]) -> str:

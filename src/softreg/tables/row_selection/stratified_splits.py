@@ -62,8 +62,8 @@ def split_rows(
     share = _test_counts(counts, size)
     order = np.random.default_rng(seed).permutation(n)
     order = order[np.argsort(inverse[order], kind="stable")]  # shuffled within classes, class after class
-    place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-    chosen = place < np.repeat(share, counts)
+    rank = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    chosen = rank < np.repeat(share, counts)
     return np.sort(order[~chosen]), np.sort(order[chosen])
 
 

@@ -154,7 +154,7 @@ def time_folds(moments: Codes, folds: int | None = None) -> list[tuple[Codes, Co
     >>> [(train.tolist(), test.tolist()) for train, test in time_folds(np.array([0, 1, 1, 2]), 2)]
     [([0], [1, 2]), ([0, 1, 2], [3])]
     """
-    times, place, counts = np.unique(moments, return_inverse=True, return_counts=True)
+    times, time_index, counts = np.unique(moments, return_inverse=True, return_counts=True)
     n_folds = min(FOLDS, len(times) - 1) if folds is None else folds
     if n_folds < 1 or n_folds > len(times) - 1:
         raise TableError(
@@ -165,7 +165,9 @@ def time_folds(moments: Codes, folds: int | None = None) -> list[tuple[Codes, Co
     middle = (np.cumsum(counts) - counts / 2) / len(moments)  # of the rows of each time, in the order of time
     part = np.minimum((middle * (n_folds + 1)).astype(np.int64), n_folds)
     used, part = np.unique(part, return_inverse=True)
-    if len(used) <= n_folds and folds is not None:  # some times have very many rows: as many parts as asked, by times
+    if (
+        len(used) <= n_folds and folds is not None
+    ):  # some times have very many rows: the requested number of parts, by distinct times
         part = np.arange(len(times)) * (n_folds + 1) // len(times)
-    of_row = part[place]
+    of_row = part[time_index]
     return [(np.flatnonzero(of_row < k), np.flatnonzero(of_row == k)) for k in range(1, int(part.max()) + 1)]

@@ -93,7 +93,7 @@ def effective_rows(weights: Float64Array) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class RowWeights:
+class WeightColumn:
     """Weights of the rows of a table for statistics.
 
     Attributes
@@ -104,14 +104,14 @@ class RowWeights:
         Weights as in the column, nan where missing.
     kind : {"frequency", "sampling"}
         A frequency weight w stands for w identical rows; a sampling weight is an inverse sampling probability.
-    asked : bool
+    kind_given : bool
         Whether the user gave the kind.
     """
 
     name: str
     values: Float64Array
     kind: str
-    asked: bool
+    kind_given: bool
 
     def of(self, rows: RowNumbers) -> Float64Array:
         """Return the weights of some rows; sampling weights are scaled to a mean of 1."""
@@ -133,10 +133,10 @@ class RowWeights:
                 f"{chosen.max():.6g}): robust standard errors, and no likelihood"
             )
             advice = "if a weight w stands for w identical rows, use --weight-kind frequency"
-        return note + ("" if self.asked else f"; {advice} (weight_kind in Python)")
+        return note + ("" if self.kind_given else f"; {advice} (weight_kind in Python)")
 
 
-def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind: str | None) -> RowWeights:
+def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind: str | None) -> WeightColumn:
     """Read the weights in a column of numbers; only those of `rows` are checked.
 
     Parameters
@@ -154,7 +154,7 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
 
     Returns
     -------
-    RowWeights
+    WeightColumn
         Weights of all rows.
 
     Raises
@@ -195,4 +195,4 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
     if not (known > 0).any():
         raise TableError(f"The column of weights {quote(name)} has no weight above 0, so no row counts.")
     weight_kind = kind or ("frequency" if (known == np.round(known)).all() else "sampling")
-    return RowWeights(name, values, weight_kind, kind is not None)
+    return WeightColumn(name, values, weight_kind, kind is not None)

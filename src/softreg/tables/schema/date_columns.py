@@ -66,16 +66,16 @@ def find_non_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[s
     return f"row {first + 1:,} has {quote(cells.levels[int(cells.codes[first])])}", no_level
 
 
-def invalid_dates_note(name: str, cells: Levels, invalid: Any, place: Callable[[int], str]) -> str:
-    """Return the note that some levels of a column of dates are read as missing; `place` names a row, from 0."""
+def invalid_dates_note(name: str, cells: Levels, invalid: Any, describe_row: Callable[[int], str]) -> str:
+    """Return the note that some levels of a column of dates are read as missing; `describe_row` names a row, from 0."""
     rows = np.flatnonzero(np.append(invalid, False)[cells.codes])
     value = cells.levels[int(cells.codes[rows[0]])]
     order = "month/day" if day_first(cells.levels) is False else "day/month"
     others = f", and {pluralize(len(rows) - 1, 'other row')} such a value" if len(rows) > 1 else ""
     return (
-        f"column {quote(name)} holds dates, but {place(int(rows[0]))} has {quote(value)}{others}, which the calendar "
-        f"does not have (with slashes, dates are read as {order}/year) and which is read as missing; correct it, or "
-        f"take the column for words: --category {quote(name)} (category=[{quote(name)}] in Python)"
+        f"column {quote(name)} holds dates, but {describe_row(int(rows[0]))} has {quote(value)}{others}, which the "
+        f"calendar does not have (with slashes, dates are read as {order}/year) and which is read as missing; correct "
+        f"it, or take the column for words: --category {quote(name)} (category=[{quote(name)}] in Python)"
     )
 
 

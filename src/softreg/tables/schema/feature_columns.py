@@ -54,7 +54,7 @@ def excluded_columns(
     drop: Sequence[str],
     features: Sequence[str] | None,
     beside: Sequence[str | None] = (),
-    asked: Collection[str] = (),
+    requested: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return the columns of a table that are no features.
 
@@ -69,9 +69,9 @@ def excluded_columns(
     features : sequence of str or None
         The only columns to use; None for all.
     beside : sequence of str or None
-        Columns with another purpose (groups, times, weights), which are features only if `features` or `asked` has
+        Columns with another purpose (groups, times, weights), which are features only if `features` or `requested` has
         them.
-    asked : collection of str
+    requested : collection of str
         Columns with a requested kind.
 
     Returns
@@ -91,7 +91,7 @@ def excluded_columns(
     >>> excluded_columns(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
     ('age', 'job')
     """
-    named = set(features or ()) | set(asked)
+    named = set(features or ()) | set(requested)
     excluded = [*drop, *(name for name in beside if name is not None and name not in named)]
     for name in features or ():
         if name not in names:

@@ -206,13 +206,16 @@ def _date_column_of_text(
     invalid: list[str] = [] if invalid_levels is None else dates.levels.filter(pa.array(invalid_levels)).to_pylist()
     usable = dates
     if invalid_levels is not None and invalid:
-        places = np.append(np.where(invalid_levels, -1, np.arange(len(dates.levels))), -1)
-        usable = Levels(dates.levels, places[dates.codes], dates.storage)
+        level_codes = np.append(np.where(invalid_levels, -1, np.arange(len(dates.levels))), -1)
+        usable = Levels(dates.levels, level_codes[dates.codes], dates.storage)
     column = text_date_column(name, usable, rows, prefix)
     missing = count_spellings(cells.levels, counts, is_missing_spelling(cells.levels))
     if column.kind is not Kind.DATE:
         return column
-    notes = [*column.notes, *([invalid_dates_note(name, dates, invalid_levels, options.place)] if invalid else [])]
+    notes = [
+        *column.notes,
+        *([invalid_dates_note(name, dates, invalid_levels, options.describe_row)] if invalid else []),
+    ]
     return replace(column, format=ColumnFormat(None, missing, tuple(invalid)), notes=tuple(notes))
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.spelling import TextIndex, text_array, value_text
 from softreg.tables.columns.untyped_text import is_untyped
 from softreg.typing import Array, IntArray, TextArray
+from softreg.value_text import TextIndex, text_array, value_text
 
 if TYPE_CHECKING:
     from softreg.models import SoftmaxRegression
@@ -83,10 +83,10 @@ def field_label_type(field: pa.Field, labels: Sequence[str]) -> str:
     kind = label_type(field.type)
     if kind != TEXT or not is_untyped(field):
         return kind
-    for pattern, found in _WRITTEN:
+    for pattern, kind in _WRITTEN:
         if all(pattern.fullmatch(label) for label in labels):
-            values = typed_labels(labels, found)
-            return found if len(set(values.tolist())) == len(labels) else TEXT
+            values = typed_labels(labels, kind)
+            return kind if len(set(values.tolist())) == len(labels) else TEXT
     return TEXT
 
 
@@ -217,8 +217,8 @@ def class_name(label: Any, classes: Sequence[str]) -> str:
     texts = [text]
     if isinstance(label, np.datetime64):  # which has no time zone: the class may be a moment in UTC
         texts += [f"{text}Z", f"{text} 00:00:00Z"]
-    places = TextIndex(list(classes)).find(text_array(texts), typed=not isinstance(label, str))
-    return next((str(classes[place]) for place in places if place >= 0), text)
+    indices = TextIndex(list(classes)).find(text_array(texts), typed=not isinstance(label, str))
+    return next((str(classes[k]) for k in indices if k >= 0), text)
 
 
 def class_weights_by_name(weights: Mapping[Any, float] | str | None, classes: Sequence[str]) -> Any:
@@ -240,7 +240,7 @@ def class_weights_by_name(weights: Mapping[Any, float] | str | None, classes: Se
 
 
 def reorder_classes(model: SoftmaxRegression, order: IntArray) -> None:
-    """Put the classes of a fitted model in another order (q,): those that stood at these places."""
+    """Put the classes of a fitted model in another order (q,), given by their present indices."""
     if (order == np.arange(len(order))).all():
         return
     model.classes_, model.coef_, model.intercept_ = model.classes_[order], model.coef_[order], model.intercept_[order]

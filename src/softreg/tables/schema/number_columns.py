@@ -43,7 +43,7 @@ class TextOptions:
         Whether rare values that are no numbers or dates are errors, so that their rows can be left out.
     typed : bool
         Whether the author of the table chose the type text, so that no number is read from it.
-    place : callable
+    describe_row : callable
         Names a row, from 0, in messages.
     """
 
@@ -51,7 +51,7 @@ class TextOptions:
     why: str = ""
     strict: bool = False
     typed: bool = False
-    place: Callable[[int], str] = row_name
+    describe_row: Callable[[int], str] = row_name
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def reads_like_numbers(text: InferredNumbers, counts: Int64Array) -> bool:
 
 
 def _are_codes(levels: pa.Array, words: BoolArray, known: BoolArray) -> bool:
-    """Whether numbers are digits of one length of three or more, and the other values hold digits as well."""
+    """Return whether numbers are digits of one length of three or more, and the other values hold digits as well."""
     digits = levels.filter(pa.array(known))
     lengths = pc.unique(pc.utf8_length(pc.utf8_trim_whitespace(digits))).to_pylist()
     plain = bool(pc.all(pc.match_substring_regex(digits, r"^\s*[0-9]+\s*$")).as_py())
@@ -149,7 +149,7 @@ def _are_codes(levels: pa.Array, words: BoolArray, known: BoolArray) -> bool:
 
 
 def _have_repeats(counts: Int64Array) -> bool:
-    """Whether the levels of a column repeat often enough for a category."""
+    """Return whether the levels of a column repeat often enough for a category."""
     return bool(len(counts) <= counts.sum() / (2 if len(counts) <= MAX_LEVELS else MIN_ROWS_PER_LEVEL))
 
 
@@ -257,7 +257,7 @@ def _places(cells: Levels, which: BoolArray, counts: Int64Array) -> tuple[Int64A
 def _rows_have(cells: Levels, which: BoolArray, counts: Int64Array, options: TextOptions) -> tuple[str, str]:
     """Return which rows have which of some levels, in words, and the first of these levels."""
     rows, values = _places(cells, which, counts)
-    first_rows = ", ".join(options.place(row) for row in rows[:3].tolist())
+    first_rows = ", ".join(options.describe_row(row) for row in rows[:3].tolist())
     others = f" and {len(rows) - 3:,} more" if len(rows) > 3 else ""
     return f"{first_rows}{others} {'has' if len(rows) == 1 else 'have'} {quote_list(values, 3)}", values[0]
 

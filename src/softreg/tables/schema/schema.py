@@ -160,7 +160,7 @@ def infer_schema(
     rows: RowNumbers | None = None,
     kinds: Mapping[str, Kind] | None = None,
     strict: bool = False,
-    place: Callable[[int], str] = row_name,
+    describe_row: Callable[[int], str] = row_name,
 ) -> Schema:
     """Infer the kind of every column of a table from its training rows.
 
@@ -182,7 +182,7 @@ def infer_schema(
         Requested kinds by column, in place of the inferred ones.
     strict : bool
         Whether rare values among numbers or dates that are none are an error; by default they are missing values.
-    place : callable
+    describe_row : callable
         Names a row, from 0, in warnings.
 
     Returns
@@ -205,7 +205,7 @@ def infer_schema(
     _check_named_columns(table, target, drop, kinds)
     columns = []
     hints = TextMetadata.from_schema(table.schema)
-    options = TextOptions(hints.decimal, strict=strict, place=place)
+    options = TextOptions(hints.decimal, strict=strict, describe_row=describe_row)
     index = index_columns(table)
     for name in table.column_names:
         if name == target:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from softreg.canonical_values import BOOLEAN_TEXTS, boolean_key, number_key
 from softreg.deprecated import accept_deprecated_arguments
-from softreg.spelling import TextIndex, encode_as_text, text_array, unify_spellings
 from softreg.tables.columns.arrow_numpy import to_int64
 from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
@@ -17,7 +17,7 @@ from softreg.tables.columns.row_location import RowLocation, files_without_colum
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.typing import BoolArray, Codes, Int64Array, TextArray
-from softreg.value_keys import BOOLEAN_TEXTS, boolean_key, number_key
+from softreg.value_text import TextIndex, encode_as_text, text_array, unify_spellings
 
 WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 """Regular expression of a whole number."""
@@ -27,7 +27,7 @@ WHOLE = r"\s*[+-]?\d+(\.0*)?\s*"
 def labels(table: pa.Table, target: str) -> TextArray:
     """Return the labels of a table as text, exactly as written: "007" stays "007", and "NA" and "None" are labels.
 
-    Labels of another Arrow type are spelled by `softreg.spelling`: true and false, 7 (also for 7.0), 0.5, 2020-01-31.
+    Labels of another Arrow type are spelled by `softreg.value_text`: true and false, 7 (also for 7.0), 0.5, 2020-01-31.
     Different spellings of booleans in one column (True and true) become true and false.
 
     Parameters
@@ -111,9 +111,9 @@ def coded_labels(
     _check_labels_usable(table, target, where, values, codes, blank & (missing != "drop"))
     used = np.unique(codes[codes >= 0])
     if len(used) < len(values):  # a dictionary may hold values that no row has
-        place = np.full(len(values) + 1, -1, np.int64)
-        place[used] = np.arange(len(used))
-        values, codes = [values[k] for k in used], place[codes]
+        new_code = np.full(len(values) + 1, -1, np.int64)
+        new_code[used] = np.arange(len(used))
+        values, codes = [values[k] for k in used], new_code[codes]
     return values, codes
 
 
@@ -140,14 +140,14 @@ def _check_labels_usable(
         what = f"the label {quote(values[codes[rows[0] - 1]])}, which ends in the character zero (U+0000),"
         way = "Arrays of text drop that character, and labels would be merged: remove it, or these rows."
     if where is not None:
-        places = where.row(int(rows[0]) - 1)
+        rows_text = where.row(int(rows[0]) - 1)
     else:
         some = f"{', '.join(f'{row:,}' for row in rows[:6])}{' and more' if len(rows) > 6 else ''}"
         absent = files_without_column(table.schema.field(target)) if blank.any() else []
         lines = f", and no line of {' or '.join(map(repr, absent[:3]))} has one" if absent else ""
-        places = f"{pluralize(len(rows), 'row')}{lines}: {some}"
+        rows_text = f"{pluralize(len(rows), 'row')}{lines}: {some}"
     raise TableError(
-        f"The target {quote(target)} has {what} in {places} (counted from 1, without the header). {way}",
+        f"The target {quote(target)} has {what} in {rows_text} (counted from 1, without the header). {way}",
         np.flatnonzero(blank | cut),
     )
 
@@ -227,8 +227,8 @@ def _boolean_indices(values: Sequence[str], classes: Sequence[str]) -> Codes:
     ):
         keys = [key_of(name, True) for name in classes]
         if sorted(map(str, keys)) == sorted(spellings):
-            places = {other: keys.index(spelling) for spelling, other in zip(spellings, other_spellings, strict=True)}
-            return np.array([places.get(other_of(value, True) or "", -1) for value in values], dtype=np.int64)
+            indices = {other: keys.index(spelling) for spelling, other in zip(spellings, other_spellings, strict=True)}
+            return np.array([indices.get(other_of(value, True) or "", -1) for value in values], dtype=np.int64)
     return np.full(len(values), -1, dtype=np.int64)
 
 

@@ -162,8 +162,8 @@ def read_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray) ->
         false, true = false | set(ZEROS), true | set(ONES)
     folded = [str(level).strip().casefold() for level in cells.levels.to_pylist()]
     values = np.array([1.0 if w in true else 0.0 if w in false else -1.0 for w in folded] + [np.nan])
-    found: Float64Array = values[cells.codes]
-    return found, cells
+    numbers: Float64Array = values[cells.codes]
+    return numbers, cells
 
 
 def require_booleans(name: str, words: tuple[str, str], column: pa.ChunkedArray, where: RowLocation) -> Float64Array:

@@ -10,9 +10,7 @@ import numpy as np
 from softreg.models.inference.marginal_effects import Change
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.rows import one_blas_thread
-from softreg.tables.statistics.design_matrix import (
-    Design,
-)
+from softreg.tables.statistics.design_matrix import Design
 from softreg.typing import Codes, Float64Array, IntArray
 
 MIN_COEFFICIENT = 1e-6
@@ -31,11 +29,15 @@ def without_aliased(
         return design, {}
     keep = np.setdiff1d(np.arange(design.X.shape[1]), lost)
     explained = _combinations(design, keep, lost)
-    place = {int(j): new for new, j in enumerate(keep)}
-    changes = {place[j]: _reindexed_change(change, place) for j, change in design.changes.items() if j in place}
-    places = {name: tuple(place[j] for j in mine if j in place) for name, mine in design.places.items()}
+    new_index = {int(j): new for new, j in enumerate(keep)}
+    changes = {
+        new_index[j]: _reindexed_change(change, new_index) for j, change in design.changes.items() if j in new_index
+    }
+    column_indices = {
+        name: tuple(new_index[j] for j in indices if j in new_index) for name, indices in design.column_indices.items()
+    }
     names = [design.names[j] for j in keep]
-    return replace(design, X=design.X[:, keep], names=names, places=places, changes=changes), explained
+    return replace(design, X=design.X[:, keep], names=names, column_indices=column_indices, changes=changes), explained
 
 
 def _combinations(design: Design, keep: IntArray, lost: Sequence[int]) -> dict[int, tuple[str, ...]]:
@@ -50,7 +52,9 @@ def _combinations(design: Design, keep: IntArray, lost: Sequence[int]) -> dict[i
     }
 
 
-def _reindexed_change(change: Change, place: Mapping[int, int]) -> Change:
+def _reindexed_change(change: Change, new_index: Mapping[int, int]) -> Change:
     """Return a change of the kept columns, by their new indices."""
-    before, after = ({place[j]: v for j, v in ends.items() if j in place} for ends in (change.before, change.after))
+    before, after = (
+        {new_index[j]: v for j, v in ends.items() if j in new_index} for ends in (change.before, change.after)
+    )
     return replace(change, before=before, after=after)

@@ -42,7 +42,7 @@ class Design:
         Which of the given rows are in X: those without a missing value, or all where missing values are imputed.
     names : list of str
         Columns of X.
-    places : dict of str to tuple of int
+    column_indices : dict of str to tuple of int
         Columns of X of each column of the table (or variable and interaction of a formula).
     reference_levels : dict of str to str
         Level of each category that the others are compared with.
@@ -54,7 +54,7 @@ class Design:
     complete: BoolArray
     """Which of the rows given are in X: those without a missing value, or all where missing values are imputed."""
     names: list[str]
-    places: dict[str, tuple[int, ...]]
+    column_indices: dict[str, tuple[int, ...]]
     """The columns of X of each column of the table (or variable and interaction of a formula)."""
     reference_levels: dict[str, str]
     """The level of each category that the others are compared with."""
@@ -62,7 +62,7 @@ class Design:
     """How many of the rows given have no value, by column; only columns that have such rows."""
     notes: tuple[str, ...] = ()
     changes: dict[int, Change] = field(default_factory=dict)
-    """The discrete changes of columns of X, by place."""
+    """Discrete changes of columns of X, by index."""
     counterfactuals: Callable[[], Iterable[Counterfactual]] | None = None
     """Of a formula: the matrices before and after each variable changes."""
     intercept: bool = True
@@ -129,12 +129,12 @@ def encoded_design(
             keep[here[base]] = False
             if not keep[here].any():
                 notes.append(f"column {quote(code.name)} holds one level in the rows used, and has no coefficient")
-    places, changes = _column_indices(encoder.column_encoders, ranges, keep, reference)
-    _check_width(int(keep.sum()), places)
+    indices, changes = _column_indices(encoder.column_encoders, ranges, keep, reference)
+    _check_width(int(keep.sum()), indices)
     X = X[:, np.flatnonzero(keep)]
     X = (X.toarray() if sp.issparse(X) else X) * scale[keep] + shift[keep]
     kept = [name for name, keeps in zip(names, keep, strict=True) if keeps]
-    return Design(_exact_indicators(X), complete, kept, places, reference, gaps, tuple(notes), changes)
+    return Design(_exact_indicators(X), complete, kept, indices, reference, gaps, tuple(notes), changes)
 
 
 def _feature_ranges(codes: Sequence[ColumnEncoder]) -> dict[str, IntArray]:
@@ -164,23 +164,23 @@ def _column_indices(
     reference: Mapping[str, str],
 ) -> tuple[dict[str, tuple[int, ...]], dict[int, Change]]:
     """Return the columns of X of each column of the table, and their discrete changes."""
-    place = np.cumsum(keep) - 1
-    places, changes = dict[str, tuple[int, ...]](), dict[int, Change]()
+    new_index = np.cumsum(keep) - 1
+    indices, changes = dict[str, tuple[int, ...]](), dict[int, Change]()
     for code in codes:
-        mine = places[code.name] = tuple(int(place[j]) for j in ranges[code.name] if keep[j])
+        own = indices[code.name] = tuple(int(new_index[j]) for j in ranges[code.name] if keep[j])
         if isinstance(code, CategoryEncoder):
-            changes |= level_changes(mine, None, reference[code.name])
+            changes |= level_changes(own, None, reference[code.name])
         elif isinstance(code, BooleanEncoder):
-            rest = dict.fromkeys(mine[1:], 0.0)
+            rest = dict.fromkeys(own[1:], 0.0)
             words = f"rather than {reference.get(code.name, code.words[0])}"
-            changes[mine[0]] = Change({mine[0]: 0.0, **rest}, {mine[0]: 1.0, **rest}, words)
-    return places, changes
+            changes[own[0]] = Change({own[0]: 0.0, **rest}, {own[0]: 1.0, **rest}, words)
+    return indices, changes
 
 
-def _check_reference_columns(asked: Mapping[str, str], codes: Sequence[ColumnEncoder]) -> None:
+def _check_reference_columns(reference_levels: Mapping[str, str], codes: Sequence[ColumnEncoder]) -> None:
     """Raise `TableError` for the reference level of a column that has no levels, or no such level."""
     by_name = {code.name: code for code in codes}
-    for name, level in asked.items():
+    for name, level in reference_levels.items():
         code = by_name.get(name)
         if not isinstance(code, CategoryEncoder | BooleanEncoder):
             what = "is no feature of the model" if code is None else "is no category"
@@ -211,23 +211,23 @@ def no_such_level(name: str, level: str, levels: Iterable[str]) -> TableError:
     )
 
 
-def _reference_index(code: CategoryEncoder, count: Float64Array, asked: str | None) -> int:
+def _reference_index(code: CategoryEncoder, count: Float64Array, requested: str | None) -> int:
     """Return the index of the reference level of a category: the requested or the most frequent one."""
     names = level_names(code)
-    if asked is None:
+    if requested is None:
         known = count[:-1] if code.missing and len(count) > 1 else count  # missing is no level to compare others with
         return int(np.argmax(known if known.any() else count))
-    if asked not in names or not count[names.index(asked)]:
-        raise no_such_level(code.name, asked, [name for name, rows in zip(names, count, strict=True) if rows])
-    return names.index(asked)
+    if requested not in names or not count[names.index(requested)]:
+        raise no_such_level(code.name, requested, [name for name, rows in zip(names, count, strict=True) if rows])
+    return names.index(requested)
 
 
-def _check_width(width: int, places: Mapping[str, Sequence[int]]) -> None:
+def _check_width(width: int, column_indices: Mapping[str, Sequence[int]]) -> None:
     """Raise `TableError` for more features than statistics support."""
     if width > MAX_FEATURES:
-        widest = max(places, key=lambda column: len(places[column]))
+        widest = max(column_indices, key=lambda column: len(column_indices[column]))
         raise TableError(
-            f"The columns make {width:,} features, of which {len(places[widest]):,} are levels of "
+            f"The columns make {width:,} features, of which {len(column_indices[widest]):,} are levels of "
             f"{quote(widest)}; statistics keep the covariance of at most {MAX_FEATURES:,}. "
             "Leave such columns out (drop)."
         )
@@ -238,6 +238,3 @@ def _exact_indicators(X: Float64Array) -> Float64Array:
     near = np.abs(X - (X > 0.5)).max(axis=0, initial=0.0) <= INDICATOR_TOLERANCE
     X[:, near] = X[:, near] > 0.5
     return X
-
-
-# --- aliased columns --------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def formula_design(
         X=np.ascontiguousarray(X[:, keep]),
         complete=complete,
         names=[names[j] for j in keep],
-        places=_column_indices(spec, formula.variables, {int(j): new for new, j in enumerate(keep)}),
+        column_indices=_column_indices(spec, formula.variables, {int(j): new for new, j in enumerate(keep)}),
         reference_levels={name: base for name, base in reference.items() if not _has_own_column(name, base, names)},
         missing=gaps,
         counterfactuals=lambda: _counterfactuals(spec, frame, keep, reference, formula.text),
@@ -107,7 +107,7 @@ class _Variable:
     levels: tuple[str, ...] | None = None
     """None for numbers."""
     ordered: bool = False
-    """Whether the first level is the reference unless another is asked for, as false of booleans."""
+    """Whether the first level is the reference unless another is requested, such as false of booleans."""
 
 
 def _variable(name: str, formula: Formula, column: Column | None, table: pa.Table, rows: RowNumbers) -> _Variable:
@@ -130,12 +130,12 @@ def _variable(name: str, formula: Formula, column: Column | None, table: pa.Tabl
         words = (column.levels[0], column.levels[1])
         x = require_booleans(name, words, cells, where)
         return _Variable(name, np.where(np.isnan(x), -1, x).astype(np.int64), np.isnan(x), words, ordered=True)
-    found = read_levels(name, cells)
-    levels = found.levels.to_pylist()
-    numbers, are_numbers = parse_numbers(found.levels)
+    coded = read_levels(name, cells)
+    levels = coded.levels.to_pylist()
+    numbers, are_numbers = parse_numbers(coded.levels)
     order = sorted(range(len(levels)), key=numbers.__getitem__ if are_numbers.all() else levels.__getitem__)
-    place = np.append(np.argsort(order), -1)
-    return _Variable(name, place[found.codes], found.codes < 0, tuple(levels[k] for k in order))
+    rank = np.append(np.argsort(order), -1)
+    return _Variable(name, rank[coded.codes], coded.codes < 0, tuple(levels[k] for k in order))
 
 
 def _data_frame(
@@ -184,29 +184,32 @@ def _evaluate(right: Any, frame: pd.DataFrame, text: str) -> Any:
 def _check_finite(X: Float64Array, names: list[str], rows: RowNumbers) -> None:
     bad = ~np.isfinite(X)
     if bad.any():
-        row, place = (int(k) for k in np.argwhere(bad)[0])
-        others = sorted({names[j] for j in np.flatnonzero(bad.any(axis=0))} - {names[place]})
+        row, column = (int(k) for k in np.argwhere(bad)[0])
+        others = sorted({names[j] for j in np.flatnonzero(bad.any(axis=0))} - {names[column]})
         more = f"; so are {quote_list(others)}" if others else ""
-        advice = " log1p or a shift, as in log(x + 1), takes zeros as well." if "log" in names[place] else ""
+        advice = " log1p or a shift, as in log(x + 1), takes zeros as well." if "log" in names[column] else ""
         raise TableError(
-            f"The column {quote(names[place])} of the formula is {X[row, place]:g} in row {rows[row] + 1:,} (in "
+            f"The column {quote(names[column])} of the formula is {X[row, column]:g} in row {rows[row] + 1:,} (in "
             f"{int(bad.any(axis=1).sum()):,} rows in all{more}); expected finite numbers.{advice}"
         )
 
 
-def _column_indices(spec: Any, variables: tuple[str, ...], place: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
+def _column_indices(spec: Any, variables: tuple[str, ...], new_index: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
     """Return the columns of X of each variable, in all its terms, and of each interaction without a higher one."""
     used = {term: frozenset(spec.term_variables[term]) & frozenset(variables) for term in spec.term_slices}
-    parts = {term: [place[j] for j in range(s.start, s.stop) if j in place] for term, s in spec.term_slices.items()}
-    found = {
-        name: tuple(sorted(j for term, mine in used.items() if name in mine for j in parts[term])) for name in variables
+    parts = {
+        term: [new_index[j] for j in range(s.start, s.stop) if j in new_index] for term, s in spec.term_slices.items()
+    }
+    indices = {
+        name: tuple(sorted(j for term, names in used.items() if name in names for j in parts[term]))
+        for name in variables
     }
     factors = {term: frozenset(str(factor.expr) for factor in term.factors) for term in spec.term_slices}
     marginal = marginal_terms(factors.values())
-    for term, mine in factors.items():
-        if len(mine) > 1 and mine not in marginal and parts[term]:
-            found[str(term)] = tuple(parts[term])
-    return found
+    for term, names in factors.items():
+        if len(names) > 1 and names not in marginal and parts[term]:
+            indices[str(term)] = tuple(parts[term])
+    return indices
 
 
 def _counterfactuals(

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from softreg.deprecated import DeprecatedAttributes
 from softreg.models import Inference
 from softreg.models.inference.counterfactual_effects import counterfactual_effects
 from softreg.models.inference.estimates import ChiSquared, Estimates, as_text
 from softreg.models.inference.inference import INTERCEPT
 from softreg.models.inference.summary import Summary
 from softreg.tables.row_selection.complete_cases import ExcludedRows
-from softreg.tables.row_selection.weight_column import RowWeights
+from softreg.tables.row_selection.weight_column import WeightColumn
 from softreg.tables.statistics.design_matrix import Design
 
 PROFILE_WORK = 1e11
@@ -27,7 +28,7 @@ EVALUATIONS = 40
 
 
 @dataclass(frozen=True, eq=False)
-class TableStatistics:
+class TableStatistics(DeprecatedAttributes):
     """Statistics of a table, returned by `table_statistics`.
 
     Attributes
@@ -40,7 +41,7 @@ class TableStatistics:
         Names of these columns by column of the table (or variable and interaction of a formula).
     reference_levels : mapping of str to str
         Level of each category that the others are compared with.
-    places : mapping of str to tuple of int
+    column_indices : mapping of str to tuple of int
         Indices of the columns of `groups` in `inference`.
     aliased : mapping of str to tuple of str
         Columns without a coefficient of their own, with those that they are a linear combination of.
@@ -50,7 +51,7 @@ class TableStatistics:
         Rows that are not used.
     total : int
         Rows that were given, used or not.
-    weights : RowWeights or None
+    weights : WeightColumn or None
         Weights of the rows.
 
     Examples
@@ -66,13 +67,13 @@ class TableStatistics:
     inference: Inference
     groups: Mapping[str, tuple[str, ...]]
     reference_levels: Mapping[str, str]
-    places: Mapping[str, tuple[int, ...]] = field(repr=False)
+    column_indices: Mapping[str, tuple[int, ...]] = field(repr=False)
     aliased: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = field(repr=False)
     left_out: ExcludedRows
     total: int
     """Rows that were given, used or not."""
-    weights: RowWeights | None = field(repr=False)
+    weights: WeightColumn | None = field(repr=False)
     _design: Design = field(repr=False)
     _names: tuple[str, ...] = field(repr=False)
     """The names of all columns of the design, aliased ones among them."""
@@ -114,8 +115,8 @@ class TableStatistics:
     def coefficients(self, intervals: str | None = None) -> Estimates:
         """Return the coefficients with "Wald" or "profile" intervals (None for `interval_kind`); nan where aliased."""
         kind = self.interval_kind if intervals is None else intervals
-        found = self._profile if kind == "profile" else self.inference.coefficients
-        return self._with_aliased(found)
+        estimates = self._profile if kind == "profile" else self.inference.coefficients
+        return self._with_aliased(estimates)
 
     def ratios(self, intervals: str | None = None) -> Estimates:
         """Return `exp(coefficient)` with intervals: odds ratios with two classes, relative-risk ratios with more."""
@@ -155,7 +156,7 @@ class TableStatistics:
         dict of str to ChiSquared
             Test by column.
         """
-        return {column: self._test(places) for column, places in self.places.items() if places}
+        return {column: self._test(indices) for column, indices in self.column_indices.items() if indices}
 
     def text(self, intervals: str | None = None) -> str:
         """Return summary, reference levels, tests, ratios, average marginal effects and notes as text."""
@@ -185,15 +186,15 @@ class TableStatistics:
         return replace(summary, facts=tuple(facts), coefficients=self.coefficients(kind))
 
     def _reference_text(self) -> list[str]:
-        wide = max(map(len, self.places), default=0)
+        wide = max(map(len, self.column_indices), default=0)
         lines = [f"  {name.ljust(wide)}  {level}" for name, level in self.reference_levels.items()]
         return ["Reference levels:", *lines] if lines else []
 
     def _tests_text(self) -> list[str]:
         tests = dict[str, str]()
-        for name, places in self.places.items():
+        for name, indices in self.column_indices.items():
             try:
-                tests[name] = str(self._test(places)) if places else "no test: it has no coefficient"
+                tests[name] = str(self._test(indices)) if indices else "no test: it has no coefficient"
             except ValueError as error:
                 tests[name] = f"no test: {error}"
         wide = max(map(len, tests), default=0)
@@ -202,9 +203,9 @@ class TableStatistics:
             *(f"  {name.ljust(wide)}  {test}" for name, test in tests.items()),
         ]
 
-    def _test(self, places: tuple[int, ...]) -> ChiSquared:
+    def _test(self, indices: tuple[int, ...]) -> ChiSquared:
         test = self.inference.wald if self.inference.test_kind == "Wald" else self.inference.likelihood_ratio
-        return test(list(places))
+        return test(list(indices))
 
     def _ratios_text(self, kind: str) -> list[str]:
         ratios = self.ratios(kind)
@@ -222,11 +223,11 @@ class TableStatistics:
         shown = [k for k in range(len(titles)) if len(titles) > 2 or k != reference]
         return as_text(head, [parts[k] for k in shown], [titles[k] for k in shown])
 
-    def _with_aliased(self, found: Estimates) -> Estimates:
+    def _with_aliased(self, estimates: Estimates) -> Estimates:
         """Return the estimates with a column of nan for each aliased column of the design."""
         if all(self._kept):
-            return found
-        first = [True] if found.columns[:1] == (INTERCEPT,) and self._design.intercept else []
+            return estimates
+        first = [True] if estimates.columns[:1] == (INTERCEPT,) and self._design.intercept else []
         there = np.array([*first, *self._kept])
         names = (*([INTERCEPT] if first else []), *self._names)
 
@@ -238,8 +239,8 @@ class TableStatistics:
             return out
 
         changes = None
-        if found.changes is not None:
-            given = iter(found.changes)
+        if estimates.changes is not None:
+            given = iter(estimates.changes)
             changes = tuple(next(given) if keeps else "aliased" for keeps in there)
-        arrays = {part: spread(getattr(found, part)) for part in ("estimate", "std_error", "lower", "upper", "z")}
-        return replace(found, columns=names, changes=changes, **arrays)
+        arrays = {part: spread(getattr(estimates, part)) for part in ("estimate", "std_error", "lower", "upper", "z")}
+        return replace(estimates, columns=names, changes=changes, **arrays)

@@ -36,7 +36,7 @@ from softreg.tables.row_selection.complete_cases import (
 )
 from softreg.tables.row_selection.group_splits import group_codes
 from softreg.tables.row_selection.row_numbers import row_numbers
-from softreg.tables.row_selection.weight_column import RowWeights, read_row_weights
+from softreg.tables.row_selection.weight_column import WeightColumn, read_row_weights
 from softreg.tables.schema.kinds import Kind, requested_kinds
 from softreg.tables.schema.schema import infer_schema
 from softreg.tables.schema.target_labels import check_labels, labels
@@ -138,11 +138,11 @@ def table_statistics(
     """
     _check_choices(missing, penalty, formula)
     dropped = column_names(drop)
-    asked = requested_kinds({"text": text, "category": category, "number": number, "date": date})
+    kinds = requested_kinds({"text": text, "category": category, "number": number, "date": date})
     table = as_table(data, unused=set(dropped) - {clusters, target, weights})
     apart = {*dropped, *(name for name in (clusters, weights) if name is not None)}
     request = _resolve_request(
-        _Request(table, target or "", None, asked, apart, missing, reference_levels or {}), formula
+        _Request(table, target or "", None, kinds, apart, missing, reference_levels or {}), formula
     )
     for name in [] if clusters is None or clusters in table.column_names else [clusters]:
         raise unknown_column_error(name, table.column_names, "column of clusters")
@@ -175,7 +175,7 @@ class _Request:
     table: Any
     target: str
     formula: Formula | None
-    asked: Mapping[str, Kind]
+    kinds: Mapping[str, Kind]
     apart: set[str]
     """Columns that are no features: those dropped, weights and clusters."""
     missing: str
@@ -200,8 +200,8 @@ def _resolve_request(request: _Request, formula: str | None) -> _Request:
     if formula is not None:
         free = [name for name in request.table.column_names if name not in request.apart]
         parsed = parse_formula(formula, free, request.target or None)
-        asked = {**request.asked, **dict.fromkeys(parsed.categories, Kind.CATEGORY)}
-        request = replace(request, formula=parsed, target=parsed.target or request.target, asked=asked)
+        kinds = {**request.kinds, **dict.fromkeys(parsed.categories, Kind.CATEGORY)}
+        request = replace(request, formula=parsed, target=parsed.target or request.target, kinds=kinds)
     if not request.target:
         raise TableError(
             "There is no target: name the column of labels (--target), or write it left of ~ in a formula."
@@ -209,7 +209,7 @@ def _resolve_request(request: _Request, formula: str | None) -> _Request:
     return request
 
 
-def _usable_rows(request: _Request, every: RowNumbers, weighing: RowWeights | None) -> _Usable:
+def _usable_rows(request: _Request, every: RowNumbers, weighing: WeightColumn | None) -> _Usable:
     """Return the usable rows with their design; raise `TableError` if there are none."""
     used, early = rows_with_label_and_weight(request.table, request.target, every, weighing, request.missing)
     design, notes = _design(request, used)
@@ -220,10 +220,10 @@ def _usable_rows(request: _Request, every: RowNumbers, weighing: RowWeights | No
     given, used = used, used[design.complete]
     if not len(used):
         raise no_complete_row_error(left, len(every))
-    said = lost_classes_notes(request.table, request.target, given, used)
-    said += [] if weighing is None else [weighing.note(used)]
-    everything = (*left.notes(len(every), request.missing), *said, *notes, *design.notes)
-    return _Usable(design, used, len(every), left, everything)
+    row_notes = lost_classes_notes(request.table, request.target, given, used)
+    row_notes += [] if weighing is None else [weighing.note(used)]
+    all_notes = (*left.notes(len(every), request.missing), *row_notes, *notes, *design.notes)
+    return _Usable(design, used, len(every), left, all_notes)
 
 
 def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
@@ -233,7 +233,7 @@ def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
     unused = {name for name in table.column_names if variables is not None and name not in variables}
     drop = [name for name in table.column_names if name in (request.apart | unused) - {target}]
     drop += sorted((request.apart & {target}) | (request.apart - set(table.column_names)))  # refused there, by name
-    schema = infer_schema(table, target, drop=drop, rows=used, kinds=dict(request.asked))
+    schema = infer_schema(table, target, drop=drop, rows=used, kinds=dict(request.kinds))
     notes = list(schema.warnings)
     if request.formula is not None:
         return formula_design(request.formula, schema, table, used, request.reference_levels), notes
@@ -245,7 +245,7 @@ def _design(request: _Request, used: RowNumbers) -> tuple[Design, list[str]]:
 
 
 def _statistics(
-    request: _Request, usable: _Usable, weighing: RowWeights | None, penalty: str | None, settings: dict[str, Any]
+    request: _Request, usable: _Usable, weighing: WeightColumn | None, penalty: str | None, settings: dict[str, Any]
 ) -> TableStatistics:
     """Return the statistics of the usable rows, without aliased columns."""
     design = usable.design
@@ -254,16 +254,16 @@ def _statistics(
     classes, codes = np.unique(y, return_inverse=True)
     reduced, explained = without_aliased(design, codes, w, len(classes))
     kind = "frequency" if weighing is None else weighing.kind
-    found, said = _fitted(reduced, y, w, penalty, {**settings, "weights": kind})
+    inference, fit_notes = _fitted(reduced, y, w, penalty, {**settings, "weights": kind})
     aliased = {design.names[j]: others for j, others in explained.items()}
     return TableStatistics(
         target=request.target,
-        inference=replace(found, changes={**found.changes, **reduced.changes}),
-        groups={column: tuple(design.names[j] for j in places) for column, places in design.places.items()},
+        inference=replace(inference, changes={**inference.changes, **reduced.changes}),
+        groups={column: tuple(design.names[j] for j in indices) for column, indices in design.column_indices.items()},
         reference_levels=design.reference_levels,
-        places=reduced.places,
+        column_indices=reduced.column_indices,
         aliased=aliased,
-        notes=(*usable.notes, *_aliased_notes(aliased), *said),
+        notes=(*usable.notes, *_aliased_notes(aliased), *fit_notes),
         left_out=usable.left,
         total=usable.total,
         weights=weighing,
@@ -302,13 +302,13 @@ def _fitted(
                 f"{error} A category has such a level where all of its rows have one label; penalty='firth' "
                 "(--penalty firth on the command line) gives finite weights and tests all the same."
             ) from None
-        found = _inference(design, y, w, "firth", settings)
+        inference = _inference(design, y, w, "firth", settings)
         note = (
             f"the classes are separated ({error.by}), so that the likelihood has no maximum at finite coefficients: "
             "estimates are Firth's bias-reduced ones; --penalty none (penalty=None in Python) refuses such a table"
         )
         emit_warnings([note[:1].upper() + note[1:] + "."])
-        return found, (note,)
+        return inference, (note,)
 
 
 def _inference(
@@ -317,20 +317,20 @@ def _inference(
     """Return the inference of a fit; raise `SeparationError` for separated classes."""
     model = SoftmaxRegression(penalty=penalty, tol=1e-8, fit_intercept=design.intercept)
     model._column_names = np.array(design.names, dtype=object)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit(design.X, y, w)
     if model.solution_.status is Status.SEPARATED:
-        raise SeparationError(str(told[0].message), _separated_by(model, design.names))
+        raise SeparationError(str(caught[0].message), _separated_by(model, design.names))
     return infer(model, design.X, y, w, **settings)
 
 
 def _separated_by(model: Any, names: list[str]) -> str:
     """Return which classes are separated, and by which columns."""
-    found = model.solution_.separation
-    a, b = (quote(model.classes_[k]) for k in found.classes)
-    how = "completely" if found.complete else "quasi-completely"
-    return f"{a} and {b} {how}, by {quote_list(names[j] for j in found.features)}"
+    separation = model.solution_.separation
+    a, b = (quote(model.classes_[k]) for k in separation.classes)
+    how = "completely" if separation.complete else "quasi-completely"
+    return f"{a} and {b} {how}, by {quote_list(names[j] for j in separation.features)}"
 
 
 def _aliased_notes(aliased: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -80,7 +80,7 @@ class TextEncoder:
     @property
     def width(self) -> int:
         """The number of terms."""
-        return sum(len(found) for found in self.terms.values())
+        return sum(len(terms) for terms in self.terms.values())
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ class TextEncoder:
     def remark(self) -> str:
         """The numbers of terms in words."""
         names = {"word": "words", "pair": "pairs of words", "run": "runs of 2 to 5 characters"}
-        return ", ".join(f"{len(found):,} {names[kind]}" for kind, found in self.terms.items())
+        return ", ".join(f"{len(terms):,} {names[kind]}" for kind, terms in self.terms.items())
 
     def block(self, column: pa.ChunkedArray, where: Any = None) -> sp.csr_array:
         """Return the TF-IDF of each text, (n, width) CSR."""
@@ -116,9 +116,9 @@ class TextEncoder:
         keys, width = [], sum(len(self.terms[kind]) for kind in terms)
         first = 0
         for kind, kind_terms in terms.items():
-            place = pc.index_in(number_array(kind_terms.hash), value_set=number_array(self._hashes[kind]))
-            known = np.flatnonzero(np.asarray(place.is_valid()))
-            column = np.asarray(place.drop_null()).astype(np.int64) + first
+            index = pc.index_in(number_array(kind_terms.hash), value_set=number_array(self._hashes[kind]))
+            known = np.flatnonzero(np.asarray(index.is_valid()))
+            column = np.asarray(index.drop_null()).astype(np.int64) + first
             keys.append(kind_terms.row[known] * width + column)
             first += len(self.terms[kind])
         key = np.sort(np.concatenate(keys))
@@ -139,8 +139,8 @@ class TextEncoder:
             "name": self.name,
             "missing": False,
             "documents": self.documents,
-            "terms": {kind: list(found) for kind, found in self.terms.items()},
-            "counts": {kind: list(found) for kind, found in self.counts.items()},
+            "terms": {kind: list(terms) for kind, terms in self.terms.items()},
+            "counts": {kind: list(counts) for kind, counts in self.counts.items()},
         }
 
     @classmethod

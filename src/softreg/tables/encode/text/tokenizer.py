@@ -199,8 +199,8 @@ def gather_code_points(points: NDArray[np.uint32], start: Int64Array, stop: Int6
     """Return the code points of some terms, concatenated."""
     length = stop - start
     ends = np.cumsum(length)
-    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - ends + length, length)
-    taken: NDArray[np.uint32] = points[place]
+    positions = np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - ends + length, length)
+    taken: NDArray[np.uint32] = points[positions]
     return taken
 
 

@@ -75,8 +75,8 @@ class DocumentFrequencies:
         parts = [(self.hash, self.count, self.length, self.points), *self.waiting]
         hashed, count, length, points = (np.concatenate(part) for part in zip(*parts, strict=True))
         self.waiting, self.size = [], 0
-        distinct, place, first = _distinct(hashed)
-        total = np.bincount(place, weights=count, minlength=len(distinct)).astype(np.int64)
+        distinct, inverse, first = _distinct(hashed)
+        total = np.bincount(inverse, weights=count, minlength=len(distinct)).astype(np.int64)
         ends = np.cumsum(length)
         starts = (ends - length)[first]
         keep = np.arange(len(distinct))
@@ -132,7 +132,7 @@ class VocabularyCounter:
     def _count(self, texts: pa.Array) -> dict[str, tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]]:
         points = code_points(texts)
         kinds = extract_terms(points, with_runs="run" in self.counters)
-        return {kind: _document_counts(found, len(texts)) for kind, found in kinds.items()}
+        return {kind: _document_counts(terms, len(texts)) for kind, terms in kinds.items()}
 
 
 def extract_terms(points: NDArray[np.uint32], *, with_runs: bool) -> dict[str, Terms]:
@@ -178,8 +178,8 @@ def join_bigrams(pairs: list[str]) -> list[str]:
 
 def _document_counts(terms: Terms, texts: int) -> tuple[U64, Int64Array, Int64Array, NDArray[np.uint32]]:
     """Return hash, number of texts, length and code points of each distinct term."""
-    distinct, place, first = _distinct(terms.hash)
-    key = np.sort(terms.row * len(distinct) + place)
+    distinct, inverse, first = _distinct(terms.hash)
+    key = np.sort(terms.row * len(distinct) + inverse)
     once = key[np.concatenate([[True], key[1:] != key[:-1]])] if len(key) else key
     count = np.bincount(once % max(1, len(distinct)), minlength=len(distinct))
     start, stop = terms.start[first], terms.stop[first]

@@ -1,7 +1,7 @@
 """Text of values: one spelling for labels, levels of categories, clusters and groups.
 
 Equal values have equal text, whatever their type: the integer 1, the float 1.0 and the decimal 1.00 are all "1". Text
-is kept as it is. This module imports only `softreg.value_keys` and `softreg.typing`, and PyArrow where it is used.
+is kept as it is. This module imports `softreg.canonical_values` and `softreg.typing`, and PyArrow where it is used.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from softreg.typing import Codes
-from softreg.value_keys import (
+from softreg.canonical_values import (
     BOOLEAN_TEXTS,
     KEY_FUNCTIONS,
     MIDNIGHT,
@@ -26,6 +25,7 @@ from softreg.value_keys import (
     float_text,
     number_key,
 )
+from softreg.typing import Codes
 
 if TYPE_CHECKING:
     import pyarrow as pa

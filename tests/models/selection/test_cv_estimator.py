@@ -28,7 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV
-from softreg.models.selection import search
+from softreg.models.selection import strength_search
 from softreg.models.selection.fold_stack import StackSolution
 
 STRENGTHS = [1e-1, 1e-2, 1e-3]
@@ -505,14 +505,16 @@ def test_the_same_fit_twice_gives_the_same_bits(problem):
 def test_a_start_continues_the_parabola_through_short_steps_only():
     def visited(strength, value):
         weights = (np.full((1, 1, 2), value), np.full((1, 2), -value))
-        return search.VisitedPoint(strength, StackSolution((weights,), np.zeros(0), 0.0, 0.0, 0, True))
+        return strength_search.VisitedPoint(strength, StackSolution((weights,), np.zeros(0), 0.0, 0.0, 0, True))
 
     square = [visited(s, np.log(s) ** 2) for s in (1.0, 0.5, 0.25)]
-    ((W, b),) = search._extrapolate(0.125, square).weights
+    ((W, b),) = strength_search._extrapolate(0.125, square).weights
     np.testing.assert_allclose(W, np.log(0.125) ** 2)
     np.testing.assert_allclose(b, -W[0])
     far = [visited(1.0, 1.0), visited(0.1, 2.0)]
-    assert search._extrapolate(0.01, far).weights[0][0][0, 0, 0] == pytest.approx(2 + search.EXTRAPOLATION)
-    assert search._extrapolate(0.01, far[:1]) is far[0].solution
+    assert strength_search._extrapolate(0.01, far).weights[0][0][0, 0, 0] == pytest.approx(
+        2 + strength_search.EXTRAPOLATION
+    )
+    assert strength_search._extrapolate(0.01, far[:1]) is far[0].solution
     again = [visited(1.0, 1.0), visited(0.5, 2.0), visited(0.5, 3.0)]
-    assert np.isfinite(search._extrapolate(0.25, again).weights[0][0]).all()
+    assert np.isfinite(strength_search._extrapolate(0.25, again).weights[0][0]).all()

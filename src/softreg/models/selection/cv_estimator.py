@@ -19,7 +19,7 @@ from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
 from softreg.models.inputs.parameters import check_cv_parameters
-from softreg.models.inputs.sample_weights import (
+from softreg.models.inputs.sample_and_class_weights import (
     ClassWeights,
     WeightedRows,
     drop_zero_weight_rows,
@@ -37,9 +37,9 @@ from softreg.models.selection.plot import plot
 from softreg.models.selection.regularization_path import PathPoint, make_path
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.models.selection.scorers import find_scorer, more_is_better, scorer_name
-from softreg.models.selection.search import SearchResult, StrengthSearch
-from softreg.models.selection.state import selection_from_state, selection_to_state
+from softreg.models.selection.search_state import selection_from_state, selection_to_state
 from softreg.models.selection.stored_parameters import check_was_stored
+from softreg.models.selection.strength_search import SearchResult, StrengthSearch
 from softreg.models.serialization.model_file import write_model
 from softreg.typing import Array, BoolArray
 

@@ -14,7 +14,6 @@ from softreg.models.selection.fold_stack import FoldStack, StackSolution, Weight
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.regularization_path import (
     PathPoint,
-    choose_point,
     has_ended,
     largest_strength,
     next_strength,
@@ -22,6 +21,7 @@ from softreg.models.selection.regularization_path import (
     refining_strengths,
 )
 from softreg.models.selection.relaxed import fit_relaxed
+from softreg.models.selection.selection_rule import choose_point
 from softreg.typing import Array
 
 EXTRAPOLATION = 0.6

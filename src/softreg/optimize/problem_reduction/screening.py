@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.optimize.certificate import duality as certificate
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.reductions import NOTHING
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.penalty_protocol import Penalty

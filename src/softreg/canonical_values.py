@@ -33,7 +33,7 @@ def float_text(value: float | np.floating) -> str | None:
 
 
 def decimal_text(value: Decimal) -> str:
-    """Return the exact digits without trailing zeros behind the point; tiny numbers as Python writes floats."""
+    """Return the exact digits without trailing zeros after the decimal point; tiny numbers as Python writes floats."""
     if not value.is_finite():
         return str(value).lower()
     value = value.normalize(_EXACT)
@@ -78,7 +78,7 @@ KEY_FUNCTIONS: tuple[KeyFunction, ...] = (number_key, boolean_key, time_key)
 def names_by_kind(names: Sequence[str]) -> list[list[str]]:
     """Return the texts that are numbers, those that are booleans, and those that are dates or timestamps.
 
-    `softreg.spelling.TextIndex` looks texts up by value within each list, but not among texts of several kinds.
+    `softreg.value_text.TextIndex` looks texts up by value within each list, but not among texts of several kinds.
 
     Parameters
     ----------

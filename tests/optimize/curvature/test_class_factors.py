@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softreg.optimize.curvature.cholesky import MAX_INVERTED_ORDER, Gram, Inverses, Triangles, factors
+from softreg.optimize.curvature.class_factors import MAX_INVERTED_ORDER, Gram, Inverses, Triangles, factors
 
 
 def grams(q: int, k: int, dtype: type, seed: int = 0) -> list[Gram]:
@@ -34,7 +34,7 @@ def test_solving_is_multiplying_by_the_inverse(m: int, q: int, k: int, dtype: ty
 def test_solving_is_the_same_to_the_bit_for_any_number_of_threads(
     q: int, m: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("softreg.optimize.curvature.cholesky.MIN_THREADED_NUMBERS", 0)
+    monkeypatch.setattr("softreg.optimize.curvature.class_factors.MIN_THREADED_NUMBERS", 0)
     k = MAX_INVERTED_ORDER + 20
     kept = Triangles.of([lambda gram=gram: gram for gram in grams(q, k, np.float32)])
     G, answers = np.random.default_rng(2).normal(size=(m, 3, k)).astype(np.float32), []

@@ -30,7 +30,7 @@ from softreg.linalg import TINY
 from softreg.optimize.dual.acceleration import Momentum, inner_product, row_runs
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.dual_reductions import LogProbabilities, WeightsOfModel
-from softreg.optimize.objective.cached import Objective
+from softreg.optimize.objective.cached_logits import Objective
 from softreg.probability import block_loss as loss
 from softreg.rows import Dual, Rows
 from softreg.rows.reductions import HasNoWeights

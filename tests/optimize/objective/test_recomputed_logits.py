@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from softreg.optimize import l2, minimise
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.curvature.class_clusters import SCATTER_RIDGE, ClassClusterCurvature
-from softreg.optimize.objective.cached import Objective
-from softreg.optimize.objective.recomputed import RecomputedObjective
+from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.strategies import objective_for
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.standardization import standardise
@@ -232,7 +232,7 @@ def test_a_bias_far_from_balance_is_brought_home() -> None:
 
 
 def test_the_diagonal_balances_where_classes_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.optimize.objective.recomputed.MAX_FULL_CLASSES", 2)
+    monkeypatch.setattr("softreg.optimize.objective.recomputed_logits.MAX_FULL_CLASSES", 2)
     _, objective = pair()
     objective.evaluate(somewhere())
     theta, loss, G, _ = certificate.balance(objective, somewhere())

@@ -11,8 +11,8 @@ import numpy as np
 
 from softreg.cli.console.result_table import certificate_text
 from softreg.cli.console.text_layout import MIN_SHOWN_GAP
-from softreg.cli.reporting.column_information import column_informations
-from softreg.cli.reporting.column_summaries import column_curves, missing_values
+from softreg.cli.report_inputs.column_information import column_informations
+from softreg.cli.report_inputs.column_summaries import column_curves, missing_values
 from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint
@@ -23,8 +23,8 @@ from softreg.typing import Codes, Float64Array, FloatArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from softreg.cli.reporting.column_importance import ColumnAnalysis
-    from softreg.cli.reporting.row_explanations import RowExplainer
+    from softreg.cli.report_inputs.column_importance import ColumnAnalysis
+    from softreg.cli.report_inputs.row_explanations import RowExplainer
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from softreg.optimize import Penalty, elastic_net, l2, minimise
 from softreg.optimize.plan import LIMITS, choose, facts_of
 from softreg.optimize.problem.standardization import standardise
-from softreg.optimize.reduction.row_space import reduce
+from softreg.optimize.problem_reduction.row_space import reduce
 from softreg.rows import as_rows
 
 Array = NDArray[Any]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from softreg.cli.reporting.column_summaries import linearity_results
-from softreg.cli.reporting.odds_ratios import odds_ratios
+from softreg.cli.report_inputs.column_summaries import linearity_results
+from softreg.cli.report_inputs.odds_ratios import odds_ratios
 from softreg.models import Added, CodeLength, LinearityTest, added_on_rows, infer, prequential_codelength
 from softreg.models.inference.marginal_effects import Change
 from softreg.probability import Classes

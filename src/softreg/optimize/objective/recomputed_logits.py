@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.objective.cached import Objective, with_shifted_bias
+from softreg.optimize.objective.cached_logits import Objective, with_shifted_bias
 from softreg.optimize.objective.reductions import (
     LargestWeight,
     RecomputedBiasNewton,
