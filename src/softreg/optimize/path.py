@@ -239,16 +239,16 @@ class StackPath:
         if plan.curvature not in (CurvatureModel.SAMPLED, CurvatureModel.IMPORTANCE_SAMPLED):
             if plan.curvature is CurvatureModel.DIAGONAL and plan.method is Method.LBFGS:
                 return PathLBFGS(DiagonalCurvature(objective.rows), objective.ridge, self.pairs)
-            return strategy_for(plan, objective.rows)
+            return strategy_for(plan, objective.rows, limits=self.limits)
         if plan.curvature is CurvatureModel.IMPORTANCE_SAMPLED:
-            self.sketch = self.sketch or ImportanceSampledCurvature()
+            self.sketch = self.sketch or ImportanceSampledCurvature(self.limits)
             self.sketch.use_more_rows(self.hard)
             sketch: SubsampledCurvature = self.sketch
         else:
-            sketch = SubsampledCurvature(self._sample(objective, copies))
+            sketch = SubsampledCurvature(self._sample(objective, copies), self.limits)
         if plan.method is Method.LBFGS:
             return PathLBFGS(sketch, objective.ridge, self.pairs)
-        return DIRECTIONS[plan.method](sketch, REVIEWS)
+        return DIRECTIONS[plan.method](sketch, REVIEWS, self.limits)
 
     def _sample(self, objective: Objective, copies: int) -> Rows:
         """Return the rows from which the curvature is computed: a sample that is drawn once for the whole path."""

@@ -203,8 +203,9 @@ def test_certified_gaps_are_true(seed: int, far: float, unbalanced: float, soft:
     theta = coordinates.from_user(best.W.T[None], best.b[None])
     theta = theta + 10**far * random.normal(size=theta.shape)
     objective.evaluate(theta)
-    theta, loss, G, left = certificate.balance(objective, theta)
-    assert left == 0
+    balanced = certificate.balance(objective, theta)
+    assert balanced.imbalance == 0
+    theta = balanced.theta
     theta[..., -1] += 10**unbalanced * random.normal(size=Q)
     K, moved = objective.balanced_curvature or (np.zeros(0), np.zeros(0))
     objective.balanced_curvature = (K, moved + 10**unbalanced * 10)
@@ -213,13 +214,13 @@ def test_certified_gaps_are_true(seed: int, far: float, unbalanced: float, soft:
     A, W = certificate.loss_gradient(objective, theta, G)
     above = loss[0] + objective.penalty.value(W)[0] - best.value
     mixed = certificate._by_mixing(objective, theta, loss, G, A, W)[0]
-    tilted = certificate._by_tilting(objective, G, A, W)[0]
+    shifted = certificate._by_shifting(objective, G, A, W)[0]
     assert mixed >= above - 1e-13
-    assert tilted >= above - 1e-13
-    assert certificate.dual_gap(objective, theta, loss, G)[0] == min(mixed, tilted)
+    assert shifted >= above - 1e-13
+    assert certificate.dual_gap(objective, theta, loss, G)[0] == min(mixed, shifted)
     if unbalanced < -9:  # little is added to what a balanced bias would prove
         pure = objective.penalty.fenchel_gap(A, W)[0]
-        assert tilted <= 1.2 * pure + 1e-9
+        assert shifted <= 1.2 * pure + 1e-9
 
 
 def test_a_bias_far_from_balance_is_brought_home() -> None:
@@ -227,18 +228,19 @@ def test_a_bias_far_from_balance_is_brought_home() -> None:
     theta = somewhere()
     objective.evaluate(theta)
     assert np.abs(objective.evaluate(theta)[1][..., -1]).max() > 0.05
-    _, _, G, _ = certificate.balance(objective, theta)
-    assert np.abs(G[..., -1]).max() < 1e-4  # the last step was below 0.01, and most of it was right
+    gradient = certificate.balance(objective, theta).gradient
+    assert np.abs(gradient[..., -1]).max() < 1e-4  # the last step was below 0.01, and most of it was right
 
 
 def test_the_diagonal_balances_where_classes_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("softreg.optimize.objective.recomputed_logits.MAX_FULL_CLASSES", 2)
     _, objective = pair()
     objective.evaluate(somewhere())
-    theta, loss, G, _ = certificate.balance(objective, somewhere())
+    balanced = certificate.balance(objective, somewhere())
     assert objective.balanced_curvature is None
-    assert np.abs(G[..., -1]).max() < 0.01
-    assert np.isfinite(certificate.dual_gap(objective, theta, loss, G)).all()
+    assert np.abs(balanced.gradient[..., -1]).max() < 0.01
+    gap = certificate.dual_gap(objective, balanced.theta, balanced.loss, balanced.gradient)
+    assert np.isfinite(gap).all()
 
 
 # --- curvature and start ------------------------------------------------------------------------------------------
