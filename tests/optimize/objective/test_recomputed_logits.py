@@ -207,8 +207,8 @@ def test_certified_gaps_are_true(seed: int, far: float, unbalanced: float, soft:
     assert balanced.imbalance == 0
     theta = balanced.theta
     theta[..., -1] += 10**unbalanced * random.normal(size=Q)
-    K, moved = objective.tension or (np.zeros(0), np.zeros(0))
-    objective.tension = (K, moved + 10**unbalanced * 10)
+    K, moved = objective.balanced_curvature or (np.zeros(0), np.zeros(0))
+    objective.balanced_curvature = (K, moved + 10**unbalanced * 10)
     loss, G = objective.evaluate(theta)
     G = G + objective.ridge[:, None, :] * theta
     A, W = certificate.loss_gradient(objective, theta, G)
@@ -233,11 +233,11 @@ def test_a_bias_far_from_balance_is_brought_home() -> None:
 
 
 def test_the_diagonal_balances_where_classes_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.optimize.objective.recomputed_logits.FULL_BIAS", 2)
+    monkeypatch.setattr("softreg.optimize.objective.recomputed_logits.MAX_FULL_CLASSES", 2)
     _, objective = pair()
     objective.evaluate(somewhere())
     balanced = certificate.balance(objective, somewhere())
-    assert objective.tension is None
+    assert objective.balanced_curvature is None
     assert np.abs(balanced.gradient[..., -1]).max() < 0.01
     gap = certificate.dual_gap(objective, balanced.theta, balanced.loss, balanced.gradient)
     assert np.isfinite(gap).all()
@@ -329,10 +329,10 @@ def test_a_sample_serves_for_the_scatter_of_few_classes_in_many_columns(monkeypa
     rows, coordinates = standardise(as_rows(X, y), centred=True)
     objective, other = (RecomputedObjective(rows, 2, l2(0.1), coordinates) for _ in range(2))
     assert not objective.scatter.whole
-    monkeypatch.setattr("softreg.optimize.objective.class_moments.PASSES", 1e9)
+    monkeypatch.setattr("softreg.optimize.objective.class_moments.SCATTER_PASSES", 1e9)
     assert other.scatter.whole
     np.testing.assert_allclose(objective.scatter.within, other.scatter.within, atol=0.3)
-    assert objective.spread[0] >= other.spread[0] >= np.linalg.eigvalsh(np.cov(X.T))[-1] * 0.99
+    assert objective.variance_bound[0] >= other.variance_bound[0] >= np.linalg.eigvalsh(np.cov(X.T))[-1] * 0.99
 
 
 @pytest.mark.parametrize("strength", [0.0, 1e-3])

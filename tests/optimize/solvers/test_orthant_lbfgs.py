@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from softreg.optimize import elastic_net, minimise
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.hessian import Columns, among
+from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.problem.limits import LIMITS
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers.orthant_lbfgs import exact_hessian_pays
@@ -35,7 +35,7 @@ def test_the_hessian_among_free_weights_is_a_part_of_the_whole_one(home: Any, pr
     free = random.random((2, 3, 5)) < 0.6
     free[0, 1] = False  # a class without a free weight
     Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((150, 1))], axis=1)
-    for j, H in enumerate(among(objective, Columns(objective), free)):
+    for j, H in enumerate(free_hessians(objective, Columns(objective), free)):
         P = softmax(Z @ theta[j].T)
         bend = np.einsum("ik,kl->ikl", P, np.eye(3)) - np.einsum("ik,il->ikl", P, P)
         whole = np.einsum("i,ikl,ia,ib->kalb", V[j] / V[j].sum(), bend, Z, Z).reshape(15, 15)

@@ -62,7 +62,7 @@ class BalancedPoint:
 
 def balance(objective: Objective, theta: Array) -> BalancedPoint:
     """Return the point at which the bias is balanced and the weights are those of `theta` (m, q, d + 1)."""
-    if not objective.fresh:
+    if not objective.logits_are_exact:
         objective.place(theta)  # many small float32 steps accumulate rounding errors
     shift, imbalance = objective.balance()
     theta = theta.copy(order="K")
@@ -128,7 +128,7 @@ def _by_shifting(objective: RecomputedObjective, G: Array, A: Array, W: Array) -
     curvature = objective.penalty.strong_convexity
     cost, shift = objective.imbalance_cost(_normalised(objective, G))
     slack = A + objective.penalty.smooth_gradient(W)
-    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.spread * cost / 2)
+    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.variance_bound * cost / 2)
     return np.where(shift < MAX_SHIFT, norm**2 / (2 * curvature) + cost, np.inf)
 
 

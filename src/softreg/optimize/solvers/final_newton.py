@@ -29,7 +29,7 @@ from softreg.optimize.certificate.self_concordance import (
     self_concordant_gap,
 )
 from softreg.optimize.objective.column_reductions import (
-    FEW_CLASSES,
+    MAX_PAIRWISE_CLASSES,
     ColumnProducts,
     LargestLeverage,
     LogitRange,
@@ -245,7 +245,7 @@ class FinalNewton:
 def _of_contrasts(sums: Array, q: int) -> Array:
     """Return the Hessian (q - 1, r, q - 1, r) for contrasts of the classes from the sums (e, r, r) of all pairs."""
     r = sums.shape[1]
-    if q <= FEW_CLASSES:  # all terms are positive: no cancellation
+    if q <= MAX_PAIRWISE_CLASSES:  # all terms are positive: no cancellation
         _, _, edges = pairs(q)
         H = (edges @ sums.reshape(len(sums), -1)).reshape(q - 1, q - 1, r, r)
         return np.ascontiguousarray(H.transpose(0, 2, 1, 3))

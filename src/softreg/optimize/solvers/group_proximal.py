@@ -24,7 +24,7 @@ import numpy as np
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.hessian import Columns, among
+from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.solvers.lbfgs import MIN_CHANGE, REVIEWS
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
@@ -185,7 +185,7 @@ class GroupProximalNewton:
         if objective.rows.d <= WIDEST and q * int(free.sum(axis=1).max()) <= MOST_PARAMETERS:
             objective.half_passes += 1
             every = np.repeat(free[:, None], q, axis=1)
-            return [ExactModel.of(H, q) for H in among(objective, Columns(objective), every)]
+            return [ExactModel.of(H, q) for H in free_hessians(objective, Columns(objective), every)]
         hessian = self._sampled_hessian(objective, theta)
         columns = [np.flatnonzero(of_model) for of_model in free]
         if isinstance(hessian, DiagonalPreconditioner):

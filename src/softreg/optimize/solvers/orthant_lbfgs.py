@@ -21,7 +21,7 @@ from softreg.linalg import solve_factored
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.hessian import Columns, among
+from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, dot, two_loop_recursion
@@ -128,7 +128,7 @@ def _newton(objective: Objective, theta: Array, r: Array, free: Array, sign: Arr
     # weights that would change their `sign` (0 if they have none) end at 0, and the system is solved for the others
     objective.half_passes += 1
     move = np.zeros_like(r)
-    for j, H in enumerate(among(objective, Columns(objective), free)):
+    for j, H in enumerate(free_hessians(objective, Columns(objective), free)):
         H[np.diag_indices_from(H)] *= 1 + ADDED_DIAGONAL  # a shift common to all classes has no curvature
         t, s, g = (a[j][free[j]] for a in (theta, sign, r))
         step, fixed = np.zeros_like(g), np.zeros(len(g), dtype=bool)
