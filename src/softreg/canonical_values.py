@@ -33,7 +33,7 @@ def float_text(value: float | np.floating) -> str | None:
 
 
 def decimal_text(value: Decimal) -> str:
-    """Return the exact digits without trailing zeros behind the point; tiny numbers as Python writes floats."""
+    """Return the exact digits without trailing zeros after the decimal point; tiny numbers as Python writes floats."""
     if not value.is_finite():
         return str(value).lower()
     value = value.normalize(_EXACT)

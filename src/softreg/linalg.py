@@ -73,7 +73,7 @@ class Cholesky:
 
         Examples
         --------
-        >>> round(cholesky(np.diag([2.0, 8.0])).log_det() / np.log(2), 12)
+        >>> round(float(cholesky(np.diag([2.0, 8.0])).log_det() / np.log(2)), 12)
         4.0
         """
         half = np.log(np.diag(self.L)).sum()
@@ -183,16 +183,16 @@ def _first_factor(
     """
     for added in jitter:
         A = matrix()
-        finite = scale is None or bool(np.isfinite(scale).all())
-        if np.isinf(added):
+        if added == np.inf:
             diagonal = np.ones(len(A)) if unit else A.diagonal()
             return Cholesky(np.asfortranarray(np.diag(diagonal).astype(A.dtype)), scale, added, False)
         index = np.arange(len(A))
         A[index, index] = 1.0 + added if unit else A[index, index] + added
-        (factorize,) = sl.get_lapack_funcs(("potrf",), (A,))
+        factorize = sl.lapack.spotrf if A.dtype == np.float32 else sl.lapack.dpotrf
         L, failed = factorize(A, lower=1, clean=1, overwrite_a=1)
         if not failed and (added or not min_pivot or L.diagonal().min() > min_pivot):
-            return Cholesky(L, scale, added, added == 0.0 and finite)
+            exact = added == 0.0 and (scale is None or bool(np.isfinite(scale).all()))
+            return Cholesky(L, scale, added, exact)
     raise np.linalg.LinAlgError("the matrix is not positive definite")
 
 

@@ -179,7 +179,7 @@ def test_fault_4_power_is_said_of_slowly_varying_errors() -> None:
     said = " ".join(calibration_sentences(found))
     assert "whatever" not in said
     assert "in about 80% of samples if it has one sign, or changes slowly with the probability" in said
-    assert "errors that alternate between neighbouring probabilities, and smaller ones, can be missed" in said
+    assert "errors that change sign between neighbouring probabilities, and smaller ones, can be missed" in said
 
 
 def test_fault_5_the_share_of_draws_is_the_printed_p_value() -> None:

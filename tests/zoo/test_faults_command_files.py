@@ -71,4 +71,4 @@ def test_fault_10_folders_without_files_and_files_that_go(table: Path, tmp_path:
         ]
         monkeypatch.setattr("softreg.tables.io.open_table.find_source_files", lambda source, parts=parts: parts)
         message = run_refused("train", folder, "--target", "y")
-        assert f"{name}' is no longer there: it was removed while the files were read. Run it again" in message
+        assert f"{name}' no longer exists: it was removed while the files were read. Run it again" in message

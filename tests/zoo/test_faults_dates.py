@@ -34,7 +34,7 @@ def of_moments(times: list[dt.datetime]) -> pd.DataFrame:
 def test_fault_2_times_of_several_zones_do_not_depend_on_their_neighbours(zones: Any) -> None:
     frame = of_moments(moments(zones))
     model, said = with_warnings(lambda: TableClassifier("y", strength=1e-3).fit(frame))
-    assert any("column 'd' has times" in one and "each is read by its own clock" in one for one in said)
+    assert any("column 'd' has times" in one and "each is parsed as local time" in one for one in said)
     P = with_warnings(lambda: model.predict_proba(frame))[0]
     each = [with_warnings(lambda i=i: model.predict_proba(frame.iloc[[i]]))[0][0] for i in range(12)]
     np.testing.assert_allclose(P[:12], each, rtol=1e-12)
@@ -125,7 +125,7 @@ def test_fault_5_text_with_several_offsets_is_reported(other: str, named: str) -
     said = with_warnings(lambda: TableClassifier("y", strength=1e-3).fit(pd.DataFrame({"d": times, "y": labels})))[1]
     assert len(said) == 1
     assert named in said[0]
-    assert "If instants are meant, convert all of them to UTC" in said[0]
+    assert "To compare instants, convert all of them to UTC" in said[0]
 
 
 def test_fault_5_offsets_in_their_forms() -> None:

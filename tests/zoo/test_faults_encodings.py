@@ -42,7 +42,7 @@ def test_fault_f13_other_encodings(tmp_path: Path, language: str, encoding: str)
     rows = [f"{i};{cell.strip()}" for i, cell in enumerate(text.replace("\n", ",").split(",")) if cell]
     path = tmp_path / "t.csv"
     path.write_bytes("\n".join(["i;name", *rows]).encode(encoding) + b"\n")
-    with pytest.warns(TableNote, match="is not UTF-8 and is read as .*; --encoding"):
+    with pytest.warns(TableNote, match="is not UTF-8 and is decoded as .*; --encoding"):
         table = read_table(path)
     assert [f"{i};{name}" for i, name in zip(*table.to_pydict().values(), strict=True)] == rows
     assert read_table(path, encoding=encoding).equals(table)
@@ -60,7 +60,7 @@ def test_fault_f13_an_encoding_that_shows_late(tmp_path: Path, skip: str) -> Non
     path = tmp_path / "t.csv"
     path.write_bytes(b"a,b\n" + b"1,x\n" * 100_000 + "2,Málaga\n".encode("cp1252") * 3)
     table = open_table(path, bad_rows=skip)  # type: ignore[arg-type]
-    with pytest.warns(TableNote, match="read as windows-1252"):
+    with pytest.warns(TableNote, match="decoded as windows-1252"):
         batches = list(table.batches())
     assert sum(batch.num_rows for batch in batches) == 100_003
     assert batches[-1]["b"].to_pylist()[-1] == "Málaga"
@@ -79,7 +79,7 @@ def test_fault_f13_an_encoding_that_shows_late(tmp_path: Path, skip: str) -> Non
 def test_fault_f13_an_encoding_without_evidence_is_refused(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(raw)
-    with pytest.raises(TableError, match=r"is not text in UTF-8: line .* Say how it is encoded, mostly --encoding"):
+    with pytest.raises(TableError, match=r"is not text in UTF-8: line .* Specify its encoding, usually --encoding"):
         read_table(path)
 
 
@@ -97,7 +97,7 @@ def test_fault_f13_each_file_has_its_own_encoding(tmp_path: Path) -> None:
         table = read_table(sorted(tmp_path.glob("*.csv")))
     assert table["b"].to_pylist() == ["Málaga", "Córdoba"]
     (tmp_path / "1.jsonl").write_bytes((json.dumps({"b": "Málaga"}, ensure_ascii=False) + "\n").encode("cp1252"))
-    with pytest.warns(TableNote, match="read as windows-1252"):
+    with pytest.warns(TableNote, match="decoded as windows-1252"):
         assert read_table(tmp_path / "1.jsonl")["b"].to_pylist() == ["Málaga"]
 
 
@@ -109,4 +109,4 @@ def test_fault_f13_the_encoding_is_said_on_the_command_line(tmp_path: Path) -> N
     path.write_bytes(("x;stadt;y\n" + rows).encode("cp1252"))
     done = CliRunner().invoke(main, ["train", str(path), "--target", "y", "--strength", "0.1"])
     assert done.exit_code == 0, done.stderr
-    assert "Note: The text is not UTF-8 and is read as windows-1252 (it holds 'Köln')" in done.stderr
+    assert "Note: The text is not UTF-8 and is decoded as windows-1252 (it holds 'Köln')" in done.stderr

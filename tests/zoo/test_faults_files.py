@@ -32,7 +32,7 @@ def cut(text: str, encoding: str) -> bytes:
         (cut("1,x\n2,y", "utf-16"), None, "line 3 holds the byte 0x79"),
         (cut("1,x\n2,y", "utf-16-le"), "utf-16-le", "line 3 holds the byte 0x79"),
         ("1,x\n2,é".encode(), "ascii", "line 3 holds the byte 0xc3"),
-        (b"1,x\n2,+2AA-", "utf-7", "line 3 holds half of a pair, U+D800"),
+        (b"1,x\n2,+2AA-", "utf-7", "line 3 holds the lone surrogate U+D800"),
         ("1,x\n2,あ".encode("shift_jis")[:-1], "shift_jis", "line 3 holds the byte 0x82"),
     ],
 )  # fmt: skip
@@ -79,7 +79,7 @@ def test_fault_e2_what_is_no_encoding_of_files_is_refused(tmp_path: Path, encodi
 def test_fault_e2_utf_16_without_its_mark(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("a,b\n1,é\n".encode("utf-16-be"))
-    with pytest.warns(TableNote, match="read as utf-16-be; --encoding"):
+    with pytest.warns(TableNote, match="decoded as utf-16-be; --encoding"):
         assert read_table(path).to_pydict() == {"a": ["1"], "b": ["é"]}
     assert "does not begin with the byte-order mark of utf-16" in open_refused(path, encoding="utf-16")
     assert read_table(path, encoding="utf-16-be").to_pydict() == {"a": ["1"], "b": ["é"]}
@@ -164,9 +164,9 @@ def test_fault_e3_damaged_buffers_of_a_table_in_memory_are_refused() -> None:
     latin = pa.array([b"\xe9", b"x", b"y"] * 20).view(pa.string())
     for column in (coded, latin):
         table = pa.table({"x": range(60), "y": ["n", "y"] * 30, "damaged": column})
-        with pytest.raises(TableError, match="Column 'damaged' is no valid Arrow array"):
+        with pytest.raises(TableError, match="Column 'damaged' is not a valid Arrow array"):
             TableClassifier("y").fit(table)
-        with pytest.raises(TableError, match="Column 'damaged' is no valid Arrow array"):
+        with pytest.raises(TableError, match="Column 'damaged' is not a valid Arrow array"):
             TableClassifier("damaged").fit(table)
 
 

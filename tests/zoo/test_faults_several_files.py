@@ -91,16 +91,16 @@ def test_zone_offsets_with_seconds_are_dates():
 
 @pytest.mark.parametrize("name", ["\ud800", "a\udfff", "\udcff b"])
 def test_a_name_that_is_no_text_is_one_sentence(tmp_path, name):
-    with pytest.raises(TableError, match=r"Column 2 of small has a name that is no text: .* U\+D"):
+    with pytest.raises(TableError, match=r"Column 2 of small has a name that is not valid text: .* U\+D"):
         check_names(["x", name], "small")
     frame = pd.DataFrame(np.eye(4), columns=pd.Index(["x", name, "v", "w"], dtype=object)).assign(y=list("abab"))
-    with pytest.raises(TableError, match="no text"):
+    with pytest.raises(TableError, match="not valid text"):
         TableClassifier("y").fit(frame)
     path = tmp_path / "t.jsonl"
     path.write_text(json.dumps({"x": 1, name: 2}) + "\n")
     told = run("train", path, "--target", "x")
     assert told.exit_code == 2
-    assert "half of a pair" in told.output
+    assert "the lone surrogate" in told.output
 
 
 # --- pipes ---

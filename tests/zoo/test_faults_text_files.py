@@ -97,7 +97,7 @@ def test_fault_f13_lines_ahead_of_the_header(tmp_path: Path, ahead: str, quoted:
     path = written(tmp_path, ahead + "a,b,y\n1,2,n\n3,4,m\n")
     found, notes = read(path)
     assert found == AB
-    assert "ahead of the header" in notes
+    assert "before the header" in notes
     assert quoted in notes
     count = ahead.count("\n")
     assert read(path, skip_rows=count) == (AB, "")

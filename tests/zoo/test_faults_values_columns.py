@@ -55,7 +55,7 @@ def test_fault_f13_typos_beyond_the_sample_are_missing_and_named() -> None:
     values = [str(i / 7) for i in range(3000)]
     schema = infer_schema(file_table({"x": values, "y": ["a", "b"] * 1500}), "y")
     later = file_table({"x": [*values[:500], "12o", *values[501:]], "y": ["a", "b"] * 1500})
-    with pytest.warns(TableWarning, match="the first of them row 501, have '12o', read as missing"):
+    with pytest.warns(TableWarning, match="the first of them row 501, have '12o', treated as missing"):
         encoder = Encoder.fit(schema, later.to_batches(max_chunksize=100))
     assert encoder.formats["x"].invalid == ("12o",)
     assert np.isfinite(encoder.encode(later)).all()

@@ -66,7 +66,7 @@ class ReadOptions:
     decimal: Literal[".", ","] | None = None
     """The decimal separator of numbers in text."""
     skip_rows: int | None = None
-    """Lines of a text file ahead of its header that are not read."""
+    """Number of lines of a text file before its header that are skipped."""
     header: bool | None = None
     """Whether the first line names the columns; without a header they are named `column_1`, `column_2` and so on."""
     na: tuple[str, ...] = ()

@@ -96,7 +96,7 @@ def test_kinds_and_encodings_from_the_command_line(run: Any, tmp_path: Path) -> 
     path = tmp_path / "t.csv"
     lines = ["größe,wort,y", *(f'{a},"{b}",{c}' for a, b, c in rows)]
     path.write_bytes("\r\n".join(lines).encode("latin-1"))
-    assert "is read as windows-1252 (it holds 'größe'); --encoding" in run("train", path, "--target", "y").stderr
+    assert "is decoded as windows-1252 (it holds 'größe'); --encoding" in run("train", path, "--target", "y").stderr
     done = run(
         "train", path, "--target", "y", "--encoding", "latin-1", "--text", "wort", "--category", "größe",
         "--model", tmp_path / "m.softreg", "--strength", "1e-3",

@@ -151,7 +151,7 @@ def test_a_quote_that_is_never_closed_swallows_no_row(tmp_path: Path, text: str)
 
 
 def test_columns_without_a_name_or_of_one_name(tmp_path: Path) -> None:
-    with pytest.warns(TableNote, match="called by their places: 'column_2'"):
+    with pytest.warns(TableNote, match="named by position: 'column_2'"):
         assert read_table(written(tmp_path, "a,,b\n0,1,2\n")).column_names == ["a", "column_2", "b"]
     assert read_table(written(tmp_path, ",a\n0,1\n")).column_names == ["Unnamed: 0", "a"]  # as pandas reads it
     with pytest.warns(TableNote, match="'a' in column 3 is called 'a_2'"):
@@ -184,7 +184,7 @@ def test_what_is_not_csv(tmp_path: Path, raw: bytes, told: str) -> None:
 
 def test_text_that_is_not_utf8(tmp_path: Path) -> None:
     path = written(tmp_path, "a,b\n1,x\n2,café\n".encode("latin-1"))
-    with pytest.warns(TableNote, match="read as windows-1252 .it holds 'café'.; --encoding"):
+    with pytest.warns(TableNote, match="decoded as windows-1252 .it holds 'café'.; --encoding"):
         assert read_table(path).to_pydict() == {"a": ["1", "2"], "b": ["x", "café"]}
     message = refusal(written(tmp_path, b"a,b\n1,x\n2,\xff\xfe\x00\n"[:-2] + "\né,ü\n".encode()))
     assert "line 3 holds the byte 0xff" in message

@@ -129,7 +129,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     assert "has 'z'; lacks 'x'" in told
     (tmp_path / "c.csv").unlink()
     pq.write_table(pa.table({"x": [1], "y": [2]}), tmp_path / "d.parquet")
-    assert "of several forms (csv, parquet)" in refusal(tmp_path)
+    assert "have several formats (csv, parquet)" in refusal(tmp_path)
     pq.write_table(pa.table({"x": ["a"], "y": [2]}), tmp_path / "e.parquet")
     assert "Column 'x' has the type int64" in refusal(str(tmp_path / "*.parquet"))
 
@@ -161,10 +161,10 @@ def test_utf_16_is_known_by_its_mark(tmp_path: Path) -> None:
 def test_wrong_encodings_are_told(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(b"a,b\n" + b"x,1\n" * 3_000_000 + "é,2\n".encode("latin-1"))
-    with pytest.warns(TableNote, match="read as windows-1252"):
+    with pytest.warns(TableNote, match="decoded as windows-1252"):
         assert read_table(path)["a"].to_pylist()[-2:] == ["x", "é"]
     told = refusal(path, encoding="utf-8")
-    assert "line 3,000,002 holds the byte 0xe9. Say how it is encoded, mostly --encoding windows-1252" in told
+    assert "line 3,000,002 holds the byte 0xe9. Specify its encoding, usually --encoding windows-1252" in told
     path.write_bytes(b"a,b\n\xff\xff,1\n")
     assert "is not text in ascii" in refusal(path, encoding="ascii")
     assert "There is no encoding 'klingon'" in refusal(path, encoding="klingon")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -116,10 +117,15 @@ class Members:
         self.objective.drop_members(keep)
         for follower in self.followers:
             follower.drop_members(keep)
-        for item in fields(self):
-            if item.name not in COMMON_FIELDS:
-                setattr(self, item.name, _kept(getattr(self, item.name), keep))
+        for name in _member_fields(type(self)):  # type: ignore[arg-type]  # classes are hashable
+            setattr(self, name, _kept(getattr(self, name), keep))
         return True
+
+
+@cache
+def _member_fields(members: type[Any]) -> tuple[str, ...]:
+    """Return the fields that hold something for each member."""
+    return tuple(item.name for item in fields(members) if item.name not in COMMON_FIELDS)
 
 
 def _kept(entries: Any, keep: BoolArray) -> Any:

@@ -78,14 +78,14 @@ def to_float64(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
     >>> to_float64(pa.chunked_array([[1.5, None], [2.0]]))
     array([1.5, nan, 2. ])
     """
-    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    found = [np.zeros(0)]
-    for part in parts:
-        if len(part):
-            data = part.buffers()[1]
-            values = np.frombuffer(data, np.float64, len(part), part.offset * 8)
-            found.append(np.where(to_bool(part.is_valid()), values, np.nan) if part.null_count else values)
-    return np.concatenate(found)
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    arrays = [np.zeros(0)]
+    for chunk in chunks:
+        if len(chunk):
+            data = chunk.buffers()[1]
+            values = np.frombuffer(data, np.float64, len(chunk), chunk.offset * 8)
+            arrays.append(np.where(to_bool(chunk.is_valid()), values, np.nan) if chunk.null_count else values)
+    return np.concatenate(arrays)
 
 
 def to_bool(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
@@ -100,14 +100,14 @@ def to_bool(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     >>> to_bool(pa.chunked_array([[True, False], [True]]).slice(1))
     array([False,  True])
     """
-    parts = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    found = [np.zeros(0, np.bool_)]
-    for part in parts:
-        if len(part):
-            bits = np.frombuffer(part.buffers()[1], np.uint8)
-            every = np.unpackbits(bits, count=part.offset + len(part), bitorder="little")
-            found.append(every[part.offset :].astype(np.bool_))
-    return np.concatenate(found)
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    arrays = [np.zeros(0, np.bool_)]
+    for chunk in chunks:
+        if len(chunk):
+            bits = np.frombuffer(chunk.buffers()[1], np.uint8)
+            flags = np.unpackbits(bits, count=chunk.offset + len(chunk), bitorder="little")
+            arrays.append(flags[chunk.offset :].astype(np.bool_))
+    return np.concatenate(arrays)
 
 
 def to_int64(column: pa.Array, missing: int = -1) -> NDArray[np.int64]:

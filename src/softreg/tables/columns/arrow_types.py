@@ -111,43 +111,43 @@ def plain_array(array: pa.Array, extension: ExtensionType | None = None) -> pa.A
     """
     kind = array.type
     extension = ExtensionType.from_type(kind) or extension
-    goal = plain_type(kind, extension)
-    if goal == kind and not _null_levels(array):
+    target = plain_type(kind, extension)
+    if target == kind and not _null_levels(array):
         return array
     if extension is not None:
         storage = array.storage if isinstance(kind, pa.BaseExtensionType) else array
         if extension.name in _AS_TEXT:
             return _TEXT[extension.name](plain_array(storage), extension.parameters)
-        return pc.cast(storage, goal) if extension.name == _BOOL8 else plain_array(storage)
+        return pc.cast(storage, target) if extension.name == _BOOL8 else plain_array(storage)
     if pa.types.is_run_end_encoded(kind):
         ends = np.asarray(array.run_ends)
-        places = np.searchsorted(ends, np.arange(array.offset, array.offset + len(array)), side="right")
-        return plain_array(array.values).take(pa.array(places))
+        runs = np.searchsorted(ends, np.arange(array.offset, array.offset + len(array)), side="right")
+        return plain_array(array.values).take(pa.array(runs))
     if pa.types.is_dictionary(kind):
         values, indices = plain_array(array.dictionary), array.indices
-        if not pa.types.is_dictionary(goal):
+        if not pa.types.is_dictionary(target):
             return values.take(indices)
         if values.null_count:  # Arrow does not unify null levels: the rows become null
-            places = pa.array(np.cumsum(np.asarray(values.is_valid())) - 1)
-            places = pc.if_else(values.is_valid(), places, pa.scalar(None, pa.int64()))
-            values, indices = values.drop_null(), pc.cast(places.take(indices), kind.index_type)
+            positions = pa.array(np.cumsum(np.asarray(values.is_valid())) - 1)
+            positions = pc.if_else(values.is_valid(), positions, pa.scalar(None, pa.int64()))
+            values, indices = values.drop_null(), pc.cast(positions.take(indices), kind.index_type)
         return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)
     if _is_list(kind):
-        return _plain_list(array, goal)
-    return pa.nulls(len(array), goal) if pa.types.is_struct(goal) else pc.cast(array, goal)
+        return _plain_list(array, target)
+    return pa.nulls(len(array), target) if pa.types.is_struct(target) else pc.cast(array, target)
 
 
-def _plain_list(array: pa.Array, goal: pa.DataType) -> pa.Array:
+def _plain_list(array: pa.Array, target: pa.DataType) -> pa.Array:
     """Convert lists to offset layout with plain values; a null list has no values."""
     lengths = np.asarray(pc.fill_null(pc.list_value_length(array), 0), dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    large = pa.types.is_large_list(goal)
+    large = pa.types.is_large_list(target)
     build = pa.LargeListArray if large else pa.ListArray
     values = plain_array(pc.list_flatten(array))
     if pa.types.is_dictionary(values.type):
         values = pc.cast(values.dictionary, pa.large_string()).take(values.indices)
-    places = pa.array(offsets, pa.int64() if large else pa.int32())
-    return build.from_arrays(places, values, type=goal, mask=array.is_null())
+    offset_array = pa.array(offsets, pa.int64() if large else pa.int32())
+    return build.from_arrays(offset_array, values, type=target, mask=array.is_null())
 
 
 def plain_field(field: pa.Field) -> pa.Field:
@@ -193,12 +193,12 @@ def plain_column(column: pa.ChunkedArray, name: str, field: pa.Field | None = No
     DataType(float)
     """
     extension = ExtensionType.from_type(column.type, None if field is None else field.metadata)
-    goal = plain_type(column.type, extension)
+    target = plain_type(column.type, extension)
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    if goal == column.type and not any(_null_levels(chunk) for chunk in chunks):
+    if target == column.type and not any(_null_levels(chunk) for chunk in chunks):
         return column
     try:
-        return pa.chunked_array([plain_array(chunk, extension) for chunk in chunks], type=goal)
+        return pa.chunked_array([plain_array(chunk, extension) for chunk in chunks], type=target)
     except (
         pa.ArrowException,
         ValueError,
@@ -226,11 +226,11 @@ def plain_table(table: pa.Table) -> pa.Table:
     >>> plain_table(pa.table({"x": pa.array(["a"], pa.string_view())})).schema.types
     [DataType(large_string)]
     """
-    for place, field in enumerate(table.schema):
-        column = table.column(place)
+    for position, field in enumerate(table.schema):
+        column = table.column(position)
         plain = plain_column(column, field.name, field)
         if plain is not column:
-            table = table.set_column(place, plain_field(field), plain)
+            table = table.set_column(position, plain_field(field), plain)
     return table
 
 
@@ -294,14 +294,14 @@ def unsupported_type_message(name: str, kind: pa.DataType | str, error: Exceptio
     Examples
     --------
     >>> print(unsupported_type_message("x", "struct<a: int64>"))  # doctest: +ELLIPSIS
-    Column 'x' has the type struct<a: int64>; softreg understands columns of numbers, booleans, text, ...
+    Column 'x' has the type struct<a: int64>; supported types: numbers, booleans, text, dates, ...
     """
     if isinstance(kind, pa.StructType) and kind.num_fields == 1 and pa.types.is_null(kind.field(0).type):
         kind = kind.field(0).name  # the type as `plain_type` stores it
     reason = " ".join(str(error).split()) if error is not None else ""
     return (
-        f"Column {quote(name)} has the type {kind}; softreg understands columns of numbers, booleans, text, dates, "
-        f"durations and lists of words or numbers{f' ({reason})' if reason else ''}. Turn it into columns of these, or "
+        f"Column {quote(name)} has the type {kind}; supported types: numbers, booleans, text, dates, durations "
+        f"and lists of words or numbers{f' ({reason})' if reason else ''}. Convert it to columns of these types, or "
         f"leave it out: --drop {quote(name)} (drop=[{quote(name)}] in Python)."
     )
 

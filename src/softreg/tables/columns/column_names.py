@@ -35,11 +35,11 @@ def check_names(names: list[str], source: str) -> None:
     softreg.tables.columns.errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
     """
     for position, name in enumerate(names, start=1):
-        half = re.search("[\ud800-\udfff]", name)
-        if half:
+        surrogate = re.search("[\ud800-\udfff]", name)
+        if surrogate:
             raise TableError(
-                f"Column {position} of {source} has a name that is no text: {quote(name)} holds U+{ord(half[0]):04X}, "
-                "one half of a pair of characters, which no file can store. Rename the column."
+                f"Column {position} of {source} has a name that is not valid text: {quote(name)} contains the lone "
+                f"surrogate U+{ord(surrogate[0]):04X}, which no file can store. Rename the column."
             )
         if not name.strip():
             raise TableError(
@@ -49,12 +49,12 @@ def check_names(names: list[str], source: str) -> None:
             )
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        places = [
+        duplicates = [
             f"{quote(name)} (columns {' and '.join(str(i) for i, n in enumerate(names, 1) if n == name)})"
             for name in repeated
         ]
         raise TableError(
-            f"{source} has several columns named {', '.join(places[:6])}; columns are matched by name, so "
+            f"{source} has several columns named {', '.join(duplicates[:6])}; columns are matched by name, so "
             "each needs its own: rename them."
         )
 
@@ -89,21 +89,21 @@ def names_from_header(header: Sequence[str]) -> tuple[list[str], list[str]]:
     if padded:
         notes.append(f"Blanks around the names of columns were removed ({quote_list(padded, 3)}).")
     taken = {name for name in names if name}
-    empty = [place for place, name in enumerate(names) if not name]
-    for place in empty:
-        names[place] = _free_name(f"column_{place + 1}", taken)
-        taken.add(names[place])
+    empty = [position for position, name in enumerate(names) if not name]
+    for position in empty:
+        names[position] = _free_name(f"column_{position + 1}", taken)
+        taken.add(names[position])
     if empty:
-        some = quote_list([names[place] for place in empty], 3)
-        notes.append(f"Columns without a name in the header are called by their places: {some}.")
+        named = quote_list([names[position] for position in empty], 3)
+        notes.append(f"Columns without a name in the header are named by position: {named}.")
     seen: set[str] = set()
     renamed = []
-    for place, name in enumerate(names):
+    for position, name in enumerate(names):
         if name in seen:
-            names[place] = _free_name(name, taken)
-            taken.add(names[place])
-            renamed.append(f"{quote(name)} in column {place + 1:,} is called {quote(names[place])}")
-        seen.add(names[place])
+            names[position] = _free_name(name, taken)
+            taken.add(names[position])
+            renamed.append(f"{quote(name)} in column {position + 1:,} is called {quote(names[position])}")
+        seen.add(names[position])
     if renamed:
         more = f", and {len(renamed) - 3:,} more" if len(renamed) > 3 else ""
         notes.append(f"Several columns have the same name: {', '.join(renamed[:3])}{more}.")
@@ -143,18 +143,20 @@ def unique_feature_names(features: Sequence[tuple[str, str]]) -> tuple[str, ...]
     counts = Counter(names)
     names = [_quoted(*feature) if counts[feature[1]] > 1 else feature[1] for feature in features]
     taken: set[str] = set()
-    for place, name in enumerate(names):
+    for position, name in enumerate(names):
         number = 1
-        while names[place] in taken or (number > 1 and names[place] in counts):  # a column may have that name
+        while names[position] in taken or (number > 1 and names[position] in counts):  # a column may have that name
             number += 1
-            names[place] = f"{name} ({number})"
-        taken.add(names[place])
+            names[position] = f"{name} ({number})"
+        taken.add(names[position])
     return tuple(names)
 
 
 def _quoted(column: str, feature: str) -> str:
     """Return the name of a feature with the column and the level quoted if they contain a separator."""
     rest = feature.removeprefix(column)
-    sign = next((sign for sign in FEATURE_SEPARATORS if rest.startswith(sign)), "")
-    parts = (column, rest.removeprefix(sign))
-    return sign.join(repr(part) if any(sign in part for sign in FEATURE_SEPARATORS) else part for part in parts if part)
+    separator = next((separator for separator in FEATURE_SEPARATORS if rest.startswith(separator)), "")
+    parts = (column, rest.removeprefix(separator))
+    return separator.join(
+        repr(part) if any(separator in part for separator in FEATURE_SEPARATORS) else part for part in parts if part
+    )

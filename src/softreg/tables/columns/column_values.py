@@ -92,12 +92,12 @@ def read_column(column: pa.ChunkedArray, name: str) -> ColumnValues:
     """
     column = plain_column(column, name)
     try:
-        cells = _cells(column)
+        values = _cells(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise TableError(unsupported_type_message(name, column.type, error)) from error
-    if cells is None:
+    if values is None:
         raise TableError(unsupported_type_message(name, column.type))
-    return cells
+    return values
 
 
 def _cells(column: pa.ChunkedArray) -> ColumnValues | None:
@@ -114,8 +114,8 @@ def _cells(column: pa.ChunkedArray) -> ColumnValues | None:
     if pa.types.is_duration(kind):
         return Numbers(arrow_to_seconds(column))
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
-        known = column.drop_null()
-        first = str(pc.cast(known[:1], pa.string())[0]) if len(known) else ""
+        present = column.drop_null()
+        first = str(pc.cast(present[:1], pa.string())[0]) if len(present) else ""
         return Dates(re.sub(r"\.0+(?!\d)", "", first), arrow_to_seconds(column))
     if pa.types.is_null(kind):
         return Levels(pa.array([], pa.string()), np.full(len(column), -1, dtype=np.int64), "text")
@@ -294,10 +294,12 @@ def drop_missing_spellings(cells: Levels, spellings: Sequence[str] = MISSING_NUM
     >>> drop_missing_spellings(Levels(pa.array(["2020-01-31", "NA"]), np.array([1, 0]), "text")).codes
     array([-1,  0])
     """
-    gone = is_missing_spelling(cells.levels, spellings)
-    if not gone.any():
+    missing = is_missing_spelling(cells.levels, spellings)
+    if not missing.any():
         return cells
-    return Levels(cells.levels, np.append(np.where(gone, -1, np.arange(len(gone))), -1)[cells.codes], cells.storage)
+    return Levels(
+        cells.levels, np.append(np.where(missing, -1, np.arange(len(missing))), -1)[cells.codes], cells.storage
+    )
 
 
 def count_levels(codes: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -65,10 +65,10 @@ def name_index_fields(names: list[str]) -> list[str]:
     ['Unnamed: 0', 'age', '']
     """
     named = list(names)
-    for place, name in enumerate(names):
-        if name.strip() or UNNAMED.format(place) in names or place == len(names) - 1:
+    for position, name in enumerate(names):
+        if name.strip() or UNNAMED.format(position) in names or position == len(names) - 1:
             break
-        named[place] = UNNAMED.format(place)
+        named[position] = UNNAMED.format(position)
     return named
 
 
@@ -92,8 +92,8 @@ def index_columns(table: pa.Table) -> frozenset[str]:
     """
     named = index_from_metadata(table.schema)
     first = []
-    for place, name in enumerate(table.column_names):
-        if name != UNNAMED.format(place):
+    for position, name in enumerate(table.column_names):
+        if name != UNNAMED.format(position):
             break
         first.append(name)
     if first and table.num_rows:

@@ -7,12 +7,10 @@ import re
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_numpy import to_bool
 from softreg.tables.columns.errors import quote
-
-Floats = NDArray[np.float64]
+from softreg.typing import BoolArray, Float64Array
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
@@ -30,7 +28,7 @@ _DIGITS = (  # digits without separators: a date only if the user declares the c
     r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[t ]?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?(?P<half>))?(?:z|utc)?$"
 )
-_SURE = (_FORMS[0], *_FORMS[2:4])  # formats with the year first, or with the name of the month
+_UNAMBIGUOUS_FORMS = (_FORMS[0], *_FORMS[2:4])  # formats with the year first, or with the name of the month
 DAY = 86400.0
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -53,10 +51,10 @@ def are_dates(levels: pa.Array) -> bool:
     if not any(re.match(form, first) for form in _FORMS):
         return False
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
-    open_ = np.ones(len(levels), dtype=bool)
+    unmatched = np.ones(len(levels), dtype=bool)
     for form in _FORMS:
-        open_ &= ~np.asarray(pc.match_substring_regex(text, form), dtype=bool)
-        if not open_.any():
+        unmatched &= ~np.asarray(pc.match_substring_regex(text, form), dtype=bool)
+        if not unmatched.any():
             return True
     return False
 
@@ -80,16 +78,16 @@ def day_first(levels: pa.Array) -> bool | None:
     >>> day_first(pa.array(["03/04/2020", "31/12/2019"])), day_first(pa.array(["03/04/2020"]))
     (True, None)
     """
-    found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1]).drop_null()
-    if len(found) == 0:
+    matches = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1]).drop_null()
+    if len(matches) == 0:
         return None
-    first, other = (np.asarray(pc.cast(pc.struct_field(found, part), pa.int64())) for part in ("first", "other"))
+    first, other = (np.asarray(pc.cast(pc.struct_field(matches, part), pa.int64())) for part in ("first", "other"))
     if (first > 12).any() == (other > 12).any():
         return None
     return bool((first > 12).any())
 
 
-def invalid_date_tolerance(levels: pa.Array) -> NDArray[np.float64]:
+def invalid_date_tolerance(levels: pa.Array) -> Float64Array:
     """Return the share of rows up to which each invalid date is treated as a typing error.
 
     The share is 0.5 if the year comes first in four digits or the month is named, 0.01 if a year of four digits comes
@@ -113,12 +111,14 @@ def invalid_date_tolerance(levels: pa.Array) -> NDArray[np.float64]:
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
 
-    def matches(form: str) -> NDArray[np.bool_]:
+    def matches(form: str) -> BoolArray:
         return np.asarray(pc.match_substring_regex(text, form), dtype=bool)
 
-    sure = np.logical_or.reduce([matches(form) for form in _SURE]) & ~matches(r"^0000|^\d{4}[-/.]00[-/.]00")
-    last = matches(_FORMS[1]) & matches(r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}") & ~matches(r"^00[-/.]00")
-    return np.where(sure, 0.5, np.where(last, 0.01, 0.0))
+    unambiguous = np.logical_or.reduce([matches(form) for form in _UNAMBIGUOUS_FORMS]) & ~matches(
+        r"^0000|^\d{4}[-/.]00[-/.]00"
+    )
+    year_last = matches(_FORMS[1]) & matches(r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}") & ~matches(r"^00[-/.]00")
+    return np.where(unambiguous, 0.5, np.where(year_last, 0.01, 0.0))
 
 
 def has_day_month_dates(levels: pa.Array) -> bool:
@@ -137,7 +137,7 @@ def has_day_month_dates(levels: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(text, _FORMS[1])).as_py())
 
 
-def day_month_ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
+def day_month_ambiguous(levels: pa.Array) -> BoolArray:
     """Find dates whose day and month may be exchanged.
 
     Parameters
@@ -155,9 +155,10 @@ def day_month_ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
     >>> day_month_ambiguous(pa.array(["02/11/2023", "02/02/2023", "31/12/2023", "2023-02-11"])).tolist()
     [True, False, False, False]
     """
-    found = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1])
+    matches = pc.extract_regex(pc.utf8_lower(pc.utf8_trim_whitespace(levels)), _FORMS[1])
     first, other = (
-        np.asarray(pc.cast(pc.fill_null(pc.struct_field(found, part), "0"), pa.int64())) for part in ("first", "other")
+        np.asarray(pc.cast(pc.fill_null(pc.struct_field(matches, part), "0"), pa.int64()))
+        for part in ("first", "other")
     )
     return np.asarray((first != other) & (first <= 12) & (other <= 12))
 
@@ -176,9 +177,9 @@ def utc_offsets(levels: pa.Array) -> list[str]:
     ['+09:00', '+00:00', '']
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
-    found = pc.struct_field(pc.extract_regex(text, _ZONE).drop_null(), "zone")
+    zone_texts = pc.struct_field(pc.extract_regex(text, _ZONE).drop_null(), "zone")
     zones = []
-    for zone in pc.unique(found).to_pylist():
+    for zone in pc.unique(zone_texts).to_pylist():
         digits = zone[1:].replace(":", "")
         zones.append("+00:00" if zone in ("z", "utc") else zone and f"{zone[0]}{digits[:2]}:{digits[2:] or '00'}")
     return list(dict.fromkeys("+00:00" if zone == "-00:00" else zone for zone in zones))
@@ -187,17 +188,17 @@ def utc_offsets(levels: pa.Array) -> list[str]:
 def mixed_zones_message(name: str, zones: list[str]) -> str:
     """Return the warning for a column whose times have several UTC offsets, or an offset in some rows only."""
     named = [zone for zone in zones if zone]
-    some = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
-    beside = (
-        f"without a time zone beside others with one ({some})" if "" in zones else f"of several time zones ({some})"
+    listed = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
+    times = (
+        f"without a time zone beside others with one ({listed})" if "" in zones else f"of several time zones ({listed})"
     )
     return (
-        f"column {quote(name)} has times {beside}; each is read by its own clock, without its offset from UTC, so that "
-        "20:00+09:00 and 20:00Z are the same hour. If instants are meant, convert all of them to UTC"
+        f"column {quote(name)} has times {times}; each is parsed as local time without its UTC offset, so that "
+        "20:00+09:00 and 20:00Z are the same hour. To compare instants, convert all of them to UTC"
     )
 
 
-def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
+def parse_dates(levels: pa.Array, day_is_first: bool) -> Float64Array:
     """Parse dates and times to seconds since 1970-01-01 00:00 in local time.
 
     The UTC offset is not subtracted, so that 08:00+09:00 and 08:00+01:00 are the same time of day. A time without a
@@ -223,34 +224,34 @@ def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
     result = np.full(len(levels), np.nan)
     for form in (*_FORMS, _DIGITS):
-        open_ = np.flatnonzero(np.isnan(result))
-        if not open_.size:
+        unparsed = np.flatnonzero(np.isnan(result))
+        if not unparsed.size:
             break
-        found = pc.extract_regex(text.take(pa.array(open_)), form)
-        here = np.flatnonzero(np.asarray(found.is_valid()))
-        if here.size:
-            result[open_[here]] = _seconds(found.drop_null(), day_is_first)
+        matches = pc.extract_regex(text.take(pa.array(unparsed)), form)
+        matched = np.flatnonzero(np.asarray(matches.is_valid()))
+        if matched.size:
+            result[unparsed[matched]] = _seconds(matches.drop_null(), day_is_first)
     return result
 
 
-def _seconds(found: pa.StructArray, day_is_first: bool) -> Floats:
+def _seconds(matches: pa.StructArray, day_is_first: bool) -> Float64Array:
     """Return seconds from the parts of dates that one format extracted."""
-    names = [field.name for field in found.type]
+    names = [field.name for field in matches.type]
 
-    def part(name: str) -> Floats:
-        text = pc.struct_field(found, name)
+    def part(name: str) -> Float64Array:
+        text = pc.struct_field(matches, name)
         text = pc.replace_substring(text, ",", ".")
         empty = pc.equal(text, "")
         values = pc.cast(pc.if_else(empty, "0", text), pa.float64())
         return np.asarray(values, dtype=np.float64)
 
-    n = len(found)
+    n = len(matches)
     day_seconds = np.zeros(n)
     if "year" in names:
         year = part("year")
         year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)  # the POSIX rule
         if "name" in names:
-            month = np.asarray(pc.index_in(pc.struct_field(found, "name"), value_set=pa.array(MONTHS)), float) + 1
+            month = np.asarray(pc.index_in(pc.struct_field(matches, "name"), value_set=pa.array(MONTHS)), float) + 1
             day = part("day")
         elif "first" in names:
             day, month = (part("first"), part("other")) if day_is_first else (part("other"), part("first"))
@@ -258,14 +259,14 @@ def _seconds(found: pa.StructArray, day_is_first: bool) -> Floats:
             month, day = part("month"), part("day")
         day_seconds = _days(year, month, day) * DAY
     hour, minute, second = part("hour"), part("minute"), part("second")
-    half = np.asarray(pc.struct_field(found, "half").to_pylist(), dtype=object)
-    twelve = (half == "a") | (half == "p")
-    wrong = (hour > 23) | (minute > 59) | (second >= 61) | (twelve & ((hour > 12) | (hour < 1)))
-    hour = np.where(twelve, hour % 12 + 12 * (half == "p"), hour)
-    return np.where(wrong, np.nan, day_seconds + 3600 * hour + 60 * minute + second)
+    meridiem = np.asarray(pc.struct_field(matches, "half").to_pylist(), dtype=object)
+    has_meridiem = (meridiem == "a") | (meridiem == "p")
+    invalid = (hour > 23) | (minute > 59) | (second >= 61) | (has_meridiem & ((hour > 12) | (hour < 1)))
+    hour = np.where(has_meridiem, hour % 12 + 12 * (meridiem == "p"), hour)
+    return np.where(invalid, np.nan, day_seconds + 3600 * hour + 60 * minute + second)
 
 
-def _days(year: Floats, month: Floats, day: Floats) -> Floats:
+def _days(year: Float64Array, month: Float64Array, day: Float64Array) -> Float64Array:
     """Return days since 1970-01-01; NaN if the calendar has no such day."""
     ok = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
     month_number = np.where(ok, (year - 1970) * 12 + month - 1, 0).astype(np.int64)
@@ -275,7 +276,7 @@ def _days(year: Floats, month: Floats, day: Floats) -> Floats:
     return np.where(ok & (day <= length), days + day - 1, np.nan)
 
 
-def arrow_to_seconds(column: pa.ChunkedArray) -> Floats:
+def arrow_to_seconds(column: pa.ChunkedArray) -> Float64Array:
     """Convert an Arrow column of dates, times or durations to seconds.
 
     Integer counts are divided by their unit in 64 bits, so that no date is out of the range of a calendar.

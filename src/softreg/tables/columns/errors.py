@@ -29,7 +29,7 @@ class TableError(ValueError):
     message : str
         One paragraph.
     rows : int64 array, optional
-        Positions from 0 of the rows at fault, if the other rows could be used without them.
+        Positions from 0 of the invalid rows, if the other rows could be used without them.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class TableError(ValueError):
 
 
 class TableWarning(UserWarning):
-    """Warning that a table is used in a way that its owner may not expect, such as a column left out.
+    """Warning that a table is used in a way that the user may not expect, such as a column left out.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def emit_warnings(messages: Iterable[str], category: type[TableWarning] = TableW
     while frame.f_back is not None and (name := str(frame.f_globals.get("__name__", ""))).split(".")[0] in _SKIPPED:
         frame, level, many = frame.f_back, level + 1, many or name.startswith(_MANY_FITS)
     for message in messages:
-        kind = _VARIES.sub(lambda found: found[1] or "", message)
+        kind = _VARIES.sub(lambda match: match[1] or "", message)
         key = (frame.f_code.co_filename, frame.f_lineno, kind)
         if many and key in _issued:
             continue
@@ -134,9 +134,9 @@ def quote_list(values: Iterable[object], limit: int = 6) -> str:
     >>> quote_list(["a", "b", "c"], limit=2)
     "'a', 'b' and 1 more"
     """
-    every = list(values)
-    head = ", ".join(quote(v) for v in every[:limit])
-    return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"
+    listed = list(values)
+    head = ", ".join(quote(v) for v in listed[:limit])
+    return head if len(listed) <= limit else f"{head} and {len(listed) - limit:,} more"
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -232,9 +232,9 @@ def unknown_column_error(name: str, names: Sequence[str], what: str = "column") 
     near = [folded[key] for key in get_close_matches(name.casefold().strip(), folded, n=3, cutoff=0.5)]
     near = [numbered] if numbered in names else near
     guess = f" Did you mean {' or '.join(quote(n) for n in near)}?" if near else ""
-    every = f"{pluralize(len(names), 'column')}: {quote_list(names, 20)}"
+    listing = f"{pluralize(len(names), 'column')}: {quote_list(names, 20)}"
     numbers = sum(n.strip().lstrip("+-").replace(".", "", 1).isdecimal() for n in names)
-    doubt = ""
+    hint = ""
     if 2 * numbers >= len(names) or any(len(n) > MAX_COLUMN_NAME for n in names):
-        doubt = " These read like a row of data; the first line of a CSV or TSV file must name the columns."
-    return TableError(f"There is no {what} {quote(name)}.{guess} The table has {every}.{doubt}")
+        hint = " These look like a row of data; the first line of a CSV or TSV file must name the columns."
+    return TableError(f"There is no {what} {quote(name)}.{guess} The table has {listing}.{hint}")

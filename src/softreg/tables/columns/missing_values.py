@@ -89,8 +89,8 @@ def replace_missing(table: Rows, na: Sequence[str]) -> Rows:
     """
     if not na:
         return table
-    spelled = expand_spellings(na)
-    columns = [_with_nulls(column, spelled) for column in table.columns]
+    spellings = expand_spellings(na)
+    columns = [_with_nulls(column, spellings) for column in table.columns]
     return type(table).from_arrays(columns, schema=table.schema)
 
 
@@ -106,40 +106,46 @@ def expand_spellings(na: Sequence[str]) -> list[str]:
     >>> expand_spellings([" NA", "-9.0"])
     ['NA', '-9.0', '-9', '-9.00', '-9,0', '-9,00']
     """
-    found = []
+    spellings = []
     for text in (spelling.strip() for spelling in na):
-        found.append(text)
+        spellings.append(text)
         key = number_key(text, True)
         if key is not None and "e" not in key:
             point = "" if "." in key else "."
-            more = [key, *(f"{key}{point}{zeros}" for zeros in ("0", "00"))]
-            found += [*more, *(other.replace(".", ",") for other in more)]
-    return list(dict.fromkeys(found))
+            variants = [key, *(f"{key}{point}{zeros}" for zeros in ("0", "00"))]
+            spellings += [*variants, *(variant.replace(".", ",") for variant in variants)]
+    return list(dict.fromkeys(spellings))
 
 
-def _with_nulls(column: pa.ChunkedArray | pa.Array, spelled: list[str]) -> pa.ChunkedArray | pa.Array:
+def _with_nulls(column: pa.ChunkedArray | pa.Array, spellings: list[str]) -> pa.ChunkedArray | pa.Array:
     """Return the column with null in place of each spelling."""
     kind = column.type
     if is_text(kind):
-        found = pc.is_in(pc.utf8_trim_whitespace(column), value_set=string_array(spelled).cast(kind))
+        is_missing = pc.is_in(pc.utf8_trim_whitespace(column), value_set=string_array(spellings).cast(kind))
     elif pa.types.is_dictionary(kind) and is_text(kind.value_type):
         if isinstance(column, pa.ChunkedArray):
-            return pa.chunked_array([_with_nulls(chunk, spelled) for chunk in column.chunks], type=kind)
-        gone = is_listed_spelling(column.dictionary, spelled)
-        lost = pc.fill_null(pa.array(gone).take(column.indices), True) if gone.any() else None
-        indices = column.indices if lost is None else pc.if_else(lost, pa.scalar(None, kind.index_type), column.indices)
+            return pa.chunked_array([_with_nulls(chunk, spellings) for chunk in column.chunks], type=kind)
+        missing_levels = is_listed_spelling(column.dictionary, spellings)
+        missing_rows = (
+            pc.fill_null(pa.array(missing_levels).take(column.indices), True) if missing_levels.any() else None
+        )
+        indices = (
+            column.indices
+            if missing_rows is None
+            else pc.if_else(missing_rows, pa.scalar(None, kind.index_type), column.indices)
+        )
         return pa.DictionaryArray.from_arrays(indices, column.dictionary, ordered=kind.ordered)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        values = _numbers(spelled, kind)
+        values = _numbers(spellings, kind)
         if not len(values):
             return column
-        found = pc.is_in(column, value_set=values)
+        is_missing = pc.is_in(column, value_set=values)
     else:
         return column
-    return pc.if_else(found, pa.scalar(None, kind), column) if pc.any(found).as_py() else column
+    return pc.if_else(is_missing, pa.scalar(None, kind), column) if pc.any(is_missing).as_py() else column
 
 
-def is_listed_spelling(levels: pa.Array, spelled: Sequence[str]) -> NDArray[np.bool_]:
+def is_listed_spelling(levels: pa.Array, spellings: Sequence[str]) -> NDArray[np.bool_]:
     """Find texts that equal one of the spellings, apart from surrounding blanks.
 
     Returns
@@ -151,14 +157,14 @@ def is_listed_spelling(levels: pa.Array, spelled: Sequence[str]) -> NDArray[np.b
     >>> is_listed_spelling(pa.array(["NA ", "na"]), ["NA"])
     array([ True, False])
     """
-    found = pc.is_in(pc.utf8_trim_whitespace(levels), value_set=string_array(spelled).cast(levels.type))
-    return to_bool(pc.fill_null(found, False))
+    is_listed = pc.is_in(pc.utf8_trim_whitespace(levels), value_set=string_array(spellings).cast(levels.type))
+    return to_bool(pc.fill_null(is_listed, False))
 
 
-def _numbers(spelled: list[str], kind: pa.DataType) -> pa.Array:
+def _numbers(spellings: list[str], kind: pa.DataType) -> pa.Array:
     """Return the spellings that are numbers of an Arrow type, in that type."""
     values = []
-    for text in spelled:
+    for text in spellings:
         try:
             number = float(text)
             value = int(number) if pa.types.is_integer(kind) else number

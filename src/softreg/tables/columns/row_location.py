@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,21 @@ LEFT_OUT, BEFORE = b"softreg.left_out", b"softreg.before"
 ABSENT = b"softreg.absent"
 """Metadata key of a field: names of the files that lack the column, one in each line."""
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+class SkippedRow(NamedTuple):
+    """Row of a file that could not be read: its number from 1, and its text."""
+
+    number: int
+    text: str
+
+
+class SkippedFileRow(NamedTuple):
+    """Row of a table in files that could not be read: name of the file, number in it from 1, and text."""
+
+    file: str
+    number: int
+    text: str
 
 
 def file_row_numbers(positions: ArrayLike, left_out: ArrayLike) -> NDArray[np.int64]:
@@ -41,8 +56,8 @@ def file_row_numbers(positions: ArrayLike, left_out: ArrayLike) -> NDArray[np.in
     """
     skipped_numbers = np.unique(np.asarray(left_out, np.int64))
     kept_before = skipped_numbers - 1 - np.arange(len(skipped_numbers))  # number of rows kept before each row left out
-    places = np.asarray(positions, np.int64)
-    return places + 1 + np.searchsorted(kept_before, places, side="right")
+    indices = np.asarray(positions, np.int64)
+    return indices + 1 + np.searchsorted(kept_before, indices, side="right")
 
 
 @dataclass(frozen=True)
@@ -83,9 +98,9 @@ class RowLocation:
 
     def number(self, position: int) -> int:
         """Return the number of the row at a position, counted from 1."""
-        place = int(position if self.rows is None else self.rows[position])
+        index = int(position if self.rows is None else self.rows[position])
         skipped_numbers = [number - self.first for number in self.left_out]
-        return self.first + (int(file_row_numbers(place, skipped_numbers)) if skipped_numbers else place + 1)
+        return self.first + (int(file_row_numbers(index, skipped_numbers)) if skipped_numbers else index + 1)
 
 
 WHOLE_TABLE = RowLocation()

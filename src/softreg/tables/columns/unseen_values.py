@@ -114,9 +114,9 @@ class UnseenValues:
 
     def messages(self) -> list[str]:
         """Return one sentence for each column: number and share of rows, examples, the feature that they get."""
-        found = list(self.columns.values())
-        messages = [self._message(column) for column in found[:MAX_LEVEL_COLUMNS]]
-        if others := list(dict.fromkeys(column.name for column in found[MAX_LEVEL_COLUMNS:])):
+        level_columns = list(self.columns.values())
+        messages = [self._message(column) for column in level_columns[:MAX_LEVEL_COLUMNS]]
+        if others := list(dict.fromkeys(column.name for column in level_columns[MAX_LEVEL_COLUMNS:])):
             have = "has" if len(others) == 1 else "have"
             messages.append(
                 f"{pluralize(len(others), 'further column')}, {quote_list(others)}, {have} values not seen in training"
@@ -137,32 +137,32 @@ class UnseenValues:
         >>> print(counts.outside_messages()[0])  # doctest: +ELLIPSIS
         column 'price': 2 of 1,000 rows (0.2%) hold a number far outside those of training (0 to 20), such as...
         """
-        found = list(self.outside.items())
+        numeric_columns = list(self.outside.items())
         messages = [
             f"column {quote(name)}: {self._share(column.rows, 'hold')} a number far outside those of training "
             f"({column.span[0]:.6g} to {column.span[1]:.6g}), such as "
-            f"{', '.join(f'{x:.6g}' for x in column.examples)}; the model takes "
-            f"{'it' if column.rows == 1 else 'each'} as the nearest of those"
-            for name, column in found[:MAX_NUMBER_COLUMNS]
+            f"{', '.join(f'{x:.6g}' for x in column.examples)}; the model uses "
+            f"the nearest training value instead"
+            for name, column in numeric_columns[:MAX_NUMBER_COLUMNS]
         ]
-        if others := [name for name, _ in found[MAX_NUMBER_COLUMNS:]]:
+        if others := [name for name, _ in numeric_columns[MAX_NUMBER_COLUMNS:]]:
             messages.append(
                 f"{pluralize(len(others), 'further column')}, {quote_list(others)}, "
                 f"{'has' if len(others) == 1 else 'have'} "
-                "numbers far outside those of training, too, which the model takes as the nearest of those"
+                "numbers far outside those of training, too; the model uses the nearest training value instead"
             )
         return messages
 
     def _message(self, column: UnseenColumn) -> str:
         parts = []
         if column.rows:
-            those = (
+            description = (
                 f"a {column.what} not seen in training"
                 if column.certain
                 else f"a {column.what} that training had rarely or not at all"
             )
-            some = ", ".join(quote(level) for level in column.examples)
-            parts.append(f"{self._share(column.rows, 'hold')} {those}, such as {some}")
+            examples = ", ".join(quote(level) for level in column.examples)
+            parts.append(f"{self._share(column.rows, 'hold')} {description}, such as {examples}")
         if column.missing:
             parts.append(f"{self._share(column.missing, 'hold')} no value, while every training row had one")
         return f"column {quote(column.name)}: {'; '.join(parts)}; {column.feature}"

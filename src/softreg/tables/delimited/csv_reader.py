@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 
 from softreg.tables.columns.arrow_numpy import to_bool
 from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, emit_notes, quote
-from softreg.tables.columns.row_location import file_row_numbers
+from softreg.tables.columns.row_location import SkippedRow, file_row_numbers
 from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.delimited.csv_records import CsvRecords
 from softreg.tables.delimited.decoding import UNDECODABLE_MARK, ArrowSource, DecodedStream
@@ -48,14 +48,14 @@ class CsvReader(CsvRecords):
     [[{'name': 'Ann, B.', 'note': '007'}]]
     """
 
-    skipped: list[tuple[int, str]] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
     _checked: bool = field(init=False, default=False)
-    _short: list[int] = field(init=False, default_factory=list)
+    _dropped: list[int] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.find_layout()
         if any(_SURROGATE.search(name) for name in self.layout.names):
-            raise self.not_encoded()
+            raise self.encoding_error()
 
     @property
     def names(self) -> list[str]:
@@ -80,27 +80,27 @@ class CsvReader(CsvRecords):
         TableError
             If a row has a wrong number of fields, a quote is not closed, or bytes are not in the encoding.
         """
-        block, given = BLOCK_BYTES, 0
+        block, yielded = BLOCK_BYTES, 0
         while True:
             self.skipped.clear()
-            begun, seen = given, 0
+            repeated, row_count = yielded, 0
             try:
                 for batch in self._parsed(block):
-                    fresh = batch.slice(max(0, begun - seen)) if seen < begun else batch
-                    seen += batch.num_rows
-                    if fresh.num_rows:
-                        given += fresh.num_rows
-                        yield fresh
+                    remaining = batch.slice(max(0, repeated - row_count)) if row_count < repeated else batch
+                    row_count += batch.num_rows
+                    if remaining.num_rows:
+                        yielded += remaining.num_rows
+                        yield remaining
                 return
             except pa.ArrowInvalid as error:
-                if block < MAX_ROW_BYTES and any(words in str(error) for words in ("straddl", "Could not skip")):
+                if block < MAX_ROW_BYTES and any(phrase in str(error) for phrase in ("straddl", "Could not skip")):
                     self._check_quotes()
                     block *= 16
                 elif "UTF8" in str(error):
                     if not self._redetect():
-                        raise self.not_encoded() from None
+                        raise self.encoding_error() from None
                 elif self.last is not None or (note := self.find_footnotes()) is None:
-                    raise self.wrong(error) from None
+                    raise self.invalid_row_error(error) from None
                 elif note:
                     self._warn(note)
             except _OtherEncoding:
@@ -130,16 +130,16 @@ class CsvReader(CsvRecords):
             delimiter=layout.delimiter,
             quote_char='"' if self.layout.quotes else False,
             newlines_in_values=self.layout.quotes,
-            invalid_row_handler=self._leave_out if self.skip else None,  # it decodes the row
+            invalid_row_handler=self._drop_row if self.skip else None,  # it decodes the row
         )
         read = pa_csv.ReadOptions(
             column_names=names, block_size=block, use_threads=not self.skip, skip_rows=layout.first_row - 1
         )
-        self._short.clear()
+        self._dropped.clear()
         decoded = DecodedStream(self.stream(), "utf-8", replace=True) if self.skip else None
         stream = decoded or self.stream()
         source = ArrowSource(stream)
-        seen = 0
+        row_count = 0
         with self.reading(), source.errors():
             # Arrow reads its own files directly and other streams through the adapter.
             file = stream if isinstance(stream, pa.NativeFile) else source.open()
@@ -148,9 +148,9 @@ class CsvReader(CsvRecords):
                     raise _OtherEncoding
                 if self.layout.quotes and not self._checked and _any_break(batch):
                     self._check_quotes()  # an unclosed quote may have merged rows
-                rows = self._columns(batch, seen)
-                yield self._decodable(rows, seen) if decoded is not None and decoded.replaced else rows
-                seen += batch.num_rows
+                rows = self._columns(batch, row_count)
+                yield self._decodable(rows, row_count) if decoded is not None and decoded.replaced else rows
+                row_count += batch.num_rows
 
     def _columns(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
         """Return a batch with the names of the columns; `before` is the number of rows before it.
@@ -164,10 +164,10 @@ class CsvReader(CsvRecords):
         TableError
             If a line may be a comment or a row, or if a value follows the last column.
         """
-        if self.filter is not None and self.filter.doubtful is not None:
-            line, text = self.filter.doubtful
+        if self.filter is not None and self.filter.ambiguous is not None:
+            line, text = self.filter.ambiguous
             raise TableError(
-                f"Line {line:,} of {self.display_name!r} begins like the comments ahead of the header and has as many "
+                f"Line {line:,} of {self.display_name!r} begins like the comments before the header and has as many "
                 "fields "
                 f"as a row: {quote(text, 80)}. Put its first field in double quotes if it is a row, or delete it."
             )
@@ -175,9 +175,9 @@ class CsvReader(CsvRecords):
         if self.layout.trailing:
             filled = to_bool(pc.not_equal(columns[-1], ""))
             if filled.any():
-                row = file_row_numbers(before + np.flatnonzero(filled)[:1], self._short)[0]
+                row = file_row_numbers(before + np.flatnonzero(filled)[:1], self._dropped)[0]
                 raise TableError(
-                    f"Row {row:,} of {self.display_name!r} has a value behind the last column "
+                    f"Row {row:,} of {self.display_name!r} has a value after the last column "
                     f"({quote(columns[-1][int(np.flatnonzero(filled)[0])])}), where the first rows end in a delimiter. "
                     "Name that column in the header, or remove the value."
                 )
@@ -185,39 +185,39 @@ class CsvReader(CsvRecords):
         schema = pa.schema([pa.field(name, pa.string()) for name in self.layout.names])
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def _leave_out(self, row: pa_csv.InvalidRow) -> str:
+    def _drop_row(self, row: pa_csv.InvalidRow) -> str:
         """Record a row with a wrong number of fields."""
         number = (row.number or 1) - self.layout.first_row + 1
-        self._short.append(number)
-        self._note(number, row.text)
+        self._dropped.append(number)
+        self._record_skipped(number, row.text)
         return "skip"
 
-    def _note(self, number: int, text: str) -> None:
-        self.skipped.append((number, text[:MAX_ROW_TEXT].replace(UNDECODABLE_MARK, "\ufffd")))
+    def _record_skipped(self, number: int, text: str) -> None:
+        self.skipped.append(SkippedRow(number, text[:MAX_ROW_TEXT].replace(UNDECODABLE_MARK, "\ufffd")))
 
     def _decodable(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
         """Return the rows without undecodable bytes; `before` is the number of rows before the batch."""
-        bad = np.zeros(batch.num_rows, np.bool_)
+        undecodable = np.zeros(batch.num_rows, np.bool_)
         for column in batch.columns:
-            bad |= to_bool(pc.match_substring(column, UNDECODABLE_MARK))
-        if not bad.any():
+            undecodable |= to_bool(pc.match_substring(column, UNDECODABLE_MARK))
+        if not undecodable.any():
             return batch
-        numbers = file_row_numbers(before + np.flatnonzero(bad), self._short)
-        for number, row in zip(numbers.tolist(), batch.filter(pa.array(bad)).to_pylist(), strict=True):
-            self._note(number, self.layout.delimiter.join(row.values()))
-        return batch.filter(pa.array(~bad))
+        numbers = file_row_numbers(before + np.flatnonzero(undecodable), self._dropped)
+        for number, row in zip(numbers.tolist(), batch.filter(pa.array(undecodable)).to_pylist(), strict=True):
+            self._record_skipped(number, self.layout.delimiter.join(row.values()))
+        return batch.filter(pa.array(~undecodable))
 
     def _redetect(self) -> bool:
         """Detect another encoding if only later bytes are not UTF-8; return True if one was found."""
         if self.options.encoding is not None or self.encoding != "utf-8" or self.raw is None:
             return False
         with self.reading():
-            found = find_encoding(self.raw, skip=self.options.bad_rows == "skip")
-        if found is None:
+            detected = find_encoding(self.raw, skip=self.options.bad_rows == "skip")
+        if detected is None:
             return False
-        self.encoding, raw = found[0], self.raw
-        self.open = lambda: DecodedStream(raw(), found[0])
-        self._warn(found[1])
+        self.encoding, raw = detected.encoding, self.raw
+        self.open = lambda: DecodedStream(raw(), detected.encoding)
+        self._warn(detected.note)
         return True
 
     def _warn(self, note: str) -> None:

@@ -16,7 +16,7 @@ from softreg.tables.columns.errors import TableError, pluralize, quote
 from softreg.tables.delimited.chunked_stream import BinaryReader, Opener
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.delimited.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
-from softreg.tables.delimited.line_filter import FilteredStream, LineFilter, count_line_ends, split_fields
+from softreg.tables.delimited.line_filter import FilteredStream, LineFilter, Record, count_line_ends, split_fields
 from softreg.tables.delimited.text_layout import TextLayout, find_layout
 from softreg.tables.read_options import BLANKS, ReadOptions
 
@@ -41,7 +41,7 @@ class CsvRecords:
     >>> lines = CsvRecords(lambda: pa.BufferReader(b"Title\n\na,b\n1,2\n"), "small.csv")
     >>> lines.find_layout()
     >>> lines.layout.names, list(lines.records())
-    (('a', 'b'), [(4, ['1', '2'])])
+    (('a', 'b'), [Record(line=4, fields=['1', '2'])])
     """
 
     open: Opener
@@ -67,13 +67,13 @@ class CsvRecords:
             head, complete = _head(self.open())
         self.layout = find_layout(head, self.display_name, complete=complete, tabs=self.tabs, options=self.options)
         self.rowless = complete and count_line_ends(head) < self.layout.first_row - 1
-        if self.layout.quotes and self.layout.delimiter == "\t" and not self._pairs_up():
+        if self.layout.quotes and self.layout.delimiter == "\t" and not self._has_balanced_quotes():
             self.layout = replace(self.layout, quotes=False)
         self.notes += self.layout.notes
-        if self._odd_end(head, complete) and (note := self.find_footnotes()):
+        if self._may_end_in_footnote(head, complete) and (note := self.find_footnotes()):
             self.notes.append(note)
 
-    def records(self, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+    def records(self, *, strict: bool = False) -> Iterator[Record]:
         """Yield the first line number and the fields of each row that is not blank, parsed by the `csv` module.
 
         Parameters
@@ -83,10 +83,8 @@ class CsvRecords:
 
         Yields
         ------
-        line : int
-            Number of the first line, from 1.
-        fields : list of str
-            Fields of the row.
+        Record
+            Number of the first line, from 1, and the fields.
 
         Raises
         ------
@@ -106,12 +104,12 @@ class CsvRecords:
             try:
                 for fields in reader:
                     if fields:
-                        yield line, fields
+                        yield Record(line, fields)
                     line = reader.line_num + 1 + ahead
             except csv.Error as error:
                 raise TableError(
-                    f"The row in line {line:,} of {self.display_name!r} opens a quote that is not closed as CSV asks "
-                    f"({error}), so rows would be swallowed. "
+                    f"The row in line {line:,} of {self.display_name!r} opens a quote that is not closed as CSV "
+                    f"requires ({error}), so rows would be merged. "
                     'Close it, or write a quote inside a quoted field twice ("").'
                 ) from None
 
@@ -144,13 +142,13 @@ class CsvRecords:
         if self.options.skip_rows is not None or self.layout.width < 2:
             return None
         with self.reading():
-            found = find_footnotes(self.records(), self.layout.width, self.layout.delimiter)
-        if found is None:
+            footnotes = find_footnotes(self.records(), self.layout.width, self.layout.delimiter)
+        if footnotes is None:
             return None
-        self.last = found.line
-        return footnote_note(found)
+        self.last = footnotes.line
+        return footnote_note(footnotes)
 
-    def _odd_end(self, head: bytes, complete: bool) -> bool:
+    def _may_end_in_footnote(self, head: bytes, complete: bool) -> bool:
         """Return True if the last line of the file, read without the lines before it, may be a footnote."""
         if not complete:
             stream = self.open()
@@ -183,7 +181,7 @@ class CsvRecords:
         try:
             yield
         except UnicodeError:
-            raise self.not_encoded() from None
+            raise self.encoding_error() from None
         except OSError as error:
             reason = " ".join(str(error).split())
             raise TableError(
@@ -196,41 +194,41 @@ class CsvRecords:
             for _ in self.records(strict=True):
                 pass
 
-    def _pairs_up(self) -> bool:
+    def _has_balanced_quotes(self) -> bool:
         """Return True if the quotes of a tab-separated file are balanced and all rows have the right width."""
         with self.reading():
-            stream, held = self.open(), False
-            while not held and (raw := stream.read(CHUNK)):
-                held = b'"' in raw
-        if not held:
+            stream, has_quotes = self.open(), False
+            while not has_quotes and (raw := stream.read(CHUNK)):
+                has_quotes = b'"' in raw
+        if not has_quotes:
             return True
         try:
             with self.reading():
                 rows = [fields for _, fields in self.records(strict=True)]
-                short = self.layout.row_names and len(rows[0]) == self.layout.width - 1  # the header
-                odd = [fields for fields in rows[int(short) :] if len(fields) != self.layout.width]
+                header_is_short = self.layout.row_names and len(rows[0]) == self.layout.width - 1  # the header
+                irregular = [fields for fields in rows[int(header_is_short) :] if len(fields) != self.layout.width]
         except TableError:
             return False
-        return self.options.bad_rows == "skip" or all(is_footnote(fields, self.layout.width) for fields in odd)
+        return self.options.bad_rows == "skip" or all(is_footnote(fields, self.layout.width) for fields in irregular)
 
-    def wrong(self, error: Exception) -> TableError:
+    def invalid_row_error(self, error: Exception) -> TableError:
         """Return the error for a row that Arrow rejected, with its line: a wrong number of fields, or invalid text."""
         if "UTF8" in str(error):
-            return self.not_encoded()
+            return self.encoding_error()
         expected, delimiter = self.layout.width, self.layout.delimiter
         for row, (line, fields) in enumerate(self.records(), start=1):
             if len(fields) != expected:
                 text = quote(delimiter.join(fields), 80)
-                much = "many" if len(fields) > expected else "few"
-                hint = f"a field with {quote(delimiter)} in it must stand in double quotes."
-                if much == "few":
-                    hint = "leave a field empty where its value is not known, but keep its delimiter."
+                amount = "many" if len(fields) > expected else "few"
+                hint = f"a field that contains {quote(delimiter)} must be in double quotes."
+                if amount == "few":
+                    hint = "leave a field empty if its value is not known, but keep its delimiter."
                 if "\n" in text or any("\n" in field for field in fields):
                     hint = "is a quote opened there and never closed?"
                 else:
                     hint += " --bad-rows skip (bad_rows='skip') leaves such rows out."
                 return TableError(
-                    f"Row {row:,} of {self.display_name!r} (line {line:,}) has too {much} fields: "
+                    f"Row {row:,} of {self.display_name!r} (line {line:,}) has too {amount} fields: "
                     f"{pluralize(len(fields), 'field')} where the header has {expected:,}. The row reads {text}; "
                     f"{hint}"
                 )
@@ -238,7 +236,7 @@ class CsvRecords:
             f"{self.display_name!r} is not a table in CSV form: {quote(' '.join(str(error).split()), 200)}."
         )
 
-    def not_encoded(self) -> TableError:
+    def encoding_error(self) -> TableError:
         """Return the error for bytes that are not in the encoding, with line and byte."""
         return decoding_error(self.display_name, self.encoding, self.raw or self.open)
 

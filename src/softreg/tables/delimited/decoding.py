@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from softreg.tables.columns.errors import TableError
 from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream, Opener
-from softreg.tables.delimited.encoding_detection import utf_16_order
+from softreg.tables.delimited.encoding_detection import EncodingGuess, utf_16_order
 
 CHUNK = 1 << 22
 """Bytes decoded at a time."""
@@ -65,7 +66,7 @@ def encoding_name(encoding: str) -> str:
     return "utf-8" if name == "utf-8-sig" else name
 
 
-def declared_encoding(head: bytes, asked: str | None) -> tuple[str, str]:
+def declared_encoding(head: bytes, requested: str | None) -> EncodingGuess:
     """Return the encoding of a file that begins with some bytes.
 
     It is the requested encoding, or the one of the byte-order mark; without both, UTF-16 if every second byte is
@@ -75,15 +76,13 @@ def declared_encoding(head: bytes, asked: str | None) -> tuple[str, str]:
     ----------
     head : bytes
         Beginning of the file.
-    asked : str or None
+    requested : str or None
         Encoding that the user requested.
 
     Returns
     -------
-    encoding : str
-        Standard name.
-    note : str
-        Note if the encoding was inferred; else "".
+    EncodingGuess
+        Standard name, and a note if the encoding was inferred.
 
     Raises
     ------
@@ -92,22 +91,23 @@ def declared_encoding(head: bytes, asked: str | None) -> tuple[str, str]:
 
     Examples
     --------
-    >>> declared_encoding(b"a,b", None)[0], declared_encoding(bytes([255, 254]), None)[0]
+    >>> declared_encoding(b"a,b", None).encoding, declared_encoding(bytes([255, 254]), None).encoding
     ('utf-8', 'utf-16')
     """
-    if asked is None:
+    if requested is None:
         marked = next((name for name in ("utf-32", "utf-16") if head.startswith(_MARKS[name])), None)
         order = None if marked else utf_16_order(head)
         if order:
-            return order, f"The text is read as {order}; --encoding (encoding=) names another encoding."
-        return marked or "utf-8", ""
-    name = encoding_name(asked)
+            note = f"The text is decoded as {order}; --encoding (encoding=) sets another encoding."
+            return EncodingGuess(order, note)
+        return EncodingGuess(marked or "utf-8")
+    name = encoding_name(requested)
     if name in _MARKS and not head.startswith(_MARKS[name]):
         raise TableError(
-            f"The text does not begin with the byte-order mark of {name}; say the order of its bytes: --encoding "
+            f"The text does not begin with the byte-order mark of {name}; state its byte order: --encoding "
             f"{name}-le or --encoding {name}-be (encoding= in Python)."
         )
-    return name, ""
+    return EncodingGuess(name)
 
 
 @dataclass
@@ -134,9 +134,9 @@ class DecodedStream(ChunkedStream):
 
     def next_chunk(self) -> bytes:
         """Return the next bytes as UTF-8."""
-        found = bytes(self.raw.read(CHUNK))
-        self.ended = not found
-        text = _decoded(self._decoder, found)
+        chunk = bytes(self.raw.read(CHUNK))
+        self.ended = not chunk
+        text = _decoded(self._decoder, chunk)
         try:
             return text.encode()
         except UnicodeEncodeError:
@@ -151,7 +151,14 @@ class DecodedStream(ChunkedStream):
         self.raw.close()
 
 
-def first_undecodable(raw: BinaryReader, encoding: str) -> tuple[int, str] | None:
+class UndecodableByte(NamedTuple):
+    """Line number from 1 of a byte that is not in the encoding, and its description."""
+
+    line: int
+    description: str
+
+
+def first_undecodable(raw: BinaryReader, encoding: str) -> UndecodableByte | None:
     r"""Find the first byte of a binary stream that is not in the encoding.
 
     Parameters
@@ -163,31 +170,33 @@ def first_undecodable(raw: BinaryReader, encoding: str) -> tuple[int, str] | Non
 
     Returns
     -------
-    (int, str) or None
-        Line number from 1 and a description of the byte; None if all bytes are decodable.
+    UndecodableByte or None
+        None if all bytes are decodable.
 
     Examples
     --------
     >>> first_undecodable(pa.BufferReader("a\né".encode("latin-1")), "utf-8")
-    (2, 'the byte 0xe9')
+    UndecodableByte(line=2, description='the byte 0xe9')
     """
     decoder = codecs.getincrementaldecoder(encoding)(_ESCAPES)
-    line, returned = 1, False
+    line, after_cr = 1, False
     while True:
         chunk = bytes(raw.read(CHUNK))
         text = _decoded(decoder, chunk)
-        line -= returned and text.startswith("\n")  # a line end that two chunks share
+        line -= after_cr and text.startswith("\n")  # a line end that two chunks share
         try:
             text.encode()
         except UnicodeEncodeError as error:
             code = ord(text[error.start])
             before = text[: error.start]
-            what = f"the byte 0x{code - 0xDC00:02x}" if 0xDC00 <= code < 0xDD00 else f"half of a pair, U+{code:04X}"
-            return line + _line_ends(before), what
+            description = (
+                f"the byte 0x{code - 0xDC00:02x}" if 0xDC00 <= code < 0xDD00 else f"the lone surrogate U+{code:04X}"
+            )
+            return UndecodableByte(line + _line_ends(before), description)
         if not chunk:
             return None
         line += _line_ends(text)
-        returned = text.endswith("\r")
+        after_cr = text.endswith("\r")
 
 
 def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
@@ -207,20 +216,19 @@ def _line_ends(text: str) -> int:
 def decoding_error(display_name: str, encoding: str, opened: Opener) -> TableError:
     """Return the error for text that is not in the encoding; `opened` returns the bytes of the file."""
     try:
-        found = first_undecodable(opened(), encoding)
+        undecodable = first_undecodable(opened(), encoding)
     except OSError:
-        found = None
-    line, what = found or (1, "a byte that cannot be read")
-    start = (
-        f"{display_name!r} is not text in {'UTF-8' if encoding == 'utf-8' else encoding}: line {line:,} holds {what}"
-    )
+        undecodable = None
+    line, description = undecodable or UndecodableByte(1, "a byte that cannot be read")
+    name = "UTF-8" if encoding == "utf-8" else encoding
+    start = f"{display_name!r} is not text in {name}: line {line:,} holds {description}"
     if encoding != "utf-8":
         return TableError(
-            f"{start}, which this encoding does not have there. Name the right one with --encoding (encoding= in "
+            f"{start}, which is not valid in this encoding. Specify the correct one with --encoding (encoding= in "
             "Python), or leave such rows out with --bad-rows skip (bad_rows='skip')."
         )
     return TableError(
-        f"{start}. Say how it is encoded, mostly --encoding windows-1252 or --encoding latin-1 (encoding= in Python), "
+        f"{start}. Specify its encoding, usually --encoding windows-1252 or --encoding latin-1 (encoding= in Python), "
         "save it as UTF-8 (in a spreadsheet: 'CSV UTF-8'), convert it, for instance with iconv -f WINDOWS-1252 -t "
         "UTF-8 old.csv > new.csv, or leave such rows out with --bad-rows skip (bad_rows='skip')."
     )

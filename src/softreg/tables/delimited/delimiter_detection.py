@@ -14,7 +14,7 @@ from typing import Any, Literal
 from softreg.models.inputs.csv_quotes import unlimited_field_size
 from softreg.tables.delimited.footnotes import is_footnote
 from softreg.tables.delimited.header_detection import header_evidence, is_missing, is_value
-from softreg.tables.delimited.line_filter import LineFilter
+from softreg.tables.delimited.line_filter import LineFilter, Record
 from softreg.tables.read_options import BLANKS
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -34,9 +34,6 @@ _MISPLACED_QUOTE = re.compile(r'"[,;|\t]|[,;|\t]"')
 _PADDED_QUOTE = re.compile(r'[ \t]+"')
 _SEVERAL_NUMBERS = re.compile(r"\s*(?!\d{1,3}( \d{3})+([.,]\d+)?\s*$)[-+]?[.\d][^\s:]*(\s+[-+]?[.\d][^\s:]*){2,}\s*")
 _RULED_LINE = re.compile(r"[-=+|:\s]*[-=]{2,}[-=+|:\s]*")
-
-Record = tuple[int, list[str]]
-"""Line number and fields of a row."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class FieldGrid:
     trailing: bool = False
     quotes: bool = True
     unpad: str = ""
-    """Whether blanks behind a delimiter belong to it, as in `LineFilter`."""
+    """Whether blanks after a delimiter belong to it, as in `LineFilter`."""
 
     @property
     def even(self) -> bool:
@@ -92,7 +89,7 @@ class FieldGrid:
     def sample(self) -> list[str]:
         """Fields of the first row below the header, or of the header."""
         rows = self.records[self.header :][:2]
-        return rows[-1][1] if rows else []
+        return rows[-1].fields if rows else []
 
     @property
     def quotes_misplaced(self) -> bool:
@@ -106,13 +103,13 @@ class FieldGrid:
         if not self.header:
             return 0
         rows = [fields for _, fields in self.records[self.header + 1 :]]
-        return 1 + header_evidence(self.records[self.header][1], rows).is_data
+        return 1 + header_evidence(self.records[self.header].fields, rows).is_data
 
     def split(self, line: str) -> list[str]:
         """Return the fields of a line."""
         lines = LineFilter("", self.delimiter == BLANKS, self.quotes, delimiter=self.delimiter, unpad=self.unpad)
         records = _records(line.encode(), lines)
-        return records[0][1] if records else []
+        return records[0].fields if records else []
 
 
 def split_grid(
@@ -156,16 +153,16 @@ def split_grid(
             allow_titles,
         )
 
-    found = grid()
-    if delimiter == "\t" and b'"' in body and not found.even:
-        plain = grid(quotes=False)
-        found = plain if plain.even else found
+    result = grid()
+    if delimiter == "\t" and b'"' in body and not result.even:
+        unquoted = grid(quotes=False)
+        result = unquoted if unquoted.even else result
     if delimiter in (",", ";", "|"):
-        if allow_padding and _all_padded(found):
+        if allow_padding and _all_padded(result):
             return grid(unpad="all")
-        if b'"' in body and any(_PADDED_QUOTE.match(field) for _, fields in found.records for field in fields):
+        if b'"' in body and any(_PADDED_QUOTE.match(field) for _, fields in result.records for field in fields):
             return grid(unpad="quote")
-    return found
+    return result
 
 
 def detect_delimiter(
@@ -212,13 +209,14 @@ def detect_delimiter(
     multi_column = [
         grid
         for grid in grids
-        if grid.width > 1 and (grid.share >= MIN_SPLIT_SHARE or len(grid.records[grid.header][1]) > 1)
+        if grid.width > 1 and (grid.share >= MIN_SPLIT_SHARE or len(grid.records[grid.header].fields) > 1)
     ]
     if even:
         foreign = {grid.delimiter: _foreign_delimiter_share(grid, even) for grid in even}
-        most = 2 if header else 1
+        max_rank = 2 if header else 1
         best = min(
-            even, key=lambda grid: (min(grid.header_rank, most), foreign[grid.delimiter], grid.row_names, -grid.width)
+            even,
+            key=lambda grid: (min(grid.header_rank, max_rank), foreign[grid.delimiter], grid.row_names, -grid.width),
         )
     else:
         best = max(multi_column, key=lambda grid: round(grid.share, 1), default=split_grid(body, ",", **settings))
@@ -240,10 +238,15 @@ def _prefers_blanks(blanks: FieldGrid, best: FieldGrid) -> bool:
     if quoted or any(_SEVERAL_NUMBERS.fullmatch(field) for field in best.sample):
         return blanks.even and blanks.header_rank <= best.header_rank
     if (blanks.header_rank, blanks.row_names) < (best.header_rank, best.row_names):
-        evidence = header_evidence(blanks.records[blanks.header][1], rows)
+        evidence = header_evidence(blanks.records[blanks.header].fields, rows)
         return blanks.even and (evidence.is_header or evidence.is_data)
-    signs = [field for fields in rows for field in fields if best.delimiter in field]
-    return blanks.even and blanks.width > best.width and bool(signs) and all(map(_DECIMAL.fullmatch, signs))
+    delimiter_fields = [field for fields in rows for field in fields if best.delimiter in field]
+    return (
+        blanks.even
+        and blanks.width > best.width
+        and bool(delimiter_fields)
+        and all(map(_DECIMAL.fullmatch, delimiter_fields))
+    )
 
 
 def _build_grid(body: bytes, lines: LineFilter, complete: bool, allow_titles: bool) -> FieldGrid:
@@ -252,24 +255,26 @@ def _build_grid(body: bytes, lines: LineFilter, complete: bool, allow_titles: bo
     records = _records(body, lines)
     if not complete and len(records) > 1:
         records = records[:-1]
-    records = [record for place, record in enumerate(records) if not (place and _is_ruled_line(record[1]))]
+    records = [record for index, record in enumerate(records) if not (index and _is_ruled_line(record.fields))]
     counts = [len(fields) for _, fields in records]
     if len(counts) < 2:
         return FieldGrid(delimiter, records, width=max(counts, default=1), quotes=quotes, unpad=unpad)
     end = len(records)
-    while complete and end > 2 and is_footnote(records[end - 1][1], _usual_width(counts), blanks=delimiter == BLANKS):
+    while (
+        complete and end > 2 and is_footnote(records[end - 1].fields, _usual_width(counts), blanks=delimiter == BLANKS)
+    ):
         end -= 1
     header = _find_header(records[:end], _usual_width(counts)) if allow_titles else 0
     whole = records[:header] + _drop_trailing_fields(records[header:], _usual_width(counts))
     trailing, records = whole != records, whole
     width = _usual_width(counts) - trailing
-    rows, first = records[header + 1 :], records[header][1]
+    rows, first = records[header + 1 :], records[header].fields
     row_names = len(first) == width - 1 and _are_row_names(rows, first, width)
     while complete and rows and is_footnote(rows[-1][1], width, blanks=delimiter == BLANKS):
         rows = rows[:-1]
     fitting = sum(len(fields) == width for _, fields in rows)
-    own = len(first) == width - row_names
-    share = (fitting + own) / (len(rows) + 1)
+    header_fits = len(first) == width - row_names
+    share = (fitting + header_fits) / (len(rows) + 1)
     return FieldGrid(delimiter, records, header, width + trailing, share, row_names, trailing, quotes, unpad)
 
 
@@ -282,7 +287,7 @@ def _records(body: bytes, lines: LineFilter) -> list[Record]:
     with unlimited_field_size():
         for fields in reader:
             if fields:
-                records.append((line, fields))
+                records.append(Record(line, fields))
             line = reader.line_num + 1
     return records
 
@@ -296,13 +301,13 @@ def _usual_width(counts: Sequence[int]) -> int:
 def _drop_trailing_fields(records: list[Record], width: int) -> list[Record]:
     """Return the rows without the empty field after a trailing delimiter, if all rows below the header have one."""
     ends = [fields[-1].strip() for _, fields in records[1:] if len(fields) == width]
-    header = records[0][1]
+    header = records[0].fields
     open_end = len(header) == width - 1 or not header[-1].strip()
     if width < 2 or not ends or any(ends) or len(header) not in (width, width - 1) or not open_end:
         return records
-    shorter = [(line, fields[:-1] if len(fields) == width else fields) for line, fields in records]
+    shorter = [Record(line, fields[:-1] if len(fields) == width else fields) for line, fields in records]
     first = header[:-1] if not header[-1].strip() else header
-    return [(records[0][0], first), *shorter[1:]]
+    return [Record(records[0].line, first), *shorter[1:]]
 
 
 def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) -> bool:
@@ -319,7 +324,7 @@ def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) ->
     names = [fields[0].strip() for fields in whole]
     if len(names) < 2 or header_evidence(whole[0][1:], [fields[1:] for fields in whole[1:]]).is_header:
         return False
-    if any(names == [str(start + place) for place in range(len(names))] for start in (0, 1)):
+    if any(names == [str(start + offset) for offset in range(len(names))] for start in (0, 1)):
         return True
     evidence = header_evidence(header, [fields[1:] for fields in whole])
     if all(name.isascii() and name.isdigit() for name in names):
@@ -330,38 +335,38 @@ def _are_row_names(rows: Sequence[Record], header: Sequence[str], width: int) ->
 
 def _find_header(records: Sequence[Record], width: int) -> int:
     """Return the index of the header below lines of fewer fields; 0 if these may be rows."""
-    place = next(place for place, (_, fields) in enumerate(records) if len(fields) == width)
-    if place == 0:
+    index = next(index for index, (_, fields) in enumerate(records) if len(fields) == width)
+    if index == 0:
         return _header_below_padded_titles(records) if width > 2 else 0
-    shorter = records[place - 1][1]
-    ends = [fields[-1].strip() for _, fields in records[place:] if len(fields) == width]
-    if len(shorter) == width - 1 and (not any(ends) or _are_row_names(records[place:], shorter, width)):
-        place -= 1  # rows end in a delimiter, or begin with their names
-    whole = [fields for _, fields in records[place + 1 :] if len(fields) == width]
-    if place > MAX_TITLES or any(len(fields) > width for _, fields in records[:place]):
+    shorter = records[index - 1].fields
+    ends = [fields[-1].strip() for _, fields in records[index:] if len(fields) == width]
+    if len(shorter) == width - 1 and (not any(ends) or _are_row_names(records[index:], shorter, width)):
+        index -= 1  # rows end in a delimiter, or begin with their names
+    whole = [fields for _, fields in records[index + 1 :] if len(fields) == width]
+    if index > MAX_TITLES or any(len(fields) > width for _, fields in records[:index]):
         return 0
-    if not whole or len(whole) < MIN_EVEN_SHARE * (len(records) - place - 1):
+    if not whole or len(whole) < MIN_EVEN_SHARE * (len(records) - index - 1):
         return 0
-    blank = place > 0 and records[place][0] - records[place - 1][0] > 1
-    evidence = header_evidence(records[place][1], whole)
-    most = max(len(fields) for _, fields in records[:place]) if place else 0
-    decided = most == 1 and (evidence.is_header or evidence.is_data)
-    return place if decided or (blank and 2 * most <= width + 1) else 0
+    blank = index > 0 and records[index].line - records[index - 1].line > 1
+    evidence = header_evidence(records[index].fields, whole)
+    max_title_fields = max(len(fields) for _, fields in records[:index]) if index else 0
+    decided = max_title_fields == 1 and (evidence.is_header or evidence.is_data)
+    return index if decided or (blank and 2 * max_title_fields <= width + 1) else 0
 
 
 def _header_below_padded_titles(records: Sequence[Record]) -> int:
     """Return the index of the header below lines with few filled fields: one, or half of the fields above a header."""
-    for place, (_, fields) in enumerate(records[: MAX_TITLES + 1]):
+    for index, (_, fields) in enumerate(records[: MAX_TITLES + 1]):
         filled = sum(bool(field.strip()) for field in fields)
-        if place >= len(records) - 2:
+        if index >= len(records) - 2:
             return 0
         if 2 * filled <= len(fields) and filled > 1:
-            below = records[place + 1][1]
-            rows = [row for _, row in records[place + 2 :] if sum(map(bool, row)) > 1]
+            below = records[index + 1].fields
+            rows = [row for _, row in records[index + 2 :] if sum(map(bool, row)) > 1]
             if all(field.strip() for field in below) and header_evidence(below, rows).is_header:
-                return place + 1
+                return index + 1
         if filled > 1:
-            return place
+            return index
     return 0
 
 
@@ -381,9 +386,13 @@ def _foreign_delimiter_share(grid: FieldGrid, others: Sequence[FieldGrid]) -> fl
     rows = [fields for _, fields in grid.records[grid.header + 1 :]][:MAX_COMPARED]
     if len(rows) + 1 < MIN_COMPARED:
         return 0.0
-    signs = [other.delimiter for other in others if other is not grid]
+    delimiters = [other.delimiter for other in others if other is not grid]
     fields = [field for row in rows for field in row]
-    foreign = [field for field in fields if any(sign in field for sign in signs) and not _DECIMAL.fullmatch(field)]
+    foreign = [
+        field
+        for field in fields
+        if any(delimiter in field for delimiter in delimiters) and not _DECIMAL.fullmatch(field)
+    ]
     return round(len(foreign) / len(fields), 1)
 
 

@@ -10,6 +10,7 @@ import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from softreg.tables.columns.errors import quote
 from softreg.tables.delimited.chunked_stream import BinaryReader
@@ -66,6 +67,21 @@ class Candidate:
     usual: Callable[[str], bool] | None = None
     script: str = "latin"
     vowels: str = ""
+
+
+class EncodingGuess(NamedTuple):
+    """Encoding of a text, and the note on it; the note is empty if the encoding was declared."""
+
+    encoding: str
+    note: str = ""
+
+
+class _Decoding(NamedTuple):
+    """Text that one codec decodes from a sample, and its score."""
+
+    score: float
+    text: str
+    codec: str
 
 
 def _coded(char: str, codec: str, *leads: tuple[int, int]) -> bool:
@@ -161,8 +177,8 @@ def utf_16_order(raw: bytes) -> str | None:
     >>> utf_16_order("a,b".encode("utf-16-le")), utf_16_order(b"a,b")
     ('utf-16-le', None)
     """
-    half = max(1, len(raw) // 2)
-    even, odd = raw[::2].count(0) / half, raw[1::2].count(0) / half
+    pair_count = max(1, len(raw) // 2)
+    even, odd = raw[::2].count(0) / pair_count, raw[1::2].count(0) / pair_count
     if max(even, odd) < _MIN_ZERO_SHARE or min(even, odd) > _MIN_ZERO_SHARE / 10:
         return None
     name = "utf-16-le" if odd > even else "utf-16-be"
@@ -201,17 +217,17 @@ def non_ascii_lines(stream: BinaryReader) -> list[bytes]:
     return lines if size >= SAMPLE_BYTES or part.isascii() else [*lines, part]
 
 
-def detect_from_lines(lines: list[bytes]) -> tuple[str, str] | None:
+def detect_from_lines(lines: list[bytes]) -> EncodingGuess | None:
     """Detect the encoding of the non-ASCII lines of a text that is not UTF-8.
 
     Returns
     -------
-    (str, str) or None
-        Encoding and a note on it; None if the evidence is not decisive.
+    EncodingGuess or None
+        None if the evidence is not decisive.
 
     Examples
     --------
-    >>> detect_from_lines(["1,Málaga".encode("latin-1")])[0]
+    >>> detect_from_lines(["1,Málaga".encode("latin-1")]).encoding
     'cp1252'
     """
     valid = sum(is_utf8(line) for line in lines)
@@ -219,10 +235,11 @@ def detect_from_lines(lines: list[bytes]) -> tuple[str, str] | None:
     if name is None:
         return None
     text = b"".join(lines).decode(name)
-    found = next((field.strip() for field in re.split(r"[,;\t|\n]", text) if not field.isascii()), "")
-    return name, (
-        f"The text is not UTF-8 and is read as {NAMES.get(name, name)} (it holds {quote(found, 40)}); "
-        "--encoding (encoding=) names another encoding."
+    example = next((field.strip() for field in re.split(r"[,;\t|\n]", text) if not field.isascii()), "")
+    return EncodingGuess(
+        name,
+        f"The text is not UTF-8 and is decoded as {NAMES.get(name, name)} (it holds {quote(example, 40)}); "
+        "--encoding (encoding=) sets another encoding.",
     )
 
 
@@ -246,57 +263,61 @@ def detect_encoding(sample: bytes) -> str | None:
     >>> detect_encoding("Málaga\nCórdoba".encode("latin-1")), detect_encoding("Москва".encode("cp1251"))
     ('cp1252', 'cp1251')
     """
-    found: list[tuple[float, str, str]] = []
+    decodings: list[_Decoding] = []
     for candidate in CANDIDATES:
         try:
             text = sample.decode(candidate.codec)
         except UnicodeDecodeError:
             continue
-        found.append((_score(text, candidate), text, candidate.codec))
-    korean = next((text for score, text, codec in found if codec == "cp949" and score >= MIN_KOREAN_SHARE), "")
-    if sum(map(str.isalpha, _others(korean))) >= MIN_ASIAN_CHARACTERS:
-        found = [entry for entry in found if entry[2] not in ("gb18030", "euc_jp")]
-    if not found:
+        decodings.append(_Decoding(_score(text, candidate), text, candidate.codec))
+    korean = next((d.text for d in decodings if d.codec == "cp949" and d.score >= MIN_KOREAN_SHARE), "")
+    if sum(map(str.isalpha, _non_ascii(korean))) >= MIN_ASIAN_CHARACTERS:
+        decodings = [decoding for decoding in decodings if decoding.codec not in ("gb18030", "euc_jp")]
+    if not decodings:
         return None
-    best = max(found, key=lambda entry: entry[0])  # the first of equal ones
-    western = next((entry for entry in found if entry[2] == "cp1252"), best)
-    if western[0] >= best[0] or (
-        western[0] >= MIN_SCORE and len(_differing(western[1], best[1])) < MIN_DIFFERING_CHARACTERS
+    best = max(decodings, key=lambda decoding: decoding.score)  # the first of equal ones
+    western = next((decoding for decoding in decodings if decoding.codec == "cp1252"), best)
+    if western.score >= best.score or (
+        western.score >= MIN_SCORE and len(_differing(western.text, best.text)) < MIN_DIFFERING_CHARACTERS
     ):
         best = western
-    old = ("mac_roman", "cp850")
-    clear = best[2] == "cp1252" or all(
-        best[0] - score >= (LEGACY_MARGIN if best[2] in old and codec in old else MARGIN)
-        for score, text, codec in found
-        if text != best[1]
+    legacy = ("mac_roman", "cp850")
+    decisive = best.codec == "cp1252" or all(
+        best.score - other.score >= (LEGACY_MARGIN if best.codec in legacy and other.codec in legacy else MARGIN)
+        for other in decodings
+        if other.text != best.text
     )
-    return best[2] if best[0] >= MIN_SCORE and clear else None
+    return best.codec if best.score >= MIN_SCORE and decisive else None
 
 
 def _differing(text: str, other: str) -> set[str]:
     """Return the characters of `other` that differ from `text`, another decoding of the same bytes."""
     if len(text) != len(other):
-        return set(_others(other))
-    return {char for char, instead in zip(other, text, strict=True) if char != instead}
+        return set(_non_ascii(other))
+    return {char for char, original in zip(other, text, strict=True) if char != original}
 
 
-def _others(text: str) -> str:
+def _non_ascii(text: str) -> str:
     """Return the non-ASCII characters of a text."""
     return "".join(char for char in text if not char.isascii())
 
 
 def _score(text: str, candidate: Candidate) -> float:
     """Return the share of non-ASCII characters that are plausible."""
-    others = _others(text)
+    others = _non_ascii(text)
     if not others:
         return 0.0
     if candidate.usual is not None:
         too_few = len(others) < MIN_ASIAN_CHARACTERS and sum(map(_is_kana, others)) < MIN_KANA_SHARE * len(others)
         if candidate.codec == "euc_jp" and too_few:
             return 0.0
-        apart = [char for char, *beside in _placed(text) if not any(c.isascii() and c.islower() for c in beside)]
-        return sum(map(candidate.usual, apart)) / len(others)
-    fitting = [char for char, before, after in _placed(text) if _fits(char, before, after, candidate.script)]
+        separated = [
+            char
+            for char, *neighbours in _with_neighbours(text)
+            if not any(c.isascii() and c.islower() for c in neighbours)
+        ]
+        return sum(map(candidate.usual, separated)) / len(others)
+    fitting = [char for char, before, after in _with_neighbours(text) if _fits(char, before, after, candidate.script)]
     symbols = sum(char in _SYMBOLS for char in fitting)
     letters = [char if char == "İ" else char.lower() for char in fitting if char not in _SYMBOLS]  # it has two others
     shares = [sum(letter in alphabet for letter in letters) for alphabet in candidate.alphabets]
@@ -308,7 +329,7 @@ def _score(text: str, candidate: Candidate) -> float:
     return 0.5 * share if few_vowels else share
 
 
-def _placed(text: str) -> list[tuple[str, str, str]]:
+def _with_neighbours(text: str) -> list[tuple[str, str, str]]:
     """Return each non-ASCII character with the characters before and after it."""
     padded = f" {text} "
     return [(c, padded[i], padded[i + 2]) for i, c in enumerate(text) if not c.isascii()]
@@ -320,7 +341,7 @@ def _fits(char: str, before: str, after: str, script: str) -> bool:
         return char in _APOSTROPHES or not (before.isalpha() and after.isalpha())
     if not char.isalpha() or (char.isupper() and before.islower()):
         return False
-    beside = [other for other in (before, after) if other.isalpha()]
+    neighbours = [other for other in (before, after) if other.isalpha()]
     if script == "latin":
-        return not (len(beside) == 2 and not any(map(str.isascii, beside)))
-    return not any(map(str.isascii, beside))
+        return not (len(neighbours) == 2 and not any(map(str.isascii, neighbours)))
+    return not any(map(str.isascii, neighbours))

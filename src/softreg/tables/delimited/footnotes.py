@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softreg.tables.columns.errors import pluralize, quote_list
+from softreg.tables.delimited.line_filter import NumberedLine, Record
 
 MAX_FOOTNOTES = 20
 """Maximum number of lines that are left out as footnotes."""
@@ -69,7 +70,7 @@ def is_padded_footnote(fields: list[str], width: int) -> bool:
     return len(fields) == width > 2 and not any(map(str.strip, fields[1:])) and is_footnote(fields[:1], width)
 
 
-def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimiter: str) -> Footnotes | None:
+def find_footnotes(records: Iterable[Record], width: int, delimiter: str) -> Footnotes | None:
     """Find the footnotes of a table.
 
     A line after a footnote or a blank line may have several fields, fewer than the rows, if it is a sentence. A row
@@ -78,7 +79,7 @@ def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimit
 
     Parameters
     ----------
-    records : iterable of (int, list of str)
+    records : iterable of Record
         Line number from 1 and fields of each row.
     width : int
         Number of columns.
@@ -92,40 +93,40 @@ def find_footnotes(records: Iterable[tuple[int, list[str]]], width: int, delimit
 
     Examples
     --------
-    >>> find_footnotes([(2, ["1", "2", "3"]), (3, ["Source: x"])], 3, ",")
+    >>> find_footnotes([Record(2, ["1", "2", "3"]), Record(3, ["Source: x"])], 3, ",")
     Footnotes(line=3, lines=('Source: x',))
     """
-    found: list[tuple[int, str]] = []
-    before = rows = sentences = 0
+    footnotes: list[NumberedLine] = []
+    previous_line = rows = sentences = 0
     padded_rows = False
     for line, fields in records:
         padded = is_padded_footnote(fields, width)
         if len(fields) == width and not padded:
-            if found:
+            if footnotes:
                 return None
             rows, sentences = rows + 1, sentences + is_footnote(fields[:1], width)
-        elif len(found) == MAX_FOOTNOTES or not (
-            padded or _is_late_note(fields, width, delimiter, found, line - before)
+        elif len(footnotes) == MAX_FOOTNOTES or not (
+            padded or _is_late_note(fields, width, delimiter, line - previous_line, bool(footnotes))
         ):
             return None
         else:
-            found.append((line, (fields[0] if padded else delimiter.join(fields)).strip()))
+            footnotes.append(NumberedLine(line, (fields[0] if padded else delimiter.join(fields)).strip()))
             padded_rows |= padded
-        before = line
-    if not found or not rows or (padded_rows and 2 * sentences > rows):
+        previous_line = line
+    if not footnotes or not rows or (padded_rows and 2 * sentences > rows):
         return None
-    return Footnotes(found[0][0], tuple(text for _, text in found if text))
+    return Footnotes(footnotes[0].number, tuple(text for _, text in footnotes if text))
 
 
-def _is_late_note(fields: list[str], width: int, delimiter: str, found: list[tuple[int, str]], gap: int) -> bool:
+def _is_late_note(fields: list[str], width: int, delimiter: str, gap: int, after_footnote: bool) -> bool:
     """Return True if a row of fewer fields is a footnote: one field, or a sentence after a footnote or a blank line."""
     if any("\n" in field or "\r" in field for field in fields):
         return False  # a quote that is not closed
     several = len(fields) < width and len(" ".join(fields).split()) > 3 and not fields[0].strip()[:1].isdigit()
-    return is_footnote(fields, width, blanks=delimiter == " ") or (several and (bool(found) or gap > 1))
+    return is_footnote(fields, width, blanks=delimiter == " ") or (several and (after_footnote or gap > 1))
 
 
-def footnote_note(found: Footnotes) -> str:
+def footnote_note(footnotes: Footnotes) -> str:
     """Return the note on footnotes that are left out; "" if they are blank.
 
     Returns
@@ -137,10 +138,10 @@ def footnote_note(found: Footnotes) -> str:
     >>> print(footnote_note(Footnotes(3, ("Source: x",))))
     1 line at the end is not read ('Source: x'). With --skip-rows 0 (skip_rows=0), all lines are read.
     """
-    count = len(found.lines)
+    count = len(footnotes.lines)
     if not count:
         return ""
     return (
         f"{pluralize(count, 'line')} at the end {'is' if count == 1 else 'are'} not read "
-        f"({quote_list(found.lines, 3)}). With --skip-rows 0 (skip_rows=0), all lines are read."
+        f"({quote_list(footnotes.lines, 3)}). With --skip-rows 0 (skip_rows=0), all lines are read."
     )

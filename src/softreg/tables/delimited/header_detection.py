@@ -100,8 +100,8 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
     """
     rows = rows[: max(MIN_ROWS, MAX_CELLS // max(1, len(first)))]
     votes = []
-    for place, field in enumerate(first):
-        values = [row[place] for row in rows if place < len(row)]
+    for index, field in enumerate(first):
+        values = [row[index] for row in rows if index < len(row)]
         votes.append(_vote(field.strip(), [value.strip() for value in values]))
     fewest = MIN_EQUIDISTANT - ("words" in votes or "new" in votes)
     if _is_sequence(first, fewest) and (_is_apart(first, rows) or not all(_is_sequence(r, fewest) for r in rows[:3])):
@@ -112,19 +112,19 @@ def header_evidence(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Head
 
 def _vote(field: str, values: list[str]) -> str:
     """Return the `HeaderEvidence` count that a column increases; "" if it decides nothing."""
-    given = [value for value in values if not is_missing(value)]
-    if not given:
+    present = [value for value in values if not is_missing(value)]
+    if not present:
         return ""
     if not field:
         return "words" if _counts(values) else ""
-    if sum(map(is_value, given)) >= MIN_VALUE_SHARE * len(given):
+    if sum(map(is_value, present)) >= MIN_VALUE_SHARE * len(present):
         if is_value(field):
             return "values"
         return "" if is_missing(field) else "words"
-    levels = set(given)
+    levels = set(present)
     if field in levels:
         return "repeated"
-    return "new" if 2 * len(levels) <= len(given) else ""
+    return "new" if 2 * len(levels) <= len(present) else ""
 
 
 def is_value(text: str) -> bool:
@@ -168,9 +168,11 @@ def _counts(values: list[str]) -> bool:
 
 def _is_apart(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Return True if the numbers of the first line lie outside the range of those of the rows."""
-    own = _numbers(first)
-    others = [number for row in rows for number in _numbers(row)]
-    return bool(own and others) and (min(own) > max(others) or max(own) < min(others))
+    header_numbers = _numbers(first)
+    row_numbers = [number for row in rows for number in _numbers(row)]
+    return bool(header_numbers and row_numbers) and (
+        min(header_numbers) > max(row_numbers) or max(header_numbers) < min(row_numbers)
+    )
 
 
 def _numbers(fields: Sequence[str]) -> list[float]:

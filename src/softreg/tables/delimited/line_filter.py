@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream
 
@@ -13,12 +14,26 @@ CHUNK = 1 << 22
 _QUOTED_OR_BLANKS = re.compile(rb'("(?:[^"]|"")*")|[ \t]+')
 
 
+class NumberedLine(NamedTuple):
+    """Line of a text file, with its number."""
+
+    number: int
+    text: str
+
+
+class Record(NamedTuple):
+    """Fields of a row, with the number from 1 of its first line."""
+
+    line: int
+    fields: list[str]
+
+
 @dataclass
 class LineFilter:
     r"""Filter of UTF-8 lines: comments and footnotes become empty lines, blanks are normalized.
 
     A line within a quoted field is not a comment. A line that begins with the comment character and could be a row,
-    such as `#ff0000,red` in a table of two columns, is kept and recorded in `doubtful`.
+    such as `#ff0000,red` in a table of two columns, is kept and recorded in `ambiguous`.
 
     Examples
     --------
@@ -33,15 +48,15 @@ class LineFilter:
     blanks: bool = False
     quotes: bool = True
     last: int | None = None
-    """The number of the line from which on lines are no rows, from 1."""
+    """Number from 1 of the first line of the footnotes, which are not rows."""
     first: int = 1
-    """The number of the first line that is looked at; those ahead of it stay as they are."""
+    """Number of the first line that is filtered; earlier lines are unchanged."""
     delimiter: str = ","
     unpad: str = ""
-    """Whether blanks behind a delimiter are removed: "all", or only those ahead of a "quote"."""
+    """Which blanks after a delimiter are removed: "all", or those before a "quote"; none if empty."""
     width: int = 0
     """The number of fields of a row; 0 where it is not known."""
-    doubtful: tuple[int, str] | None = None
+    ambiguous: NumberedLine | None = None
     """The first line that may be a comment or a row, with its number."""
     line: int = 0
     """How many lines were seen."""
@@ -60,36 +75,36 @@ class LineFilter:
 
     def _filtered(self, line: bytes) -> bytes:
         self.line += 1
-        whole = line.removeprefix(b"\xef\xbb\xbf") if self.line == 1 else line
+        content = line.removeprefix(b"\xef\xbb\xbf") if self.line == 1 else line
         if self.line < self.first:
             return line
         if self.last is not None and self.line >= self.last:
             return _line_end(line)
-        inside = self._open
+        in_quoted_field = self._open
         self._open ^= self.quotes and line.count(b'"') % 2 == 1
-        if inside:
+        if in_quoted_field:
             return line
-        if self.comment and is_comment(whole, self.comment.encode()):
-            if not self._may_be_row(whole):
+        if self.comment and is_comment(content, self.comment.encode()):
+            if not self._may_be_row(content):
                 self._open = False
                 return _line_end(line)
-            self.doubtful = self.doubtful or (self.line, whole.strip().decode("utf-8", "replace"))
+            self.ambiguous = self.ambiguous or NumberedLine(self.line, content.strip().decode("utf-8", "replace"))
         if self._open or not (self.blanks or self.unpad):
             return line
-        return _single_blanks(whole) if self.blanks else self._unpadded(line)
+        return _single_blanks(content) if self.blanks else self._unpadded(line)
 
     def _unpadded(self, line: bytes) -> bytes:
         """Return a line without blanks after its delimiters."""
-        ahead = b'(?=")' if self.unpad == "quote" else b""
-        sign = re.escape(self.delimiter.encode())
-        pattern = b'("(?:[^"]|"")*")|(' + sign + b")[ \t]+" + ahead
-        return re.sub(pattern, lambda found: found[1] or found[2], line)
+        before_quote = b'(?=")' if self.unpad == "quote" else b""
+        delimiter = re.escape(self.delimiter.encode())
+        pattern = b'("(?:[^"]|"")*")|(' + delimiter + b")[ \t]+" + before_quote
+        return re.sub(pattern, lambda match: match[1] or match[2], line)
 
     def _may_be_row(self, line: bytes) -> bool:
         """Return True if a comment has as many fields as a row, and no blank after the comment character."""
         mark = self.comment.encode()
-        behind = line.lstrip(b" \t").removeprefix(mark)[:1]
-        if self.width < 2 or not behind.strip() or behind == mark:
+        next_character = line.lstrip(b" \t").removeprefix(mark)[:1]
+        if self.width < 2 or not next_character.strip() or next_character == mark:
             return False
         text = (_single_blanks(line) if self.blanks else line).decode("utf-8", "replace").strip("\r\n")
         return len(split_fields(text, self.delimiter)) == self.width
@@ -138,7 +153,7 @@ def _single_blanks(line: bytes) -> bytes:
     if b'"' not in line:
         return b" ".join(line.split()) + end
     text = line[: len(line) - len(end)]
-    return _QUOTED_OR_BLANKS.sub(lambda found: found[1] or b" ", text).strip(b" ") + end
+    return _QUOTED_OR_BLANKS.sub(lambda match: match[1] or b" ", text).strip(b" ") + end
 
 
 @dataclass
@@ -159,11 +174,11 @@ class FilteredStream(ChunkedStream):
 
     def next_chunk(self) -> bytes:
         """Return the next lines, filtered."""
-        found = bytes(self.stream.read(CHUNK))
-        self.ended = not found
-        text = self._remainder + found
+        chunk = bytes(self.stream.read(CHUNK))
+        self.ended = not chunk
+        text = self._remainder + chunk
         cut = len(text)
-        if found:
+        if chunk:
             cut = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
         self._remainder = text[cut:]
         return self.filter.apply(text[:cut])

@@ -11,7 +11,7 @@ from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
 HEAD = 1 << 16
-"""Bytes at the beginning by which the form of the lines is judged."""
+"""Bytes at the beginning from which the form of the lines is inferred."""
 DELIMITERS = (b",", b";", b"\t", b"|")
 PAIR = b"::"
 

@@ -12,6 +12,7 @@ from softreg.tables.delimited.encoding_detection import (
     MIN_SCORE,
     NAMES,
     SINGLE_BYTE,
+    EncodingGuess,
     detect_from_lines,
     encoding_score,
     is_utf8,
@@ -26,7 +27,7 @@ CHUNK = 1 << 22
 """Bytes read at a time."""
 
 
-def find_encoding(opened: Opener, *, skip: bool = False) -> tuple[str, str] | None:
+def find_encoding(opened: Opener, *, skip: bool = False) -> EncodingGuess | None:
     """Detect the encoding of a text that is not UTF-8 as a whole.
 
     Parameters
@@ -38,14 +39,14 @@ def find_encoding(opened: Opener, *, skip: bool = False) -> tuple[str, str] | No
 
     Returns
     -------
-    (str, str) or None
-        Encoding and a note on it; None if the evidence is not decisive.
+    EncodingGuess or None
+        None if the evidence is not decisive.
     """
     lines = non_ascii_lines(opened())
     return detect_from_lines(lines) or (None if skip else mixed_encoding(lines, opened))
 
 
-def mixed_encoding(lines: list[bytes], opened: Opener) -> tuple[str, str] | None:
+def mixed_encoding(lines: list[bytes], opened: Opener) -> EncodingGuess | None:
     r"""Return the codec that decodes UTF-8 lines as such and other lines in a single-byte encoding, with a note.
 
     Parameters
@@ -57,28 +58,30 @@ def mixed_encoding(lines: list[bytes], opened: Opener) -> tuple[str, str] | None
 
     Returns
     -------
-    (str, str) or None
+    EncodingGuess or None
         None if more than `MAX_UNDECODABLE_SHARE` of the lines are not UTF-8.
 
     Examples
     --------
     >>> import io
     >>> text = b"a\n" * 50 + b"Ca\x96on\n"
-    >>> mixed_encoding([b"Ca\x96on\n"], lambda: io.BytesIO(text))[0]
+    >>> mixed_encoding([b"Ca\x96on\n"], lambda: io.BytesIO(text)).encoding
     'softreg_mixed_mac_roman'
     """
-    odd = [line for line in lines if not is_utf8(line)]
-    if not odd or len(odd) > MAX_UNDECODABLE_SHARE * _count(opened()):
+    undecodable = [line for line in lines if not is_utf8(line)]
+    if not undecodable or len(undecodable) > MAX_UNDECODABLE_SHARE * _count(opened()):
         return None
-    sample = b"".join(odd)
+    sample = b"".join(undecodable)
     scores = {codec: encoding_score(sample, codec) for codec in SINGLE_BYTE}
     best = max(scores, key=lambda codec: scores[codec])
     codec = best if scores[best] >= MIN_SCORE else "latin_1"
     name = PREFIX + codec
-    example = codecs.decode(odd[0], name).strip()
-    return name, (
-        f"{pluralize(len(odd), 'line')} of the text are not UTF-8 and are read as {NAMES.get(codec, codec)}, in which "
-        f"letters may be wrong (the first reads {quote(example, 60)}); --encoding (encoding=) names another encoding."
+    example = codecs.decode(undecodable[0], name).strip()
+    return EncodingGuess(
+        name,
+        f"{pluralize(len(undecodable), 'line')} of the text are not UTF-8 and are decoded as "
+        f"{NAMES.get(codec, codec)}, in which letters may be wrong (the first reads {quote(example, 60)}); "
+        "--encoding (encoding=) sets another encoding.",
     )
 
 

@@ -9,7 +9,7 @@ from softreg.tables.columns.column_names import names_from_header
 from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
 from softreg.tables.delimited.delimiter_detection import FieldGrid, detect_delimiter, split_grid
 from softreg.tables.delimited.header_detection import header_evidence
-from softreg.tables.delimited.line_filter import count_line_ends, is_comment
+from softreg.tables.delimited.line_filter import NumberedLine, count_line_ends, is_comment
 from softreg.tables.read_options import ReadOptions
 
 _SEP_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t|])"?(\r\n|\r|\n)', re.IGNORECASE)
@@ -32,7 +32,7 @@ class TextLayout:
     quotes: bool = True
     """Whether `"` quotes a field."""
     unpad: str = ""
-    """Whether blanks behind a delimiter are removed, as in `LineFilter`."""
+    """Which blanks after a delimiter are removed, as in `LineFilter`."""
     row_names: bool = False
     """Whether the first column has no field in the header."""
     trailing: bool = False
@@ -47,11 +47,11 @@ class TextLayout:
 
 @dataclass(frozen=True)
 class _Preamble:
-    """Lines before the header: their number, the comment character, and the comments with their positions from 0."""
+    """Lines before the header: their number, the comment character, and the comments with their line numbers from 0."""
 
     count: int
     comment: str = ""
-    comments: tuple[tuple[int, str], ...] = ()
+    comments: tuple[NumberedLine, ...] = ()
 
 
 def find_layout(head: bytes, display_name: str, *, complete: bool, tabs: bool, options: ReadOptions) -> TextLayout:
@@ -102,11 +102,11 @@ def find_layout(head: bytes, display_name: str, *, complete: bool, tabs: bool, o
         )
     else:
         grid = split_grid(body, given, comment=preamble.comment, complete=complete, allow_titles=allow_titles)
-    if named := _commented_header(grid, preamble, options):
-        return _build_layout(grid, preamble, named, 0, display_name, options)
+    if names := _commented_header(grid, preamble, options):
+        return _build_layout(grid, preamble, names, 0, display_name, options)
     if options.header is False or not grid.records:
         return _build_layout(grid, preamble, None, grid.header, display_name, options)
-    return _build_layout(grid, preamble, grid.records[grid.header][1], grid.header + 1, display_name, options)
+    return _build_layout(grid, preamble, grid.records[grid.header].fields, grid.header + 1, display_name, options)
 
 
 def _read_preamble(lines: list[bytes], sep_line: bool, options: ReadOptions) -> _Preamble:
@@ -116,11 +116,11 @@ def _read_preamble(lines: list[bytes], sep_line: bool, options: ReadOptions) -> 
     while count < len(lines):
         line = lines[count].removeprefix(b"\xef\xbb\xbf")
         if line.strip():
-            found = next((mark for mark in _MARKS if is_comment(line, mark)), b"")
-            if options.skip_rows is not None or not found or found != (comment or found):
+            line_mark = next((mark for mark in _MARKS if is_comment(line, mark)), b"")
+            if options.skip_rows is not None or not line_mark or line_mark != (comment or line_mark):
                 break
-            comment = found
-            comments.append((count, line.decode("utf-8", "replace").strip()))
+            comment = line_mark
+            comments.append(NumberedLine(count, line.decode("utf-8", "replace").strip()))
         count += 1
     if count == len(lines):  # the only lines with text are comments
         return _Preamble(start)
@@ -131,17 +131,19 @@ def _commented_header(grid: FieldGrid, preamble: _Preamble, options: ReadOptions
     """Return the column names if the last comment before the rows holds them; else None."""
     if options.header is not None or not preamble.comments or grid.header or len(grid.records) < 1 or grid.width < 2:
         return None
-    if preamble.comments[-1][0] != preamble.count - 1:
+    if preamble.comments[-1].number != preamble.count - 1:
         return None
-    line = preamble.comments[-1][1]
+    line = preamble.comments[-1].text
     fields = grid.split(line)
     if fields[:1] != [preamble.comment] or len(fields) != grid.columns:
         fields = grid.split(line.lstrip(f"{preamble.comment} \t"))
     if len(fields) != grid.columns:
         return None
     rows = [row for _, row in grid.records]
-    own, other = header_evidence(rows[0], rows[1:]), header_evidence(fields, rows)
-    if other.is_data or not (own.is_data or (not own.is_header and other.is_header)):
+    row_evidence, comment_evidence = header_evidence(rows[0], rows[1:]), header_evidence(fields, rows)
+    if comment_evidence.is_data or not (
+        row_evidence.is_data or (not row_evidence.is_header and comment_evidence.is_header)
+    ):
         return None
     return fields
 
@@ -157,7 +159,7 @@ def _build_layout(
             notes.append(
                 f"The first row reads like names ({quote_list(rows[0], MAX_LINES_QUOTED)}), but is read as a row."
             )
-        names = [f"column_{place}" for place in range(1, grid.columns + 1)]
+        names = [f"column_{position}" for position in range(1, grid.columns + 1)]
     else:
         if options.header is None and first > 0:
             notes += _checked_header(header, rows, grid, display_name)
@@ -194,7 +196,7 @@ def _row_notes(grid: FieldGrid, options: ReadOptions) -> list[str]:
     """Return notes on the separators of the rows."""
     notes = []
     if grid.trailing:
-        notes.append("Each row ends in a delimiter; the empty field behind it is not a column.")
+        notes.append("Each row ends in a delimiter; the empty field after it is not a column.")
     if grid.row_names:
         notes.append(
             "The header has one field fewer than the rows, so the first column has the names of the rows and is not "
@@ -210,7 +212,7 @@ def _row_notes(grid: FieldGrid, options: ReadOptions) -> list[str]:
 def _first_line(grid: FieldGrid, first: int) -> int:
     """Return the line number of a row, or of the one after the header."""
     if first < len(grid.records):
-        return grid.records[first][0]
+        return grid.records[first].line
     if not first:
         return 1
     line, fields = grid.records[first - 1]
@@ -221,7 +223,7 @@ def _skipped_note(lines: list[str], comment: str) -> str:
     """Return the note on lines before the header."""
     more = f" Later lines that begin with {comment!r} are comments, too." if comment else ""
     return (
-        f"{pluralize(len(lines), 'line')} ahead of the header {'is' if len(lines) == 1 else 'are'} not read "
+        f"{pluralize(len(lines), 'line')} before the header {'is' if len(lines) == 1 else 'are'} not read "
         f"({quote_list(lines, MAX_LINES_QUOTED)}).{more} With --skip-rows 0 (skip_rows=0), all lines are read."
     )
 

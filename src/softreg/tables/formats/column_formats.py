@@ -20,9 +20,8 @@ from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_listed_s
 from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.formats.number_formats import NumberFormat, NumberParts, ambiguous_pattern
+from softreg.typing import BoolArray
 from softreg.value_text import encode_as_text
-
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -83,12 +82,12 @@ class ColumnFormat:
             return column
         if self.number is None:
             return self._without_spellings(name, column, unseen)
-        found = self.numbers(column)
-        if not found.ok.all():
-            raise self.not_a_number_error(name, column, int(np.argmin(found.ok)), location)
+        parsed = self.numbers(column)
+        if not parsed.ok.all():
+            raise self.not_a_number_error(name, column, int(np.argmin(parsed.ok)), location)
         if unseen is not None:
-            self._count(name, column, found, unseen)
-        return pa.chunked_array([number_array(found.values)])
+            self._count(name, column, parsed, unseen)
+        return pa.chunked_array([number_array(parsed.values)])
 
     def invalid_cells(self, column: pa.ChunkedArray) -> BoolArray:
         """Return a mask (n,) of the cells whose text is not a number of this format."""
@@ -110,11 +109,11 @@ class ColumnFormat:
             values, ok = parse_numbers(filled, MISSING_SPELLINGS)
             if ok.all():
                 return ParsedNumbers(values, ok, np.zeros(len(ok), dtype=bool))
-            lost = np.flatnonzero(~ok)
-            rest = self._parsed(column.take(number_array(lost)))
-            if rest.unfamiliar.any():
+            unparsed = np.flatnonzero(~ok)
+            reparsed = self._parsed(column.take(number_array(unparsed)))
+            if reparsed.unfamiliar.any():
                 return self._parsed(column)
-            values[lost], ok[lost] = rest.values, rest.ok
+            values[unparsed], ok[unparsed] = reparsed.values, reparsed.ok
             return ParsedNumbers(values, ok, np.zeros(len(ok), dtype=bool))
         return self._parsed(column)
 
@@ -131,9 +130,9 @@ class ColumnFormat:
         parts = NumberParts.from_text(levels)
         values, ok = self.number.parse_parts(parts)
         other = NumberFormat(self.number.other, percent=self.number.percent, currency=self.number.currency)
-        elsewhere, unfamiliar = other.parse_parts(parts)
+        other_values, unfamiliar = other.parse_parts(parts)
         unfamiliar &= ~ok & ~parts.body_matches(ambiguous_pattern(",")) & ~parts.body_matches(ambiguous_pattern("."))
-        values = np.where(unfamiliar, elsewhere, values)
+        values = np.where(unfamiliar, other_values, values)
         if unfamiliar.any():  # mixed notations: ambiguous marks are no longer accepted
             ok &= ~parts.body_matches(ambiguous_pattern(self.number.decimal))
         ok |= unfamiliar | missing
@@ -152,40 +151,40 @@ class ColumnFormat:
 
     def _without_spellings(self, name: str, column: pa.ChunkedArray, unseen: UnseenValues | None) -> pa.ChunkedArray:
         """Return text with null in place of spellings of a missing value."""
-        gone = is_missing_spelling(column)
+        missing = is_missing_spelling(column)
         if self.invalid:
-            gone |= is_listed_spelling(column, self.invalid)
-        if not gone.any():
+            missing |= is_listed_spelling(column, self.invalid)
+        if not missing.any():
             return column
         if unseen is not None:
-            self._count_missing(name, column.filter(boolean_array(gone)), unseen)
-        return pc.if_else(boolean_array(gone), pa.scalar(None, column.type), column)
+            self._count_missing(name, column.filter(boolean_array(missing)), unseen)
+        return pc.if_else(boolean_array(missing), pa.scalar(None, column.type), column)
 
-    def _count(self, name: str, column: pa.ChunkedArray, found: ParsedNumbers, unseen: UnseenValues) -> None:
+    def _count(self, name: str, column: pa.ChunkedArray, parsed: ParsedNumbers, unseen: UnseenValues) -> None:
         """Count spellings and formats that the training data did not have."""
-        gone = np.isnan(found.values)
-        if gone.any():
-            self._count_missing(name, column.filter(boolean_array(gone)), unseen)
-        rows = np.flatnonzero(found.unfamiliar)
+        missing = np.isnan(parsed.values)
+        if missing.any():
+            self._count_missing(name, column.filter(boolean_array(missing)), unseen)
+        rows = np.flatnonzero(parsed.unfamiliar)
         if rows.size:
             unseen.add(
                 name,
                 int(rows.size),
                 (column[int(row)].as_py() for row in rows[:MAX_EXAMPLES]),
-                feature=f"the first of them is read as {found.values[rows[0]]:.15g}",
+                feature=f"the first of them is read as {parsed.values[rows[0]]:.15g}",
                 what="number in a format",
             )
 
     def _count_missing(self, name: str, texts: pa.ChunkedArray, unseen: UnseenValues) -> None:
         """Count the rows with spellings of a missing value that the training data did not have."""
-        known = string_array(["", *self.missing, *self.invalid]).cast(texts.type)
+        known_spellings = string_array(["", *self.missing, *self.invalid]).cast(texts.type)
         trimmed = pc.utf8_trim_whitespace(texts.drop_null())
-        fresh = trimmed.filter(pc.invert(pc.is_in(trimmed, value_set=known)))
-        if len(fresh):
+        new_texts = trimmed.filter(pc.invert(pc.is_in(trimmed, value_set=known_spellings)))
+        if len(new_texts):
             unseen.add(
                 name,
-                len(fresh),
-                (text.as_py() for text in pc.unique(fresh)[:MAX_EXAMPLES]),
+                len(new_texts),
+                (text.as_py() for text in pc.unique(new_texts)[:MAX_EXAMPLES]),
                 feature="such rows are read as missing",
                 what="spelling of a missing value",
             )
@@ -197,14 +196,14 @@ class ColumnFormat:
         start = f"Column {quote(name)} held numbers in training, but {location.row(row)} has {quote(text)}"
         missing = f"treat it as a missing value: --na {quote(text)} (na=[{quote(text)}] in Python)"
         parts = NumberParts.from_text(string_array([text]))
-        readings = [NumberFormat(decimal, grouped=True, percent=True).parse_parts(parts) for decimal in ".,"]
-        both = [f"{values[0]:.15g}" for values, ok in readings if ok[0]]
-        if len(both) == 2 and both[0] != both[1]:
+        parsed = [NumberFormat(decimal, grouped=True, percent=True).parse_parts(parts) for decimal in ".,"]
+        candidates = [f"{values[0]:.15g}" for values, ok in parsed if ok[0]]
+        if len(candidates) == 2 and candidates[0] != candidates[1]:
             return TableError(
-                f"{start}, which may be {both[0]} or {both[1]}. Say which with --decimal . or --decimal , "
+                f"{start}, which may be {candidates[0]} or {candidates[1]}. Choose with --decimal . or --decimal , "
                 f"(decimal=',' in Python), write it as 1234.5, or {missing}."
             )
-        if both and parts.percent[0]:
+        if candidates and parts.percent[0]:
             return TableError(
                 f"{start}, with a percent sign that training did not have. Write it as the values of training, or "
                 f"{missing}."
@@ -221,8 +220,8 @@ class ColumnFormat:
     def from_state(cls, state: Mapping[str, Any]) -> ColumnFormat:
         """Return the format that `to_state` wrote."""
         number = None if state.get("number") is None else NumberFormat.from_state(fields.mapping(state, "number"))
-        spelled = fields.mapping(state, "missing")
-        missing = {text: fields.count(spelled, text) for text in spelled}
+        spellings = fields.mapping(state, "missing")
+        missing = {text: fields.count(spellings, text) for text in spellings}
         return cls(number, missing, fields.texts(state, "invalid", ()), fields.flag(state, "asked", False))
 
 
@@ -241,8 +240,8 @@ class ParsedNumbers:
 
 def formats_from_state(state: Mapping[str, Any], key: str) -> dict[str, ColumnFormat]:
     """Return the formats of columns by name from their states; empty for models of earlier versions."""
-    found = fields.mapping(state, key) if state.get(key) is not None else {}
-    return {name: ColumnFormat.from_state(fields.mapping(found, name)) for name in found}
+    states = fields.mapping(state, key) if state.get(key) is not None else {}
+    return {name: ColumnFormat.from_state(fields.mapping(states, name)) for name in states}
 
 
 def count_spellings(levels: pa.Array, counts: NDArray[np.int64], which: BoolArray) -> dict[str, int]:
@@ -267,9 +266,9 @@ def count_spellings(levels: pa.Array, counts: NDArray[np.int64], which: BoolArra
     >>> count_spellings(levels, counts, np.array([True, True, False, True]))
     {'NA': 3}
     """
-    found: dict[str, int] = {}
-    for place in np.flatnonzero(which & (counts > 0)).tolist():
-        text = str(levels[place]).strip()
+    spelling_counts: dict[str, int] = {}
+    for index in np.flatnonzero(which & (counts > 0)).tolist():
+        text = str(levels[index]).strip()
         if text:
-            found[text] = found.get(text, 0) + int(counts[place])
-    return found
+            spelling_counts[text] = spelling_counts.get(text, 0) + int(counts[index])
+    return spelling_counts

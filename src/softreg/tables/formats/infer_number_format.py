@@ -14,8 +14,7 @@ from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
 from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat, NumberParts
-
-BoolArray = NDArray[np.bool_]
+from softreg.typing import BoolArray
 
 MAX_LEVELS_INSPECTED = 1000
 """Distinct values examined to decide whether a column may be numeric."""
@@ -81,8 +80,8 @@ def infer_numbers(levels: pa.Array, decimal: str | None = None, *, requested: bo
 
     Examples
     --------
-    >>> found = infer_numbers(pa.array(["$1,234.50", "$12.00", "?"]))
-    >>> found.values, found.format.currency, found.marks
+    >>> inferred = infer_numbers(pa.array(["$1,234.50", "$12.00", "?"]))
+    >>> inferred.values, inferred.format.currency, inferred.marks
     (array([1234.5,   12. ,    nan]), ('$',), "',' between thousands and '$'")
     """
     values, ok = parse_numbers(levels, MISSING_SPELLINGS)
@@ -105,17 +104,17 @@ def infer_numbers(levels: pa.Array, decimal: str | None = None, *, requested: bo
     if len(form.currency) > 1:
         form = replace(form, currency=())
     values, ok = form.parse_parts(parts)
-    if (plain.ok & ~missing & ~ok).any() and decimal is not None:  # 1.5 is no number with a decimal comma
+    if (plain.ok & ~missing & ~ok).any() and decimal is not None:  # 1.5 is not a number with a decimal comma
         return plain
     values[missing] = np.nan
-    doubtful = ambiguous and not point and not comma and decimal is None
+    undecided = ambiguous and not point and not comma and decimal is None
     marks = _describe_marks(parts, form, ok, ambiguous and mark == ".")
     special = ok & ~missing & (~plain.ok | (values != plain.values))
     example = None
     if special.any():
-        at = int(np.argmax(special))
-        example = (str(levels[at]), float(values[at]))
-    return InferredNumbers(values, ok | missing, form, doubtful, marks, example)
+        index = int(np.argmax(special))
+        example = (str(levels[index]), float(values[index]))
+    return InferredNumbers(values, ok | missing, form, undecided, marks, example)
 
 
 def _looks_numeric(levels: pa.Array, ok: BoolArray, decimal: str | None) -> bool:
@@ -165,9 +164,9 @@ def _non_amount_reason(parts: NumberParts) -> str:
         return "they look like lists of whole numbers"
     if parts.parentheses[ok].all():
         return "all of them are in parentheses"
-    behind = ok & parts.trailing_minus
-    if behind.any() and not (behind & parts.body_matches(r"[.,]|[0-9]{3}")).any():
-        return "the minus signs stand behind single digits"
+    trailing = ok & parts.trailing_minus
+    if trailing.any() and not (trailing & parts.body_matches(r"[.,]|[0-9]{3}")).any():
+        return "the minus signs follow single digits"
     return ""
 
 
@@ -177,8 +176,8 @@ def _are_pairs(parts: NumberParts) -> bool:
     marked = parts.ok & parts.body_matches("[.,]")
     if marked.sum() < MIN_PAIRS or not to_bool(pairs.is_valid())[marked].all():
         return False
-    known = pairs.filter(boolean_array(marked))
-    low, high = (pc.cast(pc.struct_field(known, part), pa.int64()) for part in ("low", "high"))
+    marked_pairs = pairs.filter(boolean_array(marked))
+    low, high = (pc.cast(pc.struct_field(marked_pairs, part), pa.int64()) for part in ("low", "high"))
     return bool(pc.all(pc.less(low, high)).as_py())
 
 
@@ -194,15 +193,15 @@ def _mixed_unit_reason(parts: NumberParts, form: NumberFormat, levels: pa.Array,
 
 def _describe_marks(parts: NumberParts, form: NumberFormat, ok: BoolArray, ambiguous: bool) -> str:
     """Return the marks of a format in words."""
-    found = []
+    descriptions = []
     if form.decimal == "," and (ok & parts.body_matches(",")).any():
-        found.append("a decimal comma")
+        descriptions.append("a decimal comma")
     groups = [(repr(form.other), rf"\{form.other}", form.grouped), ("blanks", " ", True), ("apostrophes", "'", True)]
     for mark, pattern, used in groups:
         if used and (ok & parts.body_matches(pattern)).any():
-            found.append(f"{mark} between thousands")
-    found += [repr(sign) for sign in form.currency]
-    found += ["percent signs"] if form.percent else []
-    found += ["negative numbers in parentheses"] if (ok & parts.parentheses).any() else []
-    found += ["minus signs behind the digits"] if (ok & parts.trailing_minus).any() else []
-    return f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else "".join(found)
+            descriptions.append(f"{mark} between thousands")
+    descriptions += [repr(sign) for sign in form.currency]
+    descriptions += ["percent signs"] if form.percent else []
+    descriptions += ["negative numbers in parentheses"] if (ok & parts.parentheses).any() else []
+    descriptions += ["minus signs after the digits"] if (ok & parts.trailing_minus).any() else []
+    return f"{', '.join(descriptions[:-1])} and {descriptions[-1]}" if len(descriptions) > 1 else "".join(descriptions)

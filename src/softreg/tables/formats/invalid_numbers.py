@@ -77,23 +77,23 @@ class FormatReader:
         if self.format is None or self.format.number is None or not is_text(decode_dictionary(column).type):
             return column if self.format is None else self.format.read(self.name, column, location)
         column = decode_dictionary(column)
-        found = self.format.numbers(column)
-        self.rows += int((~np.isnan(found.values)).sum())
-        if not found.ok.all():
-            bad = ~found.ok
-            self.rows += int(bad.sum())
-            row = int(np.argmax(bad))
+        parsed = self.format.numbers(column)
+        self.rows += int((~np.isnan(parsed.values)).sum())
+        if not parsed.ok.all():
+            invalid = ~parsed.ok
+            self.rows += int(invalid.sum())
+            row = int(np.argmax(invalid))
             if self.error is None:
                 self.error, self.first = (
                     self.format.not_a_number_error(self.name, column, row, location),
                     location.row(row),
                 )
-            for entry in column.filter(boolean_array(bad)).value_counts().to_pylist():
+            for entry in column.filter(boolean_array(invalid)).value_counts().to_pylist():
                 self.invalid[entry["values"]] = self.invalid.get(entry["values"], 0) + entry["counts"]
             if len(self.invalid) > MAX_INVALID_VALUES or self.format.requested:
                 raise self.error
-            found.values[bad] = np.nan
-        return pa.chunked_array([number_array(found.values)])
+            parsed.values[invalid] = np.nan
+        return pa.chunked_array([number_array(parsed.values)])
 
     def fitted_format(self) -> ColumnFormat | None:
         """Return the format, with the invalid values that are treated as missing; warn about them.
@@ -115,10 +115,10 @@ class FormatReader:
         name = quote(self.name)
         emit_warnings(
             [
-                f"column {name} holds numbers, but {pluralize(rows, 'row')} beyond the sample that judges columns, the "
-                f"first of them {self.first}, have {quote_list(self.invalid, 3)}, read as missing; correct it, or take "
-                f"the column for words: --category {name} (category=[{name}] in Python)"
+                f"column {name} holds numbers, but {pluralize(rows, 'row')} outside the sample from which its kind was "
+                f"inferred, the first of them {self.first}, have {quote_list(self.invalid, 3)}, treated as missing; "
+                f"correct it, or treat the column as text: --category {name} (category=[{name}] in Python)"
             ]
         )
-        spelled = (text.strip() for text in self.invalid)
-        return replace(self.format, invalid=tuple(dict.fromkeys((*self.format.invalid, *spelled))))
+        texts = (text.strip() for text in self.invalid)
+        return replace(self.format, invalid=tuple(dict.fromkeys((*self.format.invalid, *texts))))

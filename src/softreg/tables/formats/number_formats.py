@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_bool, to_float64
-
-BoolArray = NDArray[np.bool_]
+from softreg.typing import BoolArray
 
 _CODES = (
     "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|BRL|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|MXN|ARS|CLP|COP|"
@@ -120,7 +119,7 @@ class NumberFormat:
         """Return the format that `to_state` wrote; raise `ValueError` for an invalid state."""
         decimal = fields.text(state, "decimal")
         if decimal not in (".", ","):
-            raise ValueError(f"the decimal mark is {decimal!r}, and neither a point nor a comma")
+            raise ValueError(f"the decimal mark is {decimal!r}; expected a point or a comma")
         percent, grouped = fields.flag(state, "percent"), fields.flag(state, "grouped")
         return cls(decimal, grouped, percent, fields.texts(state, "currency", ()), fields.flag(state, "fraction"))
 
@@ -148,10 +147,10 @@ class NumberParts:
         if not pc.all(pc.string_is_ascii(text)).as_py():
             for marks, plain in ((_SPACES, " "), (_MINUS, "-"), (_QUOTES, "'"), ("\uff05", "%")):
                 text = pc.replace_substring_regex(text, marks, plain)
-        found = pc.extract_regex(pc.replace_substring_regex(text, _NO_CENTS, r"\1"), _ANY)
+        matches = pc.extract_regex(pc.replace_substring_regex(text, _NO_CENTS, r"\1"), _ANY)
 
         def part(name: str) -> pa.Array:
-            return pc.fill_null(pc.struct_field(found, name), "")
+            return pc.fill_null(pc.struct_field(matches, name), "")
 
         def has(name: str) -> BoolArray:
             return to_bool(pc.not_equal(part(name), ""))
@@ -160,7 +159,7 @@ class NumberParts:
         minus = has("minus").astype(int) + has("last")
         marks = pc.binary_join_element_wise(part("before"), part("after"), _EMPTY)
         signs = has("sign").astype(int) + has("second") + minus
-        ok = to_bool(found.is_valid()) & (opened == closed) & (opened <= 1) & (signs + opened <= 1)
+        ok = to_bool(matches.is_valid()) & (opened == closed) & (opened <= 1) & (signs + opened <= 1)
         ok &= ~(has("before") & has("after"))
         negative = (
             (opened > 0) | (minus > 0) | to_bool(pc.equal(part("sign"), "-")) | to_bool(pc.equal(part("second"), "-"))
@@ -240,8 +239,8 @@ class DecimalEvidence:
 
         Examples
         --------
-        >>> found = DecimalEvidence.from_parts(NumberParts.from_text(pa.array(["1.5", "1.234,5", "1,234", "12"])))
-        >>> found.point.tolist(), found.comma.tolist()
+        >>> evidence = DecimalEvidence.from_parts(NumberParts.from_text(pa.array(["1.5", "1.234,5", "1,234", "12"])))
+        >>> evidence.point.tolist(), evidence.comma.tolist()
         ([True, False, False, False], [False, True, False, False])
         """
         marked = parts.ok & parts.body_matches("[.,]")

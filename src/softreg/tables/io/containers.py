@@ -83,7 +83,7 @@ def from_xz(path: Path, inner: str) -> ExtractedTable:
         If the file is damaged, or `inner` is not empty.
     """
     if inner:
-        raise TableError(f"{str(path)!r} is one compressed file, in which {inner!r} cannot be chosen; unpack it.")
+        raise TableError(f"{str(path)!r} is a single compressed file without members, so {inner!r} cannot be selected.")
 
     def write(file: IO[bytes]) -> None:
         with lzma.open(path) as source:
@@ -135,7 +135,7 @@ def _member(path: Path, archive: zipfile.ZipFile, inner: str) -> tuple[str, list
     """Return the name of the member to extract, and notes on the choice."""
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if inner:
-        return _chosen(path, names, inner, "member"), []
+        return _match_name(path, names, inner, "member"), []
     shown = [name for name in names if not Path(name).name.startswith((".", "_")) and "__MACOSX" not in name]
     tables = [name for name in shown if Path(name).suffix.lower() in {*ENDINGS, *EXTRA_ENDINGS}]
     likely = [name for name in tables if Path(name).suffix.lower() not in DOCUMENTS] or tables or shown
@@ -183,15 +183,15 @@ def from_database(path: Path, inner: str) -> ExtractedTable:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            found = connection.execute(
+            entries = connection.execute(
                 "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY type, name"
             )
-            names = [str(name) for (name,) in found if not str(name).startswith("sqlite_")]
+            names = [str(name) for (name,) in entries if not str(name).startswith("sqlite_")]
             if not names:
                 raise TableError(f"{str(path)!r} is an SQLite database without a table.")
             if not inner and len(names) > 1:
                 raise TableError(_several_message(path, names, "tables"))
-            name = _chosen(path, names, inner, "table") if inner else names[0]
+            name = _match_name(path, names, inner, "table") if inner else names[0]
             quoted = '"' + name.replace('"', '""') + '"'
             cursor = connection.execute(f"SELECT * FROM {quoted}")  # the name comes from the database
             columns = [str(column[0]) for column in cursor.description]
@@ -200,15 +200,15 @@ def from_database(path: Path, inner: str) -> ExtractedTable:
 
             def rows() -> Iterable[Sequence[object]]:
                 yield columns
-                while some := cursor.fetchmany(ROWS_PER_FETCH):
-                    for row in some:
-                        binary.update(place for place, value in enumerate(row) if isinstance(value, bytes))
+                while fetched := cursor.fetchmany(ROWS_PER_FETCH):
+                    for row in fetched:
+                        binary.update(index for index, value in enumerate(row) if isinstance(value, bytes))
                         yield row
 
             copy = TemporaryCopy("table.csv", lambda file: _write_csv(file, rows()))
             notes = [
-                f"Column {columns[place]!r} of {str(path)!r} holds bytes, which are read as missing values."
-                for place in sorted(binary)
+                f"Column {columns[index]!r} of {str(path)!r} holds bytes, which are read as missing values."
+                for index in sorted(binary)
             ]
             return ExtractedTable(copy, name, notes)
         finally:
@@ -223,8 +223,8 @@ def _check_pages(path: Path) -> None:
         header = file.read(100)
     size = int.from_bytes(header[16:18], "big")
     pages = int.from_bytes(header[28:32], "big")
-    known = header[24:28] == header[92:96]  # older versions of SQLite do not update the number of pages
-    if known and path.stat().st_size < pages * (65536 if size == 1 else size):
+    has_page_count = header[24:28] == header[92:96]  # older versions of SQLite do not update the number of pages
+    if has_page_count and path.stat().st_size < pages * (65536 if size == 1 else size):
         raise TableError(f"{str(path)!r} is a damaged or truncated SQLite database; copy or write it again.")
 
 
@@ -266,11 +266,11 @@ def _plain(value: object) -> str:
     return str(value).replace("\x00", "")
 
 
-def _chosen(path: Path, names: Sequence[str], inner: str, what: str) -> str:
+def _match_name(path: Path, names: Sequence[str], inner: str, what: str) -> str:
     """Return the requested name, exact or in another case; raise `TableError` if there is none."""
-    same = [name for name in names if name == inner] or [name for name in names if name.lower() == inner.lower()]
-    if len(same) == 1:
-        return same[0]
+    matches = [name for name in names if name == inner] or [name for name in names if name.lower() == inner.lower()]
+    if len(matches) == 1:
+        return matches[0]
     raise TableError(f"{str(path)!r} has no {what} {inner!r}; it has {quote_list(names, 12)}.")
 
 

@@ -102,5 +102,5 @@ def check_buffers(table: pa.Table) -> pa.Table:
             column.validate(full=True)
         except pa.ArrowInvalid as error:
             reason = " ".join(str(error).split())
-            raise TableError(f"Column {quote(name)} is no valid Arrow array ({reason}); make it again.") from None
+            raise TableError(f"Column {quote(name)} is not a valid Arrow array ({reason}); create it again.") from None
     return table

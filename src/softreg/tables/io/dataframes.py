@@ -59,9 +59,9 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
     names = [str(name) for name in eager.columns]
     check_names(names, "the frame")
     columns = {}
-    for name, own in zip(names, eager.columns, strict=True):
+    for name, column_key in zip(names, eager.columns, strict=True):
         try:
-            columns[name] = _plain(_arrow_column(eager, own, name, used=name not in unused), name)
+            columns[name] = _plain(_arrow_column(eager, column_key, name, used=name not in unused), name)
         except TableError:
             if name not in unused:
                 raise
@@ -113,11 +113,11 @@ def _plain(column: Any, name: str) -> pa.ChunkedArray:
     return plain_table(pa.table({name: column})).column(0)
 
 
-def _arrow_column(frame: Any, own: Any, name: str, *, used: bool) -> Any:
-    """Return a column of a narwhals frame in Arrow; `own` is its name there, and `used` whether its values matter."""
+def _arrow_column(frame: Any, column_key: Any, name: str, *, used: bool) -> Any:
+    """Return a column of a narwhals frame in Arrow, by its name there; `used` is False if its values are ignored."""
     import narwhals as nw
 
-    series = frame[own] if isinstance(own, str) else frame.get_column(own)
+    series = frame[column_key] if isinstance(column_key, str) else frame.get_column(column_key)
     try:
         if frame.implementation.is_pandas():
             return _pandas_column(series.to_native(), name, used=used)

@@ -41,8 +41,8 @@ def detect_compression(path: Path, head: bytes) -> str | None:
     >>> detect_compression(Path("a.csv"), b"\x1f\x8b\x08"), detect_compression(Path("a.csv.gz"), b"a,b")
     ('gzip', 'gzip')
     """
-    found = next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), None)
-    return found or COMPRESSION_ENDINGS.get(path.suffix.lower())
+    compression = next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), None)
+    return compression or COMPRESSION_ENDINGS.get(path.suffix.lower())
 
 
 def file_format(path: Path, head: bytes, compression: str | None = None) -> str:
@@ -72,9 +72,9 @@ def file_format(path: Path, head: bytes, compression: str | None = None) -> str:
     ('parquet', 'csv')
     """
     if not compression:
-        found = next((form for magic, form in _FORMS.items() if head.startswith(magic)), None)
-        if found or head.startswith(_ZIP):
-            return found or ("excel" if _is_spreadsheet(path) else "zip")
+        binary_format = next((form for magic, form in _FORMS.items() if head.startswith(magic)), None)
+        if binary_format or head.startswith(_ZIP):
+            return binary_format or ("excel" if _is_spreadsheet(path) else "zip")
     endings = [ending.lower() for ending in path.suffixes]
     if compression and endings and endings[-1] in COMPRESSION_ENDINGS:
         endings.pop()

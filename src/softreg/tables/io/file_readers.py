@@ -14,11 +14,12 @@ from softreg.tables.columns.arrow_types import plain_column, plain_field
 from softreg.tables.columns.column_values import decode_dictionary
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
 from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import SkippedRow
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.delimited import line_rewriting
 from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import declared_encoding
-from softreg.tables.delimited.encoding_detection import is_utf8
+from softreg.tables.delimited.encoding_detection import EncodingGuess, is_utf8
 from softreg.tables.delimited.mixed_encoding import find_encoding
 from softreg.tables.io.damaged_files import damage_as_table_error, validated
 from softreg.tables.io.sources import SourceFile, check_text, open_bytes, open_text, read_head
@@ -48,7 +49,7 @@ class FileReader(Protocol):
         The file.
     schema : pa.Schema
         Columns, with those of the partition.
-    skipped : list of (int, str)
+    skipped : list of SkippedRow
         Number and text of rows that could not be read.
     notes : list of str
         Choices made in reading.
@@ -56,13 +57,13 @@ class FileReader(Protocol):
 
     source: SourceFile
     schema: pa.Schema
-    skipped: list[tuple[int, str]]
+    skipped: list[SkippedRow]
     notes: list[str]
 
-    def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows in batches with these columns and types."""
 
-    def read(self, wanted: pa.Schema) -> pa.Table:
+    def read(self, requested: pa.Schema) -> pa.Table:
         """Return all rows."""
 
 
@@ -97,8 +98,8 @@ def open_file(source: SourceFile, options: ReadOptions) -> FileReader:
     return TextFileReader(source, options)
 
 
-def text_encoding(source: SourceFile, asked: str | None, *, skip: bool = False) -> tuple[str, list[str]]:
-    """Return the encoding of a text file, and notes on it.
+def text_encoding(source: SourceFile, declared: str | None, *, skip: bool = False) -> EncodingGuess:
+    """Return the encoding of a text file, and the note on it.
 
     The encoding is inferred from the first bytes, and if these are not UTF-8, from the lines with non-ASCII
     characters.
@@ -107,17 +108,15 @@ def text_encoding(source: SourceFile, asked: str | None, *, skip: bool = False) 
     ----------
     source : SourceFile
         File.
-    asked : str or None
+    declared : str or None
         Encoding that the user requested.
     skip : bool, default=False
         True if undecodable rows are left out.
 
     Returns
     -------
-    encoding : str
-        Standard name.
-    notes : list of str
-        Notes.
+    EncodingGuess
+        Standard name and note.
 
     Raises
     ------
@@ -126,13 +125,13 @@ def text_encoding(source: SourceFile, asked: str | None, *, skip: bool = False) 
     """
     head = read_head(source, HEAD_BYTES)
     try:
-        encoding, note = declared_encoding(head, asked)
+        guess = declared_encoding(head, declared)
     except TableError as error:
         raise TableError(f"{source.display_name!r}: {error}") from None
-    check_text(source, head, wide=encoding.startswith(("utf-16", "utf-32")))
-    if asked is None and encoding == "utf-8" and not is_utf8(head):
-        encoding, note = find_encoding(partial(open_bytes, source), skip=skip) or (encoding, note)
-    return encoding, [note] if note else []
+    check_text(source, head, wide=guess.encoding.startswith(("utf-16", "utf-32")))
+    if declared is None and guess.encoding == "utf-8" and not is_utf8(head):
+        guess = find_encoding(partial(open_bytes, source), skip=skip) or guess
+    return guess
 
 
 @dataclass
@@ -140,7 +139,7 @@ class BaseFileReader:
     """Base of the readers: columns of the partition, and conversion to the types of all files."""
 
     source: SourceFile
-    skipped: list[tuple[int, str]] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
     notes: list[str] = field(init=False)
     schema: pa.Schema = field(init=False)
     file_fields: dict[str, pa.Field] = field(init=False)
@@ -161,10 +160,10 @@ class BaseFileReader:
                 schema = schema.append(mark_untyped(pa.field(name, pa.string())))
         return mark_index(schema, index)
 
-    def _conform(self, batch: pa.RecordBatch | pa.Table, wanted: pa.Schema) -> pa.Table:
+    def _conform(self, batch: pa.RecordBatch | pa.Table, requested: pa.Schema) -> pa.Table:
         """Return the rows with the requested columns and types; a column of type null is not read."""
         columns = []
-        for column_field in wanted:
+        for column_field in requested:
             if pa.types.is_null(column_field.type) or not (
                 column_field.name in self.file_fields or column_field.name in self.source.keys
             ):
@@ -179,46 +178,46 @@ class BaseFileReader:
                         plain_column(column, column_field.name, self.file_fields[column_field.name]), column_field
                     )
                 )
-        return pa.Table.from_arrays(columns, schema=wanted)
+        return pa.Table.from_arrays(columns, schema=requested)
 
-    def _cast(self, column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
+    def _cast(self, column: pa.ChunkedArray, target: pa.Field) -> pa.ChunkedArray:
         """Return a column in the type that holds the values of all files; raise `TableError` if it is not exact."""
-        if column.type == wanted.type:
+        if column.type == target.type:
             return column
         column = decode_dictionary(column)
         try:
-            cast = pc.cast(column, wanted.type)
-            merged = pa.types.is_decimal(column.type) and pa.types.is_floating(wanted.type)
+            cast = pc.cast(column, target.type)
+            merged = pa.types.is_decimal(column.type) and pa.types.is_floating(target.type)
             exact = not (merged and pc.any(pc.greater(pc.abs(cast), MAX_EXACT_INTEGER)).as_py())
         except pa.ArrowException:
             exact = False
         if not exact:
             raise TableError(
-                f"Column {quote(wanted.name)} has the type {column.type} in {self.source.display_name!r} and another "
+                f"Column {quote(target.name)} has the type {column.type} in {self.source.display_name!r} and another "
                 "in other "
-                f"files, so all are read as {wanted.type}, which does not hold every value of this file exactly. Write "
-                f"the column with one type in all files, or leave it out: --drop {quote(wanted.name)} "
-                f"(drop=[{quote(wanted.name)}] in Python)."
+                f"files, so all are read as {target.type}, which does not hold every value of this file exactly. Write "
+                f"the column with one type in all files, or leave it out: --drop {quote(target.name)} "
+                f"(drop=[{quote(target.name)}] in Python)."
             )
         return cast
 
-    def batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows in batches with these columns and types."""
-        for batch in self._read_batches(wanted):
-            yield from self._conform(batch, wanted).to_batches()
+        for batch in self._read_batches(requested):
+            yield from self._conform(batch, requested).to_batches()
 
-    def read(self, wanted: pa.Schema) -> pa.Table:
+    def read(self, requested: pa.Schema) -> pa.Table:
         """Return all rows."""
-        return pa.Table.from_batches(self.batches(wanted), wanted)
+        return pa.Table.from_batches(self.batches(requested), requested)
 
-    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _read_batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
         raise NotImplementedError
 
-    def _file_columns(self, wanted: pa.Schema) -> list[str]:
+    def _file_columns(self, requested: pa.Schema) -> list[str]:
         """Return the names of the columns to read from the file itself."""
         return [
             column_field.name
-            for column_field in wanted
+            for column_field in requested
             if column_field.name not in self.source.keys and not pa.types.is_null(column_field.type)
         ]
 
@@ -232,14 +231,14 @@ class TextFileReader(BaseFileReader):
         from softreg.tables.json_files.json_lines import JsonLines
 
         super().__init__(source)
-        encoding, encoding_notes = text_encoding(source, options.encoding, skip=options.bad_rows == "skip")
-        self.notes += encoding_notes
+        guess = text_encoding(source, options.encoding, skip=options.bad_rows == "skip")
+        self.notes += [guess.note] * bool(guess.note)
         texts: dict[str, Any] = {
             "display_name": source.display_name,
-            "encoding": encoding,
+            "encoding": guess.encoding,
             "raw": partial(open_bytes, source),
         }
-        opened: Opener = partial(open_text, source, encoding)
+        opened: Opener = partial(open_text, source, guess.encoding)
         self.reader: JsonLines | CsvReader
         if source.format == "json":
             document = JsonDocument(opened, source.display_name)
@@ -248,8 +247,8 @@ class TextFileReader(BaseFileReader):
             self.notes += [document.note] * bool(document.note)
             self.schema = self._plain_schema(self.reader.schema)
             for name in self.reader.mixed:
-                place = self.schema.get_field_index(name)
-                self.schema = self.schema.set(place, mark_untyped(self.schema.field(place)))
+                index = self.schema.get_field_index(name)
+                self.schema = self.schema.set(index, mark_untyped(self.schema.field(index)))
                 self.notes.append(
                     f"Column {quote(name)} of {source.display_name!r} holds text beside values of other types, and "
                     "all are read "
@@ -266,7 +265,7 @@ class TextFileReader(BaseFileReader):
             self.notes += self.reader.notes
         self.skipped = self.reader.skipped
 
-    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _read_batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
         batches: Iterator[pa.RecordBatch] = self.reader.batches()
         return batches
 
@@ -313,16 +312,16 @@ class ParquetFileReader(BaseFileReader):
                 page_checksum_verification=True,
             )
 
-    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        names = self._file_columns(wanted)
+    def _read_batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
+        names = self._file_columns(requested)
         rows = max(256, min(MAX_BATCH_ROWS, MAX_BATCH_CELLS // max(1, len(names))))
         with damage_as_table_error(self.source), self._open() as file:
             yield from map(validated, file.iter_batches(batch_size=rows, columns=names))
 
-    def read(self, wanted: pa.Schema) -> pa.Table:
+    def read(self, requested: pa.Schema) -> pa.Table:
         """Return all rows, read by column."""
         with damage_as_table_error(self.source), self._open() as file:
-            return self._conform(validated(file.read(columns=self._file_columns(wanted))), wanted)
+            return self._conform(validated(file.read(columns=self._file_columns(requested))), requested)
 
 
 class ArrowFileReader(BaseFileReader):
@@ -344,8 +343,8 @@ class ArrowFileReader(BaseFileReader):
                 return ipc.open_stream(open_bytes(self.source))
             return ipc.open_file(pa.memory_map(str(self.source.path)))
 
-    def _read_batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        names = self._file_columns(wanted)
+    def _read_batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
+        names = self._file_columns(requested)
         with damage_as_table_error(self.source), self._open() as file:
             count = getattr(file, "num_record_batches", None)
             batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))

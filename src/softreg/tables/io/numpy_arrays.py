@@ -136,7 +136,7 @@ def _supported_values(values: Array) -> Array:
     elif kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(np.float32 if values.dtype.itemsize < 4 else np.float64)
     elif kind not in "biufO":
-        raise TypeError(f"{values.dtype} is not understood")
+        raise TypeError(f"{values.dtype} is not supported")
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
@@ -209,6 +209,6 @@ def _is_mixed(values: Any) -> bool:
     """Return True if values are a list of text and other values, all of which NumPy would convert to text."""
     if not isinstance(values, (list, tuple)):
         return False
-    found = np.asarray(values, dtype=object)
-    text = [isinstance(value, str) for value in found.ravel().tolist()]
-    return any(text) and not all(text)
+    items = np.asarray(values, dtype=object)
+    is_text = [isinstance(value, str) for value in items.ravel().tolist()]
+    return any(is_text) and not all(is_text)

@@ -17,7 +17,7 @@ from softreg.tables.columns.column_names import check_names
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
 from softreg.tables.columns.errors import TableError, emit_notes, quote, quote_list
 from softreg.tables.columns.missing_values import replace_missing
-from softreg.tables.columns.row_location import file_row_numbers, mark_absent_columns, with_location
+from softreg.tables.columns.row_location import SkippedFileRow, file_row_numbers, mark_absent_columns, with_location
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.io.damaged_files import check_buffers
 from softreg.tables.io.file_formats import PARQUET_ENDINGS
@@ -42,7 +42,7 @@ class OpenTable(DeprecatedAttributes):
         Names of the columns.
     schema : pa.Schema
         Columns and types that hold the values of all files.
-    skipped : list of (str, int, str)
+    skipped : list of SkippedFileRow
         File, row number and text of rows of the last pass that could not be read, with `bad_rows="skip"`.
     counts : list of int
         Number of rows of each file in the table that `read` returned.
@@ -55,7 +55,7 @@ class OpenTable(DeprecatedAttributes):
     readers: list[FileReader]
     names: list[str]
     schema: pa.Schema
-    skipped: list[tuple[str, int, str]] = field(default_factory=list)
+    skipped: list[SkippedFileRow] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     """Number of rows of each file in the table that `read` returned."""
     type_conflicts: dict[str, str] = field(default_factory=dict)
@@ -102,12 +102,12 @@ class OpenTable(DeprecatedAttributes):
         int64 array (m,)
             Numbers from 1, counted through all files with the skipped rows.
         """
-        gone: list[int] = []
+        skipped_numbers: list[int] = []
         before = 0
         for reader, count in zip(self.readers, self.counts, strict=True):
-            gone += [before + number for number, _ in reader.skipped]
+            skipped_numbers += [before + number for number, _ in reader.skipped]
             before += count + len(reader.skipped)
-        return file_row_numbers(rows, gone)
+        return file_row_numbers(rows, skipped_numbers)
 
     def ignoring(self, columns: Iterable[str]) -> OpenTable:
         """Return the table without the requirement that some unused columns have one type in all files.
@@ -159,19 +159,19 @@ class OpenTable(DeprecatedAttributes):
     def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         self.skipped.clear()
         hints = self.schema.metadata
-        wanted = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns], hints)
-        na = TextMetadata.from_schema(wanted).na
-        self._check(wanted.names)
+        requested = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns], hints)
+        na = TextMetadata.from_schema(requested).na
+        self._check(requested.names)
         before = 0
         for reader in self.readers:
             kept, file = 0, reader.source.display_name if len(self.readers) > 1 else ""
-            for batch in reader.batches(wanted):
+            for batch in reader.batches(requested):
                 yield with_location(
                     replace_missing(batch, na), kept, [number for number, _ in reader.skipped], file=file, before=before
                 )
                 kept += batch.num_rows
             before += kept + len(reader.skipped)
-            self.skipped += [(reader.source.display_name, number, text) for number, text in sorted(reader.skipped)]
+            self.skipped += [SkippedFileRow(reader.source.display_name, *row) for row in sorted(reader.skipped)]
 
     def read(self) -> pa.Table:
         """Read the whole table into memory.
@@ -189,7 +189,7 @@ class OpenTable(DeprecatedAttributes):
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts[:] = [table.num_rows for table in tables]
         self.skipped[:] = [
-            (r.source.display_name, number, text) for r in self.readers for number, text in sorted(r.skipped)
+            SkippedFileRow(r.source.display_name, *row) for r in self.readers for row in sorted(r.skipped)
         ]
         table = replace_missing(pa.concat_tables(tables), TextMetadata.from_schema(self.schema).na)
         if table.num_rows == 0:
@@ -393,14 +393,16 @@ def _common_schema(readers: list[FileReader]) -> tuple[pa.Schema, dict[str, str]
     fields, type_conflicts = [], {}
     absent = {}
     types = [dict(zip(reader.schema.names, reader.schema.types, strict=True)) for reader in readers]
-    for name in dict.fromkeys(name for own in types for name in own):
+    for name in dict.fromkeys(name for file_types in types for name in file_types):
         absent[name] = [
-            reader.source.display_name for reader, own in zip(readers, types, strict=True) if name not in own
+            reader.source.display_name
+            for reader, file_types in zip(readers, types, strict=True)
+            if name not in file_types
         ]
-        kinds = [own.get(name, pa.null()) for own in types]
+        kinds = [file_types.get(name, pa.null()) for file_types in types]
         kind = common_arrow_type(kinds)
         if kind is None:
-            other = next(place for place, kind in enumerate(kinds) if kind != kinds[0])
+            other = next(index for index, kind in enumerate(kinds) if kind != kinds[0])
             type_conflicts[name] = (
                 f"Column {quote(name)} has the type {kinds[0]} in {readers[0].source.display_name!r} and "
                 f"{kinds[other]} in "

@@ -69,10 +69,12 @@ def prediction_table(
     """
     names = [str(name) for name in np.asarray(classes).tolist()]
     P = np.asarray(P, dtype=np.float64)
-    words = [str(word) for word in np.asarray(predicted).tolist()]
-    if P.shape != (len(words), len(names)):
-        raise ValueError(f"P is {P.shape}; expected {(len(words), len(names))}: a row a label, a column a class")
-    columns = [string_array(words), *map(number_array, P.T)]
+    labels = [str(label) for label in np.asarray(predicted).tolist()]
+    if P.shape != (len(labels), len(names)):
+        raise ValueError(
+            f"P is {P.shape}; expected {(len(labels), len(names))}: one row for each label, one column for each class"
+        )
+    columns = [string_array(labels), *map(number_array, P.T)]
     if rows is None:
         return pa.table(columns, names=[_free(LABEL, names), *names])
     numbers = number_array(np.asarray(rows, dtype=np.int64))
@@ -173,8 +175,8 @@ def writing_predictions(
     ending = path.suffix.lower()
     if ending not in (".csv", ".tsv", *PARQUET_ENDINGS, *ARROW_FILES):
         raise TableError(
-            f"Predictions cannot be written to {quote(path)}: its ending says neither CSV nor Parquet. Name "
-            "it something.csv, something.tsv or something.parquet."
+            f"Predictions cannot be written to {quote(path)}: supported formats: .csv, .tsv, .parquet, "
+            ".pq, .parq, .arrow and .feather."
         )
     if not path.absolute().parent.is_dir():
         raise TableError(f"The folder {str(path.parent)!r} does not exist, so {path.name!r} cannot be written there.")
@@ -236,7 +238,7 @@ def prediction_sink(
     for kept_field in reversed(kept or []):
         schema = schema.insert(0, kept_field.with_name(_free(kept_field.name, schema.names)))
     before = rows + len(kept or [])
-    words = string_array([str(word) for word in np.asarray(classes).tolist()])
+    labels = string_array([str(label) for label in np.asarray(classes).tolist()])
     writer = _open_writer(sink, schema, ending, before)
 
     def write(
@@ -247,10 +249,10 @@ def prediction_sink(
         predicted: ArrayLike | None = None,
     ) -> None:
         P = np.asarray(P, dtype=np.float64)
-        if P.ndim != 2 or P.shape[1] != len(words):
-            raise ValueError(f"P is {P.shape}; expected a column for each of {len(words)} classes")
+        if P.ndim != 2 or P.shape[1] != len(labels):
+            raise ValueError(f"P is {P.shape}; expected a column for each of {len(labels)} classes")
         codes = P.argmax(axis=1) if predicted is None else predicted
-        columns = [words.take(number_array(np.asarray(codes))), *map(number_array, P.T)]
+        columns = [labels.take(number_array(np.asarray(codes))), *map(number_array, P.T)]
         if rows:
             columns.insert(0, number_array(np.asarray(numbers, dtype=np.int64)))
         if kept is not None:

@@ -125,25 +125,25 @@ def find_source_files(source: Any) -> list[SourceFile]:
             return _folder_sources(path)
         if path.exists() or path == STANDARD_INPUT or not glob.has_magic(str(path)) or _split_inner(path)[1]:
             return [_resolve(path)]
-        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-        found = [name for name in found if name.is_file()]
-        if not found:
+        paths = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        paths = [name for name in paths if name.is_file()]
+        if not paths:
             raise TableError(f"No file matches the pattern {str(path)!r}.")
     else:
-        found = [Path(name) for name in source]
-        if not found:
+        paths = [Path(name) for name in source]
+        if not paths:
             raise TableError("The list of files is empty; name at least one.")
-    return _check_alike([_resolve(name) for name in found])
+    return _check_consistent([_resolve(name) for name in paths])
 
 
 def _folder_sources(folder: Path) -> list[SourceFile]:
     """Return every file below a folder, with its partition."""
     sources = []
     try:
-        found = sorted(folder.rglob("*"))
+        paths = sorted(folder.rglob("*"))
     except FileNotFoundError as error:
         raise TableError(missing_file_message(str(error.filename))) from None
-    for path in found:
+    for path in paths:
         inner = path.relative_to(folder).parts
         if not path.is_file() or any(name.startswith((".", "_")) for name in inner):
             continue
@@ -158,23 +158,23 @@ def _folder_sources(folder: Path) -> list[SourceFile]:
             f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
             "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files."
         )
-    return _check_alike(sources)
+    return _check_consistent(sources)
 
 
-def _check_alike(sources: Sequence[SourceFile]) -> list[SourceFile]:
+def _check_consistent(sources: Sequence[SourceFile]) -> list[SourceFile]:
     """Raise `TableError` if the files of a source differ in format or in the keys of their partition."""
     formats = {source.format for source in sources}
     if len(formats) > 1:
-        some = quote_list([next(s for s in sources if s.format == name).display_name for name in sorted(formats)])
+        examples = quote_list([next(s for s in sources if s.format == name).display_name for name in sorted(formats)])
         raise TableError(
-            f"The {pluralize(len(sources), 'file')} are of several forms ({', '.join(sorted(formats))}), such as "
-            f"{some}; files that are read as one table must be of one form."
+            f"The {pluralize(len(sources), 'file')} have several formats ({', '.join(sorted(formats))}), such as "
+            f"{examples}; files that are read as one table must have the same format."
         )
     keys = {tuple(source.keys) for source in sources}
     if len(keys) > 1:
         raise TableError(
             "The folders of the partitions differ in their keys: "
-            f"{' and '.join(str(list(k)) for k in sorted(keys)[:3])}; each file must lie below the same keys."
+            f"{' and '.join(str(list(k)) for k in sorted(keys)[:3])}; all files must have the same keys."
         )
     return list(sources)
 
@@ -185,10 +185,10 @@ def _resolve(path: Path) -> SourceFile:
         copy = copy_standard_input()
         return replace(_open_source(copy.path), origin=path, copies=(copy,))
     container, inner = _split_inner(path)
-    _check_there(container)
+    _check_exists(container)
     source = _open_source(container, inner)
     if inner and source.origin is None:
-        raise TableError(f"{str(container)!r} is one table, in which {inner!r} cannot be chosen; name it without.")
+        raise TableError(f"{str(container)!r} is a single table, so {inner!r} cannot be selected; omit it.")
     return source
 
 
@@ -236,7 +236,7 @@ def _copy_pipe(pipe: Path) -> PipeCopy:
         raise TableError(f"{str(pipe)!r} cannot be copied to a temporary file: {reason}.") from None
 
 
-def _check_there(path: Path) -> None:
+def _check_exists(path: Path) -> None:
     """Raise `TableError` if there is no such file, with files of similar names."""
     if path.exists():
         return
@@ -244,10 +244,10 @@ def _check_there(path: Path) -> None:
 
     if not path.parent.is_dir():
         raise TableError(f"There is no file {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
-    beside = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    near = get_close_matches(path.name, beside, n=3)
+    names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    near = get_close_matches(path.name, names, n=3)
     guess = f" Nearest by name: {quote_list(near)}." if near else ""
-    raise TableError(f"There is no file {str(path)!r}; its folder holds {pluralize(len(beside), 'file')}.{guess}")
+    raise TableError(f"There is no file {str(path)!r}; its folder holds {pluralize(len(names), 'file')}.{guess}")
 
 
 def unquote(text: str) -> str:
@@ -282,8 +282,8 @@ def open_bytes(source: SourceFile) -> pa.NativeFile:
 def missing_file_message(path: str) -> str:
     """Return the message for a file or folder that was removed while it was read."""
     return (
-        f"{path!r} is no longer there: it was removed while the files were read. Run it again; in a folder where files "
-        "come and go, name those that stay by a pattern such as 'logs/*.csv'."
+        f"{path!r} no longer exists: it was removed while the files were read. Run it again; in a folder whose files "
+        "change, select the permanent ones by a pattern such as 'logs/*.csv'."
     )
 
 
@@ -349,7 +349,7 @@ def check_text(source: SourceFile, head: bytes, *, wide: bool) -> None:
     if zero >= 0:
         raise TableError(
             f"{source.display_name!r} is not {'JSON' if source.format == 'json' else 'CSV'}: byte {zero + 1:,} is "
-            "zero, which text "
-            "never holds. Expected a text file in UTF-8, or a Parquet file that ends in .parquet. If it is UTF-16, "
-            "say so: --encoding utf-16-le (encoding='utf-16-le' in Python)."
+            "zero, which is not valid "
+            "in text. Expected a text file in UTF-8, or a Parquet file that ends in .parquet. If it is UTF-16, "
+            "specify it: --encoding utf-16-le (encoding='utf-16-le' in Python)."
         )

@@ -90,8 +90,8 @@ def _cells(book: Any, name: str) -> list[list[object]]:
 
 def _table(rows: list[list[object]], sheet: str) -> tuple[list[list[object]], list[str]]:
     """Return the rows without titles, footnotes and empty columns; and notes on them."""
-    used = [place for place in range(len(rows[0])) if any(row[place] != "" for row in rows)]
-    rows = [[row[place] for place in used] for row in rows]
+    used = [index for index in range(len(rows[0])) if any(row[index] != "" for row in rows)]
+    rows = [[row[index] for index in used] for row in rows]
     begin, end = 0, len(rows)
     if len(used) > MAX_NARROW_COLUMNS:
         while begin < end - 1 and _count(rows[begin]) == 1:
@@ -99,13 +99,13 @@ def _table(rows: list[list[object]], sheet: str) -> tuple[list[list[object]], li
         while end > begin + 1 and _count(rows[end - 1]) == 1:
             end -= 1
     notes = []
-    for what, some in (("above the header", rows[:begin]), ("below the table", rows[end:])):
-        if some:
-            first_cells = quote_list([next(str(cell) for cell in row if cell != "") for row in some], 3)
+    for what, omitted in (("above the header", rows[:begin]), ("below the table", rows[end:])):
+        if omitted:
+            first_cells = quote_list([next(str(cell) for cell in row if cell != "") for row in omitted], 3)
             notes.append(f"In the sheet {sheet!r}, lines of one cell {what} are left out: {first_cells}.")
     rows = rows[begin:end]
-    kept = [place for place in range(len(used)) if any(row[place] != "" for row in rows)]
-    return [[row[place] for place in kept] for row in rows], notes
+    kept = [index for index in range(len(used)) if any(row[index] != "" for row in rows)]
+    return [[row[index] for index in kept] for row in rows], notes
 
 
 def _count(row: Sequence[object]) -> int:

@@ -18,7 +18,7 @@ MAX_DOCUMENT_BYTES = 1 << 28
 """Maximum size in bytes of an array element, or of a document that is not an array."""
 SPACE = " \t\r\n"
 _BREAKS = re.compile(r"[\r\n]+")  # between tokens only: within text of JSON, line breaks are escaped
-_SOMETHING = re.compile(r"[^ \t\r\n]")
+_NON_SPACE = re.compile(r"[^ \t\r\n]")
 _DECODER = json.JSONDecoder()
 
 
@@ -44,7 +44,7 @@ class JsonDocument:
     def __post_init__(self) -> None:
         head = self._head()
         self.layout = "array" if head[:1] == "[" else "lines"
-        if head[:1] == "{" and not _is_lines(head):
+        if head[:1] == "{" and not _is_json_lines(head):
             self._find_layout()
 
     def lines(self) -> BinaryReader:
@@ -79,8 +79,8 @@ class JsonDocument:
             self.note = f"The rows of {self.display_name!r} are those of its key {quote(tables[0])}."
         elif len(tables) > 1:
             raise TableError(
-                f"{self.display_name!r} is one JSON object with several tables: {quote_list(tables)}. Write the one "
-                "that is wanted to a file of its own."
+                f"{self.display_name!r} is one JSON object with several tables: {quote_list(tables)}. Write the "
+                "required one to a separate file."
             )
         elif _is_split(document):
             self.layout, self.note = "split", f"The rows of {self.display_name!r} are the lists of its key 'data'."
@@ -112,23 +112,23 @@ class JsonDocument:
         count = 0
         while text.next() != "]":
             if count and not text.take(","):
-                raise self._broken(count, text.rest())
+                raise self._syntax_error(count, text.rest())
             if count and text.next() == "]":
-                raise self._broken(count, "]")
+                raise self._syntax_error(count, "]")
             element = text.value()
             if element is None:
-                raise self._broken(count, text.rest())
+                raise self._syntax_error(count, text.rest())
             count += 1
             yield _BREAKS.sub(" ", element)
         text.take("]")
         if text.next():
-            raise TableError(f"{self.display_name!r} goes on behind the end of its array: {quote(text.rest(), 40)}.")
+            raise TableError(f"{self.display_name!r} continues after the end of its array: {quote(text.rest(), 40)}.")
 
-    def _broken(self, count: int, rest: str) -> TableError:
-        found = quote(rest, 80) if rest else "the file ends"
+    def _syntax_error(self, count: int, rest: str) -> TableError:
+        excerpt = quote(rest, 80) if rest else "the file ends"
         return TableError(
-            f"Row {count + 1:,} of {self.display_name!r}, a JSON array, cannot be read: {found}. Expected objects "
-            "with commas between them and ']' behind the last. Correct it."
+            f"Row {count + 1:,} of {self.display_name!r}, a JSON array, cannot be read: {excerpt}. Expected objects "
+            "separated by commas, and ']' after the last. Correct it."
         )
 
 
@@ -143,10 +143,10 @@ class _JsonText:
     def next(self) -> str:
         """Return the next character that is not white space; "" at the end."""
         while True:
-            found = _SOMETHING.search(self._buffer, self._position)
-            if found:
-                self._position = found.start()
-                return found[0]
+            match = _NON_SPACE.search(self._buffer, self._position)
+            if match:
+                self._position = match.start()
+                return match[0]
             if not self._read_more():
                 return ""
 
@@ -172,14 +172,14 @@ class _JsonText:
         """Read the next bytes; return False at the end."""
         if self._ended:
             return False
-        held = self._buffer[self._position :]
-        if len(held) > MAX_DOCUMENT_BYTES:
+        unread = self._buffer[self._position :]
+        if len(unread) > MAX_DOCUMENT_BYTES:
             raise TableError(
-                f"{self.display_name!r} holds a value of more than {MAX_DOCUMENT_BYTES >> 20} MB, or is no JSON."
+                f"{self.display_name!r} holds a value of more than {MAX_DOCUMENT_BYTES >> 20} MB, or is not JSON."
             )
-        raw = bytes(self.stream.read(max(CHUNK, len(held))))  # doubled for long values
+        raw = bytes(self.stream.read(max(CHUNK, len(unread))))  # doubled for long values
         self._ended = not raw
-        self._buffer, self._position = held + self._decoder.decode(raw, self._ended), 0
+        self._buffer, self._position = unread + self._decoder.decode(raw, self._ended), 0
         return True
 
 
@@ -205,7 +205,7 @@ def _value_end(text: str, begin: int = 0) -> int | None:
     return end if end < len(text) or text[-1] in "}]" else None  # a number may continue
 
 
-def _is_lines(head: str) -> bool:
+def _is_json_lines(head: str) -> bool:
     """Return True if text begins with a line that is an object, followed by another object."""
     first, _, rest = head.partition("\n")
     return _value_end(first.strip(SPACE)) is not None and rest.lstrip(SPACE)[:1] == "{"

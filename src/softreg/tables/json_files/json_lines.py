@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
+from softreg.tables.columns.row_location import SkippedRow
 from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
@@ -35,8 +36,20 @@ MAX_BATCH_CELLS = 4_000_000
 MAX_COLUMNS = 50_000
 """Maximum number of distinct keys of a file."""
 
-Row = tuple[int, int, dict[str, Any]]
-"""Row number, line number and object."""
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Objects of consecutive lines, with their row numbers and line numbers from 1."""
+
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def append(self, number: int, line: int, value: dict[str, Any]) -> None:
+        """Append an object."""
+        self.objects.append(value)
+        self.numbers.append(number)
+        self.lines.append(line)
 
 
 @dataclass
@@ -69,8 +82,8 @@ class JsonLines:
     """The bytes in the encoding of the file, where that is not UTF-8."""
     unit: str = "Line"
     """Noun for an object in messages."""
-    skipped: list[tuple[int, str]] = field(default_factory=list)
-    _held: list[pa.RecordBatch] | None = field(init=False, default=None)
+    skipped: list[SkippedRow] = field(default_factory=list)
+    _cached: list[pa.RecordBatch] | None = field(init=False, default=None)
     """Cached rows of a small file."""
     _conflicts: bool = field(init=False, default=False)
     """Whether some rows hold values of other types than those before, and were left out."""
@@ -79,27 +92,27 @@ class JsonLines:
 
     def __post_init__(self) -> None:
         self.types = {}
-        held: list[pa.RecordBatch] = []
-        for rows in self._blocks():
-            good = self._usable(rows, self._learn)
-            if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES:
-                held += self._made(good)
+        cached: list[pa.RecordBatch] = []
+        for block in self._blocks():
+            accepted = self._accepted(block, self._widen_types)
+            if sum(batch.nbytes for batch in cached) < MAX_CACHED_BYTES:
+                cached += self._to_batches(accepted)
         if not self.types:
             raise TableError(f"{self.display_name!r} holds no object with a key, so the table has no columns.")
         self.schema = self._schema()
-        if sum(batch.nbytes for batch in held) < MAX_CACHED_BYTES and all(
-            batch.schema == self.schema for batch in held
+        if sum(batch.nbytes for batch in cached) < MAX_CACHED_BYTES and all(
+            batch.schema == self.schema for batch in cached
         ):
-            self._held = held
+            self._cached = cached
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in batches, from the beginning at each call."""
-        if self._held is not None:
-            yield from self._held
+        if self._cached is not None:
+            yield from self._cached
             return
         self.skipped.clear()
-        for rows in self._blocks():
-            yield from self._made(self._usable(rows, self._check) if self._conflicts else rows)
+        for block in self._blocks():
+            yield from self._to_batches(self._accepted(block, self._check) if self._conflicts else block)
 
     def _schema(self) -> pa.Schema:
         return pa.schema([pa.field(name, kind.arrow()) for name, kind in self.types.items()])
@@ -109,121 +122,124 @@ class JsonLines:
         """The columns in which numbers or booleans occur beside text; they are read as text."""
         return [name for name, kind in self.types.items() if kind.holds_mixed]
 
-    def _made(self, rows: list[Row]) -> Iterator[pa.RecordBatch]:
+    def _to_batches(self, block: RowBlock) -> Iterator[pa.RecordBatch]:
         """Yield batches of rows with the columns found so far."""
-        schema, most = self._schema(), max(1, MAX_BATCH_CELLS // max(1, len(self.types)))
-        for start in range(0, len(rows), most):
-            some = [row for _, _, row in rows[start : start + most]]
-            values = _columns(some, self.types)
-            columns = [to_arrow(own, kind) for own, kind in zip(values, self.types.values(), strict=True)]
+        schema, max_rows = self._schema(), max(1, MAX_BATCH_CELLS // max(1, len(self.types)))
+        for start in range(0, len(block.objects), max_rows):
+            columns = [
+                to_arrow(values, kind)
+                for values, kind in zip(
+                    _columns(block.objects[start : start + max_rows], self.types), self.types.values(), strict=True
+                )
+            ]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def _usable(self, rows: list[Row], take: Callable[[Sequence[dict[str, Any]]], None]) -> list[Row]:
-        """Return the rows that `take` accepts; leave out the others, or raise the error for the first of them."""
+    def _accepted(self, block: RowBlock, check: Callable[[Sequence[dict[str, Any]]], None]) -> RowBlock:
+        """Return the rows that `check` accepts; skip the others, or raise the error for the first of them."""
         try:
-            take([row for _, _, row in rows])
-            return rows
+            check(block.objects)
+            return block
         except TypeConflict:
-            self._conflicts, good = True, []
-            for number, line, row in rows:
+            self._conflicts, accepted = True, RowBlock()
+            for number, line, value in zip(block.numbers, block.lines, block.objects, strict=True):
                 try:
-                    take([row])
-                    good.append((number, line, row))
+                    check([value])
+                    accepted.append(number, line, value)
                 except TypeConflict as conflict:
-                    self._leave_out(number, line, json.dumps(row, ensure_ascii=False), str(conflict))
-            return good
+                    self._skip_row(number, line, json.dumps(value, ensure_ascii=False), str(conflict))
+            return accepted
 
-    def _learn(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _widen_types(self, rows: Sequence[dict[str, Any]]) -> None:
         """Widen the types of the columns by some rows; on a conflict, leave all types unchanged."""
-        self.types |= self._with(rows)
+        self.types |= self._widened(rows)
         if len(self.types) > MAX_COLUMNS:
             raise TableError(
-                f"{self.display_name!r} holds more than {MAX_COLUMNS:,} different keys; a table has few columns."
+                f"{self.display_name!r} holds more than {MAX_COLUMNS:,} different keys, the limit for columns."
             )
 
     def _check(self, rows: Sequence[dict[str, Any]]) -> None:
         """Raise `TypeConflict` for rows of other types than those found."""
-        if any(kind != self.types.get(name) for name, kind in self._with(rows).items()):
-            raise TypeConflict("a value that was not there at the first reading")
+        if any(kind != self.types.get(name) for name, kind in self._widened(rows).items()):
+            raise TypeConflict("a value that the file did not contain in the first pass")
 
-    def _with(self, rows: Sequence[dict[str, Any]]) -> dict[str, JsonType]:
+    def _widened(self, rows: Sequence[dict[str, Any]]) -> dict[str, JsonType]:
         """Return the types of the columns of some rows, widened to hold the rows before."""
-        wider = {}
-        for name, some in _by_key(rows):
+        widened = {}
+        for name, values in _by_key(rows):
             try:
-                kind = common_type(infer_type(some), self.types.get(name, MISSING))
+                kind = common_type(infer_type(values), self.types.get(name, MISSING))
                 if self.skip and kind.holds_mixed:
                     raise TypeConflict("text beside values of other types")
-                wider[name] = kind
+                widened[name] = kind
             except TypeConflict as conflict:
                 raise TypeConflict(f"column {quote(name)} holds {conflict}") from None
-        return wider
+        return widened
 
-    def _blocks(self) -> Iterator[list[Row]]:
+    def _blocks(self) -> Iterator[RowBlock]:
         """Yield the objects of about `BLOCK_BYTES` of lines at a time."""
         number = line = 0
         for raw in self._raw_blocks():
-            rows: list[Row] = []
+            block = RowBlock()
             try:
                 lines: list[str] | list[bytes] = raw.removesuffix(b"\n").decode().split("\n")
             except UnicodeDecodeError:
                 lines = list(raw.removesuffix(b"\n").split(b"\n"))
-            quick = b"\\u" not in raw
+            flat = b"\\u" not in raw
             for text in lines:
                 line += 1
                 if not text or text.isspace():
                     continue
                 number += 1
                 try:
-                    row = parse_flat_object(text) if quick else None
-                    quick = row is not None
-                    rows.append((number, line, parse_object(text) if row is None else row))
+                    value = parse_flat_object(text) if flat else None
+                    flat = value is not None
+                    block.append(number, line, parse_object(text) if value is None else value)
                 except (ValueError, RecursionError) as error:
-                    self._refuse(number, line, text, error)
-            yield rows
+                    self._reject_line(number, line, text, error)
+            yield block
 
     def _raw_blocks(self) -> Iterator[bytes]:
         """Yield complete lines of about `BLOCK_BYTES` at a time, without a byte-order mark."""
-        held: list[bytes] = []
-        size, begun = 0, False
+        parts: list[bytes] = []
+        size, started = 0, False
         try:
             stream = self.open()
             while raw := bytes(stream.read(BLOCK_BYTES)):
-                raw, begun = raw if begun else raw.removeprefix(b"\xef\xbb\xbf"), True
+                raw, started = raw if started else raw.removeprefix(b"\xef\xbb\xbf"), True
                 end = raw.rfind(b"\n") + 1
                 size += len(raw)
                 if size > MAX_LINE_BYTES:
                     raise TableError(
-                        f"{self.display_name!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, which is no row."
+                        f"{self.display_name!r} holds a line of more than {MAX_LINE_BYTES >> 20} MB, the limit."
                     )
                 if end:
-                    yield b"".join([*held, raw[:end]])
-                    held, size = [], len(raw) - end
-                held.append(raw[end:])
+                    yield b"".join([*parts, raw[:end]])
+                    parts, size = [], len(raw) - end
+                parts.append(raw[end:])
         except OSError as error:
             reason = " ".join(str(error).split())
             raise TableError(f"{self.display_name!r} is a damaged or truncated file ({reason}).") from None
-        if rest := b"".join(held):
+        if rest := b"".join(parts):
             yield rest
 
-    def _refuse(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
-        """Leave out a line that is not a JSON object, or raise the error for it."""
+    def _reject_line(self, row: int, line: int, text: str | bytes, error: Exception) -> None:
+        """Skip a line that is not a JSON object, or raise the error for it."""
         if isinstance(error, UndecodableLine) and not self.skip:
             raise decoding_error(self.display_name, self.encoding, self.raw or self.open) from None
-        why = str(error)
+        reason = str(error)
         if isinstance(error, json.JSONDecodeError):
-            why = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
-        elif "set_int_max_str_digits" in why:
-            why = "a whole number of thousands of digits"
+            reason = f"{error.msg.removesuffix(' at').lower()}, character {error.pos + 1}"
+        elif "set_int_max_str_digits" in reason:
+            reason = "a whole number of thousands of digits"
         plain = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        self._leave_out(row, line, plain.strip(), why)
+        self._skip_row(row, line, plain.strip(), reason)
 
-    def _leave_out(self, row: int, line: int, text: str, why: str) -> None:
+    def _skip_row(self, row: int, line: int, text: str, reason: str) -> None:
         if self.skip:
-            self.skipped.append((row, text[:MAX_ROW_TEXT]))
+            self.skipped.append(SkippedRow(row, text[:MAX_ROW_TEXT]))
             return
         raise TableError(
-            f"{self.unit} {line:,} of {self.display_name!r} cannot be read ({why}): {quote(text, 80)}. Expected an "
+            f"{self.unit} {line:,} of {self.display_name!r} cannot be read ({reason}): {quote(text, 80)}. Expected an "
             "object "
             f'like {{"a": 1}}, with values of the same type in all of them. Correct it, or leave such '
             f"{self.unit.lower()}s out with --bad-rows skip (bad_rows='skip' in Python)."
@@ -231,11 +247,7 @@ class JsonLines:
 
 
 def _by_key(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Sequence[Any]]]:
-    """Return the values of each key in some rows.
-
-    Attributes
-    ----------
-    row without the key counts as None, or not at all if keys are rare.
+    """Return the values of each key in some rows; a row without the key gives None, or no value if keys are rare.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def parse_object(line: str | bytes) -> dict[str, Any]:
         try:
             line = line.decode()
         except UnicodeDecodeError as error:
-            raise UndecodableLine(f"it is no UTF-8: byte 0x{line[error.start]:02x}") from None
+            raise UndecodableLine(f"it is not UTF-8: byte 0x{line[error.start]:02x}") from None
     if line.count("[") + line.count("{") > MAX_DEPTH:
         _check_depth(line)
     if line[0] == "{":
@@ -69,7 +69,7 @@ def parse_object(line: str | bytes) -> dict[str, Any]:
     else:
         value = _DECODER.decode(line)
     if type(value) is not dict:
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     if "\\u" in line:
         _check_text(value)
     return value
@@ -88,11 +88,11 @@ def _check_text(value: object) -> None:
     """Raise `ValueError` for text that UTF-8 cannot encode, or that contains the character zero."""
     if isinstance(value, str):
         if "\0" in value:
-            raise ValueError("the character U+0000, which text never holds")
+            raise ValueError("the character U+0000, which is not allowed in text")
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"half of a pair of characters, U+{ord(value[error.start]):04X}") from None
+            raise ValueError(f"the lone surrogate U+{ord(value[error.start]):04X}") from None
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check_text(key)
@@ -104,15 +104,15 @@ def _check_text(value: object) -> None:
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object; raise `ValueError` if a key occurs twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {quote(next(key for key in keys if keys.count(key) > 1))} stands there twice")
-    return found
+        raise ValueError(f"the key {quote(next(key for key in keys if keys.count(key) > 1))} occurs twice")
+    return members
 
 
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number of JSON")
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)

@@ -126,12 +126,12 @@ def infer_type(values: Sequence[Any], depth: int = 0) -> JsonType:
     """
     if depth > MAX_DEPTH:
         raise TypeConflict(f"lists and objects more than {MAX_DEPTH} deep")
-    found = MISSING
+    common = MISSING
     kinds = set(map(type, values))
     for kind in sorted(kinds - {type(None)}, key=lambda kind: _KINDS[kind], reverse=True):
-        own = values if len(kinds) == 1 else [value for value in values if type(value) is kind]
-        found = common_type(_type_of(kind, own, depth), found)
-    return found
+        same_kind = values if len(kinds) == 1 else [value for value in values if type(value) is kind]
+        common = common_type(_type_of(kind, same_kind, depth), common)
+    return common
 
 
 def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
@@ -157,7 +157,7 @@ def _type_of(kind: type, values: Sequence[Any], depth: int) -> JsonType:
 def common_type(first: JsonType, second: JsonType) -> JsonType:
     """Return the type that holds the values of both types.
 
-    Integers beside second numbers become float64, unless that would merge two of them. Numbers or booleans beside text
+    Integers beside other numbers become float64, unless that would merge two of them. Numbers or booleans beside text
     become text.
 
     Returns
@@ -263,7 +263,7 @@ def _bits(flags: BoolArray) -> pa.Buffer:
 
 def _is_float(value: int) -> bool:
     """Return True if float64 represents the integer, or prints it with the same digits."""
-    return int(near := float(value)) == value or Decimal(repr(near)) == value
+    return int(rounded := float(value)) == value or Decimal(repr(rounded)) == value
 
 
 def _plural(kind: str) -> str:
