@@ -43,18 +43,27 @@ RUN = 1024
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Weights of a model refitted to B resamples, made by `bootstrap`."""
+    """Weights of a model refitted to B resamples, made by `bootstrap`.
+
+    Attributes
+    ----------
+    model : SoftmaxRegression
+        The resampled model.
+    coef : ndarray of shape (B, q, d)
+        Weights.
+    intercept : ndarray of shape (B, q)
+        Intercepts.
+    gap : ndarray of shape (B,)
+        Certified gaps of the fits in nats.
+    table : TableClassifier or None
+        The classifier whose regression was resampled; rows are then tables.
+    """
 
     model: SoftmaxRegression
-    """The resampled model."""
     coef: Array
-    """Weights (B, q, d)."""
     intercept: Array
-    """Intercepts (B, q)."""
     gap: Array
-    """Certified gaps (B,) of the fits in nats."""
     table: Any = None
-    """The `TableClassifier` whose regression was resampled; rows are then tables. None for other models."""
 
     def __len__(self) -> int:
         return len(self.coef)

@@ -19,22 +19,34 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The logits of rows as a sum over the columns; see `explain`."""
+    """The logits of rows as a sum over the columns, as `explain` computes it.
+
+    Attributes
+    ----------
+    classes : tuple
+        The q classes.
+    columns : tuple of str
+        The d columns.
+    values : ndarray of shape (n, d)
+        The rows.
+    baseline : ndarray of shape (d,)
+        The row that the rows are compared with.
+    baseline_logits : ndarray of shape (q,)
+        Logits of the baseline.
+    weights : ndarray of shape (q, d)
+        Weights of the model.
+    predicted, runner_up : ndarray of shape (n,)
+        Codes of the most and second most probable class of each row.
+    """
 
     classes: tuple[Any, ...]
     columns: tuple[str, ...]
     values: Array = field(repr=False)
-    """The rows themselves, (n, d)."""
     baseline: Array = field(repr=False)
-    """The row that the rows are compared with, (d,)."""
     baseline_logits: Array
-    """Logits of the baseline, (q,)."""
     weights: Array = field(repr=False)
-    """Weights of the model, (q, d)."""
     predicted: Array
-    """Codes (n,) of the most probable class of each row."""
     runner_up: Array
-    """Codes (n,) of the second most probable class."""
 
     @property
     def contributions(self) -> Array:

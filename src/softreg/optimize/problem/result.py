@@ -42,28 +42,61 @@ class Separation:
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a running fit."""
+    """Progress of a running fit.
+
+    Attributes
+    ----------
+    passes : int
+        Passes over the rows so far; a pass is one product with X and one with its transpose.
+    value : float
+        The objective in nats, the largest of a stack.
+    gap : float
+        Estimated difference of the objective and its minimum in nats; not a certificate until the fit ends.
+    seconds : float
+        Time since the start.
+    rows : int
+        Rows read so far in all passes, including those read from a source of batches before the first pass.
+    total : int or None
+        Number of rows of the source while it is read, if known.
+    """
 
     passes: int
-    """Passes over the rows so far: one pass is one product with X and one with its transpose."""
     value: float
-    """The objective, in nats (the largest of a stack)."""
     gap: float
-    """Estimated difference of the objective and its minimum, in nats; not a certificate until the fit ends."""
     seconds: float
     rows: int = field(default=0, compare=False)
-    """Rows read so far in all passes, including those read from a source of batches before the first pass."""
     total: int | None = field(default=None, compare=False)
-    """While a source is read: its number of rows, if known."""
 
 
 @dataclass(frozen=True)
 class Solution:
     """The fit of one model.
 
-    `gap` bounds how far `value` lies above the minimum, in nats. `bound` names the proof: "duality" (maximum-entropy
-    dual), "self-concordance" (Newton decrement), "separation" (the minimum is known to be 0) or "estimate" (no proof:
-    the preconditioned gradient norm).
+    Attributes
+    ----------
+    W : ndarray of shape (d, q)
+        Weights.
+    b : ndarray of shape (q,)
+        Bias.
+    value : float
+        The objective in nats.
+    gap : float
+        Upper bound on the difference of `value` and the minimum in nats.
+    bound : str
+        The proof of `gap`: "duality" (maximum-entropy dual), "self-concordance" (Newton decrement), "separation" (the
+        minimum is known to be 0) or "estimate" (no proof: the preconditioned gradient norm).
+    status : Status
+        Why the iterations ended.
+    passes : int
+        Passes over the rows.
+    n_iter : int
+        Iterations.
+    history : tuple of Progress
+        Progress after each iteration.
+    separation : Separation or None
+        The separated classes, if the optimum is not finite.
+    plan : Plan or None
+        The solver plan with the reason for its choice; None if unknown, as in files of earlier versions.
     """
 
     W: Array
@@ -76,9 +109,7 @@ class Solution:
     n_iter: int
     history: tuple[Progress, ...] = ()
     separation: Separation | None = None
-    """If the optimum is not finite: the separated classes, and the features that separate them."""
     plan: Plan | None = None
-    """The plan, with the reason for its choice; None if unknown, as in files of earlier versions."""
 
     @property
     def converged(self) -> bool:
