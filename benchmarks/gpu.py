@@ -148,9 +148,9 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
             moved, coordinates = standardise(rows, centred=True)
             objective = objective_for(moved, shape.q, l2(shape.strength), coordinates)
             theta = np.random.default_rng(0).normal(size=(1, shape.q, shape.d + 1)) * 0.01
-            fused = triton_pass.takes(device, 1, shape.q)
+            fused = triton_pass.supports(device, 1, shape.q)
             for compiled in (True, False):
-                if compiled and not (fused or triton_residual.takes(device, shape.q)):
+                if compiled and not (fused or triton_residual.supports(device, shape.q)):
                     continue
                 os.environ["SOFTREG_KERNELS"] = "1" if compiled else "0"
                 took = seconds(lambda o=objective, t=theta: o.evaluate(t), device, 5)

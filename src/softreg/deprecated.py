@@ -83,6 +83,7 @@ DEPRECATED: dict[str, dict[str, Replacement]] = {
         for name in ("draws", "seed")
     },
     "infer_schema()": {"asked": Replacement("kinds", since="0.2"), "place": Replacement("describe_row", since="0.2")},
+    "linearity_tests()": {"places": Replacement("columns", since="0.2")},
     "without_bad_rows()": {"asked": Replacement("kinds", since="0.2")},
     "reliability_curve()": {"happened": Replacement("outcome", since="0.2")},
     "labels()": {"whole": Replacement(None, since="0.2", reason="equal numbers have the same text, 1.0 as 1")},

@@ -538,9 +538,9 @@ def rows(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """The rows of the problem, in several blocks."""
     monkeypatch.setattr(dense, "BLOCK_BYTES", 1)
     monkeypatch.setattr(csr, "BLOCK_NONZEROS", 1)
-    monkeypatch.setattr(csr, "BLOCK_NONZEROS_A_COLUMN", 1)
+    monkeypatch.setattr(csr, "BLOCK_NONZEROS_PER_COLUMN", 1)
     monkeypatch.setattr(device_rows, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(disk_rows, "SMALL", 0)
+    monkeypatch.setattr(disk_rows, "MAX_IN_MEMORY_BYTES", 0)
     made = BACKENDS[request.param](tmp_path)
     assert len(made.blocks) > 1  # type: ignore[attr-defined]
     return made

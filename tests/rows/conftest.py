@@ -18,6 +18,6 @@ def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     else:
         best = compiled.level()
         compiled.choose(request.param)
-        monkeypatch.setitem(kernels.MOST_BYTES, request.param, 10_000)  # BLAS would hide what is tested here
+        monkeypatch.setitem(kernels.MAX_COMPILED_BYTES, request.param, 10_000)  # BLAS would hide what is tested here
         yield request.param
         compiled.choose(best)

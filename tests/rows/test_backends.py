@@ -33,7 +33,7 @@ from softreg.rows.memory import csr as sparse
 from softreg.rows.memory import dense
 from softreg.rows.ondisk import disk_rows as stream
 from softreg.rows.ondisk.arrays import FileArray, FileCSR
-from softreg.rows.protocol import add_up
+from softreg.rows.protocol import sum_parts
 from softreg.rows.reductions import BlockFunction
 from softreg.rows.sampling import stratified
 
@@ -117,9 +117,10 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(dense, "BLOCK_BYTES", 1)  # blocks of 256 rows: three of them, the last one short
     monkeypatch.setattr(sparse, "BLOCK_NONZEROS", 1)
     monkeypatch.setattr(softreg.rows.gpu.device_rows, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(softreg.rows.gpu.device_rows, "CHUNK_ROWS", (64, 64))
+    for name in ("MIN_CHUNK_ROWS", "MAX_CHUNK_ROWS"):
+        monkeypatch.setattr(softreg.rows.gpu.device_rows, name, 64)
     monkeypatch.setattr(softreg.rows.gpu.transfer, "PIECE_BYTES", 100 * D * 4)
-    monkeypatch.setattr(stream, "SMALL", 0)
+    monkeypatch.setattr(stream, "MAX_IN_MEMORY_BYTES", 0)
     made = HOMES[request.param](numbers(), tmp_path)
     return made if hasattr(made, "sample") else as_rows(made, LABELS, WEIGHTS)
 
@@ -350,14 +351,14 @@ def test_big_blocks_by_default() -> None:
 
 
 def test_sums_of_float32_parts_are_taken_in_float64() -> None:
-    total = add_up((np.float32(x), np.array([x], dtype=np.float32)) for x in (1.0, 2.0**-30, 2.0**-30))
+    total = sum_parts((np.float32(x), np.array([x], dtype=np.float32)) for x in (1.0, 2.0**-30, 2.0**-30))
     assert total[0] == 1 + 2.0**-29  # float32 knows nothing between 1 and 1 + 2^-23
     np.testing.assert_array_equal(total[1], [1 + 2.0**-29])
 
 
 def test_adding_up_leaves_the_parts_alone() -> None:
     first = np.ones(2)
-    add_up([(first,), (np.ones(2),)])
+    sum_parts([(first,), (np.ones(2),)])
     np.testing.assert_array_equal(first, [1, 1])
 
 
@@ -414,7 +415,7 @@ def test_samples_of_many_rows_are_as_exact_as_those_of_few() -> None:
 def test_labels_and_weights_of_scratch_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     X, w = numbers(), np.arange(1.0, N + 1)
     for small in (0, 10**9):
-        monkeypatch.setattr(stream, "SMALL", small)
+        monkeypatch.setattr(stream, "MAX_IN_MEMORY_BYTES", small)
         writer = RowWriter(tmp_path)
         writer.append(X[:300], LABELS[:300], w[:300])
         writer.append(X[300:], LABELS[300:], w[300:])
@@ -446,6 +447,6 @@ def test_runs_of_a_file_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     for a, b in ((0, 10), (5, 700), (3, 3), (0, 700)):
         np.testing.assert_array_equal(csr.rows(a, b).toarray(), X[a:b])
     np.testing.assert_array_equal(csr[index].toarray(), X[index])
-    np.testing.assert_array_equal(csr.whole().toarray(), X)
+    np.testing.assert_array_equal(csr.read_all().toarray(), X)
     targets = np.array([0.0, 0.5, 1.0, 700.0, float(S.nnz)])
-    np.testing.assert_array_equal(csr.cuts(targets), np.searchsorted(S.indptr, targets))
+    np.testing.assert_array_equal(csr.searchsorted(targets), np.searchsorted(S.indptr, targets))

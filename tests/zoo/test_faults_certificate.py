@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from softreg.cli.console.result_table import certificate_text
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.problem.limits import LIMITS
 from softreg.optimize.problem.standardization import standardise
-from softreg.optimize.solvers import final_newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import as_rows
 
@@ -64,10 +65,11 @@ def test_fault_a20_members_of_a_stack_are_proved_one_by_one() -> None:
         assert abs(fit.value - alone.value) <= fit.gap + alone.gap
 
 
-def test_fault_a20_a_hessian_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = near_twins(1e-1, n=600)
-    monkeypatch.setattr(final_newton, "MOST_PARAMETERS", 100)
-    with pytest.warns(ConvergenceWarning, match=r"(?s)estimated, not certified.*more than 100 parameters.*L2 penalty"):
+def test_fault_a20_a_hessian_that_is_too_large_is_said() -> None:
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(3000, 80)), random.integers(51, size=3000)
+    message = r"(?s)estimated, not certified.*more than 4,000 parameters \(here 4,050\).*L2 penalty"
+    with pytest.warns(ConvergenceWarning, match=message):
         model = SoftmaxRegression(penalty=None).fit(X, y)
     solution = model.solution_
     assert (solution.status, solution.converged, solution.certified) == (Status.UNCERTIFIED, False, False)
@@ -76,10 +78,10 @@ def test_fault_a20_a_hessian_that_does_not_fit_is_said(monkeypatch: pytest.Monke
     assert restored.solution_.status is Status.UNCERTIFIED
 
 
-def test_fault_a20_a_hessian_of_some_rows_proves_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_a20_a_hessian_of_some_rows_proves_too() -> None:
     X, y = near_twins(1e-1, n=6000)
-    monkeypatch.setattr(final_newton, "MOST_WORK", 0.5 * 6000 * 41**2 * 10)
-    (fit,) = minimise(as_rows(X, y), 5, l2(0.0))
+    limits = replace(LIMITS, certify_multiplications=0.5 * 6000 * 41**2 * 10)
+    (fit,) = minimise(as_rows(X, y), 5, l2(0.0), limits=limits)
     (exact,) = minimise(as_rows(X, y), 5, l2(0.0), solver="newton", tol=1e-12)
     assert (fit.converged, fit.certified) == (True, True)
     assert fit.value - exact.value <= fit.gap

@@ -1,4 +1,4 @@
-"""Minimises an objective by the plan that the rules choose."""
+"""The function `minimise`, which minimises an objective by the plan that the rules choose."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def minimise(
     on_progress : callable, optional
         Receives a `Progress` record after each iteration.
     limits : Limits
-        Thresholds of the rules.
+        Thresholds of the rules and of the exact Hessians.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def _by_plan(
         outcome = _dual_ascent(objective, theta, facts, options)
     else:
         outcome = _descend(objective, theta, plan, options)
-    certify(objective, options.penalty, outcome, options.tol)
+    certify(objective, options.penalty, outcome, options.tol, options.limits)
     return tuple(_solution(objective, coordinates, outcome, plan, j) for j in range(len(theta)))
 
 
@@ -247,7 +247,7 @@ def _descend(objective: Objective, theta: Array, plan: Plan, options: FitOptions
         theta = warm_start(objective, plan, sample, theta, options.tol, limits)
     elif plan.start is Start.CLASS_MEANS:
         theta = from_class_means(objective, objective.rows.sample(CLASS_MEAN_ROWS, options.seed))
-    strategy = strategy_for(plan, sample)
+    strategy = strategy_for(plan, sample, limits=limits)
     return Descent(
         objective,
         strategy,

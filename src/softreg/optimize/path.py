@@ -126,9 +126,9 @@ class StackPath:
             if plan.transform is Transform.ROW_SPACE:
                 return self._in_row_space(penalty, start, tolerance, max_iter, copies)
             if plan.transform is Transform.WORKING_SET:
-                found, start = self._on_working_sets(penalty, start, tolerance, max_iter, copies)
-                if found is not None:
-                    return found
+                fit, start = self._on_working_sets(penalty, start, tolerance, max_iter, copies)
+                if fit is not None:
+                    return fit
                 facts = replace(self._facts(penalty, start, tolerance), column_access=False)
                 plan = choose(facts, self._inner_solver(), self.limits)
             return self._by_plan(facts, plan, penalty, start, tolerance, max_iter, copies)
@@ -203,9 +203,9 @@ class StackPath:
             self.small = small, path
         reduction, path = self.small
         begin = None if start is None else reduction.start(*start)
-        found = path.fit(penalty, begin, tolerance=tolerance, max_iter=max_iter, copies=copies)
-        W, b = reduction.weights(found.W, found.b)
-        return replace(found, W=W, b=b)
+        fit = path.fit(penalty, begin, tolerance=tolerance, max_iter=max_iter, copies=copies)
+        W, b = reduction.weights(fit.W, fit.b)
+        return replace(fit, W=W, b=b)
 
     def _on_working_sets(
         self,
@@ -239,16 +239,16 @@ class StackPath:
         if plan.curvature not in (CurvatureModel.SAMPLED, CurvatureModel.IMPORTANCE_SAMPLED):
             if plan.curvature is CurvatureModel.DIAGONAL and plan.method is Method.LBFGS:
                 return PathLBFGS(DiagonalCurvature(objective.rows), objective.ridge, self.pairs)
-            return strategy_for(plan, objective.rows)
+            return strategy_for(plan, objective.rows, limits=self.limits)
         if plan.curvature is CurvatureModel.IMPORTANCE_SAMPLED:
-            self.sketch = self.sketch or ImportanceSampledCurvature()
+            self.sketch = self.sketch or ImportanceSampledCurvature(self.limits)
             self.sketch.use_more_rows(self.hard)
             sketch: SubsampledCurvature = self.sketch
         else:
-            sketch = SubsampledCurvature(self._sample(objective, copies))
+            sketch = SubsampledCurvature(self._sample(objective, copies), self.limits)
         if plan.method is Method.LBFGS:
             return PathLBFGS(sketch, objective.ridge, self.pairs)
-        return DIRECTIONS[plan.method](sketch, REVIEWS)
+        return DIRECTIONS[plan.method](sketch, REVIEWS, self.limits)
 
     def _sample(self, objective: Objective, copies: int) -> Rows:
         """Return the rows from which the curvature is computed: a sample that is drawn once for the whole path."""

@@ -14,7 +14,7 @@ from softreg.rows.checkpoint import CheckpointLog, CheckpointRows
 from softreg.rows.dual_variables import Dual
 from softreg.rows.gpu.device_array import OnDevice
 from softreg.rows.kernels.cholesky_solve import Triangle
-from softreg.rows.kernels.csr_columns import repeats
+from softreg.rows.kernels.csr_columns import may_have_duplicates
 from softreg.rows.kernels.products import Kernels, kernels_in_use
 from softreg.rows.logits import BackendArray, BlockLogits, LogitStore, ParameterPoint, Sums
 from softreg.rows.memory.base import member_weights
@@ -59,16 +59,30 @@ __getattr__, __dir__ = lazy_names(__name__, {})
 
 
 def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
-    """Return the backend for `X`: sparse for a SciPy sparse matrix or array, a device for `OnDevice`, dense otherwise.
+    """Return the backend for `X`.
 
-    Example:
-        >>> import numpy as np
-        >>> as_rows(np.eye(3), np.array([0, 1, 1])).n
-        3
+    Parameters
+    ----------
+    X : ndarray, SciPy sparse matrix or array, or OnDevice, of shape (n, d)
+    labels : ndarray of shape (n,) or (n, q)
+        Codes or label probabilities.
+    weights : ndarray of shape (1, n) or (m, n), optional
+        Row weights of each model.
+
+    Returns
+    -------
+    Rows
+        `SparseRows` for a sparse matrix, `TorchRows` for `OnDevice`, otherwise `DenseRows`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_rows(np.eye(3), np.array([0, 1, 1])).n
+    3
     """
     if sp.issparse(X):
         X = X.tocsr()
-        if repeats(X):  # entries given twice mean their sum
+        if may_have_duplicates(X):  # duplicate entries are summed
             X = X.copy()
             X.sum_duplicates()
         return SparseRows(X, labels, weights)

@@ -147,10 +147,14 @@ class BlockLogits(Protocol):
         ...
 
     def gradient(self, point: ParameterPoint, shift: Array | None) -> Sums:
-        """Return loss (m,), residual times rows (k, d), and the residual (k,) and (m, q).
+        """Return loss (m,), residual times rows (k, d), and two sums of the residual, (k,) and (m, q).
 
-        The first residual is the sum of the numbers that were multiplied, the second of those before rounding. With a
-        shift (m, q) of the logits softmax is computed in float64.
+        The first is the sum of the numbers that were multiplied, the second of those before rounding. With a shift (m,
+        q) of the logits the softmax is computed in float64.
+
+        Returns
+        -------
+        tuple of ndarray
         """
         ...
 
@@ -171,7 +175,7 @@ class BlockLogits(Protocol):
         ...
 
     def select(self, point: ParameterPoint, models: Array, rows: Array) -> Array:
-        """Return the logits (r, q) of r rows of the block, each of a model (r,) of its own."""
+        """Return the logits (r, q) of r rows of the block, each of the model with its index (r,)."""
         ...
 
     # --- logits computed again on each call ---------------------------------------------------------------------
@@ -181,7 +185,7 @@ class BlockLogits(Protocol):
         ...
 
     def recomputed_confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
-        """Return what `confidence` returns: as the last reading kept it, or from a reading of its own."""
+        """Return what `confidence` returns: as kept from the last pass, or from another pass over the block."""
         ...
 
     def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:

@@ -1,4 +1,4 @@
-"""Threads over blocks of rows: the order of the sums is fixed, so the answer does not know how many there are."""
+"""Threads over blocks of rows, with sums in an order that does not depend on the number of threads."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ _pool_size = 0
 
 
 def thread_count() -> int:
-    """How many threads a sum over rows uses: `SOFTREG_NUM_THREADS`, else `OMP_NUM_THREADS`, else the cores at hand.
+    """Return the number of threads that sums over rows use.
 
-    Tools that start many processes (joblib among them) set `OMP_NUM_THREADS` in each, so they are respected.
+    It is `SOFTREG_NUM_THREADS`, else `OMP_NUM_THREADS`, else the number of cores available to the process. Tools that
+    start many processes, such as joblib, set `OMP_NUM_THREADS` in each.
 
-    Example:
-        >>> thread_count() >= 1
-        True
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> thread_count() >= 1
+    True
     """
     for name in ("SOFTREG_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").split(",")[0].strip()
@@ -43,27 +49,51 @@ def _controller() -> ThreadpoolController:
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Within this context each matrix product runs in the thread that asks for it.
+    """Return a context in which each matrix product runs in the thread that calls it.
 
-    The parallelism is over blocks of rows instead: BLAS libraries split a product by the number of their threads,
-    and the last bits of the result with it. The limit belongs to the process and is lifted by the thread that set it:
-    of fits that overlap in several Python threads, those that outlast the first may lose it.
+    The parallelism is over blocks of rows instead: BLAS libraries split a product by the number of their threads, and
+    the last bits of the result depend on the split. The limit belongs to the process and is lifted by the thread that
+    set it: of fits that overlap in several Python threads, those that outlast the first may lose it.
+
+    Returns
+    -------
+    context manager
+
+    Examples
+    --------
+    >>> with one_blas_thread():
+    ...     pass
     """
     return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield `work(item)` for each item, in the order of the items, computed by `thread_count()` threads.
+    """Return `work(item)` for each item, in the order of the items, computed by `thread_count()` threads.
 
-    The thread that asks is one of them: one that only waited would take turns with those that compute.
+    The calling thread is one of them, since a thread that only waits would compete with those that compute.
+
+    Parameters
+    ----------
+    work : callable
+    items : iterable
+
+    Returns
+    -------
+    iterator
+        The results; an exception of `work` is raised when its item is reached.
+
+    Examples
+    --------
+    >>> list(in_order(abs, [-1, 2, -3]))
+    [1, 2, 3]
     """
     todo = list(items)
-    threads = min(thread_count(), len(todo)) if len(todo) > 1 else 1  # one item: nobody asks the environment
+    threads = min(thread_count(), len(todo)) if len(todo) > 1 else 1
     return map(work, todo) if threads <= 1 else _shared(work, todo, threads)
 
 
 def _shared(work: Callable[[Item], Result], items: list[Item], threads: int) -> Iterator[Result]:
-    """`in_order` for two threads or more: each takes the next item until none is left."""
+    """Yield the results of `in_order` with two or more threads; each takes the next item until none is left."""
     todo = deque(enumerate(items))
     done: dict[int, Callable[[], Result]] = {}
 
@@ -85,20 +115,20 @@ def _shared(work: Callable[[Item], Result], items: list[Item], threads: int) -> 
         while busy:
             busy = take_one()
             if not busy:
-                wait([helper for helper in helpers if not helper.cancel()])  # who has not begun is not needed any more
+                wait([helper for helper in helpers if not helper.cancel()])  # cancels those that have not started
             while given in done:
                 yield done.pop(given)()
                 given += 1
-    finally:  # after an error, or when nobody asks for the rest, no more items are taken
+    finally:  # after an error, or if the caller stops early, no more items are taken
         todo.clear()
         wait(helpers)
 
 
 def _outcome(work: Callable[[Item], Result], item: Item) -> Callable[[], Result]:
-    """A function that returns or raises what `work(item)` does, whoever calls it."""
+    """Return a function that returns or raises what `work(item)` does, in any thread."""
     try:
         result = work(item)
-    except BaseException as error:  # it belongs to the thread that asks for the results, in their order
+    except BaseException as error:  # raised in the calling thread, in the order of the items
         return partial(_raise, error)
     return lambda: result
 
@@ -116,10 +146,10 @@ def _threads(size: int) -> ThreadPoolExecutor:
     return _pool
 
 
-def _forget_pool() -> None:
+def _reset_pool() -> None:
     global _pool
     _pool = None
 
 
-if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads: waiting for them would hang
-    os.register_at_fork(after_in_child=_forget_pool)
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_reset_pool)

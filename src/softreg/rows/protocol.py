@@ -1,7 +1,7 @@
-"""The interface between solvers and data, wherever the rows are stored.
+"""The interface between solvers and data, independent of where the rows are stored.
 
-A backend (memory, a sparse matrix, a file, a device) has one job: it divides the rows into blocks and adds up what a
-reduction makes of each. It knows no loss and no model.
+A backend (memory, a sparse matrix, a file, a device) divides the rows into blocks and adds the results of a reduction
+on each of them. It depends on no loss and no model.
 
 Inside a block arrays are *class-major*: logits are (k, b) for k = models x classes and b rows, because sums and maxima
 over a handful of classes are then long vector operations (measured: three times as fast as (b, k) in NumPy).
@@ -61,11 +61,11 @@ class Block(Protocol):
     def loss_and_gradient(
         self, prepared: BackendArray, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
-        """Return all that softmax regression sums over these rows from one reading of them, or None.
+        """Return loss, residual and gradient of softmax regression from one reading of the rows, or None.
 
-        None where the backend has no fused kernel: the caller then composes the sums from `times` and
-        `transposed_times`. A fused kernel pays only while a row is in the cache, so this is the one place where a
-        backend may know the loss.
+        None if the backend has no fused kernel: the caller then composes the sums from `times` and `transposed_times`.
+        A fused kernel is faster only while a row is in the cache, so this is the one place where a backend computes the
+        loss.
 
         Parameters
         ----------
@@ -89,14 +89,33 @@ class Block(Protocol):
     def logits(self, m: int, q: int, members: Array, entry: LogitEntry) -> BlockLogits:
         """Return the logits of m models with q classes on this block.
 
-        `members` (m,) are the positions of these models among the row weights; `entry` keeps their logits.
+        Parameters
+        ----------
+        m, q : int
+        members : ndarray of shape (m,)
+            Positions of these models among the row weights.
+        entry : LogitEntry
+            Store of the logits.
+
+        Returns
+        -------
+        BlockLogits
         """
         ...
 
     def class_sums(self, w: Array, q: int) -> Array:
-        """Return the sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b).
+        """Return the sums of `w x` over the rows of each class.
 
         A row with label probabilities belongs to its most likely class.
+
+        Parameters
+        ----------
+        w : ndarray of shape (k, b)
+        q : int
+
+        Returns
+        -------
+        ndarray of shape (k, q, d)
         """
         ...
 
@@ -202,8 +221,17 @@ class Rows(Protocol):
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Rows:
         """Return the same rows, where each block is shifted, scaled and cast before it is multiplied.
 
-        Slower than products with the stored numbers, and needed where those would lose digits: values far from
-        zero compared with their spread, or a tolerance below the precision of the stored numbers.
+        Slower than products with the stored numbers. Required where those would lose digits: values far from zero
+        compared with their standard deviation, or a tolerance below the precision of the stored numbers.
+
+        Parameters
+        ----------
+        shift, scale : ndarray of shape (d,), optional
+        dtype : dtype, optional
+
+        Returns
+        -------
+        Rows
         """
         ...
 
@@ -214,7 +242,7 @@ def runs(block: Block, rows: int) -> list[Block]:
     return [block.piece(a, min(a + rows, size)) for a in range(0, size, rows)]
 
 
-def add_up(parts: Iterable[Sums]) -> Sums:
+def sum_parts(parts: Iterable[Sums]) -> Sums:
     """Return the sum of tuples of arrays, in float64 and in the order given.
 
     Parameters
@@ -234,7 +262,7 @@ def add_up(parts: Iterable[Sums]) -> Sums:
 
     Examples
     --------
-    >>> add_up([(np.float32(1), np.ones(2)), (np.float32(2), np.ones(2))])
+    >>> sum_parts([(np.float32(1), np.ones(2)), (np.float32(2), np.ones(2))])
     (array(3.), array([2., 2.]))
     """
     total: list[Array] | None = None

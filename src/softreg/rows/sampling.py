@@ -1,4 +1,4 @@
-"""Samples of rows: each class in proportion, and none lost, however the labels come."""
+"""Stratified samples of rows: each class in proportion, with a least number of rows, for any order of the rows."""
 
 from __future__ import annotations
 
@@ -9,22 +9,36 @@ import numpy as np
 
 from softreg.typing import Array
 
-MANY = 100_000
-"""From so many rows on a sample is not drawn from an order of all of them."""
+MIN_ROWS_TO_THIN = 100_000
+"""From this many rows on, most rows are dropped at random before the rest is shuffled."""
 SAMPLE_BYTES = 64 << 20
-"""A sample of rows that do not fit into memory has about so many bytes at most."""
+"""Largest size in bytes of a sample of rows that do not fit in memory."""
 
 
 def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Array, Array]:
-    """Indices of about `size` rows, each class in proportion but at least `least` rows of it, and their weights.
+    """Return a stratified sample: indices of about `size` rows, and their weights.
 
-    Soft labels count as their most likely class. The weight of a row is the number of rows of its class divided by
-    the number drawn, so that weighted sums over the sample estimate sums over all rows without bias.
+    Soft labels count as their most likely class. The weight of a row is the number of rows of its class divided by the
+    number drawn, so that weighted sums over the sample are unbiased estimates of sums over all rows.
 
-    Example:
-        >>> index, weight = stratified(np.array([0] * 98 + [1] * 2), 10, seed=0)
-        >>> len(index), weight.sum()
-        (12, np.float64(100.0))
+    Parameters
+    ----------
+    labels : ndarray of shape (n,) or (n, q)
+    size, seed : int
+    least : int
+        Least number of rows of each class.
+
+    Returns
+    -------
+    index : ndarray of int
+        In increasing order.
+    weight : ndarray of float
+
+    Examples
+    --------
+    >>> index, weight = stratified(np.array([0] * 98 + [1] * 2), 10, seed=0)
+    >>> len(index), weight.sum()
+    (12, np.float64(100.0))
     """
     return stratified_pieces(lambda: [labels], size, seed, least)
 
@@ -32,24 +46,37 @@ def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Arr
 def stratified_pieces(
     pieces: Callable[[], Iterable[Array]], size: int, seed: int, least: int = 5
 ) -> tuple[Array, Array]:
-    """`stratified` for labels that come piece by piece: the same sample, however they are cut.
+    """Return the sample of `stratified` for labels that are read in pieces; it does not depend on where they are cut.
 
-    Example:
-        >>> index, weight = stratified_pieces(lambda: [np.zeros(98, int), np.ones(2, int)], 10, seed=0)
-        >>> len(index), weight.sum()
-        (12, np.float64(100.0))
+    Parameters
+    ----------
+    pieces : callable
+        Returns an iterable over the labels, from the first row.
+    size, seed, least : int
+        As in `stratified`.
+
+    Returns
+    -------
+    index : ndarray of int
+    weight : ndarray of float
+
+    Examples
+    --------
+    >>> index, weight = stratified_pieces(lambda: [np.zeros(98, int), np.ones(2, int)], 10, seed=0)
+    >>> len(index), weight.sum()
+    (12, np.float64(100.0))
     """
     random, counts = np.random.default_rng(seed), _counts(pieces())
     n = int(counts.sum())
     take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
-    # most of many rows drop out before the rest is shuffled; that too few stay is out of the question
-    stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1) if n > MANY else None
+    # drop most rows before the rest is shuffled; the margin of 9 standard deviations leaves enough rows
+    stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1) if n > MIN_ROWS_TO_THIN else None
     order, codes = _survivors(pieces(), None if stay is None else stay.astype(np.float32), random)
     take = np.minimum(take, np.bincount(codes, minlength=len(counts)))
     shuffled = random.permutation(len(order))
     order, codes = order[shuffled], codes[shuffled]
-    few = codes.astype(np.int16) if len(counts) < 2**15 else codes  # which NumPy sorts by counting
-    together = np.argsort(few, kind="stable")
+    keys = codes.astype(np.int16) if len(counts) < 2**15 else codes  # NumPy radix-sorts int16
+    together = np.argsort(keys, kind="stable")
     order, codes = order[together], codes[together]
     last = np.cumsum(np.bincount(codes, minlength=len(counts)))
     first = np.concatenate([[0], last[:-1]])
@@ -59,21 +86,32 @@ def stratified_pieces(
     return index[rising], (counts / np.maximum(take, 1))[codes[rising]]
 
 
-LABELS = 1 << 18
-"""So many labels at a time are read to draw a sample."""
+LABELS_PER_READ = 1 << 18
+"""Count of labels that are read at a time to draw a sample."""
 
 
-def drawn(rows: Any, size: int, row_bytes: int, seed: int) -> tuple[Array, Array]:
-    """Places of a stratified sample of the rows, and their weights (1, s) or (m, s).
+def draw_sample(rows: Any, size: int, row_bytes: int, seed: int) -> tuple[Array, Array]:
+    """Return the indices of a stratified sample of a backend's rows, and their weights.
 
-    Of rows that are more than memory holds it has at most `SAMPLE_BYTES`; a row takes about `row_bytes`.
+    Parameters
+    ----------
+    rows : Rows
+    size : int
+    row_bytes : int
+        Size of a row; a sample of rows that do not fit in memory has at most `SAMPLE_BYTES`.
+    seed : int
+
+    Returns
+    -------
+    index : ndarray of shape (s,)
+    weights : ndarray of shape (1, s) or (m, s)
     """
     if not rows.fits_in_memory:
         size = min(size, max(1, SAMPLE_BYTES // max(1, row_bytes)))
 
     def pieces() -> Iterator[Array]:
-        for a in range(0, rows.n, LABELS):
-            yield rows.labels[a : a + LABELS]
+        for a in range(0, rows.n, LABELS_PER_READ):
+            yield rows.labels[a : a + LABELS_PER_READ]
 
     index, share = stratified_pieces(pieces, size, seed)
     return index, share[None, :] if rows.weights is None else rows.weights[:, index] * share
@@ -84,7 +122,7 @@ def _codes(labels: Array) -> Array:
 
 
 def _counts(pieces: Iterable[Array]) -> Array:
-    """How many rows each class has."""
+    """Return the number of rows of each class."""
     counts = np.zeros(0, np.int64)
     for labels in pieces:
         more = np.bincount(_codes(labels), minlength=len(counts))
@@ -94,7 +132,7 @@ def _counts(pieces: Iterable[Array]) -> Array:
 
 
 def _survivors(pieces: Iterable[Array], stay: Array | None, random: np.random.Generator) -> tuple[Array, Array]:
-    """Places and codes of the rows that stay, each with the chance of its class; of all rows where that is None."""
+    """Return indices and codes of the rows kept, each with the probability of its class; of all rows for None."""
     places, kept, start = [], [], 0
     for labels in pieces:
         codes = _codes(labels)

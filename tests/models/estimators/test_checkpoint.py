@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from softreg import SoftmaxRegression
-from softreg.rows.checkpoint import NAME, Changed, CheckpointLog
+from softreg.rows.checkpoint import FILE_NAME, CheckpointLog, CheckpointMismatchError
 from softreg.rows.ondisk import disk_rows as stream
 
 N = 4000
@@ -27,7 +27,7 @@ MANY = (3 * X[:, :40].repeat(2, axis=1)[:, :34] + RANDOM.gumbel(size=(N, 34))).a
 @pytest.fixture(autouse=True)
 def from_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few the rows, every pass over batches reads scratch files."""
-    monkeypatch.setattr(stream, "SMALL", 0)
+    monkeypatch.setattr(stream, "MAX_IN_MEMORY_BYTES", 0)
 
 
 class Killed(BaseException):
@@ -62,34 +62,34 @@ def test_a_fit_is_taken_up_again(solver: str, y: Any, batches: bool, tmp_path: P
     source = (lambda: ((X[a : a + 900], y[a : a + 900]) for a in range(0, N, 900)),) if batches else (X, y)
     whole = SoftmaxRegression(1e-5, solver=solver)
     assert not interrupted(whole, source, tmp_path, 10**6)
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / FILE_NAME).exists()
     for turn in range(1, 60):
         model = SoftmaxRegression(1e-5, solver=solver)
         if not interrupted(model, source, tmp_path, turn):
             break
-        assert (tmp_path / NAME).exists()
+        assert (tmp_path / FILE_NAME).exists()
         model.fit(*source, checkpoint=tmp_path)
         np.testing.assert_array_equal(model.coef_, whole.coef_)
         assert model.solution_.gap == whole.solution_.gap
         assert [p.gap for p in model.solution_.history] == [p.gap for p in whole.solution_.history]
-        assert not (tmp_path / NAME).exists()
+        assert not (tmp_path / FILE_NAME).exists()
     assert turn > 3
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     model = SoftmaxRegression(1e-5, solver="lbfgs")
     interrupted(model, (X, FEW), tmp_path, 5)
-    size = (tmp_path / NAME).stat().st_size
+    size = (tmp_path / FILE_NAME).stat().st_size
     interrupted(model, (X, FEW), tmp_path, 5)
-    assert (tmp_path / NAME).stat().st_size == size
+    assert (tmp_path / FILE_NAME).stat().st_size == size
 
 
 def test_a_record_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
     whole = SoftmaxRegression(1e-5).fit(X, FEW, checkpoint=tmp_path)
     interrupted(SoftmaxRegression(1e-5), (X, FEW), tmp_path, 2)
-    data = (tmp_path / NAME).read_bytes()
+    data = (tmp_path / FILE_NAME).read_bytes()
     for size in range(len(data) - 1, len(data) - 400, -57):
-        (tmp_path / NAME).write_bytes(data[:size])
+        (tmp_path / FILE_NAME).write_bytes(data[:size])
         np.testing.assert_array_equal(SoftmaxRegression(1e-5).fit(X, FEW, checkpoint=tmp_path).coef_, whole.coef_)
 
 
@@ -99,9 +99,9 @@ def test_another_fit_is_refused(tmp_path: Path) -> None:
         SoftmaxRegression(1e-3).fit(X, FEW, checkpoint=tmp_path)
     with pytest.raises(ValueError, match=r"another fit \(rows was 4000, now 3999\)"):
         SoftmaxRegression(1e-5).fit(X[1:], FEW[1:], checkpoint=tmp_path)
-    data = bytearray((tmp_path / NAME).read_bytes())
+    data = bytearray((tmp_path / FILE_NAME).read_bytes())
     data[20] ^= 1
-    (tmp_path / NAME).write_bytes(data)
+    (tmp_path / FILE_NAME).write_bytes(data)
     with pytest.raises(ValueError, match="damaged"):
         SoftmaxRegression(1e-5).fit(X, FEW, checkpoint=tmp_path)
 
@@ -110,9 +110,9 @@ def test_a_source_that_gives_other_rows_is_found_out(tmp_path: Path) -> None:
     assert interrupted(SoftmaxRegression(1e-5), (X, FEW), tmp_path, 2)
     other = X.copy()
     other[N // 2, 7] += 1e-3
-    with pytest.raises(Changed, match="a sum over them is not what it was"):
+    with pytest.raises(CheckpointMismatchError, match="a sum over them is not what it was"):
         SoftmaxRegression(1e-5).fit(other, FEW, checkpoint=tmp_path)
-    assert (tmp_path / NAME).exists()
+    assert (tmp_path / FILE_NAME).exists()
     SoftmaxRegression(1e-5).fit(X, FEW, checkpoint=tmp_path)
 
 
@@ -125,7 +125,7 @@ def test_only_what_a_journal_can_hold(tmp_path: Path) -> None:
 
 def test_two_fits_do_not_share_a_folder(tmp_path: Path) -> None:
     log = CheckpointLog(tmp_path, {"a": 1})
-    with pytest.raises(Changed, match="another fit is at work"):
+    with pytest.raises(CheckpointMismatchError, match="another fit is at work"):
         CheckpointLog(tmp_path, {"a": 1})
     log.close(finished=True)
 

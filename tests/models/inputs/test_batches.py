@@ -41,7 +41,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     folder = tmp_path / "cache"
     folder.mkdir()
     monkeypatch.setenv("SOFTREG_CACHE", str(folder))
-    monkeypatch.setattr(stream, "SMALL", 0)
+    monkeypatch.setattr(stream, "MAX_IN_MEMORY_BYTES", 0)
     yield folder
     assert list(folder.iterdir()) == []
 
@@ -73,7 +73,7 @@ KINDS: dict[str, Any] = {
 @pytest.mark.parametrize("solver", ["newton", "lbfgs"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_are_the_rows(kind: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense, "ONE_BLOCK", 0)
+    monkeypatch.setattr(dense, "ONE_BLOCK_BYTES", 0)
     monkeypatch.setattr(dense, "BLOCK_BYTES", 30_000)
     whole = KINDS[kind]
     model = SoftmaxRegression(1e-3, solver=solver)
@@ -95,7 +95,7 @@ def test_batches_are_the_rows(kind: str, solver: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_few_rows_are_read_back_into_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SMALL", 10**9)
+    monkeypatch.setattr(stream, "MAX_IN_MEMORY_BYTES", 10**9)
     whole, w = KINDS[kind], RANDOM.integers(1, 4, N).astype(float)
     plain = SoftmaxRegression(1e-3, solver="lbfgs", class_weight="balanced").fit(whole, Y, w)
     streamed = SoftmaxRegression(1e-3, solver="lbfgs", class_weight="balanced").fit(cut(whole, Y, w))
@@ -222,7 +222,7 @@ def test_verbose_tells_of_the_reading(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_disk_without_room_is_said_before_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "SPARE", 1 << 60)
+    monkeypatch.setattr(scratch, "MIN_FREE_BYTES", 1 << 60)
     with pytest.raises(OSError, match=r"does not fit on the disk.*SOFTREG_CACHE") as caught:
         SoftmaxRegression().fit(frames)
     assert caught.value.errno == errno.ENOSPC
@@ -283,7 +283,7 @@ def test_an_error_of_the_source_comes_through() -> None:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense, "VAST", 1)
+    monkeypatch.setattr(dense, "LARGE_MEMMAP_BYTES", 1)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -32,13 +32,12 @@ Problem = Callable[..., tuple[Array, Array]]
 @pytest.mark.parametrize(("features", "classes"), [(3, 32), (4096, 2), (4096, 32)])
 @pytest.mark.parametrize("ratio", [0.0, 0.5])
 def test_every_preconditioner_leads_to_the_same_optimum(
-    home: Any, features: int, classes: int, ratio: float, problem: Problem, monkeypatch: pytest.MonkeyPatch
+    home: Any, features: int, classes: int, ratio: float, problem: Problem
 ) -> None:
     X, y = problem(n=400, d=6, q=4)
     penalty = elastic_net(np.array([1e-2, 1e-3]), ratio)
     plain = minimise(as_rows(X, y), 4, penalty, solver="newton" if ratio == 0 else "lbfgs", tol=1e-9)
-    limits = replace(LIMITS, diagonal_columns=features)
-    monkeypatch.setattr(subsampled, "MAX_CLASSES", classes)
+    limits = replace(LIMITS, diagonal_columns=features, cluster_classes=classes, cluster_columns=0)
     found = minimise(as_rows(home(X), y), 4, penalty, solver="lbfgs", tol=1e-8, limits=limits)
     for one, other in zip(plain, found, strict=True):
         assert other.converged

@@ -17,7 +17,7 @@ def test_products_balance_as_a_factorisation_does(kind: str, monkeypatch: pytest
     y = random.dirichlet(np.full(q, 0.3), size=n) if kind == "soft" else np.arange(n) % q
     weights = random.uniform(0.5, 2.0, size=n) if kind == "weighted" else None
     dense = SoftmaxRegression(1e-3, tol=1e-10).fit(X, y, weights)
-    monkeypatch.setattr(bias, "MANY_CLASSES", 2)
+    monkeypatch.setattr(bias, "MAX_FACTORIZED_CLASSES", 2)
     products = SoftmaxRegression(1e-3, tol=1e-10).fit(X, y, weights)
     assert products.solution_.certified
     assert products.solution_.gap <= 1e-10

@@ -31,7 +31,8 @@ DEVICES = [
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tr, "BLOCK_BYTES", 1)  # blocks of 256 rows
-    monkeypatch.setattr(tr, "CHUNK_ROWS", (100, 100))
+    for name in ("MIN_CHUNK_ROWS", "MAX_CHUNK_ROWS"):
+        monkeypatch.setattr(tr, name, 100)
 
 
 def numbers(seed: int = 0) -> tuple[Array, Array, Array, Array]:

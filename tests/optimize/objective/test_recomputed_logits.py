@@ -203,23 +203,24 @@ def test_certified_gaps_are_true(seed: int, far: float, unbalanced: float, soft:
     theta = coordinates.from_user(best.W.T[None], best.b[None])
     theta = theta + 10**far * random.normal(size=theta.shape)
     objective.evaluate(theta)
-    theta, loss, G, left = certificate.balance(objective, theta)
-    assert left == 0
+    balanced = certificate.balance(objective, theta)
+    assert balanced.imbalance == 0
+    theta = balanced.theta
     theta[..., -1] += 10**unbalanced * random.normal(size=Q)
-    K, moved = objective.tension or (np.zeros(0), np.zeros(0))
-    objective.tension = (K, moved + 10**unbalanced * 10)
+    K, moved = objective.balanced_curvature or (np.zeros(0), np.zeros(0))
+    objective.balanced_curvature = (K, moved + 10**unbalanced * 10)
     loss, G = objective.evaluate(theta)
     G = G + objective.ridge[:, None, :] * theta
     A, W = certificate.loss_gradient(objective, theta, G)
     above = loss[0] + objective.penalty.value(W)[0] - best.value
     mixed = certificate._by_mixing(objective, theta, loss, G, A, W)[0]
-    tilted = certificate._by_tilting(objective, G, A, W)[0]
+    shifted = certificate._by_shifting(objective, G, A, W)[0]
     assert mixed >= above - 1e-13
-    assert tilted >= above - 1e-13
-    assert certificate.dual_gap(objective, theta, loss, G)[0] == min(mixed, tilted)
+    assert shifted >= above - 1e-13
+    assert certificate.dual_gap(objective, theta, loss, G)[0] == min(mixed, shifted)
     if unbalanced < -9:  # little is added to what a balanced bias would prove
         pure = objective.penalty.fenchel_gap(A, W)[0]
-        assert tilted <= 1.2 * pure + 1e-9
+        assert shifted <= 1.2 * pure + 1e-9
 
 
 def test_a_bias_far_from_balance_is_brought_home() -> None:
@@ -227,18 +228,19 @@ def test_a_bias_far_from_balance_is_brought_home() -> None:
     theta = somewhere()
     objective.evaluate(theta)
     assert np.abs(objective.evaluate(theta)[1][..., -1]).max() > 0.05
-    _, _, G, _ = certificate.balance(objective, theta)
-    assert np.abs(G[..., -1]).max() < 1e-4  # the last step was below 0.01, and most of it was right
+    gradient = certificate.balance(objective, theta).gradient
+    assert np.abs(gradient[..., -1]).max() < 1e-4  # the last step was below 0.01, and most of it was right
 
 
 def test_the_diagonal_balances_where_classes_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("softreg.optimize.objective.recomputed_logits.FULL_BIAS", 2)
+    monkeypatch.setattr("softreg.optimize.objective.recomputed_logits.MAX_FULL_CLASSES", 2)
     _, objective = pair()
     objective.evaluate(somewhere())
-    theta, loss, G, _ = certificate.balance(objective, somewhere())
-    assert objective.tension is None
-    assert np.abs(G[..., -1]).max() < 0.01
-    assert np.isfinite(certificate.dual_gap(objective, theta, loss, G)).all()
+    balanced = certificate.balance(objective, somewhere())
+    assert objective.balanced_curvature is None
+    assert np.abs(balanced.gradient[..., -1]).max() < 0.01
+    gap = certificate.dual_gap(objective, balanced.theta, balanced.loss, balanced.gradient)
+    assert np.isfinite(gap).all()
 
 
 # --- curvature and start ------------------------------------------------------------------------------------------
@@ -327,10 +329,10 @@ def test_a_sample_serves_for_the_scatter_of_few_classes_in_many_columns(monkeypa
     rows, coordinates = standardise(as_rows(X, y), centred=True)
     objective, other = (RecomputedObjective(rows, 2, l2(0.1), coordinates) for _ in range(2))
     assert not objective.scatter.whole
-    monkeypatch.setattr("softreg.optimize.objective.class_moments.PASSES", 1e9)
+    monkeypatch.setattr("softreg.optimize.objective.class_moments.SCATTER_PASSES", 1e9)
     assert other.scatter.whole
     np.testing.assert_allclose(objective.scatter.within, other.scatter.within, atol=0.3)
-    assert objective.spread[0] >= other.spread[0] >= np.linalg.eigvalsh(np.cov(X.T))[-1] * 0.99
+    assert objective.variance_bound[0] >= other.variance_bound[0] >= np.linalg.eigvalsh(np.cov(X.T))[-1] * 0.99
 
 
 @pytest.mark.parametrize("strength", [0.0, 1e-3])

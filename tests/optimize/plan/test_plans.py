@@ -13,13 +13,17 @@ import scipy.sparse as sp
 
 from softreg.optimize import minimise
 from softreg.optimize.plan import RULES
+from softreg.optimize.problem.group_penalty import group_penalty
 from softreg.optimize.problem.penalties import elastic_net
 from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
 from softreg.typing import Array
 
+from ..group_reference import least_objective
+
 SMOOTH = {"one-pass-newton", "line-search-newton", "lbfgs-clusters", "lbfgs-diagonal", "lbfgs-sampled"}
 KINKED = {"working-set", "orthant-diagonal", "orthant-sampled"}
+GROUP = {"working-set", "group-proximal"}
 PLANS = [rule.name for rule in RULES]
 
 
@@ -33,6 +37,7 @@ class Case:
     q: int = 3
     store: Callable[[Array], Any] = np.asarray
     l1: float = 0.0
+    group: float = 0.0
     l2: float = 1e-2
     soft: bool = False
     weighted: bool = False
@@ -55,6 +60,8 @@ CASES = {
     "l1": Case(KINKED, d=20, l1=0.02, l2=0.0),
     "l1, sparse": Case(KINKED, d=20, l1=0.02, l2=0.0, store=sp.csr_array),
     "elastic net": Case(KINKED, d=20, l1=0.01),
+    "group": Case(GROUP, d=20, group=0.03, l2=0.0),
+    "group, sparse": Case(GROUP, d=20, group=0.03, store=sp.csr_array),
     "elastic net, float32": Case(KINKED, d=20, l1=0.01, store=np.float32),
 }
 
@@ -80,6 +87,8 @@ def optimum(exact: Callable[..., Any], lasso: Callable[..., float]) -> Callable[
     @cache
     def solve(name: str) -> float:
         case, (X, labels, weights) = CASES[name], data(name)
+        if case.group > 0:
+            return least_objective(X, np.eye(case.q)[labels], case.group, case.l2)
         if case.l1 > 0:
             return lasso(X, labels, case.q, case.l1, case.l2)
         return float(exact(X, labels, case.q, case.l2, weights, case.fit_intercept)[2])
@@ -92,8 +101,8 @@ def optimum(exact: Callable[..., Any], lasso: Callable[..., float]) -> Callable[
 def test_every_plan_on_every_problem(plan: str, name: str, optimum: Callable[[str], float]) -> None:
     case, (X, labels, weights) = CASES[name], data(name)
     rows = as_rows(case.store(X), labels, None if weights is None else weights[None])
-    strength = case.l1 + case.l2
-    penalty = elastic_net(strength, case.l1 / strength if strength else 0.0)
+    strength, make = case.l1 + case.group + case.l2, group_penalty if case.group else elastic_net
+    penalty = make(strength, (case.l1 + case.group) / strength if strength else 0.0)
     solves = plan in case.plans
     if plan == "dual-ascent" and not kernels.kernels_in_use().compiled:
         solves = False
@@ -107,3 +116,9 @@ def test_every_plan_on_every_problem(plan: str, name: str, optimum: Callable[[st
     assert fit.converged
     assert fit.gap <= 1e-7
     assert fit.value == pytest.approx(optimum(name), abs=2e-7 if case.store is not np.float32 else 1e-6)
+
+
+def test_the_error_names_the_families_that_can() -> None:
+    rows, penalty = as_rows(np.eye(4), np.array([0, 1, 0, 1])), elastic_net(0.1, 1.0)
+    with pytest.raises(ValueError, match=r"it needs a differentiable penalty .* These can: auto, lbfgs, working-set, "):
+        minimise(rows, 2, penalty, solver="newton")

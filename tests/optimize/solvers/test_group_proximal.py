@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from softreg.optimize import Solution, make_penalty, minimise
 from softreg.optimize.path import StackPath
@@ -20,53 +20,12 @@ from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.rows import as_rows
 from softreg.typing import Float64Array
 
+from ..group_reference import least_objective
+
 TOL = 1e-9
 
 numbers = st.floats(-5, 5).map(lambda x: round(x, 3))
 strengths = st.sampled_from([0.1, 1.0, 4.0])
-
-
-def least_objective(
-    X: Float64Array,
-    Y: Float64Array,
-    strength: float,
-    ridge: float = 0.0,
-    v: Float64Array | None = None,
-    bias: bool = True,
-) -> float:
-    """Return the least objective by a long run of proximal gradient steps with momentum and restarts."""
-    (n, d), q = X.shape, Y.shape[1]
-    share = np.full(n, 1 / n) if v is None else v / v.sum()
-
-    def objective(W: Float64Array, b: Float64Array) -> float:
-        o = X @ W + b
-        loss = share @ (logsumexp(o, axis=1) - (Y * o).sum(axis=1))
-        return float(loss + strength * np.sqrt(q) * np.sqrt((W**2).sum(axis=1)).sum() + ridge / 2 * (W**2).sum())
-
-    # in columns of unit spread
-    scale = X.std(axis=0) if bias else np.sqrt((X**2).mean(axis=0))
-    scale = np.where(scale > 0, scale, 1.0)
-    Z = (X - X.mean(axis=0) * bias) / scale
-    step = 1 / (0.5 * max(1.0, float(np.linalg.eigvalsh((Z * share[:, None]).T @ Z)[-1])) + ridge / scale.min() ** 2)
-    radius = strength * np.sqrt(q) / scale
-    U, c = np.zeros((d, q)), np.zeros(q)
-    V, e, momentum = U, c, 1.0
-    for _ in range(20_000):
-        R = share[:, None] * (softmax(Z @ V + e, axis=1) - Y)
-        A = V - step * (Z.T @ R + (ridge / scale**2)[:, None] * V)
-        norm = np.sqrt((A**2).sum(axis=1))
-        U1 = A * np.maximum(1 - step * radius / np.maximum(norm, 1e-300), 0)[:, None]
-        c1 = e - step * R.sum(axis=0) if bias else c
-        restart = ((V - U1) * (U1 - U)).sum() + ((e - c1) * (c1 - c)).sum() > 0
-        moved = np.abs(U1 - U).max() + np.abs(c1 - c).max()
-        momentum = 1.0 if restart else momentum
-        following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        V, e = U1 + (momentum - 1) / following * (U1 - U), c1 + (momentum - 1) / following * (c1 - c)
-        U, c, momentum = U1, c1, following
-        if moved < 1e-12:
-            break
-    W = U / scale[:, None]
-    return objective(W, c - (X.mean(axis=0) * bias) @ W)
 
 
 def problem(n: int = 150, d: int = 8, q: int = 3, seed: int = 0) -> tuple[Float64Array, Float64Array]:
@@ -231,7 +190,7 @@ def test_a_path_of_folds() -> None:
     path = StackPath(as_rows(X, Y.argmax(axis=1), weights), 3, fold[None], np.ones(len(X)))
     start = None
     for strength in (0.1, 0.03, 0.01):
-        found = path.fit(make_penalty("group", np.full(3, strength), 1.0), start, settled=0.0)
+        found = path.fit(make_penalty("group", np.full(3, strength), 1.0), start, tolerance=0.0)
         start = found.W, found.b
         for k in range(3):
             kept = fold != k

@@ -57,8 +57,8 @@ def test_a_reading_is_loss_gradient_and_hessian(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not kept:
-        monkeypatch.setattr(hessian, "KEPT", 0)
-        monkeypatch.setattr(hessian, "RUN", 64)
+        monkeypatch.setattr(hessian, "MAX_KEPT_NUMBERS", 0)
+        monkeypatch.setattr(hessian, "RUN_ROWS", 64)
     X, y = problem(n=300)
     random = np.random.default_rng(1)
     labels = random.dirichlet(np.ones(3), size=300) if soft else y

@@ -103,14 +103,14 @@ def test_all_rows_arrive_once_and_in_order(n: int, size: int, monkeypatch: pytes
     monkeypatch.setattr(feed, "pytorch", lambda wish: fake)
     monkeypatch.setattr(feed, "PIECE_BYTES", 10 * 4 * 4)  # ten rows
     source = torch.arange(4.0 * n).view(n, 4)
-    rows = feed.Feed(source, SimpleNamespace(type="cuda"), brings=True)
+    rows = feed.RowChunks(source, SimpleNamespace(type="cuda"), copies=True)
     for start, stop in ((0, n), (n // 3, n)):  # the second reading, over the same pieces
         seen: list[Any] = []
-        for _, chunk in rows.chunks(0, n, size):  # one that is broken off, whose work is still to be done
+        for _, chunk in rows.read(0, n, size):  # one that is broken off, whose work is still to be done
             compute.queue.append(lambda c=chunk, into=seen: into.append(c.memory.clone()))
             break
         places: list[int] = []
-        for place, chunk in rows.chunks(start, stop, size):
+        for place, chunk in rows.read(start, stop, size):
             places.append(place)
             assert len(chunk) <= min(size, 10)
             compute.queue.append(lambda c=chunk, into=seen: into.append(c.memory.clone()))  # work for later
@@ -124,6 +124,6 @@ def test_all_rows_arrive_once_and_in_order(n: int, size: int, monkeypatch: pytes
 
 def test_what_lies_on_the_device_is_only_cut() -> None:
     source = torch.arange(12.0).view(6, 2)
-    parts = list(feed.Feed(source, torch.device("cpu"), brings=False).chunks(1, 6, 2))
+    parts = list(feed.RowChunks(source, torch.device("cpu"), copies=False).read(1, 6, 2))
     assert [place for place, _ in parts] == [0, 2, 4]
     assert all(part.data_ptr() == source[1 + place].data_ptr() for place, part in parts)

@@ -61,7 +61,7 @@ else:
     ) -> None:
         X, W, bias, labels, V = problem(b, d, m, q, soft, weights, kind)
         logits = torch.full((b, m, q), float("nan"), device=DEVICE)
-        loss, r, G = triton_pass.read(X, W, bias, labels, V, logits, m, q, precision)
+        loss, r, G = triton_pass.fused_pass(X, W, bias, labels, V, logits, m, q, precision)
         o = (X.double() @ W.double().T + bias.double()).view(b, m, q)
         value, P = torch_loss.loss_and_probabilities(o, labels, V)
         R = torch_loss.residual(P, labels, V)
@@ -72,7 +72,7 @@ else:
         G_size = float(X.double().abs().max()) * size
         torch.testing.assert_close(G, R.reshape(b, -1).T @ X.double(), rtol=0, atol=2e-6 * b**0.5 * G_size)
         assert loss.dtype == r.dtype == G.dtype == torch.float64
-        again = triton_pass.read(X, W, bias, labels, V, None, m, q, precision)
+        again = triton_pass.fused_pass(X, W, bias, labels, V, None, m, q, precision)
         for one, other in zip((loss, r, G), again, strict=True):
             assert torch.equal(one, other)  # to the bit
 
@@ -86,7 +86,7 @@ else:
         _, _, _, labels, V = problem(b, 1, m, q, soft, weights, "float32")
         o = torch.randn(b, m, q, device=DEVICE) * 5
         own, R = torch.full((b, m), float("nan"), device=DEVICE), torch.empty_like(o)
-        found = triton_residual.read(o, R, labels, V, own if sure else None)
+        found = triton_residual.fused_residual(o, R, labels, V, own if sure else None)
         value, P = torch_loss.loss_and_probabilities(o.double(), labels, V)
         expected = torch_loss.label_confidence(P, labels, V)
         residual = torch_loss.residual(P, labels, V)
@@ -97,7 +97,7 @@ else:
             torch.testing.assert_close(own.double(), expected[0], rtol=0, atol=1e-6)
             torch.testing.assert_close(found[2], expected[1], rtol=0, atol=1e-6 * b)
             torch.testing.assert_close(found[3], expected[2], rtol=0, atol=1e-6 * b)
-        again = triton_residual.read(o, o, labels, V, own if sure else None)  # in place
+        again = triton_residual.fused_residual(o, o, labels, V, own if sure else None)  # in place
         assert torch.equal(o, R)
         for one, other in zip(found, again, strict=True):
             assert torch.equal(one, other)
@@ -106,16 +106,16 @@ else:
         X, W, bias, labels, V = problem(100, 24, 1, 5, False, 0, "float32")
         wide = torch.zeros(100, 50, device=DEVICE)
         wide[:, :24] = X
-        one = triton_pass.read(X, W, bias, labels, V, None, 1, 5, "ieee")
-        other = triton_pass.read(wide[:, :24], W, bias, labels, V, None, 1, 5, "ieee")
+        one = triton_pass.fused_pass(X, W, bias, labels, V, None, 1, 5, "ieee")
+        other = triton_pass.fused_pass(wide[:, :24], W, bias, labels, V, None, 1, 5, "ieee")
         for a, b in zip(one, other, strict=True):
             assert torch.equal(a, b)
 
     def test_only_a_handful_of_columns() -> None:
-        assert triton_pass.takes(DEVICE, 1, 10)
-        assert triton_pass.takes(DEVICE, 1, 64)
-        assert not triton_pass.takes(DEVICE, 1, 65)
-        assert not triton_pass.takes(DEVICE, 5, 10)
+        assert triton_pass.supports(DEVICE, 1, 10)
+        assert triton_pass.supports(DEVICE, 1, 64)
+        assert not triton_pass.supports(DEVICE, 1, 65)
+        assert not triton_pass.supports(DEVICE, 5, 10)
         assert triton_pass.padded(1, 3) == (1, 16)
         assert triton_pass.padded(3, 10) == (4, 16)
 
@@ -136,7 +136,7 @@ else:
             monkeypatch.setenv("SOFTREG_KERNELS", environment)
             assert (rows.residuals(10) is None) == (environment == "0")
             if many:
-                monkeypatch.setattr(triton_pass, "MOST_COLUMNS", 0)
+                monkeypatch.setattr(triton_pass, "MAX_COLUMNS", 0)
             p, b = rows.prepare(W.cpu().double().numpy()), bias.cpu().numpy()
             store = LogitStore()
 

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from softreg.probability import block_loss, cross_entropy_with_logits
 from softreg.rows import OnDevice, Rows, as_rows
+from softreg.rows.kernels import csr_products
 from softreg.rows.kernels import products as kernels
 from softreg.rows.logits import LogitEntry
 from softreg.rows.reductions import BlockFunction
@@ -34,7 +35,7 @@ def twins(o: Any, label: Any) -> dict[str, float]:
     """The loss of one row with logits o (q,) and its label, by everything that computes it."""
     x, I, zero, one = o[None], np.eye(Q, dtype=o.dtype), np.zeros(Q, o.dtype), np.asarray(label)[None]
     compiled = kernels.loss_and_gradient(I, zero, x, Q, one, None, None)
-    sparse = kernels.csr_loss_and_gradient(sp.csr_array(x), I, zero, one, Q, None, None)
+    sparse = csr_products.csr_loss_and_gradient(sp.csr_array(x), I, zero, one, Q, None, None)
     logits = np.ascontiguousarray(x.T)[None]
     found = {
         "numpy": block_loss.loss_and_residual(logits.copy(), one, None)[0][0],

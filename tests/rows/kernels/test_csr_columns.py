@@ -52,7 +52,7 @@ def test_extremes_and_moments(way: str, index: Any, dtype: Any) -> None:
 
 def test_columns_named_twice_are_added_up(way: str) -> None:
     twice = sp.csr_array((np.array([1.0, 2.0, 4.0]), np.array([2, 2, 0]), np.array([0, 2, 3])), shape=(2, 3))
-    assert columns.repeats(twice)
+    assert columns.may_have_duplicates(twice)
     total = as_rows(twice, np.array([0, 1])).sum(
         BlockFunction(lambda block: (block.transposed_times(np.ones((1, 2))),))
     )[0]
@@ -64,7 +64,7 @@ def test_unsorted_rows_are_not_copied() -> None:
     if kernels._module is None:
         pytest.skip("no compiled kernels here")
     mixed = sp.csr_array((np.array([1.0, 2.0, 4.0]), np.array([2, 0, 0]), np.array([0, 2, 3])), shape=(2, 3))
-    assert not columns.repeats(mixed)
+    assert not columns.may_have_duplicates(mixed)
     rows = as_rows(mixed, np.array([0, 1]))
     assert np.shares_memory(rows.blocks[0].X.data, mixed.data)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(

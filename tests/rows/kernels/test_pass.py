@@ -26,7 +26,7 @@ needs_compiled = pytest.mark.skipif(compiled is None, reason="no compiled kernel
 def one_level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     best = compiled.level()
     compiled.choose(request.param)
-    monkeypatch.setitem(kernels.MOST_BYTES, request.param, 10_000)
+    monkeypatch.setitem(kernels.MAX_COMPILED_BYTES, request.param, 10_000)
     yield request.param
     compiled.choose(best)
 
@@ -89,7 +89,7 @@ def test_a_pass_is_the_sum_of_its_parts(
     compiled.choose(level)
     try:
         X, W, bias, labels, V = problem(seed, b, d, q, m, soft, weights, dtype)
-        if kernels._few(W, readings=2):
+        if kernels._few_columns(W, readings=2):
             check(X, W, bias, q, labels, V)
     finally:
         compiled.choose(best)
@@ -192,7 +192,7 @@ def test_many_columns_and_other_arrays_are_left_to_the_caller() -> None:
         assert kernels.loss_and_gradient(W, bias, wrong, 4, labels, V, None) is None
     assert kernels.loss_and_gradient(W, bias.astype(float), X, 4, labels, V, None) is None
     assert kernels.loss_and_gradient(W, bias, X, 4, labels, V, np.empty((30, 4), np.float32).T) is None
-    most, narrow = 2 * kernels.MOST_BYTES[compiled.level()] // 4, kernels.NARROW
+    most, narrow = 2 * kernels.MAX_COMPILED_BYTES[compiled.level()] // 4, kernels.MAX_NARROW_FEATURES
     few_features = compiled.level() != "baseline"  # then any number of columns is taken
     for k, d, taken in ((most, 8, True), (most + 1, 8, few_features), (most + 1, narrow + 1, False)):
         W, X = np.zeros((k, d), np.float32), np.zeros((30, d), np.float32)

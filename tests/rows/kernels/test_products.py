@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from softreg.probability import block_loss
 from softreg.rows import as_rows
+from softreg.rows.kernels import csr_products
 from softreg.rows.kernels import products as kernels
 from softreg.rows.reductions import BlockFunction
 
@@ -72,7 +73,7 @@ def test_sparse_products_of_every_size(level: str, dtype: Any, index: Any, k: in
         S = sp.csr_array(X)
         S = sp.csr_array((S.data, S.indices.astype(index), S.indptr.astype(index)), shape=S.shape)
         W, R = eighths(random, (d, k), dtype), eighths(random, (k, b), dtype)
-        o, G = kernels.csr_times(S, W), kernels.csr_transposed_times(R, S)
+        o, G = csr_products.csr_times(S, W), csr_products.csr_transposed_times(R, S)
         np.testing.assert_array_equal(o, (X.astype(float) @ W.astype(float)).T)
         np.testing.assert_array_equal(G, R.astype(float) @ X.astype(float))
         assert o.dtype == G.dtype == dtype
@@ -86,7 +87,7 @@ def test_double_rows_meet_float_columns(level: str) -> None:
         eighths(random, (30, 20), np.float32),
         eighths(random, (20, 40), np.float32),
     )
-    o, G = kernels.csr_times(sp.csr_array(X), W), kernels.csr_transposed_times(R, sp.csr_array(X))
+    o, G = csr_products.csr_times(sp.csr_array(X), W), csr_products.csr_transposed_times(R, sp.csr_array(X))
     np.testing.assert_array_equal(o, (X @ W.astype(float)).T)
     np.testing.assert_array_equal(G, R.astype(float) @ X)
     assert o.dtype == G.dtype == np.float32
@@ -113,7 +114,7 @@ def test_a_whole_pass_is_that_of_the_textbook(level: str, kind: str, m: int, q: 
     for V in (None, random.random((1, b)), random.random((m, b))):
         kept = np.full(o.shape, np.nan, dtype)
         for logits in (kept, None):
-            found = kernels.csr_loss_and_gradient(sp.csr_array(X), W, bias, labels, q, V, logits)
+            found = csr_products.csr_loss_and_gradient(sp.csr_array(X), W, bias, labels, q, V, logits)
             if level == "numpy":
                 assert found is None
                 continue
@@ -131,10 +132,10 @@ def test_a_pass_where_softmax_is_hard_to_compute(level: str) -> None:
     for dtype, far in ((np.float32, 1e30), (np.float64, 1e300)):
         W = np.array([[far, -far, 0.0], [-80.0, 0.0, -2000.0]], dtype)
         args = (np.array([0, 1, 2]), 3, None, None)
-        loss, r, _ = kernels.csr_loss_and_gradient(X, W, np.zeros(3, dtype), *args)
+        loss, r, _ = csr_products.csr_loss_and_gradient(X, W, np.zeros(3, dtype), *args)
         np.testing.assert_allclose(loss, 80 + 2 * float(dtype(far)) + np.log(3), rtol=1e-7)
         np.testing.assert_allclose(r, [np.exp(-80) - 1 + 1 + 1 / 3, 1 - 1 + 1 / 3, 1 / 3 - 1], rtol=1e-6)
-        loss, r, _ = kernels.csr_loss_and_gradient(X, W, np.array([np.nan, 0, 0], dtype), *args)
+        loss, r, _ = csr_products.csr_loss_and_gradient(X, W, np.array([np.nan, 0, 0], dtype), *args)
         assert np.isnan(loss).all()
         assert np.isnan(r).all()
 
@@ -144,7 +145,7 @@ def test_a_pass_refuses_labels_that_are_no_classes() -> None:
     X = sp.csr_array(np.eye(3))
     for wrong in (-1, 2):
         with pytest.raises(ValueError, match="do not fit one another"):
-            kernels.csr_loss_and_gradient(X, np.zeros((3, 2)), np.zeros(2), np.array([0, wrong, 1]), 2, None, None)
+            csr_products.csr_loss_and_gradient(X, np.zeros((3, 2)), np.zeros(2), np.array([0, wrong, 1]), 2, None, None)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -198,7 +199,7 @@ def test_many_columns_are_left_to_blas(name: str, monkeypatch: pytest.MonkeyPatc
         transposed_times=lambda R, X, out: calls.append(len(R)),
     )
     monkeypatch.setattr(kernels, "_module", stand_in)
-    most = kernels.MOST_BYTES[name] // 4
+    most = kernels.MAX_COMPILED_BYTES[name] // 4
     for k in (1, most, most + 1, 500):
         W, X = np.ones((k, 3), np.float32), np.ones((4, 3), np.float32)
         kernels.times(W, X)
@@ -234,8 +235,8 @@ def test_numbers_stored_otherwise(level: str, way: str) -> None:
     np.testing.assert_array_equal(kernels.transposed_times(others(R)[way], X), R @ X)
     S = sp.csr_array(X)
     if way not in ("float16", "other byte order"):  # SciPy knows neither
-        np.testing.assert_array_equal(kernels.csr_times(S, others(W.T.copy())[way]), W @ X.T)
-        np.testing.assert_array_equal(kernels.csr_transposed_times(others(R)[way], S), R @ X)
+        np.testing.assert_array_equal(csr_products.csr_times(S, others(W.T.copy())[way]), W @ X.T)
+        np.testing.assert_array_equal(csr_products.csr_transposed_times(others(R)[way], S), R @ X)
 
 
 def test_products_are_added_to_what_is_there(level: str) -> None:
@@ -243,7 +244,7 @@ def test_products_are_added_to_what_is_there(level: str) -> None:
     for dtype in (np.float32, np.float64):
         X, R, onto = (eighths(random, shape, dtype) for shape in ((33, 18), (7, 33), (18, 7)))
         expected = onto + (R @ X).T
-        kernels.csr_transposed_times(R, sp.csr_array(X), onto)
+        csr_products.csr_transposed_times(R, sp.csr_array(X), onto)
         np.testing.assert_array_equal(onto, expected)
 
 
@@ -263,8 +264,8 @@ def test_nothing_to_multiply(level: str, k: int, b: int, d: int) -> None:
     if b and d and k:
         return
     S = sp.csr_array((b, d), dtype=np.float32)
-    np.testing.assert_array_equal(kernels.csr_times(S, W.T.copy()), np.zeros((k, b)))
-    np.testing.assert_array_equal(kernels.csr_transposed_times(R, S), np.zeros((k, d)))
+    np.testing.assert_array_equal(csr_products.csr_times(S, W.T.copy()), np.zeros((k, b)))
+    np.testing.assert_array_equal(csr_products.csr_transposed_times(R, S), np.zeros((k, d)))
 
 
 def test_infinity_and_nan_stay_in_their_rows(level: str) -> None:
@@ -284,7 +285,7 @@ def test_the_two_products_are_transposes_of_one_another(b: int, d: int, k: int, 
     S = sp.csr_array(np.where(random.random((b, d)) < 0.5, X, 0))
     one, other = (kernels.times(W, X) * R).sum(), (kernels.transposed_times(R, X) * W).sum()
     assert one == pytest.approx(other, rel=1e-9, abs=1e-9 * np.abs(R).sum() * np.abs(W).sum())
-    one, other = (kernels.csr_times(S, W.T.copy()) * R).sum(), (kernels.csr_transposed_times(R, S) * W).sum()
+    one, other = (csr_products.csr_times(S, W.T.copy()) * R).sum(), (csr_products.csr_transposed_times(R, S) * W).sum()
     assert one == pytest.approx(other, rel=1e-9, abs=1e-9 * np.abs(R).sum() * np.abs(W).sum())
 
 

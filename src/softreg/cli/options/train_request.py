@@ -10,7 +10,7 @@ from softreg.cli.console.command_errors import CommandError
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
-from softreg.rows.checkpoint import NAME
+from softreg.rows.checkpoint import FILE_NAME
 from softreg.tables import ReadOptions
 from softreg.tables.fit.memory_mode import Memory
 from softreg.tables.row_selection.rare_classes import LabelRules
@@ -121,7 +121,7 @@ def _check_checkpoint(request: TrainRequest) -> None:
         raise CommandError("--checkpoint requires a strength above 0: only a fit with a penalty can be resumed.")
     if request.checkpoint.exists() and not request.checkpoint.is_dir():
         raise CommandError(f"--checkpoint {str(request.checkpoint)!r} is a file; name a folder.")
-    if request.resume and not (request.checkpoint / NAME).exists():
+    if request.resume and not (request.checkpoint / FILE_NAME).exists():
         raise CommandError(
             f"There is no fit to resume in {str(request.checkpoint)!r}: none was started there, or it has "
             f"finished. Omit "

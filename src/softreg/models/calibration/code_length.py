@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg.models.calibration.temperature import Codes, Floats, folds
@@ -154,7 +153,7 @@ def _code_length(X: Array, codes: Codes, order: Codes, rows: Codes, ends: list[i
     return bits
 
 
-def _rate_code_bits(y: Codes, counts: NDArray[Any]) -> Floats:
+def _rate_code_bits(y: Codes, counts: Array) -> Floats:
     """Return the bits (n,) of each label by the class rates of the labels before it, with pseudo-counts."""
     increments = np.zeros((len(y) + 1, len(counts)))
     increments[0] = counts + PSEUDO_COUNT
@@ -258,7 +257,7 @@ def added_on_rows(
     groups: Mapping[str, Sequence[int]],
     *,
     model: Any = None,
-    dependent: NDArray[Any] | None = None,
+    dependent: Array | None = None,
 ) -> list[Added]:
     """Estimate the information that each group of columns adds to the others, on given held-out rows.
 
@@ -356,12 +355,12 @@ def _select(X: Any, rows: Codes | None, columns: Codes | None = None) -> Any:
     """Select rows or columns by position from an array, a sparse matrix or a data frame."""
     if rows is None and columns is None:
         return X
-    places, axis = (columns, 1) if rows is None else (rows, 0)
+    index, axis = (columns, 1) if rows is None else (rows, 0)
     if isinstance(X, np.ndarray) or not hasattr(X, "columns"):
-        return X[:, places] if axis else X[places]
+        return X[:, index] if axis else X[index]
     from sklearn.utils import _safe_indexing
 
-    return _safe_indexing(X, places, axis=axis)
+    return _safe_indexing(X, index, axis=axis)
 
 
 def _names(X: Any) -> list[str]:
@@ -381,7 +380,7 @@ def _rates_losses(codes: Codes, new: Codes) -> Floats:
 def _losses(fitted: Any, X_new: Array, new: Codes) -> Floats:
     """Return the log loss of new rows by a fitted model; infinite for classes that it does not have."""
     P = fitted.predict_proba(X_new)
-    place = np.minimum(np.searchsorted(fitted.classes_, new), len(fitted.classes_) - 1)
-    known = fitted.classes_[place] == new
+    column = np.minimum(np.searchsorted(fitted.classes_, new), len(fitted.classes_) - 1)
+    known = fitted.classes_[column] == new
     with np.errstate(divide="ignore"):
-        return np.asarray(0.0 - np.log(np.where(known, np.minimum(P[np.arange(len(place)), place], 1.0), 0.0)))
+        return np.asarray(0.0 - np.log(np.where(known, np.minimum(P[np.arange(len(column)), column], 1.0), 0.0)))

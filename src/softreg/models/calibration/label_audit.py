@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.calibrator import check_labelled, mean_loss_reduction
 from softreg.models.calibration.temperature import Codes, Floats, folds, log_probabilities
 from softreg.models.estimators.regression import SoftmaxRegression
+from softreg.typing import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +75,7 @@ class LabelAudit(DeprecatedAttributes):
         Whether a second-stage model on top of the probabilities was used.
     """
 
-    classes: NDArray[Any]
+    classes: Array
     given: Codes
     suggested: Codes
     suspicion: Floats
@@ -203,8 +204,8 @@ def label_audit(P: ArrayLike, y: Any, classes: Any = None, *, second_opinion: bo
     order = np.argsort(-evidence, kind="stable")
     share = _share_beyond_chance(P, Q, evidence, T)
     if better is not None:  # the second-stage model may have learned label errors that the first one shows
-        own = _rates(_pair_noise(L, given), given)
-        share = np.maximum(share, _share_beyond_chance(P, L, _log_odds(L, given, own), own))
+        first_rates = _rates(_pair_noise(L, given), given)
+        share = np.maximum(share, _share_beyond_chance(P, L, _log_odds(L, given, first_rates), first_rates))
     odds = np.exp(np.minimum(evidence, 0.0))
     suspicion = np.empty(len(given))
     suspicion[order] = np.maximum.accumulate(np.minimum(odds, share)[order][::-1])[::-1]
@@ -263,13 +264,13 @@ def _pair_noise(L: Floats, y: Codes) -> Floats:
     top = L.argmax(axis=1)
     noise = np.zeros((q, q))
     for j in range(q):
-        own, like = y == j, top == j
-        if not own.any():
+        labelled, like = y == j, top == j
+        if not labelled.any():
             continue
         odds = np.where(like[:, None], L[:, j : j + 1] - L, -np.inf)
-        middle = np.median(odds[own], axis=0)
+        middle = np.median(odds[labelled], axis=0)
         beyond = (odds >= middle) & np.isfinite(middle)
-        share = beyond[own].mean(axis=0)  # one half without ties
+        share = beyond[labelled].mean(axis=0)  # one half without ties
         for k in np.unique(y[like]):
             if k != j and share[k] > 0:
                 noise[j, k] = beyond[y == k, k].sum() / share[k]
@@ -282,8 +283,8 @@ def _rates(noise: Floats, y: Codes) -> Floats:
     off = ~np.eye(q, dtype=bool)
     mean = max(float(noise[off].mean()), 1.0 / (q * (q - 1)))
     # The sampling variance of doubled counts of mean m is 2 m; the excess is the variance between pairs.
-    own = max(float(noise[off].var()) - 2 * mean, 0.0)
-    share = own / (own + 2 * mean)
+    between = max(float(noise[off].var()) - 2 * mean, 0.0)
+    share = between / (between + 2 * mean)
     count = np.maximum(np.bincount(y, minlength=q), 1)
     return np.asarray(np.where(off, share * noise + (1 - share) * mean, 0.0) / count[:, None])
 
@@ -330,7 +331,7 @@ def _suggested(L: Floats, y: Codes) -> Codes:
 
 
 def _rank_within(order: Codes, y: Codes) -> Codes:
-    """Return the place (n,) of each row among the rows of its label, from 1."""
+    """Return the rank (n,) of each row among the rows of its label, from 1."""
     labels = y[order]
     by_label = np.argsort(labels, kind="stable")
     start = np.searchsorted(labels[by_label], labels[by_label], side="left")

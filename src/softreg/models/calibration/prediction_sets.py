@@ -198,10 +198,11 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         return scores
 
     def _thresholds(self, given: Floats, codes: Codes, q: int) -> tuple[Floats, Codes]:
+        """Return the threshold and the number of calibration rows of each class (q,)."""
         if not self.per_class:
             return np.full(q, _quantile(given, self.level)), np.full(q, len(given))
-        own = np.array([_quantile(given[codes == k], self.level) for k in range(q)])
-        return own, np.bincount(codes, minlength=q)
+        thresholds = np.array([_quantile(given[codes == k], self.level) for k in range(q)])
+        return thresholds, np.bincount(codes, minlength=q)
 
 
 def coverage(sets: Sets, codes: ArrayLike) -> float:
@@ -239,8 +240,8 @@ def coverage(sets: Sets, codes: ArrayLike) -> float:
 def _quantile(scores: Floats, level: float) -> float:
     """Return the ceil((n + 1) level)-th smallest score, or inf if there are fewer scores."""
     # The tolerance keeps ceil((9 + 1) * 0.9) at 9 despite rounding.
-    place = math.ceil((len(scores) + 1) * level - ROUNDING)
-    return float(np.partition(scores, place - 1)[place - 1]) if place <= len(scores) else math.inf
+    rank = math.ceil((len(scores) + 1) * level - ROUNDING)
+    return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else math.inf
 
 
 def _row_precision(P: Floats) -> Floats:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Solution, Status
+from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.typing import Array
 
 
-def convergence_message(solution: Solution, classes: Array, names: Array | None, tol: float) -> str | None:
-    """Return what a fit did not reach and what to do about it; None for a fit that converged.
+def convergence_message(
+    solution: Solution, classes: Array, names: Array | None, tol: float, limits: Limits = LIMITS
+) -> str | None:
+    """Return the message about a fit that did not converge; None for a fit that converged.
 
     Parameters
     ----------
@@ -19,7 +22,9 @@ def convergence_message(solution: Solution, classes: Array, names: Array | None,
     names : ndarray of shape (d,) or None
         Names of the features.
     tol : float
-        Gap, in nats, that the fit was asked to reach.
+        Tolerance of the fit, in nats.
+    limits : Limits
+        Thresholds of the fit.
 
     Returns
     -------
@@ -33,7 +38,7 @@ def convergence_message(solution: Solution, classes: Array, names: Array | None,
     if solution.status is Status.UNCERTIFIED:
         return (
             f"{solution.status.value}: the objective is estimated to be within {solution.gap:.1e} nats of its "
-            f"minimum, without a proof. {_advice_for_certificate(solution)}"
+            f"minimum, without a proof. {_advice_for_certificate(solution, limits)}"
         )
     return (
         f"{solution.status.value} after {solution.passes} passes: the objective is "
@@ -52,12 +57,10 @@ def _advice_for_minimum(solution: Solution) -> str:
     return "Raise max_iter, or tol if that is near enough."
 
 
-def _advice_for_certificate(solution: Solution) -> str:
+def _advice_for_certificate(solution: Solution, limits: Limits) -> str:
     """Return what to do about a fit without a certificate."""
-    from softreg.optimize.solvers import final_newton  # not at the top: predictions do not need the solvers
-
     d, q = solution.W.shape
-    n_parameters, most = (q - 1) * (d + 1), final_newton.MOST_PARAMETERS
+    n_parameters, most = (q - 1) * (d + 1), limits.certify_parameters
     if n_parameters > most:
         return (
             f"Without a penalty a certificate needs the exact Hessian, which is not computed for more than "

@@ -1,4 +1,4 @@
-"""The bootstrap: how far weights and probabilities would move had other rows been drawn."""
+"""Bootstrap of weights and probabilities: refits to resampled rows, and percentile intervals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -35,37 +34,43 @@ from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
 LOGITS = 20_000_000
-"""So many logits are kept at a time: resamples are fitted in stacks of that size."""
+"""Largest number of logits of a stack of resamples that is fitted at once."""
 MOST_ROWS = 2.0**53
-"""Sample weights may sum to at most this: more rows cannot be counted one by one in float64."""
+"""Largest sum of the sample weights; float64 does not represent larger counts exactly."""
 RUN = 1024
-"""Rows at a time whose probabilities are computed for all resamples."""
+"""Rows whose probabilities are computed together for all resamples."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Weights `coef` (B, q, d) and `intercept` (B, q) of B resamples, for the model that was resampled.
-
-    `gap` (B,) are their certified gaps in nats.
-    """
+    """Weights of a model refitted to B resamples, made by `bootstrap`."""
 
     model: SoftmaxRegression
+    """The resampled model."""
     coef: Array
+    """Weights (B, q, d)."""
     intercept: Array
+    """Intercepts (B, q)."""
     gap: Array
+    """Certified gaps (B,) of the fits in nats."""
     table: Any = None
-    """The `TableClassifier` whose regression was resampled: rows are then tables."""
+    """The `TableClassifier` whose regression was resampled; rows are then tables. None for other models."""
 
     def __len__(self) -> int:
         return len(self.coef)
 
     def coef_interval(self, level: float = 0.95) -> tuple[Array, Array]:
-        """Lower and upper ends (q, d) of the interval that holds the share `level` of the resampled weights.
+        """Return percentile intervals of the weights.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Confidence level.
 
         Returns
         -------
-        tuple[ndarray, ndarray]
-            Lower and upper ends (q, d) of the interval that holds the share `level` of the resampled weights.
+        low, high : ndarray of shape (q, d)
+            Ends of the intervals.
 
         Examples
         --------
@@ -78,7 +83,20 @@ class Bootstrap:
         return _interval(self.coef, level)
 
     def proba_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
-        """Lower and upper ends (n, q) of the interval that holds the share `level` of the resampled probabilities."""
+        """Return percentile intervals of the probabilities of rows.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, data frame or table of n rows
+            The rows.
+        level : float, default 0.95
+            Confidence level.
+
+        Returns
+        -------
+        low, high : ndarray of shape (n, q)
+            Ends of the intervals.
+        """
         X = validate_features(self.model, X if self.table is None else self.table.encode(X), reset=False)
         W, b = np.moveaxis(self.coef, 1, 2), self.intercept  # (B, d, q), (B, q)
         ends = []
@@ -91,6 +109,7 @@ class Bootstrap:
 
 
 def _interval(values: Array, level: float) -> tuple[Array, Array]:
+    """Return the percentile interval of values (B, ...)."""
     if not 0 < level < 1:
         raise ValueError(f"level={level!r} must lie between 0 and 1, as 0.95.")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -187,8 +206,8 @@ def bootstrap(
     return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]), table)
 
 
-def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray[Any], Any]:
-    """Features, labels and weights of the rows of a table that its classifier was fitted to: not those left out."""
+def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Any]:
+    """Return features, labels and weights of the labelled rows of a table."""
     X, labels = table.encode(data), table.label_texts(data, y)
     used = labels != ""
     if used.all():
@@ -198,6 +217,7 @@ def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, N
 
 
 def _regression(model: Any) -> SoftmaxRegression:
+    """Return the fitted regression of a model."""
     if isinstance(model, SoftmaxRegressionCV):
         return model.best_estimator_
     if not isinstance(model, SoftmaxRegression):
@@ -209,8 +229,8 @@ def _regression(model: Any) -> SoftmaxRegression:
     return model
 
 
-def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], random_state: Any) -> Array:
-    """Return how often each row of weight (n,) counts in each resample, (size, n), every class among them."""
+def _counts(labels: Array, weight: Array, size: int, classes: Array, random_state: Any) -> Array:
+    """Return the counts (size, n) of the rows in each resample; every resample contains every class."""
     total = float(weight.sum())
     if not 0.5 < total <= MOST_ROWS:
         raise ValueError(
@@ -218,15 +238,15 @@ def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], rand
             f"give weights that sum to the number of rows, between 1 and {MOST_ROWS:.0e}."
         )
     random, n = check_random_state(random_state), len(labels)
-    found = np.empty((size, n))
+    counts = np.empty((size, n))
     todo = np.arange(size)
     for _ in range(1000):
-        found[todo] = random.multinomial(round(total), weight / total, size=len(todo))
-        lost = class_mass(found[todo], labels, len(classes)) == 0
-        todo = todo[lost.any(axis=1)]
+        counts[todo] = random.multinomial(round(total), weight / total, size=len(todo))
+        missing = class_mass(counts[todo], labels, len(classes)) == 0
+        todo = todo[missing.any(axis=1)]
         if len(todo) == 0:
-            return found
-    rare = classes[int(lost.sum(axis=0).argmax())]
+            return counts
+    rare = classes[int(missing.sum(axis=0).argmax())]
     raise ValueError(
         f"nearly every resample loses a class, {spell(rare)} most often: its rows are too few for a bootstrap. Leave "
         f"the class out, or give it rows. ({round(total):,} rows are drawn, the sum of the sample weights.)"
@@ -234,7 +254,7 @@ def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], rand
 
 
 def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: float) -> list[Solution]:
-    """Fit the resamples of weights V (m, n) as one stack, from the fitted weights on."""
+    """Fit the resamples with weights V (m, n) as one stack, starting from the fitted weights."""
     if model.penalty == "firth":
         return [_fit_firth(model, X, labels, v, resample) for resample, v in enumerate(V)]
     m = len(V)
@@ -262,7 +282,7 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
 
 
 def _fit_firth(model: SoftmaxRegression, X: Any, labels: Array, v: Array, resample: int) -> Solution:
-    """Firth's fit of one resample with row weights v (n,), whose penalty depends on the rows that it has."""
+    """Return Firth's fit of one resample with row weights v (n,); the penalty depends on the rows of the resample."""
     drawn = np.flatnonzero(v)
     start = model.coef_.T[None], model.intercept_[None]
     names = getattr(model, "feature_names_in_", model._column_names)
@@ -273,10 +293,11 @@ def _fit_firth(model: SoftmaxRegression, X: Any, labels: Array, v: Array, resamp
 
 
 def _warn(fits: list[Solution], tol: float) -> None:
-    loose = [f.gap for f in fits if not f.within_tolerance]
-    if loose:
+    """Warn if resamples have not converged."""
+    gaps = [f.gap for f in fits if not f.within_tolerance]
+    if gaps:
         warnings.warn(
-            f"{len(loose)} of {len(fits)} resamples have not converged (the largest gap is {max(loose):.1e} nats, not "
+            f"{len(gaps)} of {len(fits)} resamples have not converged (the largest gap is {max(gaps):.1e} nats, not "
             f"within tol={tol:g}), so their weights are rough. Without a penalty, some resamples separate classes: use "
             "one. Otherwise raise max_iter, or tol, and fit the model again.",
             ConvergenceWarning,

@@ -1,4 +1,4 @@
-"""Why a row has the logits that it has: what each column contributes, beside a baseline row."""
+"""Contributions of the columns to the logits of rows, relative to a baseline row."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.models.inference.estimates import as_html, as_text, number
 from softreg.models.inputs.features import validate_features
 from softreg.rows import Array
+from softreg.typing import Matrix
 
 ROUNDING = 1e-12
-"""Standard deviations: a mean of standardised rows that is nearer to 0 than this is 0, up to rounding."""
+"""Mean of standardised rows, in standard deviations, below which it counts as 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,31 +26,31 @@ class Explanation:
     values: Array = field(repr=False)
     """The rows themselves, (n, d)."""
     baseline: Array = field(repr=False)
-    """The row that the others are compared with, (d,)."""
+    """The row that the rows are compared with, (d,)."""
     baseline_logits: Array
-    """Its logits, (q,)."""
+    """Logits of the baseline, (q,)."""
     weights: Array = field(repr=False)
-    """Those of the model, (q, d)."""
+    """Weights of the model, (q, d)."""
     predicted: Array
     """Codes (n,) of the most probable class of each row."""
     runner_up: Array
-    """Codes (n,) of the next probable."""
+    """Codes (n,) of the second most probable class."""
 
     @property
     def contributions(self) -> Array:
-        """`w_kj (x_ij - baseline_j)`, (n, q, d): with `baseline_logits` they sum to the logits. Large for many rows."""
+        """Contributions `w_kj (x_ij - baseline_j)`, (n, q, d); with `baseline_logits` they sum to the logits."""
         return np.asarray((self.values - self.baseline)[:, None, :] * self.weights)
 
     @property
     def log_odds(self) -> Array:
-        """What each column adds to the log-odds of the predicted class against the runner-up, (n, d).
+        """Contributions to the log-odds of the predicted class against the runner-up, (n, d).
 
-        With `baseline_log_odds` they sum to the difference of the two logits, which is > 0.
+        With `baseline_log_odds` they sum to the difference of the two logits, which is not negative.
 
         Returns
         -------
-        ndarray
-            What each column adds to the log-odds of the predicted class against the runner-up, (n, d).
+        ndarray of shape (n, d)
+            Contributions of the columns.
         """
         return np.asarray((self.values - self.baseline) * (self.weights[self.predicted] - self.weights[self.runner_up]))
 
@@ -61,10 +62,15 @@ class Explanation:
     def frame(self, row: int = 0) -> dict[str, Any]:
         """Return the contributions to one row as columns of equal length, largest first.
 
+        Parameters
+        ----------
+        row : int, default 0
+            Index of the row.
+
         Returns
         -------
-        dict[str, Any]
-            One row as columns of equal length, the heaviest first.
+        dict of str to list or ndarray
+            Name, value, baseline and contributions of each column, for `pandas.DataFrame` or `polars.DataFrame`.
         """
         odds, adds = self.log_odds[row], (self.values[row] - self.baseline) * self.weights
         order = np.argsort(-np.abs(odds), kind="stable")
@@ -77,23 +83,24 @@ class Explanation:
         return out | {f"logit {label}": part[order] for label, part in zip(self.classes, adds, strict=True)}
 
     def text(self, row: int = 0, top: int = 10) -> str:
-        """Return one row in words: the two classes, and the columns that weigh most."""
+        """Return one row as text: the two classes, and the columns of largest contribution."""
         return "\n".join(as_text(*self._table(row, top)))
 
     def html(self, row: int = 0, top: int = 10) -> str:
-        """Return the same as an HTML table without style."""
+        """Return one row as an HTML table without style."""
         return as_html(*self._table(row, top))
 
     def _table(self, row: int, top: int) -> tuple[list[str], list[list[list[str]]], list[str]]:
-        told = self.frame(row)
+        """Return header, lines and title of the table of one row."""
+        frame = self.frame(row)
         a, b = self.classes[self.predicted[row]], self.classes[self.runner_up[row]]
         lines = [
             [name, number(x), number(m), f"{c:+.4f}"]
-            for name, x, m, c in zip(told["column"], told["value"], told["baseline"], told["log_odds"], strict=True)
+            for name, x, m, c in zip(frame["column"], frame["value"], frame["baseline"], frame["log_odds"], strict=True)
         ]
-        rest = float(told["log_odds"][top:].sum())
+        rest = float(frame["log_odds"][top:].sum())
         more = [[f"{len(lines) - top} more columns", "", "", f"{rest:+.4f}"]] if len(lines) > top else []
-        start, whole = self.baseline_log_odds[row], self.baseline_log_odds[row] + told["log_odds"].sum()
+        start, whole = self.baseline_log_odds[row], self.baseline_log_odds[row] + frame["log_odds"].sum()
         body = [
             ["the baseline row", "", "", f"{start:+.4f}"],
             *lines[:top],
@@ -110,21 +117,27 @@ class Explanation:
 
 
 def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
-    """Return what each column contributes to the logits of rows X (n, d), and to the log-odds against the runner-up.
+    """Compute the contribution of each column to the logits of rows, and to the log-odds against the runner-up.
 
-    The contribution of column j to the logit of class k is `w_kj (x_ij - m_j)`, relative to a baseline row m. The
-    `baseline` is a row (d,), or rows whose mean is taken: hand in the training rows. Without, it is the mean of X
-    itself, which needs at least two rows. Only differences between classes have a meaning: what is added to the logits
-    of all classes changes no probability. A linear model has no interactions, so these are its Shapley values as well,
-    where columns are independent.
+    The contribution of column j to the logit of class k is `w_kj (x_ij - m_j)`, relative to a baseline row m. Only
+    differences between classes are identified: a constant added to the logits of all classes changes no probability. A
+    linear model has no interactions, so the contributions are also Shapley values if the columns are independent.
 
-    `model` may be a `TableClassifier`, with tables as X and `baseline`: columns are then its features, a level of a
-    category each, and values are as it encodes them (numbers in standard deviations from the training mean).
+    Parameters
+    ----------
+    model : SoftmaxRegression, SoftmaxRegressionCV or TableClassifier
+        A fitted model. With a `TableClassifier`, `X` and `baseline` are tables, columns are its features (one for each
+        level of a category), and values are encoded (numbers in standard deviations from the training mean).
+    X : array, sparse matrix, data frame or table of n rows
+        The rows to explain.
+    baseline : array_like of shape (d,), or rows, optional
+        Baseline row, or rows whose mean is the baseline, such as the training rows. The default is the mean of X, which
+        needs at least two rows.
 
     Returns
     -------
     Explanation
-        What each column contributes to the logits of rows X (n, d), and to the log-odds against the runner-up.
+        Contributions of the columns.
 
     Raises
     ------
@@ -141,7 +154,7 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     True
     """
     labels = None
-    if hasattr(model, "encode"):  # a table classifier: its regression, and the rows as this sees them
+    if hasattr(model, "encode"):  # a table classifier: its regression, and the encoded rows
         X, baseline = model.encode(X), None if baseline is None else model.encode(baseline)
         model, labels = model.model_, model.classes_
     check_is_fitted(model, "coef_")
@@ -171,5 +184,6 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     )
 
 
-def _dense(X: Any) -> Array:
+def _dense(X: Matrix) -> Array:
+    """Return rows as a dense float64 array."""
     return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=np.float64)

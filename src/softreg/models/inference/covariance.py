@@ -1,4 +1,4 @@
-"""How far estimates spread: the covariance of the parameters, of each kind.
+"""Covariance of the parameter estimates: model-based, robust, clustered and posterior.
 
 With I the information of the rows (the Hessian of the summed loss) and H = I plus the penalty's curvature, it is
 
@@ -22,10 +22,11 @@ from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 
 ERRORS = ("model", "robust", "posterior")
+"""Kinds of standard errors."""
 
 
 def check_errors(model: Any, fitted: FittedRows, kind: str, clusters: Any) -> None:
-    """Raise `ValueError` for a kind of errors that would be wrong for this model."""
+    """Raise `ValueError` for a kind of standard errors that is not valid for this model."""
     if kind not in ERRORS:
         raise ValueError(f"errors={spell(kind)} is not one of {', '.join(ERRORS)}.")
     if kind == "posterior" and fitted.strength == 0:
@@ -56,9 +57,11 @@ def covariance(
     else:
         C = inverse @ information @ inverse
     df = float(np.einsum("ij,ji->", information, inverse)) if ridge.any() else float(p)
-    a, k, places = likelihood.q - 1, likelihood.d + 1, likelihood.identified
-    whole = np.zeros((a, k, a, k))
+    a, k, identified = likelihood.q - 1, likelihood.d + 1, likelihood.identified
+    padded = np.zeros((a, k, a, k))
     each = np.arange(a)
-    whole[np.ix_(each, places, each, places)] = C.reshape(a, len(places), a, len(places)) / likelihood.mass
+    padded[np.ix_(each, identified, each, identified)] = (
+        C.reshape(a, len(identified), a, len(identified)) / likelihood.mass
+    )
     T = contrasts(likelihood.q)
-    return np.einsum("qa,aibj,rb->qirj", T, whole, T, optimize=True), df
+    return np.einsum("qa,aibj,rb->qirj", T, padded, T, optimize=True), df

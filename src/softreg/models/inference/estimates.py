@@ -228,7 +228,7 @@ def p_value_text(p: float) -> str:
 def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], titles: Sequence[str]) -> list[str]:
     """Format an aligned text table: names on the left, numbers on the right, a title above each part.
 
-    A name that does not fit a table of `WIDTH` characters has a line of its own above its numbers.
+    A name that does not fit a table of `WIDTH` characters is on a separate line above its numbers.
 
     Returns
     -------
@@ -242,9 +242,9 @@ def as_text(head: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], title
 
     def aligned(line: Sequence[str], indent: str = "  ") -> str:
         name = indent + line[0]
-        own = f"{name}\n" if len(name) > widths[0] else ""
+        long_name = f"{name}\n" if len(name) > widths[0] else ""
         cells = "".join("  " + cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))
-        return own + (("" if own else name).ljust(widths[0]) + cells).rstrip()
+        return long_name + (("" if long_name else name).ljust(widths[0]) + cells).rstrip()
 
     out = [aligned(head)]
     for title, part in zip(titles, parts, strict=True):

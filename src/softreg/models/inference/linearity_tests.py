@@ -1,4 +1,4 @@
-"""Score tests whether the logit is linear in a feature: against restricted cubic splines of it."""
+"""Score tests of linearity: the logit linear in a feature, against a restricted cubic spline of it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,43 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.deprecated import accept_deprecated_arguments
 from softreg.probability import softmax
 
 Floats = NDArray[np.float64]
 KNOTS = (0.05, 0.35, 0.65, 0.95)
 """Quantiles of the feature at which the spline has its knots."""
 NEWTON_STEPS = 3
-"""Steps from the probabilities given towards the maximum likelihood, which undo the shrinkage of a penalty."""
+"""Newton steps from the given probabilities towards maximum likelihood, which undo the shrinkage of a penalty."""
 LEAST_ROWS = 10
-"""Rows of each class, at least."""
+"""Least number of rows of each class."""
 LEAST_MISTAKES = 10.0
-"""Rows that are expected to deviate from the fit, at least: separated classes leave nothing to test."""
+"""Least expected number of misclassified rows; with fewer, the classes are nearly separated."""
 MOST_WORK = 1e9
-"""Products to compute; beyond it, a part of the rows is used."""
+"""Largest number of multiplications; beyond it, a subset of the rows is used."""
 MOST_PARAMETERS = 800
-"""Parameters of the model with all splines, beyond which nothing is tested."""
+"""Largest number of parameters of the model with all splines; beyond it, no test is made."""
 RIDGE = 1e-10
-"""Share of the mean diagonal that is added to the information: some columns are determined by others."""
+"""Share of the mean diagonal that is added to the information, which may be singular."""
 
 
 @dataclass(frozen=True)
 class LinearityTest:
-    """Whether the logits are linear in one feature, made by `linearity_tests`.
+    """Test whether the logits are linear in one feature, made by `linearity_tests`.
 
-    `statistic` has a chi-squared distribution with `freedom` degrees of freedom if they are, and `p_value` is its upper
-    tail. `corrected` is the p-value by Holm's correction for all features that were tested: if the logits are linear
-    in every one of them, the probability that any `corrected` is at most 0.05 is at most 5%.
+    Attributes
+    ----------
+    name : str
+        Name of the feature.
+    statistic : float
+        Score statistic, chi-squared with `freedom` degrees of freedom if the logits are linear.
+    freedom : int
+        Degrees of freedom.
+    p_value : float
+        Upper tail probability of the statistic.
+    corrected : float
+        p-value with Holm's correction for all tested features: if the logits are linear in all of them, the probability
+        that any `corrected` is at most 0.05 is at most 5%.
     """
 
     name: str
@@ -43,31 +54,39 @@ class LinearityTest:
     corrected: float
 
 
-def linearity_tests(X: ArrayLike, codes: ArrayLike, P: ArrayLike, places: Mapping[str, int]) -> list[LinearityTest]:
-    """Test for each feature whether a spline of it would improve the fit by more than chance.
+@accept_deprecated_arguments("linearity_tests()")
+def linearity_tests(X: ArrayLike, codes: ArrayLike, P: ArrayLike, columns: Mapping[str, int]) -> list[LinearityTest]:
+    """Test for each feature whether a spline of it improves the fit significantly.
 
     With B the nonlinear terms of a restricted cubic spline of the feature, R = Y - P and W the information of a row,
     the efficient score `u = B'R - B'WX (X'WX)^-1 X'R` has mean 0 and variance `V = B'WB - B'WX (X'WX)^-1 X'WB` if the
-    logits are linear in X, and the statistic is `u' V^-1 u`. It is Rao's score test, in Neyman's form, which allows for
-    estimates that are not exactly those of maximum likelihood; P is moved towards these by Newton's method first, so
-    that the penalty does not matter.
+    logits are linear in X, and the statistic is `u' V^-1 u`. It is Rao's score test in Neyman's form, which is valid
+    for estimates that are not exactly those of maximum likelihood. P is moved towards these by Newton's method first,
+    so that the result does not depend on the penalty.
 
     Parameters
     ----------
-    X : array-like (n, d)
-        The features of the model.
-    codes : array-like (n,)
+    X : array_like of shape (n, d)
+        Features of the model.
+    codes : array_like of shape (n,)
         Labels in 0..q-1, of independent rows.
-    P : array-like (n, q)
-        The probabilities of the model.
-    places : mapping of str to int
-        The features to test, by name: the column of X.
+    P : array_like of shape (n, q)
+        Probabilities of the model.
+    columns : mapping of str to int
+        Features to test: the column of X by name.
 
     Returns
     -------
     list of LinearityTest
-        One for each feature with three different values or more; empty where a class has fewer than 10 rows, the
+        One test for each feature with at least three different values. Empty if a class has fewer than 10 rows, the
         classes are nearly separated, or the model has too many parameters.
+
+    References
+    ----------
+    Rao, "Large sample tests of statistical hypotheses concerning several parameters" (1948).
+    Neyman, "Optimal asymptotic tests of composite statistical hypotheses" (1959).
+    Harrell, "Regression Modeling Strategies" (2015), for the spline.
+    Holm, "A simple sequentially rejective multiple test procedure" (1979).
 
     Examples
     --------
@@ -79,48 +98,49 @@ def linearity_tests(X: ArrayLike, codes: ArrayLike, P: ArrayLike, places: Mappin
     >>> a, b = linearity_tests(X, y, flat, {"a": 0, "b": 1})
     >>> a.p_value > 0.01, b.corrected < 1e-6
     (True, True)
-
-    Source: Rao, "Large sample tests of statistical hypotheses concerning several parameters" (1948); Neyman, "Optimal
-    asymptotic tests of composite statistical hypotheses" (1959); Harrell, "Regression Modeling Strategies" (2015), for
-    the spline; Holm, "A simple sequentially rejective multiple test procedure" (1979).
     """
     X, y, P = np.asarray(X, np.float64), np.asarray(codes, np.int64), np.asarray(P, np.float64)
     q = P.shape[1]
     if q < 2:
         return []
-    width = X.shape[1] + 1 + 2 * len(places)
+    width = X.shape[1] + 1 + 2 * len(columns)
     if width * (q - 1) > MOST_PARAMETERS:
         return []
     step = max(1, int(np.ceil(len(X) * width**2 * q * (q - 1) / 2 / MOST_WORK)))
     X, y, P = X[::step], y[::step], P[::step]
-    splines = {name: basis for name, j in places.items() if (basis := spline_terms(X[:, j])) is not None}
+    splines = {name: basis for name, j in columns.items() if (basis := spline_terms(X[:, j])) is not None}
     if not splines or np.bincount(y, minlength=q).min() < LEAST_ROWS:
         return []
     A = np.column_stack([np.ones(len(X)), X, *splines.values()])
     A = A / np.maximum(np.abs(A).max(axis=0), 1e-300)
     linear = X.shape[1] + 1
-    P = _likely(A[:, :linear], y, P)
+    P = _refined(A[:, :linear], y, P)
     if (P * (1 - P)).sum() / 2 < LEAST_MISTAKES:
         return []
     information, score = _information(A, P), (A.T @ (_one_hot(y, q) - P))[:, 1:]
     base = np.arange(linear)
     tested, start = [], linear
     for name, basis in splines.items():
-        own = np.arange(start, start + basis.shape[1])
+        added = np.arange(start, start + basis.shape[1])
         start += basis.shape[1]
-        statistic, freedom = _statistic(information, score, base, own)
+        statistic, freedom = _statistic(information, score, base, added)
         if freedom:
             tested.append((name, statistic, freedom))
     return _corrected(tested)
 
 
 def spline_terms(x: Floats) -> Floats | None:
-    """Return the nonlinear terms (n, 1 or 2) of a restricted cubic spline.
+    """Return the nonlinear terms of a restricted cubic spline of a feature.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        Feature.
 
     Returns
     -------
-    ndarray or None
-        The nonlinear terms (n, 1 or 2) of a restricted cubic spline.
+    ndarray of shape (n, 1) or (n, 2), or None
+        The terms; the centred square for few distinct values or knots, None for fewer than three distinct values.
 
     Examples
     --------
@@ -148,50 +168,52 @@ def spline_terms(x: Floats) -> Floats | None:
 
 
 def _one_hot(y: NDArray[np.int64], q: int) -> Floats:
+    """Return codes (n,) as rows (n, q) with a 1 at the code."""
     return np.asarray(np.eye(q)[y])
 
 
-def _likely(A: Floats, y: NDArray[np.int64], P: Floats) -> Floats:
-    """Probabilities after some Newton steps from P on the likelihood of a model that is linear in A."""
+def _refined(A: Floats, y: NDArray[np.int64], P: Floats) -> Floats:
+    """Return the probabilities after `NEWTON_STEPS` steps from P on the likelihood of a model linear in A."""
     q = P.shape[1]
     o = np.log(np.maximum(P, 1e-12))
     loss = _loss(o, y)
     for _ in range(NEWTON_STEPS):
         P = np.asarray(softmax(o), dtype=np.float64)
         gradient = (A.T @ (_one_hot(y, q) - P))[:, 1:]
-        move = _solved(_information(A, P), gradient.T.ravel()).reshape(q - 1, -1).T
-        step = np.column_stack([np.zeros(len(A)), A @ move])
-        shares = [share for share in (1.0, 0.5, 0.25) if _loss(o + share * step, y) <= loss]
-        if not shares:
+        direction = _solved(_information(A, P), gradient.T.ravel()).reshape(q - 1, -1).T
+        step = np.column_stack([np.zeros(len(A)), A @ direction])
+        scales = [scale for scale in (1.0, 0.5, 0.25) if _loss(o + scale * step, y) <= loss]
+        if not scales:
             break
-        o = o + shares[0] * step
+        o = o + scales[0] * step
         loss = _loss(o, y)
     return np.asarray(softmax(o), dtype=np.float64)
 
 
 def _loss(o: Floats, y: NDArray[np.int64]) -> float:
-    top = o.max(axis=1)
-    return float((top + np.log(np.exp(o - top[:, None]).sum(axis=1)) - o[np.arange(len(y)), y]).sum())
+    """Return the summed cross-entropy of logits o (n, q) and codes y (n,)."""
+    largest = o.max(axis=1)
+    return float((largest + np.log(np.exp(o - largest[:, None]).sum(axis=1)) - o[np.arange(len(y)), y]).sum())
 
 
 def _information(A: Floats, P: Floats) -> Floats:
-    """Return the information (m (q-1), m (q-1)) of the classes but the first, class by class."""
+    """Return the information (m (q - 1), m (q - 1)) of the parameters of all classes but the first."""
     m, r = A.shape[1], P.shape[1] - 1
-    found = np.empty((r, m, r, m))
+    information = np.empty((r, m, r, m))
     for k in range(r):
         for j in range(k, r):
             weight = P[:, k + 1] * ((k == j) - P[:, j + 1])
-            found[k, :, j] = A.T @ (weight[:, None] * A)
-            found[j, :, k] = found[k, :, j].T
-    return found.reshape(r * m, r * m)
+            information[k, :, j] = A.T @ (weight[:, None] * A)
+            information[j, :, k] = information[k, :, j].T
+    return information.reshape(r * m, r * m)
 
 
 def _statistic(
-    information: Floats, score: Floats, base: NDArray[np.int64], own: NDArray[np.int64]
+    information: Floats, score: Floats, base: NDArray[np.int64], added: NDArray[np.int64]
 ) -> tuple[float, int]:
-    """Return the score statistic of the columns `own` beside the columns `base`, and its degrees of freedom."""
+    """Return the score statistic of the columns `added` to the columns `base`, and its degrees of freedom."""
     m, r = score.shape
-    first, tested = ((np.arange(r)[:, None] * m + some).ravel() for some in (base, own))
+    first, tested = ((np.arange(r)[:, None] * m + columns).ravel() for columns in (base, added))
     u, u_base = score.T.ravel()[tested], score.T.ravel()[first]
     cross = information[np.ix_(first, tested)]
     solved = _solved(information[np.ix_(first, first)], np.column_stack([cross, u_base]))
@@ -205,12 +227,13 @@ def _statistic(
 
 
 def _solved(H: Floats, b: Floats) -> Floats:
+    """Return the solution of `H x = b` with a small ridge."""
     damped = H + RIDGE * max(float(np.trace(H)) / len(H), 1e-300) * np.eye(len(H))
     return np.asarray(np.linalg.solve(damped, b))
 
 
 def _corrected(tested: list[tuple[str, float, int]]) -> list[LinearityTest]:
-    """Return the tests with their p-values, and these by Holm's correction."""
+    """Return the tests with their p-values and Holm's correction."""
     from scipy.special import gammaincc
 
     p = np.array([float(gammaincc(freedom / 2, statistic / 2)) for _, statistic, freedom in tested])
@@ -218,6 +241,6 @@ def _corrected(tested: list[tuple[str, float, int]]) -> list[LinearityTest]:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))), 1.0)
     return [
-        LinearityTest(name, statistic, freedom, float(one), float(corrected))
-        for (name, statistic, freedom), one, corrected in zip(tested, p, adjusted, strict=True)
+        LinearityTest(name, statistic, freedom, float(p_value), float(corrected))
+        for (name, statistic, freedom), p_value, corrected in zip(tested, p, adjusted, strict=True)
     ]

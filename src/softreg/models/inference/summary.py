@@ -1,4 +1,4 @@
-"""The statistics of a fitted model as a page of text, as HTML and as columns."""
+"""Summary of the statistics of a fitted model as text, HTML and columns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from softreg.models.inference.estimates import Estimates, as_html, as_text, number
+from softreg.models.inference.fitted_inference import FittedInference
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What `Inference.summary` shows: facts about the fit, notes on what the numbers mean, and the coefficients."""
+    """Facts about a fit, notes on their interpretation, and the coefficients, as `Inference.summary` returns them."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -22,17 +23,19 @@ class Summary:
     against: str
 
     @classmethod
-    def of(cls, found: Any, profile: Estimates | None = None) -> Summary:
-        """Return the summary of an `Inference`, with the intervals of its `profile` where it is given."""
-        fitted = found.fitted
-        reference = "the mean of all classes" if found.reference is None else repr(fitted.labels[found.reference])
-        two, d = len(fitted.labels) == 2, found.likelihood.d
+    def of(cls, inference: FittedInference, profile: Estimates | None = None) -> Summary:
+        """Return the summary of an `Inference`, with the intervals of `profile` if given."""
+        fitted = inference.fitted
+        reference = (
+            "the mean of all classes" if inference.reference is None else repr(fitted.labels[inference.reference])
+        )
+        two, d = len(fitted.labels) == 2, inference.likelihood.d
         name = "Binary logistic regression" if two else f"Softmax regression of {len(fitted.labels)} classes"
         title = f"{name} on {d} feature{'' if d == 1 else 's'}"
-        facts, notes = _facts(found), _notes(found, profile is not None)
+        facts, notes = _facts(inference), _notes(inference, profile is not None)
         if profile is not None:
             facts.append(("intervals", "by the profile likelihood; z is the signed root of the likelihood ratio"))
-        return cls(title, tuple(facts), tuple(notes), profile or found.coefficients, reference)
+        return cls(title, tuple(facts), tuple(notes), profile or inference.coefficients, reference)
 
     @property
     def titles(self) -> list[str]:
@@ -44,23 +47,23 @@ class Summary:
 
         Returns
         -------
-        dict[str, Any]
-            The coefficients as columns of equal length, for `pandas.DataFrame`, `polars.DataFrame`.
+        dict of str to list or ndarray
+            The columns, for `pandas.DataFrame` or `polars.DataFrame`.
         """
         return self.coefficients.frame()
 
     def text(self) -> str:
-        """Return the whole as lines of text."""
+        """Return the summary as text."""
         table = as_text(*self.coefficients.table(), self.titles)
         return "\n".join([*self.head(), "", *table, "", *self.notes])
 
     def head(self) -> list[str]:
-        """Return the title and the facts, a line each."""
+        """Return the title and the facts, one line each."""
         wide = max(len(name) for name, _ in self.facts)
         return [self.title, *(f"  {name.ljust(wide)}  {value}" for name, value in self.facts)]
 
     def html(self) -> str:
-        """Return the whole as a piece of HTML without style; names are escaped."""
+        """Return the summary as HTML without style; names are escaped."""
         facts = "".join(
             f'<tr><td style="text-align:left">{escape(name)}</td><td>{escape(value)}</td></tr>'
             for name, value in self.facts
@@ -73,36 +76,43 @@ class Summary:
     _repr_html_ = html
 
 
-def _facts(found: Any) -> list[tuple[str, str]]:
-    pseudo = found.fitted.pseudo
+def _facts(inference: FittedInference) -> list[tuple[str, str]]:
+    """Return names and values of the facts about a fit."""
+    pseudo = inference.fitted.pseudo
     nats = "nats of a pseudo-likelihood" if pseudo else "nats"
     facts = [
-        ("rows", f"{found.n:,.0f}" if found.n == round(found.n) else f"{found.n:,.6g}"),
-        ("log-likelihood", f"{found.log_likelihood:.4f} {nats}; {found.null_log_likelihood:.4f} without columns"),
+        ("rows", f"{inference.n:,.0f}" if inference.n == round(inference.n) else f"{inference.n:,.6g}"),
+        (
+            "log-likelihood",
+            f"{inference.log_likelihood:.4f} {nats}; {inference.null_log_likelihood:.4f} without columns",
+        ),
         (
             "pseudo-R²",
-            f"McFadden {found.mcfadden:.4f}, Cox-Snell {found.cox_snell:.4f}, Nagelkerke {found.nagelkerke:.4f}",
+            f"McFadden {inference.mcfadden:.4f}, Cox-Snell {inference.cox_snell:.4f}, "
+            f"Nagelkerke {inference.nagelkerke:.4f}",
         ),
-        ("parameters", f"{found.df:g}" if found.fitted.strength == 0 else f"{found.df:.2f} effective"),
+        ("parameters", f"{inference.df:g}" if inference.fitted.strength == 0 else f"{inference.df:.2f} effective"),
     ]
     if not pseudo:
-        facts.append(("AIC, BIC", f"{found.aic:.4f}, {found.bic:.4f}"))
-    if found.fitted.strength == 0:
-        facts.append(("all columns", _overall(found)))
-    facts.append(("errors", ERRORS[found.errors]))
-    if found.fitted.clusters is not None:
-        size = np.bincount(found.fitted.clusters)
+        facts.append(("AIC, BIC", f"{inference.aic:.4f}, {inference.bic:.4f}"))
+    if inference.fitted.strength == 0:
+        facts.append(("all columns", _overall(inference)))
+    facts.append(("errors", ERRORS[inference.errors]))
+    if inference.fitted.clusters is not None:
+        size = np.bincount(inference.fitted.clusters)
         facts.append(("clusters", f"{len(size):,}, of {_range(int(size.min()), int(size.max()))} rows"))
     return facts
 
 
 def _range(low: int, high: int) -> str:
+    """Return a range of integers as text."""
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _overall(found: Any) -> str:
+def _overall(inference: FittedInference) -> str:
+    """Return the test of all columns as text, or the reason that there is none."""
     try:
-        return str(found.overall())
+        return str(inference.overall())
     except ValueError as error:
         return f"no test: {error}"
 
@@ -113,14 +123,15 @@ ERRORS = {
     "clustered": "robust (sandwich), clustered: rows of a cluster may depend on each other; many clusters",
     "posterior": "posterior: the L2 penalty read as a normal prior",
 }
-"""What a summary says of each kind of standard errors."""
+"""Description of each kind of standard errors."""
 FEW_CLUSTERS = 40
 """Clusters below which a summary warns: of 300 rows in 10 clusters, 95% intervals cover the truth in 88 to 91% of
 samples (docs/statistics.md), in 60 clusters in 94 to 95%."""
 
 
-def _notes(found: Any, profiled: bool) -> list[str]:
-    fitted, notes = found.fitted, list[str]()
+def _notes(inference: FittedInference, profiled: bool) -> list[str]:
+    """Return the notes on the interpretation of a fit."""
+    fitted, notes = inference.fitted, list[str]()
     groups = 0 if fitted.clusters is None else len(np.unique(fitted.clusters))
     if 0 < groups < FEW_CLUSTERS:
         notes.append(
@@ -129,12 +140,12 @@ def _notes(found: Any, profiled: bool) -> list[str]:
         )
     if fitted.strength > 0:
         notes.append(
-            f"The L2 penalty (strength {number(fitted.strength)}) pulls all weights to zero. "
+            f"The L2 penalty (strength {number(fitted.strength)}) shrinks all weights towards zero. "
             + (
                 "The intervals are those of a Bayesian with that prior."
-                if found.errors == "posterior"
-                else "The errors tell how much the pulled weights vary from sample to sample; the intervals are around "
-                "the pulled weights, not around the true ones, and there are no tests of zero."
+                if inference.errors == "posterior"
+                else "The standard errors describe the variation of the shrunken weights between samples; the "
+                "intervals are around the shrunken weights, not around the true ones, and there are no tests of zero."
             )
         )
     if fitted.firth:

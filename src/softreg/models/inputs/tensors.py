@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.finite_values import raise_nonfinite
 from softreg.rows import OnDevice
-from softreg.rows.gpu.device_array import KINDS, bring, find_device, where_it_is
+from softreg.rows.gpu.device_array import KINDS, find_device, on_its_device, to_device
 from softreg.rows.gpu.interop import is_tensor, is_torch, like, name_of, on_host, pytorch, to_numpy, to_torch
 from softreg.typing import Array
 
@@ -55,7 +55,7 @@ def training_features(estimator: BaseEstimator, X: Any, device: Any) -> Any:
     if device is None:
         if not _is_torch_product(X):
             return validate_features(estimator, X, reset=True)
-        on_device = where_it_is(_validate_shape(estimator, X, reset=True))
+        on_device = on_its_device(_validate_shape(estimator, X, reset=True))
     else:
         place = find_device(device)
         if not is_tensor(X) and not (isinstance(X, np.ndarray) and X.dtype.name in KINDS and X.dtype.isnative):
@@ -65,7 +65,7 @@ def training_features(estimator: BaseEstimator, X: Any, device: Any) -> Any:
                 f"X is sparse, and device={str(device)!r} multiplies dense rows only: leave device out, which fits "
                 "sparse rows as they are, or pass X.toarray() where that fits into memory."
             )
-        on_device = bring(_validate_shape(estimator, X, reset=True), place)
+        on_device = to_device(_validate_shape(estimator, X, reset=True), place)
     check_tensor(on_device.tensor)
     return on_device
 

@@ -42,12 +42,12 @@ class RowsAt:
     theta: Array
 
     def runs(self, block: Block) -> Iterator[tuple[slice, Array, Array, Array | None]]:
-        """Yield places, columns (d + 1, b) with the bias last, probabilities (q, b) and weights (b,) of each run.
+        """Yield rows, columns (d + 1, b) with the bias last, probabilities (q, b) and weights (b,) of each run.
 
         Yields
         ------
         tuple
-            Places, columns, probabilities, and weights or None.
+            Rows of the block, columns, probabilities, and weights or None.
         """
         V = member_row_weights(block, 0)
         for run, Z in self.columns.runs(block):
@@ -99,7 +99,7 @@ class ClusterScores:
 
 
 def _scores(of: ScoreProducts | ClusterScores, block: Block) -> Iterator[tuple[slice, Array]]:
-    """Yield places and scores (b, p) of the rows of a block, around their mean."""
+    """Yield rows and scores (b, p) of the rows of a block, around their mean."""
     for run, Z, P, V in of.at.runs(block):
         chosen = block.labels[run]
         R = of.T.T @ loss.residual(P[None], chosen, None)[0]

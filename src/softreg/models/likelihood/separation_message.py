@@ -1,4 +1,4 @@
-"""The message about separated classes, for which no finite optimum exists."""
+"""Error message for separated classes, for which no finite optimum exists."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from softreg.probability.label_arrays import spell
 from softreg.typing import Array
 
 
-def separation_message(found: Separation, classes: Array, names: Array | None) -> str:
-    """Say which classes are separated by which features, and what to do about it."""
-    a, b = (classes[k] for k in found.classes)
-    columns = ", ".join(repr(str(names[j])) if names is not None else f"column {j}" for j in found.features)
-    how = "completely" if found.complete else "in part (quasi-complete separation)"
+def separation_message(separation: Separation, classes: Array, names: Array | None) -> str:
+    """Return the message with the separated classes, the features that separate them, and the remedies."""
+    a, b = (classes[k] for k in separation.classes)
+    columns = ", ".join(repr(str(names[j])) if names is not None else f"column {j}" for j in separation.features)
+    how = "completely" if separation.complete else "in part (quasi-complete separation)"
     return (
         "no finite optimum: without a penalty the weights diverge, because the features separate the classes "
         f"{how}. The classes {spell(a)} and {spell(b)} are separated mainly by {columns}. Use penalty='l2' with a "

@@ -15,6 +15,8 @@ Berger, Della Pietra and Della Pietra (1996), A maximum entropy approach to natu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from softreg.linalg import TINY
@@ -29,8 +31,8 @@ ROUNDING = 4.0
 """Rounding error of a gap that is a difference of two mean losses, in units of `eps * max(1, objective)` with the
 precision of the rows: logits are rounded, however small the loss is. The largest error in random problems
 (`benchmarks/certificates.py`) is 2."""
-MAX_TILT = 0.1
-"""Largest change of a logit by the tilt up to which the quadratic bound holds."""
+MAX_SHIFT = 0.1
+"""Largest change of a logit at which the quadratic bound is valid."""
 
 
 def loss_gradient(objective: Objective, theta: Array, G: Array) -> tuple[Array, Array]:
@@ -44,23 +46,37 @@ def dual_estimate(objective: Objective, theta: Array, G: Array) -> Array:
     return objective.penalty.fenchel_gap(*loss_gradient(objective, theta, G))
 
 
-def balance(objective: Objective, theta: Array) -> tuple[Array, Array, Array, Array]:
-    """Return parameters with balanced bias, mean loss, gradient of loss and l2 part, and the remaining imbalance."""
-    if not objective.fresh:
-        objective.place(theta)  # what many small float32 steps have rounded away is computed afresh
-    shift, left = objective.balance()
+@dataclass(frozen=True)
+class BalancedPoint:
+    """Parameters of a stack after the bias is balanced."""
+
+    theta: Array
+    """Parameters (m, q, d + 1)."""
+    loss: Array
+    """Mean loss (m,)."""
+    gradient: Array
+    """Gradient (m, q, d + 1) of loss and l2 part."""
+    imbalance: Array
+    """Largest difference (m,) of mean prediction and class rates."""
+
+
+def balance(objective: Objective, theta: Array) -> BalancedPoint:
+    """Return the point at which the bias is balanced and the weights are those of `theta` (m, q, d + 1)."""
+    if not objective.logits_are_exact:
+        objective.place(theta)  # many small float32 steps accumulate rounding errors
+    shift, imbalance = objective.balance()
     theta = theta.copy(order="K")
     theta[..., -1] += shift
-    loss, G = objective.gradient(shift)  # in float64: the kept float32 logits could not hold the shift exactly
+    loss, G = objective.gradient(shift)  # in float64: kept float32 logits would round the shift
     objective.shift_bias(shift)
-    return theta, loss, G + objective.ridge[:, None, :] * theta, left
+    return BalancedPoint(theta, loss, G + objective.ridge[:, None, :] * theta, imbalance)
 
 
 def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array:
     """Return the certified gap (m,) at a balanced bias."""
     A, W = loss_gradient(objective, theta, G)
     if isinstance(objective, RecomputedObjective):
-        return np.minimum(_by_tilting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
+        return np.minimum(_by_shifting(objective, G, A, W), _by_mixing(objective, theta, loss, G, A, W))
     return gap_of(objective, objective.penalty, np.zeros(theta.shape[:2]), loss, A, W)
 
 
@@ -90,7 +106,7 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
     """
     gap = penalty.fenchel_gap(A, W)
     share = penalty.feasible_share(A)
-    known = np.isfinite(gap) | (share == 0) | (penalty.strong_convexity > 0)  # else inf is an overflow, not a proof
+    known = np.isfinite(gap) | (share == 0) | (penalty.strong_convexity > 0)  # otherwise inf is an overflow
     if known.all():
         return gap
     entropy = objective.entropy(shift, share)
@@ -100,22 +116,20 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
     return np.where(known, gap, np.maximum(shrunk, 0.0) + noise)
 
 
-def _by_tilting(objective: RecomputedObjective, G: Array, A: Array, W: Array) -> Array:
-    """Return the certified gap (m,) for an l2 penalty at a bias with a tiny mean residual r.
-
-    With J_i = diag(p_i) - p_i p_i^T and K its mean, the predictions `q_i = p_i + J_i t` with `K t = -r` are balanced,
-    and probabilities as long as no entry of t is large. Their entropy is `H(p_i) - <log p_i, J_i t> - KL(q_i, p_i)`,
-    and that divergence at most `t J_i t`; so the gap is at most
-
-        ||A + B + l2 W||^2 / (2 l2) + c,   c = r K^-1 r,   B = mean of x_i (J_i t)^T,
-
-    and `||B||^2 <= spread c / 2` because J_i is at most 1/2, where `spread` is the largest variance of the features.
-    """
+def _by_shifting(objective: RecomputedObjective, G: Array, A: Array, W: Array) -> Array:
+    """Return the certified gap (m,) for an l2 penalty at a bias with a tiny mean residual."""
+    # Let r be the mean residual, J_i = diag(p_i) - p_i p_i^T and K its mean. The predictions `q_i = p_i + J_i t` with
+    # `K t = -r` are balanced, and probabilities as long as no entry of t is large. Their entropy is
+    # `H(p_i) - <log p_i, J_i t> - KL(q_i, p_i)`, and that divergence at most `t J_i t`; so the gap is at most
+    #
+    #     ||A + B + l2 W||^2 / (2 l2) + c,   c = r K^-1 r,   B = mean of x_i (J_i t)^T,
+    #
+    # and `||B||^2 <= spread c / 2` because J_i is at most 1/2, where `spread` is the largest variance of the features.
     curvature = objective.penalty.strong_convexity
-    cost, tilt = objective.imbalance_cost(_normalised(objective, G))
+    cost, shift = objective.imbalance_cost(_normalised(objective, G))
     slack = A + objective.penalty.smooth_gradient(W)
-    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.spread * cost / 2)
-    return np.where(tilt < MAX_TILT, norm**2 / (2 * curvature) + cost, np.inf)
+    norm = np.sqrt(np.einsum("mqd,mqd->m", slack, slack)) + np.sqrt(objective.variance_bound * cost / 2)
+    return np.where(shift < MAX_SHIFT, norm**2 / (2 * curvature) + cost, np.inf)
 
 
 def _normalised(objective: RecomputedObjective, G: Array) -> Array:
@@ -126,15 +140,13 @@ def _normalised(objective: RecomputedObjective, G: Array) -> Array:
 
 
 def _by_mixing(objective: RecomputedObjective, theta: Array, loss: Array, G: Array, A: Array, W: Array) -> Array:
-    """Return the certified gap (m,) for an l2 penalty at a bias with any mean residual r.
-
-    With mean prediction `pbar` and class rates `ybar`, let `s` be the least number with `ybar >= (1 - s) pbar`, and
-    `e = (ybar - (1 - s) pbar) / s`. The predictions `q_i = (1 - s) p_i + s e` are balanced. Entropy is concave, so
-    `H(q_i) >= (1 - s) H(p_i) + s H(e)`, and the gradient is `A - s T` with T = A + the mean of x y^T. As the mean of
-    `CE(y_i, p_i) - H(p_i)` is `<A, W> + <r, b>`,
-
-        F - D <= ||A - s T + l2 W||^2 / (2 l2) + s <T, W> + <r, b> + s (mean H(p_i) - H(e)).
-    """
+    """Return the certified gap (m,) for an l2 penalty at a bias with any mean residual."""
+    # Let r be the mean residual, `pbar` the mean prediction, `ybar` the class rates, `s` the least number with
+    # `ybar >= (1 - s) pbar`, and `e = (ybar - (1 - s) pbar) / s`. The predictions `q_i = (1 - s) p_i + s e` are
+    # balanced. Entropy is concave, so `H(q_i) >= (1 - s) H(p_i) + s H(e)`, and the gradient is `A - s T` with
+    # T = A + the mean of x y^T. As the mean of `CE(y_i, p_i) - H(p_i)` is `<A, W> + <r, b>`,
+    #
+    #     F - D <= ||A - s T + l2 W||^2 / (2 l2) + s <T, W> + <r, b> + s (mean H(p_i) - H(e)).
     b, r, rates = theta[..., -1], _normalised(objective, G), objective.moments.rates
     predicted = rates + r
     s = np.max(1 - np.divide(rates, predicted, out=np.ones_like(rates), where=predicted > 0), axis=1, initial=0.0)

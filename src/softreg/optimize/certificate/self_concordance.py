@@ -29,26 +29,39 @@ from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 
 EPS = 2.0**-52
-"""Unit roundoff of float64, twice."""
+"""Machine epsilon of float64."""
 ROUNDING_MATTERS = 1e-3
-"""Where R^2 times eps exceeds this, rounding errors of the gradient are part of the bound."""
+"""R^2 eps above which the bound includes rounding errors of the gradient."""
 MAX_U = 0.9
-"""The bound holds for u < 1 in exact arithmetic. A row that is a huge outlier has u = 1 up to rounding as long as its
-loss falls exponentially along its own direction, however far the optimum is."""
+"""The bound is valid for u < 1 in exact arithmetic. An extreme outlier has u = 1 up to rounding as long as its loss
+decreases exponentially along the direction of its row, at any distance from the optimum."""
 SERIES_BELOW = 1e-4
-"""Below this u three terms of the series are used: the closed form would cancel."""
+"""Below this u, three terms of the series are used: the closed form would cancel."""
 SERIES_DIVISORS = 6, 12
-"""Of the second and third term of the series, the first of which is 1/2."""
+"""Divisors of the second and third term of the series; the first term is 1/2."""
 SERIES_MARGIN = 1.001
-"""Factor of the last term that covers those that are left out."""
+"""Factor of the last term that covers the terms left out."""
 
 
 def self_concordant_gap(decrement: float, R: float) -> float:
-    """`(u + (1 - u) log(1 - u)) / R^2` with `u = R * decrement`; inf for u >= `MAX_U`.
+    """Return `(u + (1 - u) log(1 - u)) / R^2` with `u = R * decrement`; inf for u >= `MAX_U`.
 
-    Example:
-        >>> round(self_concordant_gap(1e-3, 1.0) / 5e-7, 3)
-        1.0
+    Parameters
+    ----------
+    decrement : float
+        Newton decrement.
+    R : float
+        Bound of the range of a row's change of logits, relative to the norm of the step in the Hessian.
+
+    Returns
+    -------
+    float
+        Upper bound of the gap.
+
+    Examples
+    --------
+    >>> round(self_concordant_gap(1e-3, 1.0) / 5e-7, 3)
+    1.0
     """
     u = R * decrement
     if u >= MAX_U or not np.isfinite(u):
@@ -59,34 +72,47 @@ def self_concordant_gap(decrement: float, R: float) -> float:
 
 
 def decrement_gaps(objective: Objective, factors: list[Array], squares: Array, with_rounding: bool = False) -> Array:
-    """Certified gaps (m,) from factors of the exact Hessians and squared Newton decrements (m,) at the same place.
+    """Return certified gaps from the exact Hessians and the Newton decrements at the same parameters.
 
-    `with_rounding` adds the rounding error of the gradient at the kept logits, which decides where rows have a huge
-    leverage.
+    Parameters
+    ----------
+    objective : Objective
+        The stack of m models.
+    factors : list of array
+        Cholesky factors of the exact Hessians.
+    squares : array of shape (m,)
+        Squared Newton decrements.
+    with_rounding : bool
+        Add the rounding error of the gradient at the kept logits, which dominates if rows have a large leverage.
+
+    Returns
+    -------
+    array of shape (m,)
+        Upper bounds of the gaps.
     """
-    out = []
+    gaps = []
     for j, (factor, square) in enumerate(zip(factors, squares, strict=True)):
         trace = _trace(objective, factor)
         decrement, R = np.sqrt(max(0.0, square)), _range_bound(objective, trace)
         if with_rounding and R * R * EPS > ROUNDING_MATTERS:
             decrement += _rounding(objective, trace, j)
-        out.append(self_concordant_gap(float(decrement), R))
-    return np.array(out)
+        gaps.append(self_concordant_gap(float(decrement), R))
+    return np.array(gaps)
 
 
 def _trace(objective: Objective, factor: Array) -> Array:
-    """The sum (d + 1, d + 1) of the diagonal blocks of the inverse Hessian; `z^T trace z` is the leverage of a row."""
+    """Return the sum (d + 1, d + 1) of the diagonal blocks of the inverse Hessian."""
     a, k = objective.q - 1, objective.rows.d + 1
     return np.asarray(solve_factored(factor, np.eye(len(factor))).reshape(a, k, a, k).trace(axis1=0, axis2=2))
 
 
 def _range_bound(objective: Objective, trace: Array) -> float:
-    """R with `range of a row's change of logits <= R ||v||_H`: from the leverage of the rows."""
+    """Return R with `range of a row's change of logits <= R ||v||_H`, from the leverage of the rows."""
     return float(np.sqrt(2 * max(0.0, objective.map(LargestLeverage(Columns(objective), trace)).max())))
 
 
 def _rounding(objective: Objective, trace: Array, j: int) -> float:
-    """A bound of the rounding error of model j's gradient, in the norm of the inverse Hessian."""
+    """Return a bound of the rounding error of model j's gradient, in the norm of the inverse Hessian."""
     return float(objective.sum(KeptRounding(objective.state, Columns(objective), trace, j))[0] / objective.mass[j])
 
 
@@ -131,13 +157,29 @@ class MemberRounding:
 
 
 def residual_rounding(P: Array, leverage: Array, v: Array | None) -> float:
-    """`sum_i v_i e_i sqrt(2 leverage_i)` with e_i the rounding error of a residual at probabilities P (q, b): eps, or
-    the probability of all classes but the likeliest where that is less.
+    """Return `sum_i v_i e_i sqrt(2 leverage_i)` with e_i the rounding error of a residual.
 
-    Example:
-        >>> residual_rounding(np.array([[1.0, 0.5], [0.0, 0.5]]), np.array([1e30, 0.5]), None) == 2.0**-52
-        True
+    The error e_i is eps, or the probability of all classes except the most probable one if that is less.
+
+    Parameters
+    ----------
+    P : array of shape (q, b)
+        Probabilities.
+    leverage : array of shape (b,)
+        Leverage of each row.
+    v : array of shape (b,) or None
+        Row weights; 1 if None.
+
+    Returns
+    -------
+    float
+        The sum over the rows.
+
+    Examples
+    --------
+    >>> residual_rounding(np.array([[1.0, 0.5], [0.0, 0.5]]), np.array([1e30, 0.5]), None) == 2.0**-52
+    True
     """
-    rest = P.sum(axis=0, where=np.arange(len(P))[:, None] != P.argmax(axis=0))
-    error = np.minimum(EPS, rest) * np.sqrt(2 * np.maximum(leverage, 0.0))
+    remainder = P.sum(axis=0, where=np.arange(len(P))[:, None] != P.argmax(axis=0))
+    error = np.minimum(EPS, remainder) * np.sqrt(2 * np.maximum(leverage, 0.0))
     return float((error if v is None else v * error).sum())

@@ -1,9 +1,12 @@
 """Separated classes: without a penalty the likelihood increases along some direction and has no maximum.
 
-Complete separation: the current logits classify each training row rightly with a positive margin, so multiplying them
-by any t > 1 is better. Quasi-complete separation: the last step (which settles to such a direction, while all else
-converges) favours the given label of every row, or leaves it as it is. Albert and Anderson (1984), On the existence of
-maximum likelihood estimates in logistic regression models.
+Complete separation: the current logits classify each training row correctly with a positive margin, so any multiple
+t > 1 of them has a larger likelihood. Quasi-complete separation: the last step decreases no margin of a training row
+and increases some; steps converge to such a direction while the other parameters converge.
+
+References
+----------
+Albert and Anderson (1984), On the existence of maximum likelihood estimates in logistic regression models.
 """
 
 from __future__ import annotations
@@ -19,18 +22,19 @@ from softreg.optimize.problem.result import Separation
 from softreg.rows import Array, Block
 
 SLACK = 1e-2
-"""A step may go against a row by this part of its length and still count as settled. Its length is the largest change
-of a logit, or of a standardised weight where an outlier has a large change of its logit for a small one."""
+"""Largest decrease of a margin, relative to the length of the step, at which the step counts as a direction of
+separation. The length is the largest change of a logit, or of a standardised weight if an outlier has a much larger
+change of its logit."""
 OUTLIER = 100.0
-"""Ratio of the two from which the row counts as an outlier."""
+"""Ratio of the two above which a row counts as an outlier."""
 MIN_MARGIN = 1e-9
 """Smallest margin of the logits that counts as positive."""
 MIN_STEP = 0.1
-"""Largest change of a margin below which a step has no direction of separation."""
+"""Largest change of a margin below which a step is no direction of separation."""
 
 
 def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None]:
-    """For each model of the stack, the separation that its kept logits or last step prove, if any."""
+    """Return, for each model of the stack, the separation that its kept logits or last step prove, or None."""
     assert objective.direction is not None, "set_direction comes first"
     margins = objective.map(Margins(objective.state, objective.state_at(objective.direction)))  # (blocks, 3, m)
     least, least_step, most_step = margins[:, 0].min(0), margins[:, 1].min(0), margins[:, 2].max(0)
@@ -61,15 +65,15 @@ class Margins:
     def evaluate(self, block: Block) -> Array:
         """Return the margins of one block."""
         V, labels = self.state.weights(block), block.labels
-        if labels.ndim == 2:  # a label in doubt holds the logits back on both sides: nothing separates it
-            hard, codes = labels.max(axis=1) == 1.0, labels.argmax(axis=1)
+        if labels.ndim == 2:  # a row with label probabilities below 1 is not separable
+            certain, codes = labels.max(axis=1) == 1.0, labels.argmax(axis=1)
         else:
-            hard, codes = np.ones(len(labels), dtype=bool), labels
-        margin = np.where(hard, _margin(self.state.logits(block), codes), -np.inf)
+            certain, codes = np.ones(len(labels), dtype=bool), labels
+        margin = np.where(certain, _margin(self.state.logits(block), codes), -np.inf)
         o = self.step.logits(block)
-        step = np.where(hard, _margin(o, codes), 0.0)
+        step = np.where(certain, _margin(o, codes), 0.0)
         if labels.ndim == 2:
-            step = np.where(hard, step, -(o.max(axis=1) - o.min(axis=1)))
+            step = np.where(certain, step, -(o.max(axis=1) - o.min(axis=1)))
         if V is None:
             return np.stack([margin.min(axis=1), step.min(axis=1), step.max(axis=1)])[None]
         least = (np.where(V > 0, values, np.inf).min(axis=1) for values in (margin, step))
@@ -86,7 +90,7 @@ def _margin(o: Array, codes: Array) -> Array:
 
 def _describe(direction: Array, complete: bool) -> Separation:
     W = direction[:, :-1]
-    apart = np.abs(W[:, None] - W[None]).sum(axis=2)
-    a, b = sorted(int(k) for k in np.unravel_index(apart.argmax(), apart.shape))
+    distance = np.abs(W[:, None] - W[None]).sum(axis=2)
+    a, b = sorted(int(k) for k in np.unravel_index(distance.argmax(), distance.shape))
     heaviest = np.argsort(-np.abs(W[a] - W[b]), kind="stable")[:3]
     return Separation((a, b), tuple(int(k) for k in heaviest), complete)

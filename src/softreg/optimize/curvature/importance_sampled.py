@@ -28,6 +28,7 @@ from softreg.optimize.curvature.subsampled import (
 )
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
+from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.probability import block_loss as loss
 from softreg.rows import Block
 from softreg.typing import Array, BoolArray, Float64Array, FloatArray
@@ -36,7 +37,7 @@ DRAWN_PER_COLUMN, DRAWN_PER_COLUMN_IF_SLOW, MAX_INEXPENSIVE_ROWS = 3, 6, 20_000
 """A block is summed over so many rows per column (over more where fits take many steps), or, where columns are few,
 over as many rows as are inexpensive."""
 KEPT_BYTES = 128 << 20
-"""Blocks that take no more bytes are kept, so that the next preconditioner averages its own rows and those before, as
+"""Blocks that take no more bytes are kept, so that the next preconditioner averages its rows and the previous ones, as
 far as the variances have not moved: along a path of strengths that has the effect of more rows at no cost. (MNIST, 10
 strengths: as many steps with 3 rows per column and their average as with 4 rows per column alone.)"""
 COPIED_BYTES = 1 << 21
@@ -53,7 +54,8 @@ class ImportanceSampledCurvature(SubsampledCurvature):
     The members of a stack with one strength share their blocks: a row counts as in the mean of their weights.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.limits = limits
         self._more_rows = False
         self._mean_variances: dict[float, Float64Array] = {}
         self._previous: list[BlockEstimate | None] = []
@@ -75,7 +77,7 @@ class ImportanceSampledCurvature(SubsampledCurvature):
     def _variances_by_strength(self, objective: Objective) -> dict[float, Float64Array]:
         """Return `p (1 - p) q / (q - 1)` (q, n), for each strength the mean over its members by their row weights.
 
-        Row weights matter because the fold that a row is held out from has a smaller p there, and no curvature.
+        Row weights matter because a row has a smaller p in the fold that it is held out from, and no curvature.
 
         Returns
         -------

@@ -27,6 +27,7 @@ from softreg.optimize.curvature.preconditioners import (
 )
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
+from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.probability import block_loss as loss
 from softreg.rows import BackendArray, Block, Rows, Sums
 from softreg.typing import Array, BoolArray, Float64Array, FloatArray, IntArray
@@ -36,14 +37,12 @@ EVEN_SHARE = 0.1
 ROWS_PER_COLUMN, INEXPENSIVE_PRODUCTS = 2, 1e9
 """A block is summed over about so many rows per column, those of the largest class variance (measured on MNIST: as many
 iterations as with every row of the sample, in half the time), or as many as take so many multiplications."""
-MAX_CLASSES = 32
-"""Classes above which one factor serves all, scaled by each class's mean variance."""
 MIN_MEAN_SHARE = 1e-10
-"""Mean variance of a class, at least, as a part of the largest."""
+"""Smallest mean variance of a class, as a part of the largest."""
 ADDED_DIAGONAL = 1e-7
 """Part of a block's mean variance that is added to its diagonal."""
 EQUAL = 1e-6
-"""Relative difference up to which the variances of the classes count as equal, so that one block serves all."""
+"""Relative difference up to which the variances of the classes count as equal and share one block."""
 DRAW_ROUNDS = 5
 """Rounds in which the probability of drawing is spread again from the rows that are certain to be drawn."""
 
@@ -59,14 +58,17 @@ class BlockGroups:
 
 
 class SubsampledCurvature:
-    """Computes preconditioners from a fixed sample of rows."""
+    """Computes preconditioners from a fixed sample of rows.
 
-    def __init__(self, sample: Rows) -> None:
-        self.sample = sample
+    Above `limits.cluster_classes` classes there is one factor, scaled by the mean variance of each class.
+    """
+
+    def __init__(self, sample: Rows, limits: Limits = LIMITS) -> None:
+        self.sample, self.limits = sample, limits
         self._variances: Float64Array | None = None
 
     def relative_change(self, objective: Objective, theta: FloatArray) -> float:
-        """Return how much the class variances have changed since the last preconditioner; inf where there is none."""
+        """Return how much the class variances have changed since the last preconditioner; inf if none exists."""
         if self._variances is None:
             return np.inf
         now = self._class_variances(objective, theta)
@@ -81,7 +83,7 @@ class SubsampledCurvature:
         dtype = objective.rows.dtype
         groups = self._block_groups(objective, theta)
         factored = tuple(factors(grams, objective.rows.d + 1) for grams in groups.grams)
-        if objective.q <= MAX_CLASSES:
+        if objective.q <= self.limits.cluster_classes:
             return BlockPreconditioner(factored, groups.group, np.ones((objective.m, objective.q)), dtype)
         of_group = np.stack([self._mean[groups.group == g].mean() for g in range(len(factored))])[groups.group]
         return BlockPreconditioner(factored, groups.group, of_group[:, None] / self._mean, dtype)
@@ -123,7 +125,8 @@ class SubsampledCurvature:
         """Return the blocks of one group of models, from the mean of their class variances w (., q, s)."""
         ridge = objective.ridge[members][0]
         shares = w.sum(axis=0) / self._mass(objective)[members].sum()  # (q, s)
-        shares = shares.mean(axis=0, keepdims=True) if objective.q > MAX_CLASSES else distinct(shares)
+        many_classes = objective.q > self.limits.cluster_classes
+        shares = shares.mean(axis=0, keepdims=True) if many_classes else distinct(shares)
         spread = np.einsum("ij,ij->j", Z, Z) / len(Z)
         unseen = np.maximum(0.0, 1.0 - spread)  # a column has variance 1; the sample's shortfall is filled in
         uniforms = np.random.default_rng(0).random(len(Z))

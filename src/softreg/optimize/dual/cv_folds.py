@@ -57,7 +57,7 @@ def run_sdca_on_folds(
     pools: list[BufferPool] | None = None,
     budgets: Sequence[float] | None = None,
 ) -> StackFit | None:
-    """Run dual coordinate ascent for all members of a stack until their held-out losses have settled.
+    """Run dual coordinate ascent for all members of a stack until their held-out losses have converged.
 
     Parameters
     ----------
@@ -128,13 +128,13 @@ class _FoldRuns:
         """Run one member; return False where it takes longer than L-BFGS would."""
         try:
             with self._pool() as pool:
-                self.iterates[j].set_result(self._sweep_until_settled(j, start, pool))
+                self.iterates[j].set_result(self._sweep_until_converged(j, start, pool))
         except BaseException as error:
             self.iterates[j].set_exception(error)  # the task that certifies this member waits for it
             raise
         return self.iterates[j].result() is not None
 
-    def _sweep_until_settled(
+    def _sweep_until_converged(
         self, j: int, start: tuple[FloatArray, FloatArray] | None, pool: BufferPool
     ) -> DualIterate | None:
         objective = self.objective

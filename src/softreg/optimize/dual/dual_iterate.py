@@ -285,7 +285,7 @@ def _write_residual_sums(
 
 
 def _best_share_of_rates(rates: Float64Array, prior: Float64Array, square: float) -> float:
-    """Return the share s that maximizes `H((1 - s) Y + s prior) - s^2 square / 2`, for hard labels of these rates."""
+    """Return the share s that maximizes `H((1 - s) Y + s prior) - s^2 square / 2`, for class labels of these rates."""
     share = 10.0 ** LOG10_SHARES_OF_RATES[:, None, None]
     alpha = share * prior + (1 - share) * np.eye(len(prior))
     entropy = -np.einsum("k,skc,skc->s", rates, alpha, np.log(alpha))

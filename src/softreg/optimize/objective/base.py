@@ -1,4 +1,4 @@
-"""A stack of models over the same rows: what tells them apart, and what all solvers ask about it."""
+"""The state of a stack of models over the same rows, and the operations that all objectives share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOISE_REDUCED, NOISE_FLOAT32, NOISE_FLOAT64 = 1e-4, 1e-6, 1e-11
 
 
 class Stack:
-    """m models of q classes on the same rows, with a penalty and row weights of their own."""
+    """m models of q classes on the same rows; each has its penalty and its row weights."""
 
     keeps_logits = True
 
@@ -44,31 +44,31 @@ class Stack:
 
     @cached_property
     def scatter(self) -> Scatter:
-        """How the rows scatter about their class's mean and in all; the same for all models."""
+        """Total and within-class scatter of the rows; the same for all models."""
         return scatter(self)
 
     @property
     def m(self) -> int:
-        """Models still in the stack."""
+        """Number of models still in the stack."""
         return len(self.members)
 
     @property
     def passes(self) -> int:
-        """Passes over the rows so far; one pass is one product with X and one with its transpose."""
+        """Number of passes over the rows so far; one pass is one product with X and one with its transpose."""
         return (self.half_passes + 1) // 2
 
     @property
     def rows_read(self) -> int:
-        """Rows read so far, all passes together."""
+        """Number of rows read so far, in all passes."""
         return self.half_passes * self.rows.n // 2
 
     def point(self, theta: Array) -> Point:
-        """Return these parameters (m, q, d + 1) under a version of their own."""
+        """Return these parameters (m, q, d + 1) under a new version."""
         return Point(theta, self.coordinates)
 
     @property
     def state(self) -> StackState:
-        """The stack at the parameters of now, for reductions."""
+        """The stack at its current parameters, for reductions."""
         return self.state_at(self.here)
 
     def state_at(self, point: Point) -> StackState:
@@ -86,7 +86,7 @@ class Stack:
         return self.rows.map(reduction)
 
     def _ridge(self) -> Array:
-        """Curvature (m, d + 1) of the l2 part in the scaled coordinates, none for the bias."""
+        """Return the curvature (m, d + 1) of the l2 part in the scaled coordinates; 0 for the bias."""
         ridge = self.penalty.quadratic_diagonal(self.coordinates.scale)
         return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
 
@@ -97,12 +97,12 @@ class Stack:
 
     @property
     def l1_scaled(self) -> Array:
-        """The l1 strength (m, d + 1) of each parameter in the scaled coordinates, none for the bias."""
+        """The l1 strength (m, d + 1) of each parameter in the scaled coordinates; 0 for the bias."""
         hold = self.penalty.kink(self.coordinates.scale)
         return np.concatenate([hold, np.zeros((self.m, 1))], axis=1)
 
     def user(self, theta: Array) -> tuple[Array, Array]:
-        """Weights (m, q, d) and bias (m, q) for the user's columns."""
+        """Return weights (m, q, d) and bias (m, q) in the coordinates of the user."""
         return self.coordinates.to_user(theta)
 
     def drop_members(self, keep: Array) -> None:
@@ -115,17 +115,17 @@ class Stack:
         self.sum(DropMembers(self.state, keep, ((before.version, self.here.version),)))
 
     def increase_precision(self) -> None:
-        """Multiply more exactly from now on, in the end in float64; kept logits are computed again."""
+        """Increase the precision of products, at most to float64; kept logits are computed again."""
         self.rows = self.rows.with_higher_precision()
         self.store.clear()
 
     @property
     def digits(self) -> float:
-        """The part of the loss by which two passes over nearly the same parameters may differ."""
+        """Relative difference of the loss between two passes at nearly the same parameters."""
         if self.rows.reduced_precision:
             return NOISE_REDUCED
         return NOISE_FLOAT32 if self.rows.dtype == np.float32 else NOISE_FLOAT64
 
     def lacks_precision(self) -> bool:
-        """Whether products in float64 would be more exact than today's."""
+        """Return True if products in float64 would be more precise than the present ones."""
         return bool(self.rows.dtype != np.float64)

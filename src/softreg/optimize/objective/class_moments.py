@@ -1,7 +1,7 @@
-"""What the labels alone tell: the mean of each class, and how the rows scatter about these means.
+"""Moments of the classes: the rate and mean of each class, and the scatter of the rows about the class means.
 
-They cost no product with X, serve as a start (`start.py`), as the clusters of the curvature (`clusters.py`) and in the
-certificate where there are many classes.
+They cost no product with weights, and are used for a start (`solvers/class_mean_start.py`), for the clusters of the
+curvature (`curvature/class_clusters.py`), and in the certificate for many classes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from softreg.optimize.objective.base import Stack
 
 
-PASSES, ROWS_A_COLUMN = 2, 20
-"""The scatter may cost as much as about one pass, two products with X, and should have so many rows a column."""
+SCATTER_PASSES, MIN_ROWS_PER_COLUMN = 2, 20
+"""The scatter may cost as much as this number of passes, and has at least so many rows per column."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ class ClassSums:
         V, labels, q = self.state.weights(block), block.labels, self.state.q
         v = np.ones((1, len(labels))) if V is None else V
         if labels.ndim == 1:
-            rates = np.stack([np.bincount(labels, weights=one, minlength=q) for one in v])
+            rates = np.stack([np.bincount(labels, weights=of_model, minlength=q) for of_model in v])
             return rates, block.class_sums(v, q)
         Y = (v[:, None] * labels.T).reshape(len(v) * q, -1)
         sums = block.transposed_times(np.ascontiguousarray(Y, dtype=block.dtype))
@@ -45,7 +45,7 @@ class ClassSums:
 class ScatterSums:
     """Sums of `z z^T` (d, d) for `z = (X - shift) / scale`, rows (q,) and row sums (q, d) of each class.
 
-    Row weights do not count.
+    Row weights are not used.
     """
 
     shift: Array
@@ -65,13 +65,13 @@ class ScatterSums:
 
 @dataclass(frozen=True)
 class ClassMoments:
-    """`rates` (m, q): mean label of each model. `sums` (m, q, d): mean of label times row, as the solver sees rows."""
+    """Mean label `rates` (m, q), and mean of label times row `sums` (m, q, d) in the solver's coordinates."""
 
     rates: Array
     sums: Array
 
     def keep(self, members: Array) -> ClassMoments:
-        """The moments of some models of the stack."""
+        """Return the moments of the models of this mask."""
         return ClassMoments(self.rates[members], self.sums[members])
 
     @property
@@ -82,7 +82,7 @@ class ClassMoments:
 
 
 def class_moments(objective: Stack) -> ClassMoments:
-    """The moments of the labels with the row weights of each model; label probabilities count in part."""
+    """Return the moments of the labels with the row weights of each model; soft labels count in proportion."""
     m = objective.m
     rates, sums = objective.sum(ClassSums(objective.state))
     rates = np.broadcast_to(rates / objective.mass[:, None], (m, objective.q))
@@ -97,21 +97,25 @@ class Scatter:
     total: Array
     within: Array
     whole: bool
-    """Whether all rows count, not only a sample."""
+    """Whether all rows are used, not only a sample."""
 
 
 def scatter(objective: Stack) -> Scatter:
-    """The scatter in the solver's coordinates. Row weights do not count; a row belongs to its most likely class.
+    """Return the scatter in the solver's coordinates, from a sample if all rows would cost more than about a pass.
 
-    Where it would cost more than about a pass over all rows, a sample serves.
+    Row weights are not used; a row with label probabilities belongs to its most likely class.
+
+    Returns
+    -------
+    Scatter
     """
     rows, q = objective.rows, objective.q
-    size = max(PASSES * q * rows.stored / rows.d**2, ROWS_A_COLUMN * rows.d)
+    size = max(SCATTER_PASSES * q * rows.stored / rows.d**2, MIN_ROWS_PER_COLUMN * rows.d)
     whole = size > rows.n / 2
-    few = rows if whole else rows.sample(int(size), seed=0)
-    square, count, sums = few.sum(ScatterSums(*objective.coordinates.for_block(), q))
+    counted = rows if whole else rows.sample(int(size), seed=0)
+    square, count, sums = counted.sum(ScatterSums(*objective.coordinates.for_block(), q))
     means = objective.coordinates.gradient(sums[None], count[None])[0] / np.maximum(count, 1)[:, None]
-    total = 0.5 * (square + square.T) / few.n
+    total = 0.5 * (square + square.T) / counted.n
     total[objective.coordinates.constant] = 0.0
     total[:, objective.coordinates.constant] = 0.0
-    return Scatter(total, total - (means * (count / few.n)[:, None]).T @ means, whole)
+    return Scatter(total, total - (means * (count / counted.n)[:, None]).T @ means, whole)

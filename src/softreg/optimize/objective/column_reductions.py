@@ -16,10 +16,10 @@ from softreg.optimize.objective.hessian import Columns
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 
-FEW_CLASSES = 12
-"""Up to this many classes the Hessian is put together pair by pair of classes."""
-TOGETHER = 1 << 20
-"""Count of numbers in a product for several pairs at once, at most."""
+MAX_PAIRWISE_CLASSES = 12
+"""Up to this many classes the Hessian is summed pair by pair."""
+MAX_PAIR_PRODUCT = 1 << 20
+"""Largest count of numbers in a product for several pairs at once."""
 
 
 def member_row_weights(block: Block, member: int) -> Array | None:
@@ -91,8 +91,8 @@ class MemberLossGradient:
         V, value, G = member_row_weights(block, self.member), 0.0, np.zeros((len(self.theta), size))
         for run, Z in self.columns.runs(block):
             v = None if V is None else V[None, run]
-            lost, R = loss.loss_and_residual((self.theta @ Z)[None], block.labels[run], v)
-            value += float(lost[0])
+            row_loss, R = loss.loss_and_residual((self.theta @ Z)[None], block.labels[run], v)
+            value += float(row_loss[0])
             G += R[0] @ (Z if self.T is None else self.T @ Z).T
         return value, G
 
@@ -164,12 +164,12 @@ def add_pairs(sums: Array, P: Array, Y: Array) -> None:
     first, q = 0, len(P)
     for k in range(q - 1):
         last = first + q - 1 - k
-        if q <= FEW_CLASSES:
+        if q <= MAX_PAIRWISE_CLASSES:
             for e in range(first, last):
                 half = Y * np.sqrt(P[k] * P[k + 1 + e - first])
                 sums[e] += half @ half.T
         else:
-            step = max(1, TOGETHER // Y.size)
+            step = max(1, MAX_PAIR_PRODUCT // Y.size)
             for a in range(first, last, step):
                 others = P[k + 1 + a - first : k + 1 + min(a + step, last) - first]
                 sums[a : a + len(others)] += (others[:, None] * (Y * P[k])) @ Y.T

@@ -15,8 +15,15 @@ from softreg.rows import Array, BackendArray, Block, Sums
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The objective's value (m,) and gradient (m, q, d + 1), both without an l1 part, and Hessians (m, p, p) or None;
-    p = (q - 1) (d + 1), for contrasts of the classes."""
+    """Value, gradient and Hessian of the smooth part of the objective.
+
+    Attributes
+    ----------
+    value : ndarray of shape (m,)
+    G : ndarray of shape (m, q, d + 1)
+    H : ndarray of shape (m, p, p) or None
+        For p = (q - 1) (d + 1) contrasts of the classes.
+    """
 
     value: Array
     G: Array
@@ -34,7 +41,7 @@ class ColumnSums:
 
     @property
     def half_passes(self) -> int:
-        """The Hessian takes about as long as another product with the rows."""
+        """Cost; the Hessian takes about as long as another product with the rows."""
         return 3 if self.curved else 2
 
     def evaluate(self, block: Block) -> Sums:
@@ -43,10 +50,10 @@ class ColumnSums:
         ((_, Z),) = self.columns.runs(block)
         V = self.state.weights(block)
         o = (flat @ Z).reshape(*self.theta.shape[:2], -1)
-        P, lost = loss.losses(o, block.labels)
-        value = loss.weigh(lost, V)
-        bends = (pair_sums(self.columns, block, P, V),) if self.curved else ()
-        return value, loss.residual(P, block.labels, V).reshape(len(flat), -1) @ Z.T, *bends
+        P, row_loss = loss.losses(o, block.labels)
+        value = loss.weigh(row_loss, V)
+        pairs = (pair_sums(self.columns, block, P, V),) if self.curved else ()
+        return value, loss.residual(P, block.labels, V).reshape(len(flat), -1) @ Z.T, *pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +72,7 @@ class RowSums:
 
     @property
     def half_passes(self) -> int:
-        """The Hessian takes about as long as another product with the rows."""
+        """Cost; the Hessian takes about as long as another product with the rows."""
         return 3 if self.curved else 2
 
     def evaluate(self, block: Block) -> Sums:
@@ -81,15 +88,15 @@ class RowSums:
             return *sums, pair_sums(self.columns, block, P, V)
         bias = self.bias[:, None].astype(np.float64 if self.exact else dtype)
         o = (block.times(self.prepared) + bias).reshape(m, q, -1)
-        P, lost = loss.losses(o, block.labels)
-        value = loss.weigh(lost, V)
-        bends = (pair_sums(self.columns, block, P, V),) if self.curved else ()
+        P, row_loss = loss.losses(o, block.labels)
+        value = loss.weigh(row_loss, V)
+        pairs = (pair_sums(self.columns, block, P, V),) if self.curved else ()
         R = loss.residual(P, block.labels, V).reshape(m * q, -1)
-        return value, R.sum(axis=1), block.transposed_times(R.astype(dtype, copy=False)), *bends
+        return value, R.sum(axis=1), block.transposed_times(R.astype(dtype, copy=False)), *pairs
 
 
 class PassEvaluator:
-    """Reads the rows of an objective; so few rows that their standardised columns can be kept are read from those."""
+    """Evaluates an objective from one reading of the rows; the standardized columns of few rows are kept."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
@@ -97,10 +104,19 @@ class PassEvaluator:
         self.small = self.columns.keeps(objective.rows)
 
     def read(self, theta: Array, curved: bool, careful: bool = True) -> Evaluation:
-        """The objective at `theta` (m, q, d + 1), with its Hessian where `curved`.
+        """Return the smooth part of the objective at `theta`, with its Hessian if `curved`.
 
-        `careful` takes the softmax of float32 logits in float64, as the certificate asks; otherwise the fused kernel
-        of the rows may serve.
+        Parameters
+        ----------
+        theta : ndarray of shape (m, q, d + 1)
+        curved : bool
+        careful : bool
+            Compute the softmax of float32 logits in float64, as the certificate requires. Otherwise the fused
+            kernel of the rows may be used.
+
+        Returns
+        -------
+        Evaluation
         """
         objective, (m, q, k) = self.objective, theta.shape
         if self.small:
@@ -114,8 +130,8 @@ class PassEvaluator:
             value, r = sums[0], sums[1].reshape(m, q)
             G = objective.coordinates.gradient(np.ascontiguousarray(sums[2]).reshape(m, q, -1), r)
             G = np.concatenate([G, r[..., None] if objective.fit_intercept else np.zeros((m, q, 1))], axis=2)
-        pull = objective.ridge[:, None, :] * theta
+        ridge_gradient = objective.ridge[:, None, :] * theta
         G /= objective.mass[:, None, None]
-        G += pull
-        value = value / objective.mass + np.einsum("mqk,mqk->m", pull, theta) / 2
+        G += ridge_gradient
+        value = value / objective.mass + np.einsum("mqk,mqk->m", ridge_gradient, theta) / 2
         return Evaluation(value, G, assemble(objective, sums[-1]) if curved else None)

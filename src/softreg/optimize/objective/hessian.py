@@ -1,12 +1,12 @@
-"""The exact Hessian of mean cross-entropy: as a sum over the pairs of classes, in coordinates where it is definite.
+"""The exact Hessian of mean cross-entropy, as a sum over the pairs of classes.
 
 The curvature of cross-entropy in the logits is a Laplacian whose edges are the pairs of classes,
 
     diag(p) - p p^T = sum over k < l of p_k p_l (e_k - e_l) (e_k - e_l)^T,
 
-so the Hessian is made of one matrix a pair, `sum_i V_i p_ik p_il z_i z_i^T`. All of these numbers are positive: nothing
-cancels, however sure the model is. The classes share one redundant direction (softmax ignores what is added to all of
-them), so the matrices are put together for q - 1 orthonormal contrasts of the classes.
+so the Hessian consists of one matrix per pair, `sum_i V_i p_ik p_il z_i z_i^T`. All of these terms are positive, so
+none cancel, even at probabilities near 0 and 1. Softmax is invariant to a common shift of the classes, so the matrices
+are combined for q - 1 orthonormal contrasts of the classes, for which the Hessian is definite.
 """
 
 from __future__ import annotations
@@ -24,23 +24,28 @@ from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Rows, Sums
 
-RUN = 2048
-"""Rows at a time whose weighted copies stay in the cache (measured: half the time of whole blocks)."""
-TOGETHER = 65_536
-"""Numbers that a product for several pairs at once may take; larger ones gain nothing by being taken together."""
-SYMMETRIC = 40
-"""From this many columns on BLAS gains more by symmetry than the square roots cost (measured: 43 yes, 21 no)."""
-KEPT = 65_536
-"""Blocks of a single run and up to so many numbers keep their standardised copy between readings."""
+RUN_ROWS = 2048
+"""Rows at a time whose weighted copies fit in the cache (measured: half the time of whole blocks)."""
+MAX_PAIR_PRODUCT = 65_536
+"""Largest count of numbers in a product for several pairs at once; larger products gain nothing."""
+MIN_SYMMETRIC_COLUMNS = 40
+"""From this many columns on, the symmetric product saves more than the square roots cost (measured: 43 yes, 21 no)."""
+MAX_KEPT_NUMBERS = 65_536
+"""Blocks of a single run and at most this many numbers keep their standardized copy between passes."""
 
 
 @cache
 def contrasts(q: int) -> Array:
-    """Orthonormal columns (q, q - 1), each of sum zero (Helmert's).
+    """Return orthonormal columns (q, q - 1), each of sum zero (Helmert contrasts).
 
-    Example:
-        >>> contrasts(2).round(4).T
-        array([[ 0.7071, -0.7071]])
+    Returns
+    -------
+    ndarray of shape (q, q - 1)
+
+    Examples
+    --------
+    >>> contrasts(2).round(4).T
+    array([[ 0.7071, -0.7071]])
     """
     T = np.zeros((q, q - 1))
     for k in range(1, q):
@@ -53,7 +58,7 @@ def contrasts(q: int) -> Array:
 
 @cache
 def pairs(q: int) -> tuple[Array, Array, Array]:
-    """The pairs of classes k < l, (e,) each, and what each adds to the (q - 1)^2 blocks of the Hessian, (., e)."""
+    """Return the pairs of classes k < l, (e,) each, and the weight of each in the (q - 1)^2 blocks of the Hessian."""
     k, l = np.triu_indices(q, 1)
     T = contrasts(q)
     edge = T[k] - T[l]
@@ -61,48 +66,48 @@ def pairs(q: int) -> tuple[Array, Array, Array]:
 
 
 class HasCoordinates(Protocol):
-    """What `Columns` asks of an objective."""
+    """The attributes of an objective that `Columns` reads."""
 
     coordinates: Coordinates
     fit_intercept: bool
 
 
 class Columns:
-    """The rows in the solver's coordinates with a one for the bias, a run at a time; small blocks keep theirs."""
+    """Standardized columns of the rows and a column of ones for the bias, a run of rows at a time."""
 
     def __init__(self, objective: HasCoordinates, dtype: Any = np.float64) -> None:
         self.shift, self.scale = objective.coordinates.for_block()
-        self.one, self.dtype = float(objective.fit_intercept), dtype
+        self.bias_column, self.dtype = float(objective.fit_intercept), dtype
         self.kept: dict[int, Array] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "kept": {}}  # columns do not travel; they are computed again
+        return {**self.__dict__, "kept": {}}  # columns are not pickled; they are computed again
 
     def keeps(self, rows: Rows) -> bool:
-        """Whether these rows are so few that their columns are kept, and serve in place of the stored numbers."""
-        return rows.n <= RUN and rows.n * (rows.d + 1) <= KEPT and self.dtype == np.float64
+        """Return True if these rows are so few that their columns are kept."""
+        return rows.n <= RUN_ROWS and rows.n * (rows.d + 1) <= MAX_KEPT_NUMBERS and self.dtype == np.float64
 
     def runs(self, block: Block) -> Iterator[tuple[slice, Array]]:
-        """Which rows of the block, and their columns (d + 1, b)."""
+        """Yield the runs of rows of the block with their columns (d + 1, b)."""
         n = block.stop - block.start
-        for a in range(0, n, RUN):
-            run = slice(a, min(a + RUN, n))
+        for a in range(0, n, RUN_ROWS):
+            run = slice(a, min(a + RUN_ROWS, n))
             yield run, self._of(block, run)
 
     def _of(self, block: Block, run: slice) -> Array:
-        found = self.kept.get(block.start + run.start)
-        if found is not None:
-            return found
+        kept = self.kept.get(block.start + run.start)
+        if kept is not None:
+            return kept
         Z = block.piece(run.start, run.stop).standardised(self.shift, self.scale)
         out = np.empty((Z.shape[1] + 1, len(Z)), self.dtype)
-        out[:-1], out[-1] = Z.T, self.one
-        if run.start == 0 and run.stop == block.stop - block.start and out.size <= KEPT:
+        out[:-1], out[-1] = Z.T, self.bias_column
+        if run.start == 0 and run.stop == block.stop - block.start and out.size <= MAX_KEPT_NUMBERS:
             self.kept[block.start] = out
         return out
 
 
 def pair_sums(columns: Columns, block: Block, P: Array, V: Array | None) -> Array:
-    """`sum_i V_i p_ik p_il z_i z_i^T` for each model and pair, (m, e, d + 1, d + 1)."""
+    """Return `sum_i V_i p_ik p_il z_i z_i^T` for each model and pair, (m, e, d + 1, d + 1)."""
     k, l, _ = pairs(P.shape[1])
     size = len(columns.shift) + 1
     out = np.zeros((len(P) * len(k), size, size))
@@ -111,17 +116,17 @@ def pair_sums(columns: Columns, block: Block, P: Array, V: Array | None) -> Arra
         if V is not None:
             S *= V[:, None, run]
         S = S.reshape(len(out), -1).astype(Z.dtype, copy=False)
-        if size >= SYMMETRIC:
+        if size >= MIN_SYMMETRIC_COLUMNS:
             np.sqrt(S, out=S)
-        step = max(1, TOGETHER // Z.size)
+        step = max(1, MAX_PAIR_PRODUCT // Z.size)
         for a in range(0, len(out), step):
             half = S[a : a + step, None] * Z
-            out[a : a + step] += half @ (half.transpose(0, 2, 1) if size >= SYMMETRIC else Z.T)
+            out[a : a + step] += half @ (half.transpose(0, 2, 1) if size >= MIN_SYMMETRIC_COLUMNS else Z.T)
     return out.reshape(len(P), len(k), size, size)
 
 
 def assemble(objective: Objective, sums: Array) -> Array:
-    """Hessians (m, p, p) of loss and l2 part from `pair_sums` over all rows, for p = (q - 1) (d + 1) parameters."""
+    """Return the Hessians (m, p, p) of loss and l2 part from the `pair_sums` of all rows, p = (q - 1) (d + 1)."""
     m, e, size, _ = sums.shape
     _, _, share = pairs(objective.q)
     a = objective.q - 1
@@ -134,7 +139,7 @@ def assemble(objective: Objective, sums: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HessianSums:
-    """The pair sums (m, e, d + 1, d + 1) at the point of the state, softmax in float64."""
+    """The pair sums (m, e, d + 1, d + 1) at the point of the state, with the softmax in float64."""
 
     state: StackState
     columns: Columns
@@ -148,7 +153,7 @@ class HessianSums:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FreeHessianSums:
-    """For each model the upper triangle (f, f) of the loss's Hessian among its free parameters.
+    """The upper triangle (f, f) of the loss's Hessian in the free parameters of each model.
 
     `where` holds the free columns of each model and class, `ends` (q + 1,) of each model their offsets.
     """
@@ -170,26 +175,35 @@ class FreeHessianSums:
         return tuple(sums)
 
 
-def among(objective: Objective, columns: Columns, free: Array) -> list[Array]:
-    """For each model the Hessian (f, f) of loss and l2 part among its free parameters, marked in `free` (m, q, d + 1).
+def free_hessians(objective: Objective, columns: Columns, free: Array) -> list[Array]:
+    """Return the Hessians of loss and l2 part in the free parameters of each model, at the kept logits.
 
-    At the kept logits, class by class in the order of `np.nonzero(free[j])`.
+    Parameters
+    ----------
+    objective : Objective
+    columns : Columns
+    free : ndarray of bool of shape (m, q, d + 1)
+
+    Returns
+    -------
+    list of ndarray of shape (f, f)
+        One matrix per model, class by class in the order of `np.nonzero(free[j])`.
     """
-    where = tuple([np.flatnonzero(of_class) for of_class in one] for one in free)
-    ends = tuple(np.cumsum([0, *(len(w) for w in one)]) for one in where)
-    found = []
+    where = tuple([np.flatnonzero(of_class) for of_class in of_model] for of_model in free)
+    ends = tuple(np.cumsum([0, *(len(w) for w in of_model)]) for of_model in where)
+    hessians = []
     for j, H in enumerate(objective.sum(FreeHessianSums(objective.state, columns, where, ends))):
         H = (np.triu(H) + np.triu(H, 1).T) / objective.mass[j]
         H[np.diag_indices_from(H)] += np.broadcast_to(objective.ridge[j], free[j].shape)[free[j]]
-        found.append(H)
-    return found
+        hessians.append(H)
+    return hessians
 
 
 def _add_classes(H: Array, Z: Array, P: Array, v: Array | None, where: list[Array], ends: Array) -> None:
-    """Add what some rows Z (d + 1, b) with probabilities P (q, b) bend, for each pair of classes k <= l."""
-    for k, mine in enumerate(where):
-        weighted = Z[mine] * (P[k] if v is None else v * P[k])
+    """Add the Hessian terms of rows Z (d + 1, b) with probabilities P (q, b) for each pair of classes k <= l."""
+    for k, free in enumerate(where):
+        weighted = Z[free] * (P[k] if v is None else v * P[k])
         for l, other in enumerate(where[k:], k):
-            if len(mine) and len(other):
-                bend = weighted * ((k == l) - P[l])
-                H[ends[k] : ends[k + 1], ends[l] : ends[l + 1]] += bend @ Z[other].T
+            if len(free) and len(other):
+                curvature = weighted * ((k == l) - P[l])
+                H[ends[k] : ends[k + 1], ends[l] : ends[l + 1]] += curvature @ Z[other].T

@@ -1,7 +1,7 @@
-"""The objective without kept logits: for so many classes that the logits of all rows would be larger than the rows.
+"""The objective without kept logits, for so many classes that the logits of all rows would be larger than the rows.
 
-Rows pass through in runs whose probabilities stay in the cache, written over their logits. What `Objective` reads from
-kept logits is computed from the parameters again here, so a step other than the full one costs a pass, not nothing.
+Rows are read in runs whose probabilities fit in the cache and overwrite their logits. Values that `Objective` reads
+from kept logits are recomputed from the parameters, so a step other than the full one costs a pass.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Rows
 
-FULL_BIAS = 4096
+MAX_FULL_CLASSES = 4096
 """Up to this many classes the bias is balanced with the full curvature; beyond, with its diagonal."""
-SMALL_SHIFT = 0.01
-"""A Newton step of the bias shorter than this leaves so little that no other is needed."""
-EIGEN_FEATURES = 2048
-"""Up to this many columns the largest variance in any direction is computed; beyond, the sum of all stands for it."""
+SUFFICIENT_SHIFT = 0.01
+"""A Newton step of the bias shorter than this is the last one needed."""
+MAX_EIGEN_COLUMNS = 2048
+"""Up to this many columns the largest variance in any direction is computed; beyond, the total variance bounds it."""
 MAX_BALANCE_STEPS = 10
-"""Newton steps of the bias, a pass each."""
+"""Largest number of Newton steps in the bias, a pass each."""
 ADDED_DIAGONAL = 1e-10
-"""Part of the mean curvature of the bias that is added for classes that are never predicted."""
+"""Share of the mean curvature of the bias that is added to its diagonal, for classes that are never predicted."""
 
 
 class RecomputedObjective(Objective):
-    """F_j(theta_j) for each model j of a stack, from the parameters alone."""
+    """F_j(theta_j) for each model j of a stack, evaluated from the parameters alone."""
 
     keeps_logits = False
 
@@ -44,24 +44,24 @@ class RecomputedObjective(Objective):
         self, rows: Rows, n_classes: int, penalty: Penalty, coordinates: Coordinates, fit_intercept: bool = True
     ) -> None:
         super().__init__(rows, n_classes, penalty, coordinates, fit_intercept)
-        self.tension: tuple[Array, Array] | None = None
-        """The curvature in the bias (m, q, q) when it was last balanced, and how far it was shifted then (m,)."""
+        self.balanced_curvature: tuple[Array, Array] | None = None
+        """Curvature in the bias (m, q, q) at the last balanced bias, and the last shift (m,) to it."""
         self._shifted: tuple[Point, Array, Point] | None = None
-        """Where the gradient was last computed at a shifted bias: the point, the shift, and the point there."""
+        """The last shifted point: the point before, the shift, and the point after."""
 
     # --- the point and the direction ----------------------------------------------------------------------------
 
     def place(self, theta: Array) -> None:
-        """Move to `theta`: nothing is computed."""
-        self.here, self.fresh = self.point(theta), True
+        """Move to `theta`; nothing is computed."""
+        self.here, self.logits_are_exact = self.point(theta), True
 
     def accept(self) -> None:
-        """Move to the point that was tried."""
+        """Move to the trial point."""
         assert self.ahead is not None, "try_step comes first"
-        self.here, self.ahead, self.fresh = self.ahead, None, True
+        self.here, self.ahead, self.logits_are_exact = self.ahead, None, True
 
     def reject(self) -> None:
-        """Make the step to the point that was tried the direction."""
+        """Make the step to the trial point the direction."""
         assert self.ahead is not None, "try_step comes first"
         self.direction, self.ahead = self.point(self.ahead.theta - self.here.theta), None
 
@@ -77,7 +77,7 @@ class RecomputedObjective(Objective):
 
     def shift_bias(self, shift: Array) -> None:
         """Add a shift (m, q) to the bias."""
-        self.here, self.fresh = self._at_shift(shift), True
+        self.here, self.logits_are_exact = self._at_shift(shift), True
 
     def _at_shift(self, shift: Array) -> Point:
         """Return the parameters with a shifted bias; the same point for the same shift."""
@@ -89,13 +89,13 @@ class RecomputedObjective(Objective):
     def drop_members(self, keep: Array) -> None:
         """Keep only the models of this mask in the stack."""
         super().drop_members(keep)
-        self.tension = self._shifted = None
-        self.__dict__.pop("spread", None)
+        self.balanced_curvature = self._shifted = None
+        self.__dict__.pop("variance_bound", None)
 
     # --- sums over the rows -------------------------------------------------------------------------------------
 
     def gradient(self, shift: Array | None = None) -> tuple[Array, Array]:
-        """Return mean loss (m,) and its gradient (m, q, d + 1), with a shifted bias where one is given: one pass."""
+        """Return mean loss (m,) and gradient (m, q, d + 1), with a shifted bias if one is given: one pass."""
         return self._pass(self.here if shift is None else self._at_shift(shift), ())
 
     def eval_along(self, t: Array) -> Array:
@@ -112,13 +112,19 @@ class RecomputedObjective(Objective):
     # --- the balanced bias --------------------------------------------------------------------------------------
 
     def balance(self) -> tuple[Array, Array]:
-        """A shift of the bias (m, q) at which mean prediction = class rates, but for so little that the certificate
-        can count it, and zeros.
+        """Return a shift of the bias at which mean prediction and class rates nearly agree.
 
-        Newton's method in q dimensions. Its last step is so small that about a thousandth of it is left to do.
+        Newton's method in q dimensions. Its last step is so small that about a thousandth of it remains, which the
+        certificate accounts for.
+
+        Returns
+        -------
+        shift : ndarray of shape (m, q)
+        difference : ndarray of shape (m,)
+            Zeros.
         """
         shift = np.zeros((self.m, self.q))
-        self.tension = None
+        self.balanced_curvature = None
         if not self.fit_intercept:
             return shift, np.zeros(self.m)
         for _ in range(MAX_BALANCE_STEPS):
@@ -126,17 +132,22 @@ class RecomputedObjective(Objective):
             change = np.clip(-_solve(K, r), -2.0, 2.0)
             shift += change
             moved = np.abs(change).max(axis=1)
-            self.tension = (K, moved) if K.ndim == 3 else None
-            if not (moved > SMALL_SHIFT).any():
+            self.balanced_curvature = (K, moved) if K.ndim == 3 else None
+            if not (moved > SUFFICIENT_SHIFT).any():
                 break
         return shift, np.zeros(self.m)
 
     def _imbalance(self, shift: Array) -> tuple[Array, Array]:
-        """Mean residual (m, q) with a shifted bias, and the mean curvature in the bias (m, q, q): about a pass.
+        """Return the mean residual with a shifted bias, and the mean curvature in the bias: about a pass.
 
-        For very many classes it is half a pass, and only the curvature's diagonal (m, q).
+        For more than `MAX_FULL_CLASSES` classes it is half a pass, and only the diagonal of the curvature.
+
+        Returns
+        -------
+        r : ndarray of shape (m, q)
+        K : ndarray of shape (m, q, q) or (m, q)
         """
-        full = self.q <= FULL_BIAS
+        full = self.q <= MAX_FULL_CLASSES
         shifted = with_shifted_bias(self.here.theta, shift)
         r, K = self.sum(RecomputedBiasNewton(self.state, *self._prepared(shifted), full))
         r /= self.mass[:, None]
@@ -145,28 +156,36 @@ class RecomputedObjective(Objective):
         K = -np.tril(K, -1) / self.mass[:, None, None]
         K += K.transpose(0, 2, 1)
         index = np.arange(self.q)
-        K[:, index, index] = -K.sum(axis=2)  # softmax ignores a common shift, so each row of the curvature sums to 0
+        K[:, index, index] = -K.sum(axis=2)  # softmax is invariant to a common shift, so the rows sum to 0
         return r, K
 
     def imbalance_cost(self, r: Array) -> tuple[Array, Array]:
-        """`r K^-1 r` (m,) for a mean residual r (m, q), an upper bound of it, and the largest tilt that undoes r (m,).
+        """Return an upper bound of `r K^-1 r` for a mean residual r, and the largest change of a bias that removes r.
 
         K was summed at a bias that is `moved` away, and no variance changes by more than a factor e^(2 moved) there.
-        inf where there is no curvature.
+
+        Parameters
+        ----------
+        r : ndarray of shape (m, q)
+
+        Returns
+        -------
+        cost, change : ndarray of shape (m,)
+            inf if the curvature was not computed.
         """
         if not r.any():
             return np.zeros(self.m), np.zeros(self.m)
-        if self.tension is None:
+        if self.balanced_curvature is None:
             return np.full(self.m, np.inf), np.full(self.m, np.inf)
-        K, moved = self.tension
-        tilt = _solve(K, r)
-        return np.einsum("mq,mq->m", r, tilt) * np.exp(2 * moved), np.abs(tilt).max(axis=1)
+        K, moved = self.balanced_curvature
+        change = _solve(K, r)
+        return np.einsum("mq,mq->m", r, change) * np.exp(2 * moved), np.abs(change).max(axis=1)
 
     @cached_property
-    def spread(self) -> Array:
-        """An upper bound (m,) of the variance of the user's columns in any direction, with the row weights."""
+    def variance_bound(self) -> Array:
+        """Upper bound (m,) of the variance of the user's columns in any direction, with the row weights."""
         scale = self.coordinates.scale * ~self.coordinates.constant
-        if self.rows.d <= EIGEN_FEATURES and self.scatter.whole:
+        if self.rows.d <= MAX_EIGEN_COLUMNS and self.scatter.whole:
             top = np.linalg.eigvalsh(self.scatter.total * scale * scale[:, None])[-1]
         else:
             top = np.square(scale).sum()
@@ -175,9 +194,9 @@ class RecomputedObjective(Objective):
 
 
 def _solve(K: Array, r: Array) -> Array:
-    """`K^-1 r` (m, q), where K does not see a common shift, or is a diagonal (m, q)."""
+    """Return `K^-1 r` (m, q), for K (m, q, q) that is singular for a common shift, or a diagonal (m, q)."""
     if K.ndim == 2:
         return np.asarray(r / K)
     ties = np.trace(K, axis1=1, axis2=2)[:, None, None] / K.shape[1] + TINY
-    flat = ADDED_DIAGONAL * ties * np.eye(K.shape[1])  # a class that is never predicted bends nothing
+    flat = ADDED_DIAGONAL * ties * np.eye(K.shape[1])  # a class that is never predicted has no curvature
     return np.stack([np.linalg.solve(k, s) for k, s in zip(K + ties + flat, r, strict=True)])

@@ -1,4 +1,4 @@
-"""A stack of models at one point, as reductions see it: which models, which parameters, and where logits are kept."""
+"""A stack of models at one point, as reductions read it: models, parameters, and the store of their logits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _versions = count()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """Parameters `theta` (m, q, d + 1) of a stack in the coordinates of the solver, under a version of their own."""
+    """Parameters `theta` (m, q, d + 1) of a stack in the coordinates of the solver, named by a unique version."""
 
     theta: Array
     coordinates: Coordinates
     version: int = field(default_factory=lambda: next(_versions))
 
     def stored(self) -> tuple[Array, Array]:
-        """Return weights (m q, d) and bias (m q,) for the numbers that blocks multiply."""
+        """Return weights (m q, d) and bias (m q,) in the units of the stored numbers."""
         W, b = self.coordinates.to_stored(self.theta)
         return W.reshape(b.size, -1), b.reshape(-1)
 
@@ -57,5 +57,5 @@ class StackState:
     def confidence(self, block: Block) -> LabelConfidence:
         """Return the probability of each label of the block, and mass and variance of each class."""
         on = self.on(block)
-        found = on.confidence(self.point) if self.keeps_logits else on.recomputed_confidence(self.point)
-        return LabelConfidence(*found)
+        parts = on.confidence(self.point) if self.keeps_logits else on.recomputed_confidence(self.point)
+        return LabelConfidence(*parts)

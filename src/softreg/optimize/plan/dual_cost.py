@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from softreg.optimize.curvature.subsampled import INEXPENSIVE_PRODUCTS, MAX_CLASSES, ROWS_PER_COLUMN
+from softreg.optimize.curvature.subsampled import INEXPENSIVE_PRODUCTS, ROWS_PER_COLUMN
 from softreg.optimize.dual.dual_iterate import MAX_PLAIN_CURVATURE
 from softreg.optimize.plan.facts import Facts
 from softreg.optimize.problem.limits import Limits
@@ -37,7 +37,7 @@ def factor_time(facts: Facts, limits: Limits) -> float:
         return 0.0
     order = facts.d + 1.0
     size = min(float(facts.n), max(ROWS_PER_COLUMN * order, INEXPENSIVE_PRODUCTS / order**2))
-    blocks = 1 if facts.q == 2 or facts.q > MAX_CLASSES else facts.q
+    blocks = 1 if facts.q == 2 or facts.q > limits.cluster_classes else facts.q
     return blocks * (size * order**2 + order**3 / 3) / PRODUCTS_PER_NANOSECOND
 
 

@@ -10,7 +10,7 @@ from softreg.rows import DenseRows, Rows, SparseRows
 
 
 class Stored(StrEnum):
-    """How the rows hold their numbers."""
+    """The storage of the rows."""
 
     DENSE = "dense"
     SPARSE = "sparse"
@@ -35,7 +35,7 @@ class Facts:
         Rows, columns, classes, and models of the stack.
     stored : Stored
     stored_numbers : int
-        Numbers that the rows hold: n d, or the nonzeros of sparse rows.
+        Numbers that the rows store: n d, or the nonzeros of sparse rows.
     itemsize : int
         Bytes of a product of the rows.
     fits_in_memory : bool

@@ -70,12 +70,12 @@ class Rule:
     Parameters
     ----------
     name : str
-        What `solver=` accepts to force the plan.
+        The value of `solver=` that forces the plan.
     family : str
         "newton", "lbfgs", or "" for a transform, which is tried in every family.
     method : Method
     requires : tuple of Requirement
-        All must hold, also where the plan is forced.
+        Required in all cases, also where the plan is forced.
     condition : str
         When the rule matches, as text; `{name:,}` stands for a field of `Limits`.
     applies : callable
@@ -310,10 +310,11 @@ def _penalty(facts: Facts) -> str:
 
 def _refusal(solver: str, rules: Sequence[Rule], facts: Facts, limits: Limits) -> str:
     """Return the message for a problem that none of these rules can solve."""
-    able = [rule.name for rule in RULES if rule.can_solve(facts, limits)]
+    able = [rule for rule in RULES if rule.can_solve(facts, limits)]
+    families = [family for family in FAMILIES if family == "auto" or any(rule.family == family for rule in able)]
     missing = [r.text for r in rules[-1].requires if not r.holds(facts, limits)]
     return (
         f"solver={solver!r} cannot minimise this objective with the penalty {_penalty(facts)}: it needs "
         f"{', and '.join(missing)}. "
-        f"These can: auto, {', '.join(able)}."
+        f"These can: {', '.join([*families, *(rule.name for rule in able)])}."
     )

@@ -24,15 +24,15 @@ from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows
 
-DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int]], DirectionMethod]] = {
-    Method.LBFGS: LBFGS,
+DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int], Limits], DirectionMethod]] = {
+    Method.LBFGS: lambda curvature, reviews, limits: LBFGS(curvature, reviews),
     Method.ORTHANT_LBFGS: OrthantLBFGS,
-    Method.GROUP_PROXIMAL_NEWTON: GroupProximalNewton,
+    Method.GROUP_PROXIMAL_NEWTON: lambda curvature, reviews, limits: GroupProximalNewton(curvature, reviews),
 }
 """Methods that work with a sampled or diagonal curvature."""
 
 WARM_ITERATIONS = 12
-"""Iterations on the sample, at most: its optimum is another one anyway (8 to 20 make no difference on MNIST)."""
+"""Most iterations on the sample: its optimum differs from that of all rows (8 to 20 make no difference on MNIST)."""
 WARM_TOLERANCE = 1e-3
 """Nats: a closer optimum of the sample is no better start."""
 CLUSTER_REVIEWS = (1, 2, 4, 7, 12, 20, 40)
@@ -53,7 +53,9 @@ def objective_for(
     return kind(rows, n_classes, penalty, coordinates, fit_intercept)
 
 
-def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) -> DirectionMethod:
+def strategy_for(
+    plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS, limits: Limits = LIMITS
+) -> DirectionMethod:
     """Return the descent directions of a plan.
 
     Parameters
@@ -64,6 +66,8 @@ def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) ->
         The rows from which a sampled curvature is computed.
     reviews : container of int
         Iterations at which the curvature is computed again where it has changed.
+    limits : Limits
+        Thresholds of the exact Hessian and of the factors of the classes.
 
     Returns
     -------
@@ -73,8 +77,8 @@ def strategy_for(plan: Plan, sample: Rows, reviews: Container[int] = REVIEWS) ->
         return Newton()
     if plan.curvature is CurvatureModel.CLASS_CLUSTERS:
         return LBFGS(ClassClusterCurvature(), CLUSTER_REVIEWS)
-    sketch = DiagonalCurvature(sample) if plan.curvature is CurvatureModel.DIAGONAL else SubsampledCurvature(sample)
-    return DIRECTIONS[plan.method](sketch, reviews)
+    kind = DiagonalCurvature if plan.curvature is CurvatureModel.DIAGONAL else SubsampledCurvature
+    return DIRECTIONS[plan.method](kind(sample, limits), reviews, limits)
 
 
 def sampled(rows: Rows, seed: int, limits: Limits = LIMITS) -> Rows:
@@ -113,6 +117,6 @@ def warm_start(
     if plan.method is not Method.LINE_SEARCH_NEWTON:
         diagonal = needs_diagonal(facts_of(sample, q, penalty), limits)
         plan = replace(plan, curvature=CurvatureModel.DIAGONAL if diagonal else CurvatureModel.SAMPLED)
-    strategy = strategy_for(plan, sample, ())  # computing the curvature again costs more than it saves here
+    strategy = strategy_for(plan, sample, (), limits)  # computing the curvature again costs more than it saves here
     descent = Descent(smaller, strategy, theta, tol=max(tol, WARM_TOLERANCE), max_iter=WARM_ITERATIONS, certify=False)
     return descent.run().theta

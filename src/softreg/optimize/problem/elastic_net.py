@@ -43,15 +43,15 @@ class ElasticNet:
 
     @property
     def traits(self) -> frozenset[Trait]:
-        """Separable; smooth without l1 part and support; it selects columns if each model has an l1 part."""
-        found = {Trait.SEPARABLE}
+        """Separable; smooth without l1 part and support; selects columns if each model has an l1 part."""
+        traits = {Trait.SEPARABLE}
         if self.is_smooth:
-            found.add(Trait.SMOOTH)
+            traits.add(Trait.SMOOTH)
         if (self.l2 > 0).all():
-            found.add(Trait.STRONGLY_CONVEX)
+            traits.add(Trait.STRONGLY_CONVEX)
         if (self.l1 > 0).all():
-            found.add(Trait.SELECTS_COLUMNS)
-        return frozenset(found)
+            traits.add(Trait.SELECTS_COLUMNS)
+        return frozenset(traits)
 
     @property
     def strong_convexity(self) -> Float64Array:
@@ -115,6 +115,11 @@ class ElasticNet:
     def prox(self, U: Array, step: Array | float, scale: Float64Array) -> Float64Array:
         """Return `sign(U) * max(|U| - step * l1 / scale, 0) / (1 + step * l2 / scale**2)` on the support.
 
+        Returns
+        -------
+        array of shape (m, q, d)
+            The minimiser of `||U - V||^2 / 2 + step * penalty` over V.
+
         Examples
         --------
         >>> elastic_net(1.0, 0.5).prox(np.array([[[3.0, -0.2]]]), 1.0, np.ones(2)).round(2).tolist()
@@ -128,6 +133,11 @@ class ElasticNet:
         """Return `sum max(|a| - l1, 0)^2 / (2 l2)`, (m,); for l2 = 0, the indicator of `|a| <= l1`.
 
         A weight outside the support contributes 0.
+
+        Returns
+        -------
+        array of shape (m,)
+            Conjugate of the penalty of each model.
 
         Examples
         --------
@@ -174,6 +184,11 @@ class ElasticNet:
 
         The minimiser lies between the median (l2 = 0) and the mean (l1 = 0) of the classes. It is 0 in columns where
         the support excludes a class.
+
+        Returns
+        -------
+        array of shape (m, 1, d)
+            The shift c.
 
         Examples
         --------

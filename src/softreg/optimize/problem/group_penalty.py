@@ -51,10 +51,10 @@ class GroupPenalty:
     @property
     def traits(self) -> frozenset[Trait]:
         """Norms of columns, which it selects; strongly convex if each model has an l2 part."""
-        found = {Trait.COLUMN_NORMS, Trait.SELECTS_COLUMNS}
+        traits = {Trait.COLUMN_NORMS, Trait.SELECTS_COLUMNS}
         if (self.l2 > 0).all():
-            found.add(Trait.STRONGLY_CONVEX)
-        return frozenset(found)
+            traits.add(Trait.STRONGLY_CONVEX)
+        return frozenset(traits)
 
     @property
     def support(self) -> BoolArray | None:
@@ -133,6 +133,11 @@ class GroupPenalty:
 
         `radius_j` is `strength * sqrt(q) / scale_j`.
 
+        Returns
+        -------
+        array of shape (m, q, d)
+            The minimiser of `||U - V||^2 / 2 + step * penalty` over V.
+
         Examples
         --------
         >>> penalty = group_penalty(1.0)
@@ -145,6 +150,11 @@ class GroupPenalty:
 
     def conjugate(self, A: Array) -> Float64Array:
         """Return `sum_j max(||a_j||_2 - strength * sqrt(q), 0)^2 / (2 l2)`; for l2 = 0 the indicator of the bound.
+
+        Returns
+        -------
+        array of shape (m,)
+            Conjugate of the penalty of each model.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""The thresholds that decide which method minimises an objective."""
+"""The thresholds that decide which method minimises an objective, and which one certifies it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Thresholds of the rules in `optimize.plan.rules`.
+    """Thresholds of the rules in `optimize.plan.rules` and of the exact Hessians of a fit.
 
     A parameter is a number that the solver determines for one model, (q - 1) x (d + 1) for q classes and d columns.
 
@@ -53,8 +53,8 @@ class Limits:
     """Nested samples are used from this multiple of the smallest sample on."""
 
     cluster_classes: int = 32
-    """Classes above which a factor of the curvature for each class costs more than it saves: one factor of the
-    within-class scatter and clusters of the classes serve all."""
+    """Classes above which a factor of the curvature for each class costs more than it saves: one factor is used for all
+    classes, of the within-class scatter with clusters of the classes or of a sampled curvature."""
     cluster_columns: int = 2048
     """Columns up to which the within-class scatter is diagonalised: 0.03 s for 512 columns, 1.3 s for 2,048, as much as
     twenty passes where d^2 <= n q."""
@@ -76,18 +76,43 @@ class Limits:
     """On a working set, factors, one a class, may hold this multiple of the stored numbers; otherwise the diagonal is
     used."""
     working_set_least_numbers: int = 1 << 20
-    """Stored numbers that count at least in that comparison."""
+    """Smallest number of stored numbers in that comparison."""
 
     sample_rows: int = 5000
-    """Rows of the sample for a warm start and for the curvature, at least."""
+    """Smallest number of rows of the sample for a warm start and for the curvature."""
     sample_share: int = 10
-    """One row of so many is in that sample where that gives more rows."""
+    """Rows of the data for each row of that sample, if that gives more rows."""
     warm_start_rows: int = 20_000
     """Rows up to which a fit starts at zero instead of at the optimum of a sample."""
 
+    certify_parameters: int = 4000
+    """Parameters up to which the exact Hessian certifies a fit that duality does not: it and its inverse take 128 MB
+    each then, and a factorisation takes about a second."""
+    certify_multiplications: float = 2e11
+    """Multiplications for that Hessian, `n (d + 1)^2 q (q - 1) / 2`, up to which it is summed over all rows: about ten
+    seconds on one core. Beyond, it is summed over as many rows as this allows."""
+    certify_l1_weights: int = 1000
+    """Weights q (d + 1) up to which proximal Newton steps certify a fit with an l1 part: a step factors matrices of
+    that order many times."""
+    certify_l1_iterations: int = 300
+    """Iterations from which on these steps also continue a fit with an l1 part that has reached `max_iter`: descent
+    converges slowly for columns of very different scale without a bias."""
+
+    orthant_hessian_iterations: int = 20
+    """Iterations of orthant-wise L-BFGS after which few free weights get their exact Hessian: the blocks of single
+    classes leave out the coupling of the classes, which is what limits convergence then. Passes to a gap of 1e-6 with
+    l1 alone, before and after: digits at 1e-4 197 and 62, at 1e-5 none (stalled at 2e-3) and 401; 8,000 images of MNIST
+    at 3e-3 668 and 60; breast cancer (569 x 30, not scaled) at 1e-4 1,034 and 68; wine at 1e-4 116 and 148."""
+    orthant_hessian_weights: int = 1000
+    """Free weights of a model up to which they get their exact Hessian."""
+    orthant_hessian_passes: int = 200
+    """Passes over the rows that this Hessian may cost."""
+    orthant_hessian_columns: int = 8192
+    """Columns up to which it is computed: rows are in the solver's coordinates then, 2,048 at a time."""
+
     kept_logits_bytes: int = 64 << 20
-    """Bytes of logits that are kept in memory in any case; beyond, logits that are larger than the rows are recomputed
-    in each pass."""
+    """Bytes of logits up to which they are always kept in memory. Beyond, logits that are larger than the rows are
+    recomputed in each pass."""
 
 
 LIMITS = Limits()

@@ -1,4 +1,4 @@
-"""What a solver returns: the optimum, how it was reached, and the proof of how good it is."""
+"""The results of a solver: parameters, status, certified gap and the plan by which they were computed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Status(StrEnum):
     CONVERGED = "converged"
     """The gap is proved to be below the tolerance."""
     UNCERTIFIED = "estimated, not certified"
-    """The gap is estimated to be below the tolerance, and nothing proves it: without a penalty a proof needs the exact
-    Hessian, and the model has too many parameters for one, or the Hessian is singular to rounding."""
+    """The gap is estimated to be below the tolerance, without a proof: without a penalty a proof needs the exact
+    Hessian, and the model has too many parameters for it, or the Hessian is singular to rounding."""
     STATIONARY = "stationary, not certified"
-    """The gradient of Firth's penalised likelihood is zero to the tolerance. That likelihood is not known to be
+    """The gradient of Firth's penalised likelihood is zero to the tolerance. That likelihood need not be
     concave, so no distance to its maximum is proved."""
     STOPPED = "stopped at max_iter"
-    """The iterations were used up first; the gap says how far from the optimum the answer may be."""
+    """The largest number of iterations was reached first; the gap bounds or estimates the distance to the minimum."""
     STALLED = "stalled at rounding error"
-    """No step improved the objective any more before the tolerance was reached; the gap says what was reached."""
+    """No step decreased the objective further, and the gap is above the tolerance."""
     SEPARATED = "no finite optimum"
-    """Without a penalty, some direction of the features separates classes: the weights would grow for ever."""
+    """Without a penalty, some direction of the features separates classes: the weights diverge."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +33,28 @@ class Separation:
     """A direction of the features along which the likelihood has no maximum."""
 
     classes: tuple[int, int]
-    """Codes of the two classes that the direction tells apart most."""
+    """Codes of the two classes that the direction separates most."""
     features: tuple[int, ...]
-    """Columns with the heaviest difference of weights between the two, heaviest first (in standard deviations)."""
+    """Columns with the largest difference of weights between the two, largest first (in standard deviations)."""
     complete: bool
-    """Whether all rows are classified rightly (complete), or the direction merely never errs (quasi-complete)."""
+    """True if all rows are classified correctly (complete), False if some rows have equal logits (quasi-complete)."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a running fit stands."""
+    """Progress of a running fit."""
 
     passes: int
     """Passes over the rows so far: one pass is one product with X and one with its transpose."""
     value: float
     """The objective, in nats (the largest of a stack)."""
     gap: float
-    """An estimate of how far the objective is above its minimum, in nats; not a certificate until the fit ends."""
+    """Estimated difference of the objective and its minimum, in nats; not a certificate until the fit ends."""
     seconds: float
     rows: int = field(default=0, compare=False)
-    """Rows read so far, all passes together; those of a source of batches before the first pass, while it is read."""
+    """Rows read so far in all passes, including those read from a source of batches before the first pass."""
     total: int | None = field(default=None, compare=False)
-    """While a source is read: how many rows it has, where that is known."""
+    """While a source is read: its number of rows, if known."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,23 @@ class Solution:
     n_iter: int
     history: tuple[Progress, ...] = ()
     separation: Separation | None = None
-    """Where there is no finite optimum: which classes, and which features tell them apart."""
+    """If the optimum is not finite: the separated classes, and the features that separate them."""
     plan: Plan | None = None
-    """How the minimum was found and why that way; None where it is unknown, as in files of earlier versions."""
+    """The plan, with the reason for its choice; None if unknown, as in files of earlier versions."""
 
     @property
     def converged(self) -> bool:
-        """Whether the gap is proved to be below the tolerance."""
+        """True if the gap is proved to be below the tolerance."""
         return self.status is Status.CONVERGED
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether the gap is proved or, where nothing can be proved, estimated to be below the tolerance."""
+        """True if the gap is proved or, where no proof exists, estimated to be below the tolerance."""
         return self.status in (Status.CONVERGED, Status.UNCERTIFIED, Status.STATIONARY)
 
     @property
     def certified(self) -> bool:
-        """Whether the gap is proved rather than estimated."""
+        """True if the gap is proved rather than estimated."""
         return self.bound != "estimate"
 
 

@@ -72,7 +72,7 @@ class Plan:
     fallback : str
         Name of the plan that continues where this one ends without a proof; empty where there is none.
     why : str
-        One sentence: the facts and the condition that the rule found to hold.
+        One sentence: the facts and the condition of the rule.
 
     Examples
     --------

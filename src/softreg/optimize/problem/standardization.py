@@ -1,4 +1,4 @@
-"""Centred and scaled coordinates, in which the solvers work, and the way back to the stored columns.
+"""Centred and scaled coordinates, in which the solvers work, and the map back to the stored columns.
 
 With an unpenalised bias the optimum does not depend on the origin of the features, so it is computed for
 `z = (x - shift) / scale`, where it is well conditioned, and translated back. The stored numbers are multiplied as they
@@ -104,7 +104,7 @@ class Coordinates:
         return stored.shift, stored.scale
 
     def refuse_faint(self) -> None:
-        """Raise `ValueError` where a column varies so little that float64 cannot hold its weight."""
+        """Raise `ValueError` where a column varies so little that its weight overflows float64."""
         if self.faint:
             j = self.faint[0]
             raise ValueError(
@@ -154,8 +154,8 @@ def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, 
     if robust:
         far = np.maximum(high / 2 - shift / 2, shift / 2 - low / 2) * 2 > SUSPECT * np.sqrt(rows.n) * scale
         shift, scale = _without_outliers(rows, np.flatnonzero(far & ~constant), shift, scale, centred)
-    found = Coordinates(shift, scale, constant, faint=tuple(np.flatnonzero(faint).tolist()))
-    return _explicit_where_needed(rows, found)
+    coordinates = Coordinates(shift, scale, constant, faint=tuple(np.flatnonzero(faint).tolist()))
+    return _explicit_where_needed(rows, coordinates)
 
 
 def _without_outliers(rows: Rows, suspects: Array, shift: Array, scale: Array, centred: bool) -> tuple[Array, Array]:
@@ -202,13 +202,13 @@ def _explicit_where_needed(rows: Rows, coordinates: Coordinates) -> tuple[Rows, 
         return rows, coordinates
     # the blocks subtract the shift in the precision of the numbers, so that is the shift to translate back
     exact = [a.astype(rows.dtype).astype(np.float64) for a in (coordinates.shift, coordinates.scale)]
-    if not rows.can_shift:  # a sparse home multiplies in float64 instead
+    if not rows.can_shift:  # sparse rows are multiplied in float64 instead
         return rows.precise(dtype=np.float64), coordinates
     return rows.precise(*exact), Coordinates(exact[0], exact[1], coordinates.constant, explicit=True)
 
 
 def _beyond_single(scale: Array) -> bool:
-    """Return True if float32 holds these scales with fewer digits than usual, or not at all."""
+    """Return True if float32 represents these scales with fewer digits than usual, or not at all."""
     limits = np.finfo(np.float32)
     return bool(scale.min() < limits.tiny * SINGLE_MARGIN or scale.max() > limits.max / SINGLE_MARGIN)
 

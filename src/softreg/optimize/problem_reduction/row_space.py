@@ -30,7 +30,7 @@ LAPACK_BLOCK = 64
 
 @dataclass(frozen=True)
 class Reduction:
-    """The way between the weights W (d, q) of the columns and U (n, q) of the rows of R^T."""
+    """The map between the weights W (d, q) of the columns and U (n, q) of the rows of R^T."""
 
     rows: Rows
     """The rows R^T (n, n) with the labels and weights of the rows they stand for."""

@@ -24,7 +24,7 @@ import numpy as np
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.hessian import Columns, among
+from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.solvers.lbfgs import MIN_CHANGE, REVIEWS
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
@@ -34,15 +34,15 @@ MOST_PARAMETERS = 2000
 WIDEST = 8192
 """Columns of the rows up to which the exact Hessian is computed: 2,048 rows are standardised at a time."""
 FIRST_COLUMNS = 50
-"""Columns that may enter the working set at once in any case; otherwise at most as many as it has."""
+"""Columns that may enter the empty working set at once; otherwise at most as many columns enter as it has."""
 EXACT_SWEEPS, SAMPLED_SWEEPS = 30, 20
 """Sweeps over the working set for one direction, with the exact Hessian and with the sampled curvature."""
-SETTLED = 1e-3
-"""The model is minimised when no column moves by more than this part of the largest move of the first sweep."""
+MOVE_TOLERANCE = 1e-3
+"""Largest move of a column, relative to that of the first sweep, at which the model counts as minimised."""
 MAJORISATION = 1 + 1e-9
 """Factor above the largest eigenvalue of a column's block, so that rounding does not make a block step too long."""
 EARLY = 5
-"""First iterations, in each of which the sampled curvature is computed: working set and probabilities change most."""
+"""Number of first iterations that all compute the sampled curvature: working set and probabilities change most."""
 TINY = 1e-300
 """Smallest divisor: a column without curvature has a long step, and a gradient of zero."""
 RIDGE = 1e-10
@@ -101,8 +101,8 @@ class ExactModel:
         unit = V[:, active] / np.where(norm[active] > 0, norm[active], 1.0)
         bend = np.where(norm[active] > 0, radius[active] / np.where(norm[active] > 0, norm[active], 1.0), 0.0)
         H = self.H[:, active][:, :, :, active].copy()
-        own = np.einsum("akbk->abk", H)
-        own += bend * (np.eye(q)[:, :, None] - unit[:, None] * unit[None])
+        diagonal_blocks = np.einsum("akbk->abk", H)
+        diagonal_blocks += bend * (np.eye(q)[:, :, None] - unit[:, None] * unit[None])
         H = H.reshape(q * k, q * k)
         H[np.diag_indices_from(H)] *= 1 + RIDGE
         step = np.zeros_like(V)
@@ -133,7 +133,7 @@ class ClassModel:
         return np.asarray((self.B @ step[:, :, None])[:, :, 0])
 
     def newton(self, V: Float64Array, gradient: Float64Array, radius: Float64Array) -> Float64Array | None:
-        """Return None: the sampled curvature does not deserve an exact minimum."""
+        """Return None: with a sampled curvature, sweeps are exact enough."""
         return None
 
 
@@ -185,7 +185,7 @@ class GroupProximalNewton:
         if objective.rows.d <= WIDEST and q * int(free.sum(axis=1).max()) <= MOST_PARAMETERS:
             objective.half_passes += 1
             every = np.repeat(free[:, None], q, axis=1)
-            return [ExactModel.of(H, q) for H in among(objective, Columns(objective), every)]
+            return [ExactModel.of(H, q) for H in free_hessians(objective, Columns(objective), every)]
         hessian = self._sampled_hessian(objective, theta)
         columns = [np.flatnonzero(of_model) for of_model in free]
         if isinstance(hessian, DiagonalPreconditioner):
@@ -243,6 +243,11 @@ def minimise_model(model: Model, U: Float64Array, G: Float64Array, radius: Float
     radius : array of shape (k,)
         Coefficient of the norm of each column; 0 for the bias.
 
+    Returns
+    -------
+    array of shape (q, k)
+        The move.
+
     Examples
     --------
     >>> model = ExactModel.of(np.eye(2), 2)
@@ -261,7 +266,7 @@ def minimise_model(model: Model, U: Float64Array, G: Float64Array, radius: Float
                 gradient += model.change(c, move)
                 largest = max(largest, size)
         first = max(first, largest)
-        if largest <= SETTLED**2 * first:
+        if largest <= MOVE_TOLERANCE**2 * first:
             break
         gradient = _newton_step(model, V, gradient, radius)
     return V - U

@@ -27,7 +27,7 @@ MIN_STEP = 1e-12
 MARGIN = 0.05
 """Part of the bracket at each end in which Newton's step is not accepted."""
 EXPANSION, MAX_EXPANSION = 4.0, 10.0
-"""Growth of the step while there is no upper end of the bracket: without and with Newton's step, at most."""
+"""Largest growth of the step while the bracket has no upper end: without and with Newton's step."""
 MIN_VALUE_SCALE = 1e-3
 """Objective in nats below which rounding errors are taken relative to this value."""
 UNRESOLVED_STEP = 2.0
@@ -60,7 +60,7 @@ def satisfies_wolfe(
     noise
         Rounding error (m,) of a value.
     max_step
-        Longest step allowed; there, a negative slope of any size is accepted.
+        Longest step allowed; at this step, a negative slope of any size is accepted.
     curvature
         Curvature constant c2.
 

@@ -1,7 +1,7 @@
 """The descent loop of the smooth solvers for a stack of models: direction, line search, step, certificate.
 
-A model whose gap is proved to be below the tolerance leaves the stack. The loop holds everything that Newton's method
-and L-BFGS share; they differ in their directions.
+A model whose gap is proved to be below the tolerance leaves the stack. The loop contains everything that
+Newton's method and L-BFGS share; they differ in their directions.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Descent:
     def remove_common_shift(self) -> None:
         """Subtract the common shift c minimizing penalty(W - c), to which softmax is invariant.
 
-        The loss is flat along this direction, so no curvature of it leads there.
+        The loss is flat along this direction, so its curvature does not indicate it.
         """
         members = self.members
         W, _ = self.objective.user(members.theta)
@@ -174,11 +174,13 @@ class Descent:
             return False
         direction = self.method.recession_direction(self.objective, members.theta, members.gradient, D)
         self.objective.set_direction(direction)
-        found = find(self.objective, members.theta, direction)
-        separated = np.array([f is not None for f in found])
+        separations = find(self.objective, members.theta, direction)
+        separated = np.array([s is not None for s in separations])
         for j in np.flatnonzero(separated):
-            members.results.separation[members.positions[j]] = found[j]
-        complete = np.array([f is not None and f.complete for f in found])  # the infimum is then 0, otherwise unknown
+            members.results.separation[members.positions[j]] = separations[j]
+        complete = np.array(
+            [s is not None and s.complete for s in separations]
+        )  # the infimum is then 0, otherwise unknown
         bound = ["separation" if c else "estimate" for c in complete]
         gap = np.where(complete, members.loss, estimate)
         members.record(separated, Status.SEPARATED, value=self._value(), gap=gap, bound=bound)
@@ -262,7 +264,7 @@ class Descent:
     def _certified_gaps(self, decrement: Float64Array, last: bool = False) -> tuple[Float64Array, list[str]]:
         """Return certified gaps (m,) at parameters whose bias is balanced, and the name of each proof.
 
-        Without a penalty and without Newton's bound there is no proof; then half the squared decrement (m,) stands in.
+        Without a penalty and without Newton's bound there is no proof, and the gap is half the squared decrement (m,).
 
         Returns
         -------
@@ -274,9 +276,10 @@ class Descent:
         objective, members, method = self.objective, self.members, self.method
         if objective.rows.reduced_precision:
             self._increase_precision()
-        members.theta, members.loss, members.gradient, imbalance = certificate.balance(objective, members.theta)
+        balanced = certificate.balance(objective, members.theta)
+        members.theta, members.loss, members.gradient = balanced.theta, balanced.loss, balanced.gradient
         gap = certificate.dual_gap(objective, members.theta, members.loss, members.gradient)
-        gap = np.where(imbalance <= certificate.BALANCED, gap, np.inf)
+        gap = np.where(balanced.imbalance <= certificate.BALANCED, gap, np.inf)
         bound = ["duality" if np.isfinite(g) else "estimate" for g in gap]
         if method.has_certificate and (gap > self.tol).any():
             method.direction(objective, members.theta, members.gradient)

@@ -21,13 +21,13 @@ from softreg.typing import FloatArray
 ProgressListener = Callable[[Progress], object] | None
 
 MAX_HESSIAN_ERROR = 0.04
-"""A sample's Hessian serves for all rows where the square of its expected relative error is below this."""
+"""A sample's Hessian is used for all rows where the square of its expected relative error is below this."""
 SQUARED_ERROR = 4.0
 """That square is `4 p / n` for p parameters and n rows in the sample."""
 GROWTH = 16
 """Each further sample has at most so many times the rows of the one within."""
 LBFGS_ROWS = 100_000
-"""Rows of the sample that preconditions L-BFGS where Newton's method does not reach the optimum."""
+"""Rows of the sample that preconditions L-BFGS where Newton's method does not converge."""
 PSEUDO_COUNT = 10.0
 """Extra ridge `PSEUDO_COUNT / n` on the weights, so that near-constant columns do not diverge in a sample."""
 SAMPLE_GAP_SHARE = 4
@@ -54,7 +54,7 @@ def nested_newton(
     first_sample: int | None,
     on_progress: ProgressListener,
 ) -> StackResult:
-    """Minimize by Newton's method with one pass per step, or by `Descent` where that does not reach the optimum.
+    """Minimize by Newton's method with one pass per step, or by `Descent` where that does not converge.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def _start_from_samples(objective: Objective, theta: FloatArray, smallest: int, 
     Returns
     -------
     SampledStart
-        Parameters, and factors of the Hessian where the largest sample's serves for all rows.
+        Parameters, and factors of the Hessian where the largest sample's is used for all rows.
     """
     n_parameters = (objective.q - 1) * (objective.rows.d + 1)
     levels = int(np.ceil(np.log(objective.rows.n / smallest) / np.log(GROWTH)))
@@ -168,8 +168,8 @@ def _start_from_samples(objective: Objective, theta: FloatArray, smallest: int, 
         statistical_gap = n_parameters / (2 * rows.n)  # expected excess of a sample's optimum on all rows
         error = SQUARED_ERROR * n_parameters / rows.n
         newton = OnePassNewton(sampled, theta, tol=1.0, max_iter=MAX_SAMPLE_ITERATIONS)
-        found = newton.approach(statistical_gap / SAMPLE_GAP_SHARE)
-        if found is None:
+        state = newton.approach(statistical_gap / SAMPLE_GAP_SHARE)
+        if state is None:
             return SampledStart(theta)
-        theta, factors = found.theta, found.factors
+        theta, factors = state.theta, state.factors
     return SampledStart(theta, factors if error < MAX_HESSIAN_ERROR else None)

@@ -1,9 +1,9 @@
 """Newton's method with one pass over the rows per step, for few parameters and a strictly convex penalty.
 
 A pass gives the mean loss, its gradient and, where it is wanted, the Hessian. Full steps are tried as they are; a
-shorter one takes a pass of its own, which near the optimum never happens. Where the gap is small, a Hessian serves for
-several steps: each then costs a gradient alone and still shrinks the gap by a large factor. The same holds for the
-Hessian of a large sample, so tall data need no Hessian of their own.
+shorter one takes a further pass, which never happens near the optimum. Where the gap is small, a Hessian is used for
+several steps: each then costs a gradient alone and still shrinks the gap by a large factor. The same is true of the
+Hessian of a large sample, so tall data need no Hessian of all rows.
 
 What the method cannot solve (rounding errors, diverging weights, a Hessian that is not definite) is left to `Descent`,
 which starts from the parameters reached.
@@ -32,10 +32,10 @@ from softreg.typing import Float64Array, FloatArray
 TARGET_GAP = 1e-13
 """Gap in nats down to which steps are taken even where the tolerance is wider, because it costs a step or two."""
 REUSE_GAP, REUSE_GAP_FEW_ROWS = 1e-4, 1e-7
-"""Gaps in nats below which a Hessian serves for the next steps as well; the second where rows are so few that a Hessian
+"""Gaps in nats below which a Hessian is used for the next steps, too; the second if rows are so few that a Hessian
 costs little."""
 QUADRATIC_RATE = 16
-"""After a step with a Hessian of its own a small gap g is about `4 g^2`; this is four times that, to be safe."""
+"""After a step with a new Hessian, a small gap g is about `4 g^2`; this is four times that, to be safe."""
 FLOAT64_SOFTMAX_GAP = 1e-9
 """Gap in nats from which the softmax of float32 rows is computed in float64: the next pass may be the last."""
 SHRINK = 1 / 8
@@ -224,14 +224,14 @@ class OnePassNewton:
         careful, t = bool((estimate <= FLOAT64_SOFTMAX_GAP).any()), np.ones(len(estimate))
         for _ in range(MAX_HALVINGS):
             theta = members.theta + t[:, None, None] * members.D
-            there = self.evaluator.read(theta, with_hessian, careful)
-            change = there.value - members.value
+            following = self.evaluator.read(theta, with_hessian, careful)
+            change = following.value - members.value
             too_long = ~(change <= DECREASE * t * members.slope + noise)
             if not too_long.any():
                 if not with_hessian:  # correction pairs improve a reused Hessian, as in L-BFGS
-                    self.memory.add(theta - members.theta, there.G - members.gradient, MIN_COSINE)
+                    self.memory.add(theta - members.theta, following.G - members.gradient, MIN_COSINE)
                 members.theta, self.fresh = theta, with_hessian
-                members.value, members.gradient, members.hessian = there.value, there.G, there.H
+                members.value, members.gradient, members.hessian = following.value, following.G, following.H
                 members.count_iteration()
                 return True
             parabola = -members.slope * t * t / (2 * np.maximum(change - t * members.slope, TINY))  # its minimum

@@ -1,9 +1,14 @@
 """L-BFGS for penalties with an l1 part: one orthant at a time.
 
-Between sign changes the objective is smooth, so each step solves for the weights that are free (not zero, or zero and
-pulled away harder than l1 holds them), with the sketched curvature of just those weights, and stops at zero where a
-weight would change sign. On the straight way to that point the l1 part is linear, so the line search stays free. The
-idea is Andrew and Gao's (2007, OWL-QN) with the two-metric projection of Bertsekas (1982) in place of their alignment.
+Between sign changes the objective is smooth. Each step solves for the free weights (not zero, or zero with a gradient
+larger than the l1 strength) with the sampled curvature of these weights, and ends at zero where a weight would change
+its sign. Along the segment to that point the l1 part is linear, so the line search needs no projection. The method
+follows Andrew and Gao's OWL-QN, with the two-metric projection of Bertsekas in place of their sign alignment.
+
+References
+----------
+Andrew and Gao (2007), Scalable training of L1-regularized log-linear models.
+Bertsekas (1982), Projected Newton methods for optimization problems with simple constraints.
 """
 
 from __future__ import annotations
@@ -16,33 +21,27 @@ from softreg.linalg import solve_factored
 from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.hessian import Columns, among
+from softreg.optimize.objective.hessian import Columns, free_hessians
+from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.rows import Array
 
-LONG = 20
-"""Steps after which the free weights, where they are few, get their exact Hessian: blocks for single classes leave out
-how the classes hang together, and that is what is left then. Passes to a gap of 1e-6 with l1 alone, before and after:
-digits at 1e-4 197 and 62, at 1e-5 none (stalled at 2e-3) and 401; 8,000 images of MNIST at 3e-3 668 and 60; breast
-cancer (569 x 30, as they are) at 1e-4 1,034 and 68; wine at 1e-4 116 and 148."""
-FLAT = 1e-9
-"""The part of the diagonal that is added to an exact Hessian, so that it has a factor."""
-MOST_FREE, DEAR = 1000, 200
-"""Free weights of a model are few if they are no more than this, and their Hessian is no dearer than so many passes."""
-WIDEST = 8192
-"""Rows of more columns than this would take too much memory in the solver's coordinates, 2,048 at a time."""
+ADDED_DIAGONAL = 1e-9
+"""Part of the diagonal that is added to an exact Hessian, so that it has a Cholesky factor."""
 MIN_COSINE = 1e-3
-"""Cosine between the direction and the steepest descent below which each coordinate is scaled by itself."""
+"""Cosine between the direction and the steepest descent below which the direction is the diagonally scaled one."""
 
 
 class OrthantLBFGS(LBFGS):
-    """Directions that keep each weight on its side of zero."""
+    """Directions that keep the sign of each weight."""
 
-    def __init__(self, curvature: SubsampledCurvature, reviews: Container[int] = REVIEWS) -> None:
+    def __init__(
+        self, curvature: SubsampledCurvature, reviews: Container[int] = REVIEWS, limits: Limits = LIMITS
+    ) -> None:
         super().__init__(curvature, reviews)
-        self.subsampled = curvature
+        self.subsampled, self.limits = curvature, limits
         self.hessian: DiagonalPreconditioner | HessianBlocks | None = None
         self._cache: dict[tuple[int, int], tuple[bytes, Array]] = {}
 
@@ -53,22 +52,23 @@ class OrthantLBFGS(LBFGS):
             self.preconditioner = self.hessian if isinstance(self.hessian, DiagonalPreconditioner) else None
             self._cache.clear()
         self.iterations += 1
-        hold = objective.l1_scaled[:, None, :]
-        side = np.where(theta != 0, np.sign(theta), -np.sign(G) * (np.abs(G) > hold))
-        steepest = np.where((side != 0) | (hold == 0), G + hold * side, 0.0)
+        l1 = objective.l1_scaled[:, None, :]
+        sign = np.where(theta != 0, np.sign(theta), -np.sign(G) * (np.abs(G) > l1))
+        steepest = np.where((sign != 0) | (l1 == 0), G + l1 * sign, 0.0)
         if objective.penalty.support is not None:
             steepest[..., :-1] *= objective.penalty.support
         free = steepest != 0
-        if self.iterations > LONG and exact_hessian_pays(objective, free):
-            way = _newton(objective, theta, steepest, free, side * (hold > 0))
+        late = self.iterations > self.limits.orthant_hessian_iterations
+        if late and exact_hessian_pays(objective, free, self.limits):
+            move = _newton(objective, theta, steepest, free, sign * (l1 > 0))
         else:
-            way = _within(theta, -self._solve_free(steepest, free), side, hold)
-        poor = dot(steepest, way) > -MIN_COSINE * np.sqrt(dot(steepest, steepest) * dot(way, way))
-        if poor.any():  # each coordinate for itself: always downhill
-            plain = _within(theta, -steepest / self._diagonal(objective), side, hold)
-            way[poor] = plain[poor]
+            move = _within_orthant(theta, -self._solve_free(steepest, free), sign, l1)
+        poor = dot(steepest, move) > -MIN_COSINE * np.sqrt(dot(steepest, steepest) * dot(move, move))
+        if poor.any():  # the diagonally scaled steepest descent is always a descent direction
+            diagonal_step = _within_orthant(theta, -steepest / self._diagonal(objective), sign, l1)
+            move[poor] = diagonal_step[poor]
             self.memory.clear()
-        return way
+        return move
 
     def _solve_free(self, r: Array, free: Array) -> Array:
         """Return the two-loop recursion restricted to the free weights."""
@@ -82,18 +82,18 @@ class OrthantLBFGS(LBFGS):
         out = np.zeros_like(r)
         for j in range(len(r)):
             for k in range(r.shape[1]):
-                where = np.flatnonzero(free[j, k])
-                if len(where):
+                free_columns = np.flatnonzero(free[j, k])
+                if len(free_columns):
                     B = self.hessian.of_class(j, k)
-                    out[j, k, where] = solve_factored(self._factor(j, k, B, where), r[j, k, where])
+                    out[j, k, free_columns] = solve_factored(self._factor(j, k, B, free_columns), r[j, k, free_columns])
         return out
 
-    def _factor(self, j: int, k: int, B: Array, where: Array) -> Array:
-        key = where.tobytes()
-        known = self._cache.get((j, k))
-        if known is None or known[0] != key:
-            known = self._cache[j, k] = (key, factor_hessian(B[np.ix_(where, where)]).L)
-        return known[1]
+    def _factor(self, j: int, k: int, B: Array, free_columns: Array) -> Array:
+        key = free_columns.tobytes()
+        cached = self._cache.get((j, k))
+        if cached is None or cached[0] != key:
+            cached = self._cache[j, k] = (key, factor_hessian(B[np.ix_(free_columns, free_columns)]).L)
+        return cached[1]
 
     def _diagonal(self, objective: Objective) -> Array:
         """Return the diagonal (m, q, d + 1) of the subsampled Hessian."""
@@ -109,43 +109,44 @@ class OrthantLBFGS(LBFGS):
         return D if objective.penalty.support is not None else super().recession_direction(objective, theta, G, D)
 
     def drop_members(self, keep: Array) -> None:
-        """Only the models marked in `keep` stay."""
+        """Keep only the members marked in `keep` (m,)."""
         super().drop_members(keep)
         self._cache.clear()
         if self.hessian is not None:
             self.hessian = self.hessian.keep(keep)
 
 
-def exact_hessian_pays(objective: Objective, free: Array) -> bool:
-    """Whether the Hessian among the free weights is cheap."""
-    most = int(free.sum(axis=(1, 2)).max())
-    return objective.rows.d <= WIDEST and most <= MOST_FREE and most**2 <= DEAR * objective.q * objective.rows.d
+def exact_hessian_pays(objective: Objective, free: Array, limits: Limits = LIMITS) -> bool:
+    """Return True if the exact Hessian of the free weights is cheap."""
+    d, most = objective.rows.d, int(free.sum(axis=(1, 2)).max())
+    cheap = most**2 <= limits.orthant_hessian_passes * objective.q * d
+    return d <= limits.orthant_hessian_columns and most <= limits.orthant_hessian_weights and cheap
 
 
-def _newton(objective: Objective, theta: Array, r: Array, free: Array, side: Array) -> Array:
+def _newton(objective: Objective, theta: Array, r: Array, free: Array, sign: Array) -> Array:
     """Return the step (m, q, d + 1) to the minimum of the quadratic model among the free weights, 0 elsewhere."""
-    # weights that would change their sign `side` (0 for those without one) end at 0, and the others are solved again
+    # weights that would change their `sign` (0 if they have none) end at 0, and the system is solved for the others
     objective.half_passes += 1
-    way = np.zeros_like(r)
-    for j, H in enumerate(among(objective, Columns(objective), free)):
-        H[np.diag_indices_from(H)] *= 1 + FLAT  # what all classes share bends nothing
-        t, s, g = (a[j][free[j]] for a in (theta, side, r))
-        step, held = np.zeros_like(g), np.zeros(len(g), dtype=bool)
-        while not held.all():
-            step[held] = -t[held]
-            rest = g[~held] + H[np.ix_(~held, held)] @ step[held]
-            step[~held] = -factor_hessian(H[np.ix_(~held, ~held)]).solve(rest)
-            crosses = ~held & (s != 0) & ((t + step) * s <= 0)
+    move = np.zeros_like(r)
+    for j, H in enumerate(free_hessians(objective, Columns(objective), free)):
+        H[np.diag_indices_from(H)] *= 1 + ADDED_DIAGONAL  # a shift common to all classes has no curvature
+        t, s, g = (a[j][free[j]] for a in (theta, sign, r))
+        step, fixed = np.zeros_like(g), np.zeros(len(g), dtype=bool)
+        while not fixed.all():
+            step[fixed] = -t[fixed]
+            residual = g[~fixed] + H[np.ix_(~fixed, fixed)] @ step[fixed]
+            step[~fixed] = -factor_hessian(H[np.ix_(~fixed, ~fixed)]).solve(residual)
+            crosses = ~fixed & (s != 0) & ((t + step) * s <= 0)
             if not crosses.any():
                 break
-            held |= crosses
-        step[held] = -t[held]
-        way[j][free[j]] = step
-    return way
+            fixed |= crosses
+        step[fixed] = -t[fixed]
+        move[j][free[j]] = step
+    return move
 
 
-def _within(theta: Array, step: Array, side: Array, hold: Array) -> Array:
+def _within_orthant(theta: Array, step: Array, sign: Array, l1: Array) -> Array:
     """Return the step, truncated at zero where a penalised weight would change its sign."""
     target = theta + step
-    crosses = (hold > 0) & (target * side <= 0)
+    crosses = (l1 > 0) & (target * sign <= 0)
     return np.where(crosses, -theta, step)

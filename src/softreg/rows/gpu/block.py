@@ -1,4 +1,4 @@
-"""A run of rows on a device: chunks of them, and sums over them for the host."""
+"""A block of rows on a device: its chunks, and sums over them for the host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TorchBlock(MemoryBlock):
         return self.rows.targets[self.start : self.stop]
 
     def device_weights(self, m: int, members: Array) -> Any:
-        """The row weights (b, m) or (b, 1) of these members on the device, or None."""
+        """Return the row weights (b, m) or (b, 1) of these members on the device, or None."""
         V = self.rows.device_weights
         if V is None:
             return None
@@ -37,13 +37,13 @@ class TorchBlock(MemoryBlock):
         return V if V.shape[1] in (1, m) else V.index_select(1, self.rows.put(members, np.int64))
 
     def chunks(self, k: int) -> Iterator[tuple[slice, Any]]:
-        """The rows in chunks for k columns of logits, with their places in the block."""
-        for a, chunk in self.rows.feed.chunks(self.start, self.stop, self.rows.chunk_rows(k)):
-            yield slice(a, a + len(chunk)), self.rows.made_ready(chunk)
+        """Yield chunks of rows for k columns of logits, with their position in the block."""
+        for a, chunk in self.rows.chunks.read(self.start, self.stop, self.rows.chunk_rows(k)):
+            yield slice(a, a + len(chunk)), self.rows.prepare_rows(chunk)
 
     def stored(self) -> Iterator[tuple[slice, Any]]:
-        """The rows as they are stored, as many at a time as are on the device, with their places in the block."""
-        for a, rows in self.rows.feed.chunks(self.start, self.stop, self.stop - self.start):
+        """Yield the stored rows, as many at a time as are on the device, with their position in the block."""
+        for a, rows in self.rows.chunks.read(self.start, self.stop, self.stop - self.start):
             yield slice(a, a + len(rows)), rows
 
     def logits(self, m: int, q: int, members: Array, entry: LogitEntry) -> BlockLogits:
@@ -52,35 +52,35 @@ class TorchBlock(MemoryBlock):
         return DeviceLogits(self, m, q, members, entry)
 
     def piece(self, start: int, stop: int) -> TorchBlock:
-        """Rows `start` to `stop` of this block as a block of their own."""
+        """Return rows `start` to `stop` of this block as a block."""
         return TorchBlock(self.rows, self.start + start, self.start + stop)
 
     # --- products for the host ----------------------------------------------------------------------------------
 
     def times(self, prepared: Any) -> Array:
-        """`W @ X.T`, (k, b)."""
+        """Return `W @ X.T`, (k, b)."""
         out = np.empty((len(prepared), self.stop - self.start), self.rows.dtype)
         for span, X in self.chunks(len(prepared)):
             out[:, span] = self.rows.product(X, prepared).T.cpu().numpy()
         return out
 
     def transposed_times(self, R: Array) -> Array:
-        """`R @ X`, (k, d)."""
+        """Return `R @ X`, (k, d)."""
         total = np.zeros((len(R), self.rows.d))
         for span, X in self.chunks(len(R)):
             total += self.rows.transposed_product(self.rows.put(R[:, span].T), X).cpu().numpy()
         return total
 
     def class_sums(self, w: Array, q: int) -> Array:
-        """Sums of `w x` over the rows of each class, (k, q, d): a product, since no two sums may depend on chance."""
+        """Return the sums of `w x` over the rows of each class, (k, q, d); products keep the order of sums fixed."""
         rows, zeros = self.rows, self.rows.torch.zeros
-        rows.exactly()
+        rows.use_full_precision()
         total = zeros((len(w), q, rows.d), dtype=rows.torch.float64, device=rows.device)
         for span, X in self.chunks(q):
             labels = self.targets[span]
             codes = (labels if labels.ndim == 1 else labels.argmax(1))[:, None]
-            for j, one in enumerate(rows.put(w[:, span])):
-                weighted = zeros((len(X), q), dtype=rows.kind, device=rows.device).scatter_(1, codes, one[:, None])
+            for j, weight in enumerate(rows.put(w[:, span])):
+                weighted = zeros((len(X), q), dtype=rows.kind, device=rows.device).scatter_(1, codes, weight[:, None])
                 total[j] += rows.transposed_product(weighted, X)
         return np.asarray(total.cpu().numpy())
 
@@ -93,37 +93,37 @@ class TorchBlock(MemoryBlock):
             yield span, (X - to) / by
 
     def standardised(self, shift: Array, scale: Array) -> Array:
-        """`(X - shift) / scale`, (b, d)."""
+        """Return `(X - shift) / scale`, (b, d)."""
         out = np.empty((self.stop - self.start, self.rows.d), self.rows.dtype)
         for span, Z in self._standardised(shift, scale, self.rows.dtype):
             out[span] = Z.cpu().numpy()
         return out
 
     def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
-        """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d)."""
+        """Return the sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d)."""
         total = np.zeros((len(w), self.rows.d))
         for span, Z in self._standardised(shift, scale, self.rows.dtype):
             total += (self.rows.put(w[:, span]) @ Z**2).cpu().numpy()
         return total
 
     def scatter(self, shift: Array, scale: Array) -> Array:
-        """Sum over the rows of `z z^T`, (d, d) in float64."""
+        """Return the sum over the rows of `z z^T`, (d, d) in float64."""
         d = self.rows.d
-        self.rows.exactly()
+        self.rows.use_full_precision()
         total = self.rows.torch.zeros((d, d), dtype=self.rows.torch.float64, device=self.rows.device)
         for _, Z in self._standardised(shift, scale, self.rows.dtype):
             total += Z.T @ Z
         return np.asarray(total.cpu().numpy())
 
     def extremes(self) -> tuple[Array, Array]:
-        """Smallest and largest value of each column, (d,) each."""
+        """Return the smallest and largest value of each column, (d,) each."""
         unit = 1.0 if self.rows.shift is not None else self.rows.X.unit
         low_high = [self.rows.torch.stack(X.aminmax(dim=0)) for _, X in self.chunks(self.rows.d)]
         both = self.rows.torch.stack(low_high)
         return both[:, 0].amin(0).cpu().numpy() * unit, both[:, 1].amax(0).cpu().numpy() * unit
 
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
-        """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each, in float64."""
+        """Return the sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each, in float64."""
         total = self.rows.torch.zeros((2, self.rows.d), dtype=self.rows.torch.float64, device=self.rows.device)
         for _, Z in self._standardised(shift, scale, np.float64):
             total[0] += Z.sum(0)

@@ -1,4 +1,4 @@
-"""Which device computes, whether it is there, and whether its memory suffices."""
+"""Arrays on a device: choice of the device, transfer, precision of products, and errors if its memory is full."""
 
 from __future__ import annotations
 
@@ -11,23 +11,38 @@ import numpy as np
 from softreg.rows.gpu.interop import device_of, is_tensor, name_of, pytorch, to_torch
 from softreg.typing import Array
 
-SHARE = 0.6
-"""Of a device's free memory, so much may be filled with rows that are brought there; the rest is for logits."""
+MAX_FILLED_SHARE = 0.6
+"""Share of a device's free memory that rows may fill; the rest is for logits."""
 KINDS = ("float16", "bfloat16", "float32", "float64", "uint8")
-"""Numbers that stay as they are on a device; all others become float32, or float64 where that would lose digits."""
-EXACT_IN_SINGLE = ("bool", "int8", "int16", "uint16")
+"""Dtypes that are stored on a device; all others become float32, or float64 if float32 would lose digits."""
+EXACT_IN_FLOAT32 = ("bool", "int8", "int16", "uint16")
 
 
 def find_device(name: Any) -> Any:
-    """The device of this name ("cuda", "cuda:1", "cpu"), as PyTorch has it.
+    """Return the PyTorch device of this name.
 
-    Raises `ImportError` where PyTorch is missing, and `ValueError` for a name that is none and a GPU that is not there.
+    Parameters
+    ----------
+    name : str or torch.device
+        "cuda", "cuda:1", "cpu" and so on.
 
-    Example:
-        >>> find_device("abacus")
-        Traceback (most recent call last):
-        ...
-        ValueError: device='abacus' is none of "cpu", "cuda", "cuda:1" and so on; None computes where the rows are.
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If the name is not that of a device, or PyTorch finds no such GPU.
+    ImportError
+        If PyTorch is not installed.
+
+    Examples
+    --------
+    >>> find_device("abacus")
+    Traceback (most recent call last):
+    ...
+    ValueError: device='abacus' is none of "cpu", "cuda", "cuda:1" and so on; None computes where the rows are.
     """
     text = str(name)
     if text.split(":")[0] not in ("cpu", "cuda") or not (isinstance(name, str) or type(name).__name__ == "device"):
@@ -52,10 +67,23 @@ def find_device(name: Any) -> Any:
 
 
 class OnDevice:
-    """Features X (n, d) and the device that multiplies them, be they there or in the host's memory.
+    """Features X (n, d), on a device or in the host's memory, and the device that multiplies them.
 
-    `tensor` is where the numbers are kept. Where that is the host and the device is a GPU, blocks of rows are brought
-    there one after another, each time they are read (`streamed`). `unit` is what one of the stored numbers means.
+    Parameters
+    ----------
+    tensor : torch.Tensor of shape (n, d)
+        The stored numbers. If they are on the host and the device is a GPU, blocks of rows are copied there each time
+        they are read.
+    device : torch.device
+    unit : float
+        Factor of the stored numbers.
+    streamed : bool
+        Whether rows are copied block by block in any case.
+
+    Examples
+    --------
+    >>> OnDevice(np.zeros((3, 2)), None).shape
+    (3, 2)
     """
 
     def __init__(self, tensor: Any, device: Any, unit: float = 1.0, streamed: bool = False) -> None:
@@ -66,47 +94,56 @@ class OnDevice:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The precision of products: float64 for float64, float32 for all else."""
+        """Dtype of products: float64 for float64, float32 for all others."""
         return np.dtype(np.float64 if name_of(self.tensor) == "float64" else np.float32)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> OnDevice:
-        """Some of the rows, by a mask or by their places (NumPy arrays), or a slice of them."""
+        """Return some of the rows: those of a slice, or of a mask or indices (NumPy arrays)."""
         if not isinstance(rows, slice):
             rows = to_torch(np.ascontiguousarray(rows)).to(self.tensor.device)
         return OnDevice(self.tensor[rows], self.device, self.unit, self.streamed)
 
     def numpy(self) -> Array:
-        """The numbers in the host's memory, in the precision of products."""
+        """Return the numbers in the host's memory, in the dtype of products."""
         wide = self.tensor.cpu().to(getattr(pytorch("X"), str(self.dtype)))
         return np.asarray(wide.numpy() * self.dtype.type(self.unit) if self.unit != 1.0 else wide.numpy())
 
 
-def bring(X: Any, device: Any) -> OnDevice:
-    """X (n, d), a NumPy array or a tensor, for products on this device: there already, copied there, or to be streamed.
+def to_device(X: Any, device: Any) -> OnDevice:
+    """Return X for products on a device: on it already, copied to it, or streamed.
 
-    A host array that fills more than `SHARE` of the free memory of a GPU stays where it is.
+    A host array that fills more than `MAX_FILLED_SHARE` of the free memory of a GPU stays on the host.
+
+    Parameters
+    ----------
+    X : ndarray or tensor of shape (n, d)
+    device : torch.device
+
+    Returns
+    -------
+    OnDevice
     """
-    tensor = _as_kind(to_torch(X) if is_tensor(X) or isinstance(X, np.ndarray) else to_torch(np.asarray(X)))
+    tensor = _as_supported(to_torch(X) if is_tensor(X) or isinstance(X, np.ndarray) else to_torch(np.asarray(X)))
     if tensor.device != device:
         if tensor.device.type != "cpu":
             tensor = tensor.to(device)
-        elif device.type == "cuda" and tensor.numel() * tensor.element_size() <= SHARE * free_memory(device):
+        elif device.type == "cuda" and tensor.numel() * tensor.element_size() <= MAX_FILLED_SHARE * free_memory(device):
             tensor = tensor.contiguous().to(device)
     if tensor.stride(-1) != 1:
         tensor = tensor.contiguous()
     return OnDevice(tensor, device)
 
 
-def where_it_is(X: Any) -> OnDevice:
-    """A tensor for products on its own device."""
-    return bring(X, find_device(device_of(X)))
+def on_its_device(X: Any) -> OnDevice:
+    """Return a tensor for products on the device where it is."""
+    return to_device(X, find_device(device_of(X)))
 
 
-def _as_kind(tensor: Any) -> Any:
-    """The tensor, in a kind of numbers that devices multiply."""
+def _as_supported(tensor: Any) -> Any:
+    """Return the tensor in a dtype that devices multiply."""
     name = name_of(tensor)
     if name in KINDS:
         return tensor
@@ -116,20 +153,20 @@ def _as_kind(tensor: Any) -> Any:
             if name.startswith("complex")
             else f"X holds {name}, which softreg cannot multiply; use {', '.join(KINDS)}."
         )
-    return tensor.float() if name in EXACT_IN_SINGLE else tensor.double()
+    return tensor.float() if name in EXACT_IN_FLOAT32 else tensor.double()
 
 
 @contextmanager
 def products(device: Any, reduced_precision: bool) -> Iterator[None]:
     """Set the precision of float32 products on a GPU, TF32 or full, and restore the user's setting at the end."""
     torch = pytorch("products on a device")
-    if device.type != "cuda":  # elsewhere all products have full precision, and the setting is the user's business
+    if device.type != "cuda":  # other devices multiply in full precision
         yield
         return
     newer = None
     try:
         before = torch.get_float32_matmul_precision()
-    except RuntimeError:  # the user has set it in PyTorch's newer way, of which the older one will not hear
+    except RuntimeError:  # raised if the user has set PyTorch's newer option
         before, newer = "highest", torch.backends.cuda.matmul.fp32_precision
     torch.set_float32_matmul_precision("high" if reduced_precision else "highest")
     try:
@@ -141,19 +178,32 @@ def products(device: Any, reduced_precision: bool) -> Iterator[None]:
 
 
 def free_memory(device: Any) -> int:
-    """Bytes of a GPU that can be filled, those that PyTorch holds without use among them."""
+    """Return the free bytes of a GPU, including those that PyTorch has reserved and does not use."""
     torch = pytorch("a GPU")
     free, _ = torch.cuda.mem_get_info(device)
     return int(free) + int(torch.cuda.memory_reserved(device)) - int(torch.cuda.memory_allocated(device))
 
 
-def no_room(error: BaseException, X: OnDevice, k: int) -> MemoryError:
-    """What to say where a device's memory was too small: how much is needed, how much there is, and the ways out.
+def out_of_memory_error(error: BaseException, X: OnDevice, k: int) -> MemoryError:
+    """Return the error for a device whose memory is too small: memory required, memory available, and remedies.
 
-    Example:
-        >>> X = OnDevice(np.zeros((1000, 50)), "cuda")
-        >>> print(str(no_room(RuntimeError("out of memory"), X, 10))[:84])
-        the memory of cuda is too small: X (1,000 x 50) takes 0.0 GiB and stays in the host,
+    Parameters
+    ----------
+    error : BaseException
+        The error of PyTorch.
+    X : OnDevice
+    k : int
+        Columns of logits.
+
+    Returns
+    -------
+    MemoryError
+
+    Examples
+    --------
+    >>> X = OnDevice(np.zeros((1000, 50)), "cuda")
+    >>> print(str(out_of_memory_error(RuntimeError("out of memory"), X, 10))[:84])
+    the memory of cuda is too small: X (1,000 x 50) takes 0.0 GiB and stays in the host,
     """
     n, d = X.shape
     size = n * d * X.tensor.itemsize / 2**30

@@ -1,7 +1,7 @@
 """Logits of a block on the device where its rows are multiplied; `rows.logits.BlockLogits` describes each operation.
 
-Rows pass in chunks whose logits fit into the device's cache. Sums stay on the device until the last chunk of the block,
-so the host waits once a block; logits, and all that has one number a row, stay on the device.
+Rows are read in chunks whose logits fit in the device's cache. Sums stay on the device until the last chunk of the
+block, so the host waits once per block; logits, and all arrays with one number per row, stay on the device.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ class DeviceLogits:
 
     # --- chunks -------------------------------------------------------------------------------------------------
 
-    def _with_rows(self) -> Iterator[tuple[slice, Any, Any, Any]]:
-        """Chunks of rows: their places, the rows, labels and weights."""
+    def _row_chunks(self) -> Iterator[tuple[slice, Any, Any, Any]]:
+        """Yield chunks of rows: their position, the rows, labels and weights."""
         for span, X in self.block.chunks(self.k):
             yield span, X, self.block.targets[span], None if self.V is None else self.V[span]
 
-    def _without(self) -> Iterator[tuple[slice, Any, Any]]:
-        """Chunks of places, labels and weights, where rows are not asked for."""
+    def _chunks(self) -> Iterator[tuple[slice, Any, Any]]:
+        """Yield positions, labels and weights of chunks, without the rows."""
         size = self.rows.chunk_rows(self.k)
         for a in range(0, self.b, size):
             span = slice(a, min(a + size, self.b))
             yield span, self.block.targets[span], None if self.V is None else self.V[span]
 
     def _logits(self, X: Any, prepared: Any, bias: Any, out: Any = None) -> Any:
-        """Logits (b, m, q) of some rows, written to `out` where that is given."""
-        room = None if out is None else out.view(-1, self.k)
-        return self.rows.product(X, prepared, bias, room).view(-1, self.m, self.q)
+        """Return the logits (b, m, q) of some rows, written to `out` if given."""
+        buffer = None if out is None else out.view(-1, self.k)
+        return self.rows.product(X, prepared, bias, buffer).view(-1, self.m, self.q)
 
     def _put(self, values: Array, dtype: Any = None) -> Any:
         return self.rows.put(values, dtype)
 
-    def _added(self, parts: Iterator[tuple[Any, ...]]) -> Sums:
-        """The sums of the chunks, in order and in float64, on the host."""
+    def _sum_chunks(self, parts: Iterator[tuple[Any, ...]]) -> Sums:
+        """Return the sums of the chunks on the host, added in order and in float64."""
         totals: list[Any] = []
         for part in parts:
             if not totals:
@@ -65,11 +65,11 @@ class DeviceLogits:
     def keep(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> None:
         """Keep the logits under this version."""
         b, out = self._put(bias), self._array_for(version, replaces)
-        for span, X, _, _ in self._with_rows():
+        for span, X, _, _ in self._row_chunks():
             self._logits(X, prepared, b, out[span])
 
     def _array_for(self, version: int, replaces: tuple[int, ...]) -> BackendArray:
-        """Return a tensor (b, m, q) for logits, in the memory of those that it replaces where that fits."""
+        """Return a tensor (b, m, q) for logits, in the memory of those that it replaces if that fits."""
         shape = (self.b, self.m, self.q)
         return self.entry.array_for(version, replaces, shape, self.rows.kind, self.rows.empty)
 
@@ -84,15 +84,15 @@ class DeviceLogits:
 
     def loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> Sums:
         """Return loss, residual and residual times rows; the logits are kept."""
-        room = self._array_for(version, replaces)
+        buffer = self._array_for(version, replaces)
         b, kernel = self._put(bias), self.rows.fused(self.m, self.q)
         if kernel is not None:
-            return self._added(self._fused(kernel, prepared, b, room))
+            return self._sum_chunks(self._fused(kernel, prepared, b, buffer))
 
         residuals = self.rows.residuals(self.q)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
-            o = self._logits(X, prepared, b, room[span])
+            o = self._logits(X, prepared, b, buffer[span])
             if residuals is not None:
                 R = self.rows.empty(o.shape)
                 value, r = residuals(o, R, labels, V, None)
@@ -100,15 +100,15 @@ class DeviceLogits:
             value, P = loss.loss_and_probabilities(o, labels, V)
             return self._sums(value, loss.residual(P, labels, V), X)
 
-        return self._added(part(*chunk) for chunk in self._with_rows())
+        return self._sum_chunks(part(*chunk) for chunk in self._row_chunks())
 
-    def _fused(self, kernel: Any, prepared: Any, bias: Any, room: Any) -> Iterator[tuple[Any, ...]]:
-        """The sums of a pass by one kernel, for as many rows as are on the device at a time."""
+    def _fused(self, kernel: Any, prepared: Any, bias: Any, buffer: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield the sums of a fused pass for as many rows as are on the device at a time."""
         precision, unit = "tf32" if self.rows.reduced_precision else "tf32x3", self.rows.X.unit
         for span, X in self.block.stored():
             V = None if self.V is None else self.V[span]
             labels = self.block.targets[span]
-            value, r, G = kernel(X, prepared, bias, labels, V, room[span], self.m, self.q, precision)
+            value, r, G = kernel(X, prepared, bias, labels, V, buffer[span], self.m, self.q, precision)
             yield value, r, G if unit == 1.0 else G * unit
 
     def _sums(self, value: Any, R: Any, X: Any) -> tuple[Any, ...]:
@@ -127,19 +127,19 @@ class DeviceLogits:
     def eval_along(self, point: ParameterPoint, direction: ParameterPoint, t: Array) -> Sums:
         """Return value, slope and curvature at steps t."""
         o, step = self._kept(point), self._kept(direction)
-        far = self._put(t)[None, :, None]
+        step_lengths = self._put(t)[None, :, None]
 
         def part(span: slice, labels: Any, V: Any) -> tuple[Any, ...]:
-            return loss.along(o[span] + far * step[span], step[span], labels, V)
+            return loss.along(o[span] + step_lengths * step[span], step[span], labels, V)
 
-        return self._added(part(*chunk) for chunk in self._without())
+        return self._sum_chunks(part(*chunk) for chunk in self._chunks())
 
     def take_step(self, point: ParameterPoint, direction: ParameterPoint, t: Array, version: int) -> None:
         """Take steps t along the direction."""
         o, step = self._kept(point), self._kept(direction)
-        far = self._put(t)[None, :, None]
-        for span, _, _ in self._without():
-            o[span] += far * step[span]
+        step_lengths = self._put(t)[None, :, None]
+        for span, _, _ in self._chunks():
+            o[span] += step_lengths * step[span]
         self.entry.rename(point.version, version)
 
     def shift_bias(self, point: ParameterPoint, shift: Array, version: int) -> None:
@@ -166,16 +166,16 @@ class DeviceLogits:
 
     def gradient(self, point: ParameterPoint, shift: Array | None) -> Sums:
         """Return loss, residual times rows, and the residual twice."""
-        kept, far = self._kept(point), None if shift is None else self._put(shift, np.float64)
+        kept, step_lengths = self._kept(point), None if shift is None else self._put(shift, np.float64)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
             o = kept[span]
-            value, P = loss.loss_and_probabilities(o if far is None else o.double() + far, labels, V)
+            value, P = loss.loss_and_probabilities(o if step_lengths is None else o.double() + step_lengths, labels, V)
             R = loss.residual(P, labels, V)
             flat = R.reshape(-1, self.k).to(self.rows.kind)
             return value, self.rows.transposed_product(flat, X), loss.total(flat), loss.total(R)
 
-        return self._added(part(*chunk) for chunk in self._with_rows())
+        return self._sum_chunks(part(*chunk) for chunk in self._row_chunks())
 
     def bias_sums(self, point: ParameterPoint, shift: Array) -> Sums:
         """Return residual and curvature in the bias."""
@@ -187,19 +187,21 @@ class DeviceLogits:
         return self._of_shifted(point, shift, lambda o, labels, V: (loss.mixed_entropy(o, labels, V, part),))
 
     def _of_shifted(self, point: ParameterPoint, shift: Array, part: Callable[..., tuple[Any, ...]]) -> Sums:
-        kept, far = self._kept(point), self._put(shift, np.float64)
-        return self._added(part(kept[span].double() + far, labels, V) for span, labels, V in self._without())
+        kept, step_lengths = self._kept(point), self._put(shift, np.float64)
+        return self._sum_chunks(
+            part(kept[span].double() + step_lengths, labels, V) for span, labels, V in self._chunks()
+        )
 
     def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
         """Return probabilities of the labels, and mass and variance of each class."""
         kept, p_label = self._kept(point), self.rows.empty((self.b, self.m))
 
         def part(span: slice, labels: Any, V: Any) -> tuple[Any, ...]:
-            p_label[span], predicted, class_variance = loss.label_confidence(kept[span].softmax(2), labels, V)
-            return predicted, class_variance
+            p_label[span], class_mass, class_variance = loss.label_confidence(kept[span].softmax(2), labels, V)
+            return class_mass, class_variance
 
-        predicted, class_variance = self._added(part(*chunk) for chunk in self._without())
-        return p_label.T.cpu().numpy(), predicted, class_variance
+        class_mass, class_variance = self._sum_chunks(part(*chunk) for chunk in self._chunks())
+        return p_label.T.cpu().numpy(), class_mass, class_variance
 
     def logits(self, point: ParameterPoint) -> Array:
         """Return the logits, copied to the host."""
@@ -214,24 +216,24 @@ class DeviceLogits:
 
     def recomputed_loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int) -> Sums:
         """Return loss, residual and residual times rows; the confidence is kept."""
-        b, p_label, residuals = self._put(bias), self._own(), self.rows.residuals(self.q)
+        b, p_label, residuals = self._put(bias), self._p_label_memory(), self.rows.residuals(self.q)
 
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
             if residuals is not None:
                 o = self._logits(X, prepared, b)
-                value, r, predicted, class_variance = residuals(o, o, labels, V, p_label[span])
-                return value, r, self._gradient(o, X), predicted, class_variance
+                value, r, class_mass, class_variance = residuals(o, o, labels, V, p_label[span])
+                return value, r, self._gradient(o, X), class_mass, class_variance
             value, P = loss.loss_and_probabilities(self._logits(X, prepared, b), labels, V)
-            p_label[span], predicted, class_variance = loss.label_confidence(P, labels, V)
-            return *self._sums(value, loss.residual(P, labels, V), X), predicted, class_variance
+            p_label[span], class_mass, class_variance = loss.label_confidence(P, labels, V)
+            return *self._sums(value, loss.residual(P, labels, V), X), class_mass, class_variance
 
-        value, r, G, predicted, class_variance = self._added(part(*chunk) for chunk in self._with_rows())
-        mass, variance = self._put(predicted, np.float64), self._put(class_variance, np.float64)
+        value, r, G, class_mass, class_variance = self._sum_chunks(part(*chunk) for chunk in self._row_chunks())
+        mass, variance = self._put(class_mass, np.float64), self._put(class_variance, np.float64)
         self.entry.confidence = Confidence(version, p_label, mass, variance)
         return value, r, G
 
-    def _own(self) -> BackendArray:
-        """Return a tensor (b, m) for the probabilities of the labels: that of the last reading where it fits."""
+    def _p_label_memory(self) -> BackendArray:
+        """Return a tensor (b, m) for the probabilities of the labels, in the memory of the last ones if that fits."""
         kept = self.entry.confidence
         if kept is None or tuple(kept.p_label.shape) != (self.b, self.m) or kept.p_label.dtype != self.rows.kind:
             return self.rows.empty((self.b, self.m))
@@ -239,7 +241,7 @@ class DeviceLogits:
         return kept.p_label
 
     def recomputed_confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
-        """Return the confidence of the last reading, or of a reading of its p_label where that was elsewhere."""
+        """Return the confidence of the last pass, or of another pass at these parameters."""
         kept = self.entry.confidence
         if kept is None or kept.version != point.version:
             W, b = point.stored()
@@ -256,7 +258,7 @@ class DeviceLogits:
         def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
             return loss.along(self._logits(X, here[0], there), self._logits(X, step[0], change), labels, V)
 
-        return self._added(part(*chunk) for chunk in self._with_rows())
+        return self._sum_chunks(part(*chunk) for chunk in self._row_chunks())
 
     def recomputed_bias_sums(self, prepared: BackendArray, bias: Array, full: bool) -> Sums:
         """Return the residual, and what the curvature in the bias is made of."""
@@ -268,4 +270,4 @@ class DeviceLogits:
             K = loss.squares(P if V is None else P * V[..., None].to(P.dtype), P) if full else class_variance
             return loss.total(loss.residual(P, labels, V)), K
 
-        return self._added(part(*chunk) for chunk in self._with_rows())
+        return self._sum_chunks(part(*chunk) for chunk in self._row_chunks())

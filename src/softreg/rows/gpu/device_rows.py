@@ -1,8 +1,8 @@
 """Rows on a device of PyTorch: a GPU, or the CPU, where the tests run.
 
-X stays in the numbers in which it is stored (float16, bfloat16, float32, float64, or uint8 with a unit), on the device
-or, where it is too large for that, in the host's memory (`feed.py`). Products are float32, or float64 where X or the
-tolerance asks for that; sums over chunks are float64. Parameters are float64 on the host.
+X stays in its stored dtype (float16, bfloat16, float32, float64, or uint8 with a unit), on the device or, if it is too
+large for that, in the host's memory (`transfer.py`). Products are float32, or float64 if X or the tolerance requires
+that; sums over chunks are float64. Parameters are float64 on the host.
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from typing import Any
 import numpy as np
 
 from softreg.rows.gpu.block import TorchBlock
-from softreg.rows.gpu.device_array import OnDevice, no_room, products
+from softreg.rows.gpu.device_array import OnDevice, out_of_memory_error, products
 from softreg.rows.gpu.interop import name_of, pytorch, to_torch
-from softreg.rows.gpu.transfer import Feed
+from softreg.rows.gpu.transfer import RowChunks
 from softreg.rows.logits import Sums
 from softreg.rows.memory.base import ONLY_BLOCKS
-from softreg.rows.protocol import Reduction, add_up
+from softreg.rows.protocol import Reduction, sum_parts
 from softreg.rows.sampling import stratified
 from softreg.typing import Array
 
 CHUNK_BYTES = 32 << 20
-"""The logits of a chunk take about so much: they stay in the second cache of a large GPU (50 to 60 MB)."""
-CHUNK_ROWS = 256, 1 << 17
-"""A chunk has at least and at most so many rows."""
+"""Size of the logits of a chunk in bytes, about: they stay in the second cache of a large GPU (50 to 60 MB)."""
+MIN_CHUNK_ROWS, MAX_CHUNK_ROWS = 256, 1 << 17
+"""Least and largest number of rows of a chunk."""
 BLOCK_BYTES = 4 << 30
-"""A block of about this size: the host waits for the device once a block."""
-LEAST_BLOCK = 256
-"""A block has at least so many rows."""
-MOST_SAMPLED = 1 << 16
-"""A sample has at most so many rows: sketches of the curvature are made on the host, and there a row costs more than
-reading it on a device does."""
+"""Size of a block in bytes, about: the host waits for the device once per block."""
+MIN_BLOCK_ROWS = 256
+"""Least number of rows of a block."""
+MAX_SAMPLED_ROWS = 1 << 16
+"""Largest number of rows of a sample; its curvature is computed on the host, where a row costs more."""
 
 
 class TorchRows:
@@ -61,40 +60,40 @@ class TorchRows:
         self.kind = getattr(self.torch, str(self.dtype))
         single = self.dtype == np.float32 and self.device.type == "cuda"
         self.reduced_precision = single if reduced_precision is None else reduced_precision and self.dtype == np.float32
-        self.columns = 0  # of the logits kept, for the message where memory is too small
-        self.feed = Feed(X.tensor, X.device, X.streamed)
-        size = max(LEAST_BLOCK, BLOCK_BYTES // max(1, self.d * X.tensor.element_size()))
+        self.columns = 0  # columns of kept logits, for the error message
+        self.chunks = RowChunks(X.tensor, X.device, X.streamed)
+        size = max(MIN_BLOCK_ROWS, BLOCK_BYTES // max(1, self.d * X.tensor.element_size()))
         self.blocks = [TorchBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
         self.targets = self._targets()
         self.device_weights = None if weights is None else self.put(weights.T, np.float64)
 
     def _targets(self) -> Any:
-        """Codes (n,) or label probabilities (n, q) on the device."""
+        """Return codes (n,) or label probabilities (n, q) on the device."""
         return self.put(self.labels, np.int64 if self.labels.ndim == 1 else self.dtype)
 
     # --- the protocol -------------------------------------------------------------------------------------------
 
     def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in the order of the rows."""
-        with self._watched():
-            return add_up(map(reduction.evaluate, self.blocks))
+        with self._device_context():
+            return sum_parts(map(reduction.evaluate, self.blocks))
 
     def map(self, reduction: Reduction[Array]) -> Array:
         """Return the results of all blocks, concatenated."""
-        with self._watched():
+        with self._device_context():
             return np.concatenate(list(map(reduction.evaluate, self.blocks)))
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """The device's own precision of products, and an error with figures where its memory is too small."""
+    def _device_context(self) -> Iterator[None]:
+        """Set the precision of products, and turn an out-of-memory error into one with figures."""
         try:
             with self.torch.no_grad(), products(self.device, self.reduced_precision):
                 yield
         except self.torch.OutOfMemoryError as error:
-            raise no_room(error, self.X, self.columns) from error
+            raise out_of_memory_error(error, self.X, self.columns) from error
 
     def row_squares(self) -> Array | None:
-        """None: these rows come in blocks."""
+        """Return None: these rows are read block by block."""
         return None
 
     def dual_steps(self, order: Array, dual: Any) -> None:
@@ -106,11 +105,11 @@ class TorchRows:
         raise NotImplementedError(ONLY_BLOCKS)
 
     def sample(self, size: int, seed: int) -> TorchRows:
-        """About `size` rows on the device, but no more than about `MOST_SAMPLED`; each class in proportion."""
-        index, share = stratified(self.labels, min(size, MOST_SAMPLED), seed)
+        """Return a stratified sample of about `size` rows on the device, at most `MAX_SAMPLED_ROWS`."""
+        index, share = stratified(self.labels, min(size, MAX_SAMPLED_ROWS), seed)
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
-        few = OnDevice(self.X[index].tensor.to(self.device), self.device, self.X.unit)
-        return TorchRows(few, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
+        sampled = OnDevice(self.X[index].tensor.to(self.device), self.device, self.X.unit)
+        return TorchRows(sampled, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
                          reduced_precision=False)  # fmt: skip
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
@@ -120,26 +119,26 @@ class TorchRows:
 
     @property
     def stored(self) -> int:
-        """How many numbers the rows hold."""
+        """Count of stored numbers."""
         return self.n * self.d
 
     def prepare(self, W: Array) -> Any:
-        """Weights (k, d) on the device, in the precision of the products."""
+        """Return weights (k, d) on the device, in the precision of the products."""
         with np.errstate(over="ignore"):
             return self.put(W if self.X.unit == 1.0 or self.shift is not None else W * self.X.unit)
 
     def labelled(self, labels: Array, weights: Array | None) -> TorchRows:
-        """The same rows with other labels and weights."""
+        """Return the same rows with other labels and weights."""
         return self._changed(labels=labels, weights=weights)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> TorchRows:
-        """The same rows, each chunk shifted, scaled and cast before it is multiplied."""
+        """Return the same rows; each chunk is shifted, scaled and cast before it is multiplied."""
         if shift is None:
             shift, scale = self.shift, self.scale
         return self._changed(shift=shift, scale=scale, dtype=dtype or self.dtype)
 
     def with_higher_precision(self) -> TorchRows:
-        """The same rows with more exact products: float32 after TF32, then float64."""
+        """Return the same rows with more exact products: float32 after TF32, then float64."""
         return self._changed(reduced_precision=False) if self.reduced_precision else self.precise(dtype=np.float64)
 
     def _changed(self, **changes: Any) -> TorchRows:
@@ -148,7 +147,7 @@ class TorchRows:
             self.X, **({**now, "dtype": self.dtype, "reduced_precision": self.reduced_precision} | changes)
         )
 
-    def exactly(self) -> None:
+    def use_full_precision(self) -> None:
         """Use full precision in products until the end of this sum."""
         if self.reduced_precision:
             self.torch.set_float32_matmul_precision("highest")
@@ -156,19 +155,19 @@ class TorchRows:
     # --- products -----------------------------------------------------------------------------------------------
 
     def put(self, values: Array, dtype: Any = None) -> Any:
-        """A NumPy array on the device, in the precision of the products unless another dtype is named."""
+        """Return a NumPy array on the device, in the dtype of the products unless another is given."""
         return to_torch(np.ascontiguousarray(values, dtype=dtype or self.dtype)).to(self.device)
 
     def empty(self, shape: tuple[int, ...]) -> Any:
-        """A tensor on the device whose numbers are still to be written."""
+        """Return an uninitialized tensor on the device."""
         return self.torch.empty(shape, dtype=self.kind, device=self.device)
 
     def chunk_rows(self, k: int) -> int:
-        """Rows whose k logits fit the device's cache."""
-        return int(np.clip(CHUNK_BYTES // (max(1, k) * self.dtype.itemsize), *CHUNK_ROWS))
+        """Return the number of rows whose k logits fit in the device's cache."""
+        return int(np.clip(CHUNK_BYTES // (max(1, k) * self.dtype.itemsize), MIN_CHUNK_ROWS, MAX_CHUNK_ROWS))
 
-    def made_ready(self, chunk: Any) -> Any:
-        """Stored rows as they are multiplied: cast, and shifted where that is asked for."""
+    def prepare_rows(self, chunk: Any) -> Any:
+        """Return stored rows as they are multiplied: cast, and standardized if there is a shift."""
         if self.shift is None or self.scale is None:
             return chunk.to(self.kind)
         wide = chunk.to(self.torch.promote_types(chunk.dtype, self.kind))
@@ -178,29 +177,29 @@ class TorchRows:
         return ((wide - self.put(self.shift, name)) / self.put(self.scale, name)).to(self.kind)
 
     def product(self, X: Any, prepared: Any, bias: Any = None, out: Any = None) -> Any:
-        """`X @ W.T + bias`, (b, k), for rows that are made ready, written to `out` where that is given."""
+        """Return `X @ W.T + bias`, (b, k), for prepared rows, written to `out` if given."""
         return X @ prepared.T if bias is None else self.torch.addmm(bias, X, prepared.T, out=out)
 
     def transposed_product(self, R: Any, X: Any) -> Any:
-        """`R.T @ X`, (k, d), for R (b, k)."""
+        """Return `R.T @ X`, (k, d), for R (b, k)."""
         G = R.T @ X
         return G if self.X.unit == 1.0 or self.shift is not None else G * self.X.unit
 
     def fused(self, m: int, q: int) -> Any:
-        """The kernel that makes a whole pass of one reading of the rows (`triton_pass.read`), or None."""
+        """Return the kernel for a whole pass (`triton_pass.fused_pass`), or None."""
         if self.shift is not None or not self._compiled():
             return None
         from softreg.rows.gpu import triton_pass
 
-        return triton_pass.read if triton_pass.takes(self.device, m, q) else None
+        return triton_pass.fused_pass if triton_pass.supports(self.device, m, q) else None
 
     def residuals(self, q: int) -> Any:
-        """The kernel that makes residuals of logits (`triton_residual.read`), or None."""
+        """Return the kernel from logits to residuals (`triton_residual.fused_residual`), or None."""
         if not self._compiled():
             return None
         from softreg.rows.gpu import triton_residual
 
-        return triton_residual.read if triton_residual.takes(self.device, q) else None
+        return triton_residual.fused_residual if triton_residual.supports(self.device, q) else None
 
     def _compiled(self) -> bool:
         return self.dtype == np.float32 and os.environ.get("SOFTREG_KERNELS") != "0"

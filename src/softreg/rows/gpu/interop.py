@@ -1,6 +1,6 @@
-"""Tensors of other packages (PyTorch, CuPy, JAX, whatever speaks DLPack), taken in and given back as what they were.
+"""Conversion of tensors of other packages (PyTorch, CuPy, JAX, any with DLPack) to NumPy and PyTorch, and back.
 
-PyTorch is imported only where it is needed, and never by `import softreg`.
+PyTorch is imported only when it is needed, and never by `import softreg`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,33 @@ import numpy as np
 from softreg.typing import Array
 
 CPU, CUDA, CUDA_HOST, ROCM, CUDA_MANAGED = 1, 2, 3, 10, 13
-"""DLPack's names of devices."""
+"""Codes of devices in DLPack."""
 NATIVE = ("float32", "float64")
-"""Kinds of numbers that NumPy and softreg's own kernels multiply."""
+"""Dtypes that NumPy and the compiled kernels multiply."""
 
 
 def pytorch(wish: str) -> Any:
-    """The package torch; raises `ImportError` that names the extra, for what the caller wishes to do.
+    """Return the package torch.
 
-    Example:
-        >>> from importlib.util import find_spec
-        >>> find_spec("torch") is None or pytorch("an example").__name__ == "torch"
-        True
+    Parameters
+    ----------
+    wish : str
+        The operation that needs it, for the message.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ImportError
+        If PyTorch is not installed; the message names the extra.
+
+    Examples
+    --------
+    >>> from importlib.util import find_spec
+    >>> find_spec("torch") is None or pytorch("an example").__name__ == "torch"
+    True
     """
     try:
         import torch
@@ -35,11 +50,20 @@ def pytorch(wish: str) -> Any:
 
 
 def is_tensor(X: Any) -> bool:
-    """Whether X is an array of another package than NumPy that can be exchanged through DLPack.
+    """Return True if X is an array of a package other than NumPy that supports DLPack.
 
-    Example:
-        >>> is_tensor(np.zeros(3)), is_tensor([1, 2])
-        (False, False)
+    Parameters
+    ----------
+    X : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_tensor(np.zeros(3)), is_tensor([1, 2])
+    (False, False)
     """
     if isinstance(X, (np.ndarray, np.generic)) or not hasattr(type(X), "__dlpack__"):
         return False
@@ -47,42 +71,52 @@ def is_tensor(X: Any) -> bool:
 
 
 def is_torch(X: Any) -> bool:
-    """Whether X is a tensor of PyTorch."""
-    torch = sys.modules.get("torch")  # who hands in a tensor has imported it
+    """Return True if X is a tensor of PyTorch."""
+    torch = sys.modules.get("torch")  # imported already if X is a tensor
     return torch is not None and isinstance(X, torch.Tensor)
 
 
 def on_host(X: Any) -> bool:
-    """Whether a tensor's numbers lie in the host's memory."""
+    """Return True if a tensor is in the host's memory."""
     return int(X.__dlpack_device__()[0]) in (CPU, CUDA_HOST)
 
 
 def name_of(X: Any) -> str:
-    """The name of a tensor's kind of numbers: "float32", "bfloat16", "uint8" and so on."""
+    """Return the name of a tensor's dtype: "float32", "bfloat16", "uint8" and so on."""
     return str(X.dtype).rpartition(".")[2]
 
 
 def to_torch(X: Any, wish: str = "a tensor on a device") -> Any:
-    """X as a tensor of PyTorch where it lies; a copy only where the package has no other way."""
+    """Return X as a tensor of PyTorch on its device, without a copy if its package allows that."""
     torch = pytorch(wish)
     if is_torch(X):
         return X.detach()
     if isinstance(X, np.ndarray):
         if any(stride < 0 for stride in X.strides) or not X.dtype.isnative:
             X = X.astype(X.dtype.newbyteorder("="), order="C")
-        with warnings.catch_warnings():  # of arrays that must not be written to: nothing here writes to them
+        with warnings.catch_warnings():  # read-only arrays: nothing here writes to them
             warnings.simplefilter("ignore", UserWarning)
             return torch.from_numpy(X)
     return torch.from_dlpack(X)
 
 
 def to_numpy(X: Any) -> Array:
-    """The numbers of a tensor as a NumPy array, without a copy where they lie in the host's memory; bfloat16, which
-    NumPy lacks, becomes float32.
+    """Return a tensor as a NumPy array, without a copy if it is in the host's memory.
 
-    Example:
-        >>> to_numpy(np.arange(2))
-        array([0, 1])
+    bfloat16, which NumPy lacks, becomes float32.
+
+    Parameters
+    ----------
+    X : ndarray or tensor
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> to_numpy(np.arange(2))
+    array([0, 1])
     """
     if isinstance(X, np.ndarray):
         return X
@@ -97,11 +131,21 @@ def to_numpy(X: Any) -> Array:
 
 
 def like(answer: Any, X: Any) -> Any:
-    """An answer (a NumPy array or a tensor of PyTorch) as an array of the package, and on the device, of X.
+    """Return an array in the package of X, and on its device.
 
-    Example:
-        >>> like(np.ones(2), np.zeros((2, 3)))
-        array([1., 1.])
+    Parameters
+    ----------
+    answer : ndarray or torch.Tensor
+    X : ndarray or tensor
+
+    Returns
+    -------
+    ndarray or tensor
+
+    Examples
+    --------
+    >>> like(np.ones(2), np.zeros((2, 3)))
+    array([1., 1.])
     """
     if not is_tensor(X):
         return to_numpy(answer)
@@ -121,9 +165,20 @@ def _torch_device(X: Any) -> str:
 
 
 def device_of(X: Any) -> str:
-    """PyTorch's name of the device on which a tensor lies.
+    """Return PyTorch's name of the device on which a tensor is.
 
-    Raises `ValueError` for a device that is none of CPU, CUDA and ROCm.
+    Parameters
+    ----------
+    X : tensor
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If the device is none of CPU, CUDA and ROCm.
     """
     if is_torch(X):
         return str(X.device)

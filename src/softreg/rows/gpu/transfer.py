@@ -1,7 +1,7 @@
-"""Chunks of rows where they are multiplied: cut from what lies on the device, or brought there while it computes.
+"""Chunks of rows on the device that multiplies them: slices of a tensor there, or copies from the host.
 
-Rows in the host's memory pass through two pieces of pinned memory and two of the device's: while the device multiplies
-one, the next is copied on a stream of its own, and the host fills the pinned piece after that.
+Rows in the host's memory are copied through two buffers of pinned memory to two on the device: while the device
+multiplies one, the next is copied on a separate stream, and the host then fills the pinned buffer.
 """
 
 from __future__ import annotations
@@ -12,53 +12,66 @@ from typing import Any
 from softreg.rows.gpu.interop import pytorch
 
 PIECE_BYTES = 128 << 20
-"""So much is copied at a time: long enough for the full speed of the bus."""
+"""Size in bytes of a copy: long enough for the full speed of the bus."""
 
 
-class Feed:
-    """Hands out rows of `source` (n, d) on `device`, in order."""
+class RowChunks:
+    """Reads rows of `source` (n, d) on `device`, in order; with `copies`, they are copied there in pieces."""
 
-    def __init__(self, source: Any, device: Any, brings: bool) -> None:
-        self.source, self.device, self.brings = source, device, brings
+    def __init__(self, source: Any, device: Any, copies: bool) -> None:
+        self.source, self.device, self.copies = source, device, copies
         self._pieces: Any = None
 
     @property
     def piece_rows(self) -> int:
-        """Rows that are brought at a time."""
+        """Number of rows that are copied at a time."""
         return max(1, PIECE_BYTES // max(1, int(self.source.shape[1]) * int(self.source.element_size())))
 
-    def chunks(self, start: int, stop: int, size: int) -> Iterator[tuple[int, Any]]:
-        """The rows from `start` to `stop`, at most `size` at a time: the place of the first, counted from `start`, and
-        the chunk as it is stored. A chunk must have been used, or queued for use, when the next is asked for."""
-        for first, piece in self._brought(start, stop) if self.brings else ((start, self.source[start:stop]),):
+    def read(self, start: int, stop: int, size: int) -> Iterator[tuple[int, Any]]:
+        """Yield the rows from `start` to `stop`, at most `size` at a time.
+
+        A chunk must have been used, or queued for use, before the next is read.
+
+        Parameters
+        ----------
+        start, stop, size : int
+
+        Yields
+        ------
+        first : int
+            Position of the first row, counted from `start`.
+        chunk : torch.Tensor of shape (c, d)
+            The rows as they are stored.
+        """
+        for first, piece in self._copied(start, stop) if self.copies else ((start, self.source[start:stop]),):
             for a in range(0, len(piece), size):
                 yield first - start + a, piece[a : a + size]
 
-    def _brought(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
-        """Pieces of the source on the device."""
+    def _copied(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        """Yield pieces of the source on the device."""
         spans = [(a, min(a + self.piece_rows, stop)) for a in range(start, stop, self.piece_rows)]
         if self.device.type != "cuda":
             for a, b in spans:
                 yield a, self.source[a:b].to(self.device)
             return
         torch = pytorch("a GPU")
-        bus, compute = self._bus(torch), torch.cuda.current_stream(self.device)
-        bus.begin(compute)
-        bus.send(0, self.source[slice(*spans[0])])
+        transfer, compute = self._transfer(torch), torch.cuda.current_stream(self.device)
+        transfer.begin(compute)
+        transfer.send(0, self.source[slice(*spans[0])])
         for i, (a, _) in enumerate(spans):
             if i + 1 < len(spans):
-                bus.send(i + 1, self.source[slice(*spans[i + 1])])
-            yield a, bus.arrived(i, compute)
-            bus.done(i, compute)
+                transfer.send(i + 1, self.source[slice(*spans[i + 1])])
+            yield a, transfer.receive(i, compute)
+            transfer.release(i, compute)
 
-    def _bus(self, torch: Any) -> Bus:
+    def _transfer(self, torch: Any) -> PinnedTransfer:
         if self._pieces is None:
-            self._pieces = Bus(torch, self.source, self.piece_rows, self.device)
+            self._pieces = PinnedTransfer(torch, self.source, self.piece_rows, self.device)
         return self._pieces  # type: ignore[no-any-return]
 
 
-class Bus:
-    """Two pieces of pinned host memory, two of the device's, and a stream that copies between them."""
+class PinnedTransfer:
+    """Two buffers of pinned host memory, two on the device, and a stream that copies between them."""
 
     def __init__(self, torch: Any, source: Any, rows: int, device: Any) -> None:
         shape = (rows, source.shape[1])
@@ -73,11 +86,11 @@ class Bus:
         self.used = [torch.cuda.Event() for _ in "ab"]
 
     def begin(self, compute: Any) -> None:
-        """What was computed before with these pieces, by a reading that may have been broken off, comes first."""
+        """Wait for work on these buffers that was queued before, such as that of an interrupted reading."""
         self.stream.wait_stream(compute)
 
     def send(self, i: int, rows: Any) -> None:
-        """Put rows on their way; returns when they can be copied without the host."""
+        """Start to copy rows; return when that needs the host no more."""
         slot = i % 2
         self.sizes[slot] = len(rows)
         if not self.pinned:
@@ -89,11 +102,11 @@ class Bus:
             self.there[slot][: len(rows)].copy_(rows, non_blocking=True)
             self.sent[slot].record(self.stream)
 
-    def arrived(self, i: int, compute: Any) -> Any:
-        """The rows on the device, for work that is queued on the stream `compute` from now on."""
+    def receive(self, i: int, compute: Any) -> Any:
+        """Return the rows on the device, for work that is queued on the stream `compute` from now on."""
         compute.wait_event(self.sent[i % 2])
         return self.there[i % 2][: self.sizes[i % 2]]
 
-    def done(self, i: int, compute: Any) -> None:
-        """All work with these rows has been queued."""
+    def release(self, i: int, compute: Any) -> None:
+        """Mark the buffer as free once the work queued so far is done."""
         self.used[i % 2].record(compute)

@@ -1,11 +1,11 @@
 """A whole pass over rows with a handful of classes in one kernel, written in Triton for a GPU.
 
-Each program takes a span of rows, a tile at a time: logits over the columns, softmax while they are in registers, then
-residual times rows. A tile is read from the GPU's memory once; the second time its rows are still in the cache. Every
-program writes sums of its own, which are added in float64 afterwards, so the answer does not depend on chance.
+Each program processes a span of rows, a tile at a time: logits over the columns, softmax in registers, then residual
+times rows. A tile is read from the GPU's memory once; the second time its rows are still in the cache. The programs
+write separate sums, which are added in float64 afterwards, so the result is deterministic.
 
-Without Triton, or on a device where it does not compile, the pass is composed of products (`torch_softmax.py`); tests
-hold the two against each other, on the CPU in Triton's interpreter.
+Without Triton, or on a device where it does not compile, the pass is composed of products (`device_logits.py`); tests
+compare the two, on the CPU in Triton's interpreter.
 """
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
@@ -20,31 +20,31 @@ from typing import Any
 
 import numpy as np
 
-MOST_COLUMNS = 64
-"""Padded logits of a row, models times classes, at most: more go through matrix products."""
+MAX_COLUMNS = 64
+"""Largest number of padded logits of a row, models times classes; more use matrix products."""
 TILE_ROWS, TILE_COLUMNS = 64, 64
 """Rows and columns of X that a program multiplies at a time."""
 WARPS = 4
-PROGRAMS_A_PROCESSOR = 4
+PROGRAMS_PER_PROCESSOR = 4
 """Programs for each multiprocessor of the GPU."""
-INTERPRETED = 3
-"""Programs where there is no GPU and Triton's interpreter runs them, one after another."""
+INTERPRETER_PROGRAMS = 3
+"""Programs in Triton's interpreter, which runs them one after another without a GPU."""
 
-THERE = find_spec("triton") is not None
+HAS_TRITON = find_spec("triton") is not None
 
-if THERE:
+if HAS_TRITON:
     import triton
     import triton.language as tl
 
     @triton.jit
     def _tile(X, row, here, X_row, at, d):
-        """Rows and columns of X, (rows, columns), zeros beyond its edges."""
+        """Return rows and columns of X, (rows, columns), zero beyond its edges."""
         inside = here[:, None] & (at < d)[None, :]
         return tl.load(X + row[:, None] * X_row + at[None, :], mask=inside, other=0.0).to(tl.float32)
 
     @triton.jit
     def _labels(codes, Y, row, here, label, q, SOFT: tl.constexpr):
-        """The label of each row as probabilities (rows, Q)."""
+        """Return the label of each row as probabilities (rows, Q)."""
         if SOFT:
             known = here[:, None] & (label < q)[None, :]
             y = tl.load(Y + row[:, None] * q + label[None, :], mask=known, other=0.0).to(tl.float32)
@@ -55,7 +55,7 @@ if THERE:
 
     @triton.jit
     def _softmax(o, real):
-        """Softmax (rows, M, Q) of logits over the classes that are real, and log-sum-exp (rows, M)."""
+        """Return softmax (rows, M, Q) of logits over the classes that are not padding, and log-sum-exp (rows, M)."""
         z = tl.where(real, o, float("-inf"))
         top = tl.max(z, 2)
         e = tl.exp(z - top[:, :, None])  # softmax ignores shifts, and exp(z) <= 1 cannot overflow
@@ -69,7 +69,7 @@ if THERE:
         M: tl.constexpr, Q: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
         SOFT: tl.constexpr, WEIGHTED: tl.constexpr, KEPT: tl.constexpr, PRECISION: tl.constexpr,
     ):  # fmt: skip
-        """Sums of one span of rows: loss (M,), residual (M Q,) and residual times rows (M Q, d) of this program."""
+        """Store the sums of one span: loss (M,), residual (M Q,) and residual times rows (M Q, d) of this program."""
         K: tl.constexpr = M * Q
         program = tl.program_id(0).to(tl.int64)
         first, last = program * span, tl.minimum(program * span + span, n)
@@ -88,7 +88,7 @@ if THERE:
             o = tl.reshape(o + b[None, :], [ROWS, M, Q])
             P, log_mass = _softmax(o, (label < q)[None, None, :])
             y = _labels(codes, Y, row, here, label, q, SOFT)
-            counts = here[:, None] & (model < m)[None, :]  # neither rows beyond the end nor models that pad
+            counts = here[:, None] & (model < m)[None, :]  # neither rows beyond the end nor padding models
             v = counts.to(tl.float64)
             if WEIGHTED:
                 v = tl.load(V + row[:, None] * V_row + tl.minimum(model, V_row - 1)[None, :], mask=counts, other=0.0)
@@ -106,67 +106,94 @@ if THERE:
                 sums = tl.load(g, mask=inside, other=0.0)
                 sums = tl.dot(R, _tile(X, row, here, X_row, at, d), sums, input_precision=PRECISION)
                 tl.store(g, sums, mask=inside)
-            tl.debug_barrier()  # the next tile's sums may be loaded by other threads than stored these
+            tl.debug_barrier()  # other threads may load the sums for the next tile
         tl.store(loss + program * M + model, lost)
         tl.store(residual + program * K + k, tl.reshape(r, [K]))
 
 
 def power_of_two(size: int) -> int:
-    """The least power of two that is not below."""
+    """Return the least power of two that is at least `size`."""
     return 1 << max(0, size - 1).bit_length()
 
 
 def padded(m: int, q: int) -> tuple[int, int]:
-    """Models and classes as the kernel pads them: powers of two, and at least 16 columns.
+    """Return models and classes as the kernel pads them: powers of two, and at least 16 columns.
 
-    Example:
-        >>> padded(1, 10), padded(3, 2)
-        ((1, 16), (4, 4))
+    Parameters
+    ----------
+    m, q : int
+
+    Returns
+    -------
+    tuple of int
+
+    Examples
+    --------
+    >>> padded(1, 10), padded(3, 2)
+    ((1, 16), (4, 4))
     """
     M, Q = power_of_two(m), power_of_two(q)
     return M, max(Q, 16 // M)
 
 
-def takes(device: Any, m: int, q: int) -> bool:
-    """Whether the kernel is there for this device, and for so many models and classes."""
+def supports(device: Any, m: int, q: int) -> bool:
+    """Return True if the kernel runs on this device for this number of models and classes."""
     M, Q = padded(m, q)
-    return THERE and M * Q <= MOST_COLUMNS and _works(device)
+    return HAS_TRITON and M * Q <= MAX_COLUMNS and _works(device)
 
 
 @cache
 def _works(device: Any) -> bool:
-    return tried(device, _example)
+    return example_succeeds(device, _example)
 
 
-def tried(device: Any, example: Callable[[Any], bool]) -> bool:
-    """Whether an example comes out right on this device; Triton needs a C compiler, and a GPU that it knows."""
+def example_succeeds(device: Any, example: Callable[[Any], bool]) -> bool:
+    """Return True if an example is right on this device; Triton needs a C compiler and a GPU it supports."""
     if device.type != "cuda":
         return type(_pass).__name__ == "InterpretedFunction"
     try:
         return example(device)
-    except Exception as error:  # whatever Triton says, products do the same
-        warnings.warn(f"Triton cannot compile its kernels here ({error}); products serve instead.", stacklevel=2)
+    except Exception as error:  # products give the same result
+        message = f"Triton cannot compile its kernels here ({error}); matrix products are used instead."
+        warnings.warn(message, stacklevel=2)
         return False
 
 
 def _example(device: Any) -> bool:
-    """Whether the kernel is right about two rows of ones."""
+    """Return True if the kernel is right for two rows of ones."""
     import torch
 
     X, labels = torch.ones(2, 3, device=device), torch.zeros(2, dtype=torch.int64, device=device)
     W, bias = torch.zeros(2, 3, device=device), torch.zeros(2, device=device)
-    loss, _, G = read(X, W, bias, labels, None, None, 1, 2, "tf32x3")
+    loss, _, G = fused_pass(X, W, bias, labels, None, None, 1, 2, "tf32x3")
     return abs(float(loss) - 2 * np.log(2)) < 1e-6 and float(G[1, 2]) == 1.0
 
 
-def read(
+def fused_pass(
     X: Any, W: Any, bias: Any, labels: Any, V: Any, logits: Any, m: int, q: int, precision: str
 ) -> tuple[Any, Any, Any]:
-    """Loss (m,), residual (k,) and `R.T @ X` (k, d) in float64, k = m q, from one reading of the rows X (b, d).
+    """Return loss, residual and gradient from one reading of the rows.
 
-    W (k, d) and bias (k,) are float32, labels codes (b,) or label probabilities (b, q), V row weights (b, m), (b, 1) or
-    None in float64; `logits` (b, m, q) receives the logits where it is given. `precision` is "tf32", or "tf32x3" for
-    about that of float32 ("ieee" is exact and slow).
+    Parameters
+    ----------
+    X : torch.Tensor of shape (b, d)
+    W : torch.Tensor of float32 of shape (k, d)
+        k = m q.
+    bias : torch.Tensor of float32 of shape (k,)
+    labels : torch.Tensor of shape (b,) or (b, q)
+        Codes or label probabilities.
+    V : torch.Tensor of float64 of shape (b, m) or (b, 1), or None
+        Row weights.
+    logits : torch.Tensor of shape (b, m, q), or None
+        Receives the logits, unless it is None.
+    m, q : int
+    precision : {"tf32", "tf32x3", "ieee"}
+        "tf32x3" has about the precision of float32; "ieee" is exact and slow.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Loss (m,), residual (k,) and `R.T @ X` (k, d) in float64.
     """
     import torch
 
@@ -193,9 +220,9 @@ def read(
 
 
 def programs_on(device: Any) -> int:
-    """How many programs keep the device busy."""
+    """Return the number of programs that occupy the device."""
     import torch
 
     if device.type != "cuda":
-        return INTERPRETED
-    return int(np.int64(torch.cuda.get_device_properties(device).multi_processor_count)) * PROGRAMS_A_PROCESSOR
+        return INTERPRETER_PROGRAMS
+    return int(np.int64(torch.cuda.get_device_properties(device).multi_processor_count)) * PROGRAMS_PER_PROCESSOR

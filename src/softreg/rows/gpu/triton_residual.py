@@ -1,8 +1,8 @@
 """From logits to residuals in one kernel, between the two matrix products of a pass over rows with many classes.
 
-Composed of single operations, softmax, loss, residual and the sums of a pass read and write the logits a dozen times,
-which takes longer than the products. Here a tile of rows is read once and its residual written once. Every program
-writes sums of its own, which are added in float64 afterwards.
+As single operations, softmax, loss, residual and the sums of a pass read and write the logits a dozen times, which
+takes longer than the products. Here each tile of rows is read once and its residual written once. The programs write
+separate sums, which are added in float64 afterwards.
 """
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
@@ -12,24 +12,24 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from softreg.rows.gpu.triton_pass import THERE, power_of_two, programs_on, tried
+from softreg.rows.gpu.triton_pass import HAS_TRITON, example_succeeds, power_of_two, programs_on
 
-MOST_CLASSES = 4096
-"""A row of logits is held in registers; more classes go through single operations."""
-TILE = 4096
+MAX_CLASSES = 4096
+"""Largest number of classes: a row of logits is held in registers."""
+TILE_LOGITS = 4096
 """Logits that a program holds at a time."""
 
-if THERE:
+if HAS_TRITON:
     import triton
     import triton.language as tl
 
     @triton.jit
     def _residual(
-        O, R, codes, Y, V, own, loss, residual, predicted, squares,
+        O, R, codes, Y, V, p_label, loss, residual, predicted, squares,
         b, m, q, span, V_row,
-        Q: tl.constexpr, ROWS: tl.constexpr, SOFT: tl.constexpr, WEIGHTED: tl.constexpr, SURE: tl.constexpr,
+        Q: tl.constexpr, ROWS: tl.constexpr, SOFT: tl.constexpr, WEIGHTED: tl.constexpr, CONFIDENCE: tl.constexpr,
     ):  # fmt: skip
-        """Residuals of one span of rows and one model, sums of this program, and the probability of each label."""
+        """Store residuals of one span of rows and one model, sums of the program, and probabilities of labels."""
         program, model = tl.program_id(0).to(tl.int64), tl.program_id(1)
         label = tl.arange(0, Q)
         first, last = program * span, tl.minimum(program * span + span, b)
@@ -45,8 +45,8 @@ if THERE:
             e = tl.exp(o - top[:, None])
             mass = tl.where(here, tl.sum(e, 1), 1.0)
             P = e / mass[:, None]
-            mine = label[None, :] == tl.load(codes + row, mask=here, other=0)[:, None]
-            y = (mine & inside).to(tl.float32)
+            is_label = label[None, :] == tl.load(codes + row, mask=here, other=0)[:, None]
+            y = (is_label & inside).to(tl.float32)
             if SOFT:
                 y = tl.load(Y + row[:, None] * q + label[None, :], mask=inside, other=0.0).to(tl.float32)
             given = tl.sum(tl.where(inside, o, 0.0) * y, 1)
@@ -57,60 +57,75 @@ if THERE:
             w = v.to(tl.float32)[:, None]
             change = (P - y) * w
             r += tl.sum(change, 0)
-            if SURE:
+            if CONFIDENCE:
                 p += tl.sum(P * w, 0)
                 s += tl.sum(P * P * w, 0)
-                tl.store(own + row * m + model, tl.sum(tl.where(mine, P, 0.0), 1), mask=here)
+                tl.store(p_label + row * m + model, tl.sum(tl.where(is_label, P, 0.0), 1), mask=here)
             tl.store(R + place, change, mask=inside)
         here = (program * m + model) * q + label
         tl.store(loss + program * m + model, tl.sum(lost, 0))
         tl.store(residual + here, r, mask=label < q)
-        if SURE:
+        if CONFIDENCE:
             tl.store(predicted + here, p, mask=label < q)
             tl.store(squares + here, s, mask=label < q)
 
 
-def takes(device: Any, q: int) -> bool:
-    """Whether the kernel is there for this device, and for so many classes."""
-    return THERE and q <= MOST_CLASSES and _works(device)
+def supports(device: Any, q: int) -> bool:
+    """Return True if the kernel runs on this device for this number of classes."""
+    return HAS_TRITON and q <= MAX_CLASSES and _works(device)
 
 
 @cache
 def _works(device: Any) -> bool:
-    return tried(device, _example)
+    return example_succeeds(device, _example)
 
 
 def _example(device: Any) -> bool:
-    """Whether the kernel is right about two rows of zeros."""
+    """Return True if the kernel is right for two rows of zeros."""
     import torch
 
     o, labels = torch.zeros(2, 1, 2, device=device), torch.zeros(2, dtype=torch.int64, device=device)
-    loss, r, *_ = read(o, o, labels, None, None)
+    loss, r, *_ = fused_residual(o, o, labels, None, None)
     return abs(float(loss) - 1.3862943611198906) < 1e-6 and r.tolist() == [-1.0, 1.0]
 
 
-def read(o: Any, R: Any, labels: Any, V: Any, own: Any) -> tuple[Any, ...]:
-    """Loss (m,), residual (m q,) and, where `own` (b, m) receives the labels' probabilities, summed `V p` and
-    `V p (1 - p)` (m, q), all in float64; R (b, m, q), which may be o itself, receives the residuals of logits o.
+def fused_residual(o: Any, R: Any, labels: Any, V: Any, p_label: Any) -> tuple[Any, ...]:
+    """Return loss, residual and, with `p_label`, sums of the probabilities, all in float64; write the residuals to R.
 
-    labels are codes (b,) or label probabilities (b, q), V row weights (b, m), (b, 1) or None in float64.
+    Parameters
+    ----------
+    o : torch.Tensor of shape (b, m, q)
+        Logits.
+    R : torch.Tensor of shape (b, m, q)
+        Receives the residuals; may be `o`.
+    labels : torch.Tensor of shape (b,) or (b, q)
+        Codes or label probabilities.
+    V : torch.Tensor of float64 of shape (b, m) or (b, 1), or None
+        Row weights.
+    p_label : torch.Tensor of shape (b, m), or None
+        Receives the probabilities of the labels.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Loss (m,), residual (m q,) and, with `p_label`, summed `V p` and `V p (1 - p)` (m, q).
     """
     import torch
 
     b, m, q = o.shape
     Q = power_of_two(q)
-    rows = max(1, TILE // Q)
+    rows = max(1, TILE_LOGITS // Q)
     tiles = -(-b // rows)
     span = -(-tiles // min(tiles, programs_on(o.device))) * rows
     programs = -(-b // span)
     loss = torch.empty(programs, m, dtype=torch.float64, device=o.device)
     sums = torch.empty(3, programs, m, q, dtype=torch.float32, device=o.device)
-    soft, sure = labels.ndim == 2, own is not None
+    soft, with_confidence = labels.ndim == 2, p_label is not None
     codes = labels.argmax(1) if soft else labels
     _residual[(programs, m)](
-        o, R, codes, labels, loss if V is None else V, own if sure else loss, loss, *sums,
+        o, R, codes, labels, loss if V is None else V, p_label if with_confidence else loss, loss, *sums,
         b, m, q, span, 1 if V is None else V.shape[1],
-        Q=Q, ROWS=rows, SOFT=soft, WEIGHTED=V is not None, SURE=sure, num_warps=4 if Q <= 1024 else 8,
+        Q=Q, ROWS=rows, SOFT=soft, WEIGHTED=V is not None, CONFIDENCE=with_confidence, num_warps=4 if Q <= 1024 else 8,
     )  # fmt: skip
     value, (r, p, s) = loss.sum(0), sums.sum(1, dtype=torch.float64)
-    return (value, r.view(-1), p, p - s) if sure else (value, r.view(-1))
+    return (value, r.view(-1), p, p - s) if with_confidence else (value, r.view(-1))

@@ -1,7 +1,7 @@
-"""Solving with a Cholesky factor for a few right-hand sides: compiled where that is possible, SciPy otherwise.
+"""Solving with a Cholesky factor for a few right-hand sides: compiled if possible, otherwise by SciPy.
 
-The compiled way keeps half of the square, in the order in which it is read, reads it once each way for as many
-right-hand sides as processors have room for, and leaves the interpreter to other threads meanwhile.
+The compiled code stores half of the square in the order in which it is read. It reads the factor once in each direction
+for as many right-hand sides as the registers hold, and releases the interpreter lock.
 """
 
 from __future__ import annotations
@@ -17,20 +17,38 @@ from softreg.typing import Array
 
 @dataclass(frozen=True)
 class Triangle:
-    """A lower triangle L (k, k), float32 or float64, kept for `L L^T x = b`."""
+    """A lower triangle L (k, k), float32 or float64, prepared for solving `L L^T x = b`.
+
+    Examples
+    --------
+    >>> B = np.ones((1, 2))
+    >>> Triangle.of(np.array([[2.0, 0.0], [1.0, 1.0]], order="F")).solve(B)
+    >>> B.tolist()
+    [[0.0, 0.5]]
+    """
 
     kept: Array
-    """L itself, in Fortran order, or its panels of columns as one row of numbers."""
+    """L itself, in Fortran order, or its panels of columns as one array (p,)."""
 
     @classmethod
     def of(cls, L: Array) -> Triangle:
-        """The triangle of L (k, k) in Fortran order; what lies above its diagonal is not read.
+        """Return the triangle of L; entries above its diagonal are not read.
 
-        Example:
-            >>> Triangle.of(np.asfortranarray(2 * np.eye(3))).dtype
-            dtype('float64')
+        Parameters
+        ----------
+        L : ndarray of shape (k, k)
+            In Fortran order.
+
+        Returns
+        -------
+        Triangle
+
+        Examples
+        --------
+        >>> Triangle.of(np.asfortranarray(2 * np.eye(3))).dtype
+        dtype('float64')
         """
-        if kernels._module is None or not kernels._fit(L.T):
+        if kernels._module is None or not kernels._supported(L.T):
             return cls(L)
         panels = np.empty(kernels._module.packed_triangle(len(L)), L.dtype)
         kernels._module.pack_triangle(L.T, panels)
@@ -38,25 +56,31 @@ class Triangle:
 
     @property
     def compiled(self) -> bool:
-        """Whether threads can solve side by side: SciPy holds the interpreter, so they would but wait for one another.
+        """Whether threads can solve in parallel; SciPy holds the interpreter lock.
 
-        What a right-hand side becomes does not depend then on which others are solved for with it, if there are any.
+        The compiled solution of a right-hand side does not depend on the other right-hand sides.
         """
         return self.kept.ndim == 1
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
-        """The precision of L."""
+        """Dtype of L."""
         return self.kept.dtype
 
     def solve(self, B: Array) -> None:
-        """Each row b of B (r, k), in C order and the precision of L, becomes `L^-T (L^-1 b)`, in place.
+        """Replace each row b of B by `L^-T (L^-1 b)`, in place.
 
-        Example:
-            >>> B = np.ones((1, 2))
-            >>> Triangle.of(np.array([[2.0, 0.0], [1.0, 1.0]], order="F")).solve(B)
-            >>> B.tolist()
-            [[0.0, 0.5]]
+        Parameters
+        ----------
+        B : ndarray of shape (r, k)
+            In C order, of the dtype of L.
+
+        Examples
+        --------
+        >>> B = np.ones((1, 2))
+        >>> Triangle.of(np.array([[2.0, 0.0], [1.0, 1.0]], order="F")).solve(B)
+        >>> B.tolist()
+        [[0.0, 0.5]]
         """
         if self.compiled:
             kernels._module.solve_triangle(self.kept, B)

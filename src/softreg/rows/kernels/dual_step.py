@@ -1,8 +1,8 @@
 """Dual coordinate steps on CSR rows, compiled, and the same in NumPy.
 
 With alpha_i for the dual probabilities of row i, the weights W are the sum of `v_i (Y_i - alpha_i) x_i^T`, divided by
-`N strength`.
-A step gives one row the probabilities that are best while all others stay, and W follows at once:
+`N strength`. A step sets the probabilities of one row to the maximum of the dual objective with all others fixed, and
+updates W:
 
     a = argmax  H(a) + <a, o> - c/2 ||a - alpha_i||^2,   c = v_i ||x_i||^2 / (N strength),   o = x_i W + b.
 
@@ -20,27 +20,37 @@ from softreg.rows.dual_variables import Dual
 from softreg.rows.kernels import products as kernels
 from softreg.typing import Array
 
-ROUNDS, SETTLED = 40, 1e-4
-"""Newton's method for one row: rounds at most, and a change of the probabilities that ends it (it is squared next)."""
-LONGEST = 3.0
-"""The longest of Newton's steps in `log a`: the first may be far too long."""
+MAX_NEWTON_STEPS, MIN_CHANGE = 40, 1e-4
+"""Largest number of Newton steps for a row, and the change of its probabilities at which they end: the next change is
+about its square."""
+MAX_LOG_STEP = 3.0
+"""Largest Newton step in `log a`: the first may be far too long."""
 
 
 def dual_steps(X: Any, order: Array, dual: Dual) -> None:
-    """A step for each of the rows `order` of X (n, d) in turn; a row may come more than once.
+    """Take a dual coordinate step for each of the rows `order` in turn.
 
-    A row whose weight is 0 is only looked at: its divergence is told, and nothing else changes.
+    A row of weight 0 changes nothing but its divergence.
 
-    Example:
-        >>> import scipy.sparse as sp
-        >>> one = lambda *shape: np.ones(shape, np.float32)
-        >>> dual = Dual(0 * one(1, 2), 0 * one(2), 0 * one(2), np.log(one(1, 2) / 2), one(1), None, one(1), 0.0, 1.0)
-        >>> dual_steps(sp.csr_array([[1.0]]), np.array([0]), dual)
-        >>> dual.divergence.round(6), dual.W.round(6)  # softmax(0) is alpha already
-        (array([0.], dtype=float32), array([[0., 0.]], dtype=float32))
+    Parameters
+    ----------
+    X : csr_array of shape (n, d)
+    order : ndarray of int
+        Row numbers; a row may occur more than once.
+    dual : Dual
+        Updated in place.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> one = lambda *shape: np.ones(shape, np.float32)
+    >>> dual = Dual(0 * one(1, 2), 0 * one(2), 0 * one(2), np.log(one(1, 2) / 2), one(1), None, one(1), 0.0, 1.0)
+    >>> dual_steps(sp.csr_array([[1.0]]), np.array([0]), dual)
+    >>> dual.divergence.round(6), dual.W.round(6)  # softmax(0) is alpha already
+    (array([0.], dtype=float32), array([[0., 0.]], dtype=float32))
     """
     order = np.ascontiguousarray(order, dtype=np.int64)
-    if kernels.knows_csr(X):
+    if kernels.supports_csr(X):
         state = (dual.W, dual.bias, dual.bias_weights, dual.log_alpha, dual.curvature, dual.weights, dual.divergence)
         kernels._module.csr_dual_steps(X.data, X.indices, X.indptr, order, *state, dual.bias_scale, dual.rate)
         return
@@ -65,35 +75,54 @@ def _step(X: Any, i: int, dual: Dual) -> None:
 
 
 def best_row(log_alpha: Array, o: Array, c: float) -> Array:
-    """The logarithm of `argmax H(a) + <a, o> - c/2 ||a - alpha||^2` on the simplex, (q,).
+    """Return the logarithm of `argmax H(a) + <a, o> - c/2 ||a - alpha||^2` on the simplex.
 
-    At the best, `log a + c a + mu = o + c alpha` with the mu at which a sums to 1: Newton's method in (log a, mu).
+    At the maximum, `log a + c a + mu = o + c alpha` with the mu at which a sums to 1: Newton's method in (log a, mu).
 
-    Example:
-        >>> best_row(np.log([0.5, 0.5]), np.log([0.8, 0.2]), 0.0).round(4)  # nothing holds it back
-        array([-0.2231, -1.6094])
+    Parameters
+    ----------
+    log_alpha, o : ndarray of shape (q,)
+    c : float
+
+    Returns
+    -------
+    ndarray of shape (q,)
+
+    Examples
+    --------
+    >>> best_row(np.log([0.5, 0.5]), np.log([0.8, 0.2]), 0.0).round(4)  # without the proximal term
+    array([-0.2231, -1.6094])
     """
     a, log_a, mu = np.exp(log_alpha), log_alpha, 0.0
     target = o + c * a
-    for _ in range(ROUNDS):
+    for _ in range(MAX_NEWTON_STEPS):
         w = a / (1 + c * a)
         mu += (a.sum() - 1 - w @ (log_a + c * a + mu - target)) / w.sum()
-        log_a = np.minimum(log_a + np.minimum((target - mu - log_a - c * a) / (1 + c * a), LONGEST), 0.0)
+        log_a = np.minimum(log_a + np.minimum((target - mu - log_a - c * a) / (1 + c * a), MAX_LOG_STEP), 0.0)
         last, a = a, np.exp(log_a)
-        if np.abs(a - last).max() < SETTLED:
+        if np.abs(a - last).max() < MIN_CHANGE:
             break
     return np.asarray(log_a - np.log(a.sum()))
 
 
 def row_squares(X: Any) -> Array:
-    """`||x||^2` of each row, (n,) in float32.
+    """Return `||x||^2` of each row.
 
-    Example:
-        >>> import scipy.sparse as sp
-        >>> row_squares(sp.csr_array([[3.0, 4.0], [0.0, 0.0]]))
-        array([25.,  0.], dtype=float32)
+    Parameters
+    ----------
+    X : csr_array of shape (n, d)
+
+    Returns
+    -------
+    ndarray of float32 of shape (n,)
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> row_squares(sp.csr_array([[3.0, 4.0], [0.0, 0.0]]))
+    array([25.,  0.], dtype=float32)
     """
-    if not kernels.knows_csr(X):
+    if not kernels.supports_csr(X):
         return np.asarray(X.power(2).sum(axis=1), dtype=np.float32).ravel()
     out = np.empty(X.shape[0], np.float32)
     kernels._module.csr_row_squares(X.data, X.indptr, out)

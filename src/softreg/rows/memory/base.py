@@ -12,12 +12,12 @@ from softreg.rows.dual_variables import Dual
 from softreg.rows.logits import BackendArray, BlockLogits, LogitEntry, Sums
 from softreg.rows.memory.host_logits import HostLogits
 from softreg.rows.parallel import in_order
-from softreg.rows.protocol import Reduction, add_up, runs
+from softreg.rows.protocol import Reduction, runs, sum_parts
 from softreg.typing import Array
 
 OneBlock = TypeVar("OneBlock")
 SCATTER_ROWS = 1024
-"""Rows whose standardised copies stay in the cache while they are multiplied."""
+"""Rows whose standardized copies fit in the cache while they are multiplied."""
 ONLY_BLOCKS = "these rows come in blocks; row_squares() returns None"
 
 
@@ -81,7 +81,7 @@ class MemoryRows(Generic[OneBlock]):
     def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in the order of the rows."""
         blocks: list[Any] = self.blocks
-        return add_up(in_order(reduction.evaluate, blocks))
+        return sum_parts(in_order(reduction.evaluate, blocks))
 
     def map(self, reduction: Reduction[Array]) -> Array:
         """Return the results of all blocks, concatenated."""
@@ -117,9 +117,18 @@ def member_weights(V: Array | None, m: int, members: Array) -> Array | None:
 
 
 def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:
-    """Return the sums of `w x` over the rows of each class, (k, q, d), for weights w (k, b) and rows X (b, d).
+    """Return the sums of `w x` over the rows of each class, as a product with a sparse one-hot matrix.
 
-    X is dense or CSR; the sums are a product with a sparse one-hot matrix.
+    Parameters
+    ----------
+    labels : ndarray of shape (b,) or (b, q)
+    w : ndarray of shape (k, b)
+    X : ndarray or csr_array of shape (b, d)
+    q : int
+
+    Returns
+    -------
+    ndarray of shape (k, q, d)
 
     Examples
     --------

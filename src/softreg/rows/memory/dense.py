@@ -12,18 +12,18 @@ from softreg.rows.kernels import products as kernels
 from softreg.rows.logits import Sums
 from softreg.rows.memory.base import MemoryBlock, MemoryRows, class_sums
 from softreg.rows.parallel import in_order
-from softreg.rows.sampling import drawn
+from softreg.rows.sampling import draw_sample
 from softreg.typing import Array
 
 BLOCK_BYTES = 16 << 20
-"""A block of at most about this size: few enough blocks that Python has little to do, enough for many threads. An array
-that is not larger is copied where its numbers do not lie row by row (part of a wider one, say): kernels want that."""
-BLOCK_ROWS = 256, 16384
-"""A block has at least and at most so many rows."""
-VAST = 256 << 20
-"""Mapped files of fewer bytes are taken for what is in memory, as joblib's are."""
-ONE_BLOCK = 1 << 20
-"""Fewer bytes than this are not worth a second thread."""
+"""Size of a block in bytes, about: few blocks, so that Python has little to do, but enough for many threads. A smaller
+array whose rows are not contiguous (part of a wider one, say) is copied, since the kernels need contiguous rows."""
+MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 256, 16384
+"""Least and largest number of rows of a block."""
+LARGE_MEMMAP_BYTES = 256 << 20
+"""Mapped files of fewer bytes are treated as arrays in memory, as those of joblib are."""
+ONE_BLOCK_BYTES = 1 << 20
+"""Rows of fewer bytes than this are one block, since a second thread does not pay."""
 
 
 @dataclass(eq=False)
@@ -38,42 +38,42 @@ class DenseBlock(MemoryBlock):
         return self.rows.ready(self.rows.X[self.start : self.stop])
 
     def times(self, prepared: Array) -> Array:
-        """`W @ X.T`, (k, b)."""
+        """Return `W @ X.T`, (k, b)."""
         return kernels.times(prepared, self.X)
 
     def transposed_times(self, R: Array) -> Array:
-        """`R @ X`, (k, d)."""
+        """Return `R @ X`, (k, d)."""
         return kernels.transposed_times(R, self.X)
 
     def class_sums(self, w: Array, q: int) -> Array:
-        """Sums of `w x` over the rows of each class, (k, q, d)."""
+        """Return the sums of `w x` over the rows of each class, (k, q, d)."""
         return class_sums(self.labels, w, self.X, q)
 
     def piece(self, start: int, stop: int) -> DenseBlock:
-        """Rows `start` to `stop` of this block as a block of their own."""
+        """Return rows `start` to `stop` of this block as a block."""
         return DenseBlock(self.rows, self.start + start, self.start + stop)
 
     def loss_and_gradient(
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
-        """Loss (m,), residual (k,) and gradient (k, d), summed over the rows, in one reading of them; or None."""
+        """Return loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, or None."""
         return kernels.loss_and_gradient(prepared, bias, self.X, q, self.labels, V, logits)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
-        """`(X - shift) / scale`, (b, d)."""
+        """Return `(X - shift) / scale`, (b, d)."""
         X = self.X
         return np.asarray((X - shift.astype(X.dtype)) / scale.astype(X.dtype))
 
     def weighted_squares(self, w: Array, shift: Array, scale: Array) -> Array:
-        """Sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d)."""
+        """Return the sums over the rows of `w z**2` for `z = (X - shift) / scale`, (k, d)."""
         return np.asarray(w @ self.standardised(shift, scale) ** 2)
 
     def extremes(self) -> tuple[Array, Array]:
-        """Smallest and largest value of each column, (d,) each."""
+        """Return the smallest and largest value of each column, (d,) each."""
         return kernels.extremes(self.X)
 
     def moments(self, shift: Array, scale: Array) -> tuple[Array, Array]:
-        """Sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
+        """Return the sums of `z` and `z**2` for `z = (X - shift) / scale`, (d,) each."""
         return kernels.moments(self.X, shift, scale)
 
 
@@ -102,26 +102,26 @@ class DenseRows(MemoryRows[DenseBlock]):
         self.blocks = [DenseBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
 
     def sample(self, size: int, seed: int) -> DenseRows:
-        """About `size` rows, each class in proportion but never lost, with weights that make up for the share."""
-        index, weights = drawn(self, size, self.d * self.X.dtype.itemsize, seed)
-        few = DenseRows(self.X[index], self.labels[index], weights)
-        return few if self.shift is None else few.precise(self.shift, self.scale, self.dtype)
+        """Return a stratified sample of about `size` rows, with weights that make its sums unbiased."""
+        index, weights = draw_sample(self, size, self.d * self.X.dtype.itemsize, seed)
+        sampled = DenseRows(self.X[index], self.labels[index], weights)
+        return sampled if self.shift is None else sampled.precise(self.shift, self.scale, self.dtype)
 
     def take(self, columns: Array) -> DenseRows:
-        """The same rows with the columns of these numbers alone: a copy of those."""
+        """Return the same rows with a copy of the columns of these numbers."""
         shift, scale = (None if a is None else a[columns] for a in (self.shift, self.scale))
         X = np.take(self.X, columns, axis=1)
         return DenseRows(X, self.labels, self.weights, shift=shift, scale=scale, dtype=self.dtype)
 
     def cut(self, start: int, stop: int) -> DenseBlock:
-        """Rows `start` to `stop` as a block of their own, whatever the blocks are; nothing is copied."""
+        """Return rows `start` to `stop` as a block, without a copy."""
         return DenseBlock(self, start, stop)
 
     def ready(self, X: Array) -> Array:
-        """Stored numbers as they are multiplied: themselves, or a shifted and cast copy."""
+        """Return stored numbers as they are multiplied: unchanged, or a shifted and cast copy."""
         if self.shift is None and X.dtype == self.dtype:
             return X
-        # numbers far from zero lose their digits in float32 products, not in this subtraction of close numbers
+        # far from zero, float32 products lose digits; this subtraction of close numbers does not
         wide = X.astype(np.result_type(X.dtype, self.dtype))
         if self.shift is not None and self.scale is not None:
             wide -= self.shift.astype(wide.dtype)
@@ -139,33 +139,42 @@ class DenseRows(MemoryRows[DenseBlock]):
 
     @property
     def stored(self) -> int:
-        """How many numbers the rows hold."""
+        """Count of stored numbers."""
         return int(self.X.size)
 
     def prepare(self, W: Array) -> Array:
-        """Weights (k, d) in the precision of the products."""
+        """Return weights (k, d) in the precision of the products."""
         return np.ascontiguousarray(W, dtype=self.dtype)
 
     def labelled(self, labels: Array, weights: Array | None) -> DenseRows:
-        """The same rows with other labels and weights."""
+        """Return the same rows with other labels and weights."""
         return type(self)(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> DenseRows:
-        """The same rows, each block shifted, scaled and cast before it is multiplied."""
+        """Return the same rows; each block is shifted, scaled and cast before it is multiplied."""
         if shift is None:
             shift, scale = self.shift, self.scale
         return type(self)(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
 
 
 def is_large_memmap(X: Any) -> bool:
-    """Whether an array lies in a file mapped into memory and is so large that it may be more than fits there.
+    """Return True if an array is a memory-mapped file that may be larger than memory.
 
-    Example:
-        >>> is_large_memmap(np.zeros((2, 2)))
-        False
+    Parameters
+    ----------
+    X : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_large_memmap(np.zeros((2, 2)))
+    False
     """
     base: Any = X
-    while isinstance(X, np.ndarray) and X.nbytes >= VAST and base is not None:
+    while isinstance(X, np.ndarray) and X.nbytes >= LARGE_MEMMAP_BYTES and base is not None:
         if isinstance(base, (np.memmap, mmap.mmap)):
             return True
         base = getattr(base, "base", None)
@@ -173,29 +182,49 @@ def is_large_memmap(X: Any) -> bool:
 
 
 def block_rows(n: int, row_bytes: int) -> int:
-    """Rows in a block: about `BLOCK_BYTES`, and as many in each of an even number of blocks, for threads to share.
+    """Return the number of rows in a block: about `BLOCK_BYTES`, and the same in an even number of blocks.
 
-    Example:
-        >>> block_rows(60_000, 784 * 4), block_rows(5_000, 8)
-        (5000, 5000)
+    Parameters
+    ----------
+    n : int
+    row_bytes : int
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> block_rows(60_000, 784 * 4), block_rows(5_000, 8)
+    (5000, 5000)
     """
-    least, most = BLOCK_ROWS
-    size = int(np.clip(BLOCK_BYTES // max(1, row_bytes), least, most))
-    if n <= size and n * row_bytes <= ONE_BLOCK:
+    size = int(np.clip(BLOCK_BYTES // max(1, row_bytes), MIN_BLOCK_ROWS, MAX_BLOCK_ROWS))
+    if n <= size and n * row_bytes <= ONE_BLOCK_BYTES:
         return max(1, n)
     pairs = -(-n // (2 * size))
-    return max(least, -(-n // (2 * pairs)))
+    return max(MIN_BLOCK_ROWS, -(-n // (2 * pairs)))
 
 
 def scores(W: Array, bias: Array, X: Array, probabilities: bool = False) -> Array | None:
-    """Logits `X @ W.T + bias`, (n, q) in float64, or their softmax, by threads in one reading of X (n, d); or None.
+    """Return the logits `X @ W.T + bias` or their softmax, by threads in one reading of X; or None.
 
-    None where the compiled kernels do not do it, or a logit is not finite: the caller then looks closer.
+    Parameters
+    ----------
+    W : ndarray of shape (q, d)
+    bias : ndarray of shape (q,)
+    X : ndarray of shape (n, d)
+    probabilities : bool
 
-    Example:
-        >>> P = scores(np.eye(2), np.zeros(2), np.ones((1, 2)), probabilities=True)
-        >>> P is None or P.tolist() == [[0.5, 0.5]]
-        True
+    Returns
+    -------
+    ndarray of float64 of shape (n, q), or None
+        None if no compiled kernel applies, or a logit is not finite; the caller then handles that case.
+
+    Examples
+    --------
+    >>> P = scores(np.eye(2), np.zeros(2), np.ones((1, 2)), probabilities=True)
+    >>> P is None or P.tolist() == [[0.5, 0.5]]
+    True
     """
     n, d = X.shape
     out = np.empty((n, len(W)))

@@ -15,7 +15,7 @@ from softreg.typing import Array
 RUN_BYTES = 4 << 20
 """Size in bytes of the probabilities of a run of rows where no logits are kept (for 1,000 classes, half or twice that
 is no faster)."""
-RUN_ROWS = 64, 8192
+MIN_RUN_ROWS, MAX_RUN_ROWS = 64, 8192
 """Least and largest number of rows in such a run."""
 
 
@@ -140,7 +140,7 @@ class HostLogits:
 
     def _runs(self) -> list[tuple[Block, Array | None]]:
         """Return the block in runs whose probabilities stay in the cache, and the row weights of each."""
-        size = int(np.clip(RUN_BYTES // (self.m * self.q * np.dtype(self.dtype).itemsize), *RUN_ROWS))
+        size = int(np.clip(RUN_BYTES // (self.m * self.q * np.dtype(self.dtype).itemsize), MIN_RUN_ROWS, MAX_RUN_ROWS))
         first = self.block.start
         cut = runs(self.block, size)
         return [(run, None if self.V is None else self.V[:, run.start - first : run.stop - first]) for run in cut]
@@ -159,10 +159,10 @@ class HostLogits:
             np.sum([seen.class_mass for seen in confidence], axis=0),
             np.sum([seen.class_variance for seen in confidence], axis=0),
         )
-        return added(parts)
+        return sum_runs(parts)
 
     def recomputed_confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
-        """Return the confidence of the last reading, or of a reading of its own where that was elsewhere."""
+        """Return the confidence of the last pass, or of another pass at these parameters."""
         kept = self.entry.confidence
         if kept is None or kept.version != point.version:
             W, b = point.stored()
@@ -173,7 +173,7 @@ class HostLogits:
 
     def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:
         """Return value, slope and curvature along a direction."""
-        return added(
+        return sum_runs(
             [loss.along(self._compute(run, *here), self._compute(run, *step), run.labels, V) for run, V in self._runs()]
         )
 
@@ -184,22 +184,30 @@ class HostLogits:
             _, r, P, confidence = loss.consume(self._compute(run, prepared, bias), run.labels, V)
             if V is not None:
                 P *= np.sqrt(V)[:, None].astype(P.dtype)
-            parts.append((r, np.stack([_half_square(p) for p in P]) if full else confidence.class_variance))
-        return added(parts)
+            parts.append((r, np.stack([_lower_gram(p) for p in P]) if full else confidence.class_variance))
+        return sum_runs(parts)
 
 
-def _half_square(p: Array) -> Array:
-    """Return the lower half of `p p^T`, which is half the work."""
+def _lower_gram(p: Array) -> Array:
+    """Return the lower triangle of `p p^T`, which takes half the operations."""
     half: Array = sl.get_blas_funcs("syrk", (p,))(1.0, p.T, trans=1, lower=1)
     return half
 
 
-def added(parts: list[Sums]) -> Sums:
-    """Return the sums of the runs of a block, in order and in their own precision.
+def sum_runs(parts: list[Sums]) -> Sums:
+    """Return the sums of the runs of a block, in order and in the precision of the parts.
+
+    Parameters
+    ----------
+    parts : list of tuple
+
+    Returns
+    -------
+    tuple
 
     Examples
     --------
-    >>> added([(1, 2.0), (3, 4.0)])
+    >>> sum_runs([(1, 2.0), (3, 4.0)])
     (4, 6.0)
     """
     total = list(parts[0])

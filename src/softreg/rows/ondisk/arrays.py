@@ -1,8 +1,8 @@
-"""Arrays in temporary files, for rows that are more than memory holds: written once, read a run of rows at a time.
+"""Arrays in temporary files, for rows that are larger than memory: written once, read a run of rows at a time.
 
-A file has no name from the moment it is made (where the system allows that, as Linux and macOS do), so it is gone with
-the process that reads it, however that ends. Rows are read into buffers that each thread uses again: mapped pages would
-be as quick, but count as memory of the process, and a person who set a limit would see it broken.
+A file has no name (where the system allows that, as Linux and macOS do), so it is removed with the process that reads
+it, however that ends. Rows are read into buffers that each thread uses again: mapped pages would be as fast, but count
+as memory of the process, which may have a limit.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from softreg.typing import Array
 
 
 class FileArray:
-    """An array (n,) or (n, d) in a scratch file, of which slices and rows are read as they are asked for.
+    """An array (n,) or (n, d) in a scratch file; slices and rows are read on demand.
 
-    A slice is a view of a buffer of the thread that asked for it, and holds until that thread asks for another one.
+    A slice is a view of a buffer of the calling thread, valid until that thread reads another slice.
     """
 
     def __init__(self, dtype: Any, columns: int | None = None, folder: Path | None = None) -> None:
         self.dtype, self.n, self.tail = np.dtype(dtype), 0, () if columns is None else (columns,)
         self.stride = int(np.prod(self.tail, dtype=np.int64)) * self.dtype.itemsize
-        self.scratch, self._own = Scratch(folder), threading.local()
+        self.scratch, self._thread = Scratch(folder), threading.local()
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n,) or (n, d)."""
+        """Shape, (n,) or (n, d)."""
         return (self.n, *self.tail)
 
     @property
     def ndim(self) -> int:
-        """1 or 2."""
+        """Number of dimensions, 1 or 2."""
         return 1 + len(self.tail)
 
     @property
     def size(self) -> int:
-        """How many numbers there are."""
+        """Count of numbers."""
         return self.n * int(np.prod(self.tail, dtype=np.int64))
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """Size in bytes."""
         return self.scratch.size
 
     def __len__(self) -> int:
@@ -61,11 +61,11 @@ class FileArray:
         self.n += len(part)
 
     def close(self) -> None:
-        """Give the room on the disk back; there is nothing to be read any more."""
+        """Close the file, which frees its space on the disk."""
         self.scratch.close()
 
-    def fresh(self, start: int, stop: int) -> Array:
-        """Rows `start` to `stop` in an array of their own."""
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows `start` to `stop` in a new array."""
         out = np.empty((stop - start, *self.tail), self.dtype)
         self._fill(out, start)
         return out
@@ -76,29 +76,29 @@ class FileArray:
 
     def __getitem__(self, key: Any) -> Array:
         if not isinstance(key, slice):
-            return self._gathered(np.asarray(key))
+            return self._take(np.asarray(key))
         start, stop, _ = key.indices(self.n)
         stop = max(start, stop)
-        held = getattr(self._own, "held", None)
+        held = getattr(self._thread, "held", None)
         if held is None or not held[0] <= start <= stop <= held[0] + len(held[1]):
-            held = self._own.held = (start, self._buffered(start, stop))
+            held = self._thread.held = (start, self._read_into_buffer(start, stop))
         return np.asarray(held[1][start - held[0] : stop - held[0]])
 
-    def whole(self) -> Array:
-        """All rows in memory."""
-        return self.fresh(0, self.n)
+    def read_all(self) -> Array:
+        """Return all rows in memory."""
+        return self.read(0, self.n)
 
-    def _buffered(self, start: int, stop: int) -> Array:
-        room = getattr(self._own, "room", None)
-        if room is None or len(room) < stop - start:
-            self._own.held = self._own.room = None  # two at once would take twice the memory
-            room = self._own.room = np.empty((stop - start, *self.tail), self.dtype)
-        out = room[: stop - start]
+    def _read_into_buffer(self, start: int, stop: int) -> Array:
+        buffer = getattr(self._thread, "buffer", None)
+        if buffer is None or len(buffer) < stop - start:
+            self._thread.held = self._thread.buffer = None  # frees the old buffer before the new one is allocated
+            buffer = self._thread.buffer = np.empty((stop - start, *self.tail), self.dtype)
+        out = buffer[: stop - start]
         self._fill(out, start)
         return np.asarray(out)
 
-    def _gathered(self, index: Array) -> Array:
-        """Rows of increasing numbers, from runs of the file that hold some of them."""
+    def _take(self, index: Array) -> Array:
+        """Return the rows of these increasing indices, read in runs of the file that hold some of them."""
         out = np.empty((len(index), *self.tail), self.dtype)
         step = max(1, (4 << 20) // max(1, self.stride))
         done = 0
@@ -111,43 +111,43 @@ class FileArray:
 
 
 class FileColumn:
-    """Numbers of a scratch file, one or a few a row, each slice made into what it stands for: labels and weights."""
+    """Labels or weights of the rows, decoded from a scratch file of one or a few numbers per row."""
 
-    def __init__(self, raw: FileArray, meaning: Callable[[Array, Array | slice], Array], ndim: int) -> None:
-        self.raw, self.meaning, self.ndim = raw, meaning, ndim
+    def __init__(self, raw: FileArray, decode: Callable[[Array, Array | slice], Array], ndim: int) -> None:
+        self.raw, self.decode, self.ndim = raw, decode, ndim
 
     def __len__(self) -> int:
         return len(self.raw)
 
     def __getitem__(self, key: Any) -> Array:
-        if isinstance(key, tuple):  # weights are (1, n), whatever the place in the file
+        if isinstance(key, tuple):  # weights are (1, n)
             return self[key[1]][None, :]
-        return np.array(self.meaning(self.raw[key], key))  # never a view of the buffer
+        return np.array(self.decode(self.raw[key], key))  # never a view of the buffer
 
 
 class FileCSR:
-    """CSR rows (n, d) in scratch files, of which runs of rows are read as they are asked for."""
+    """CSR rows (n, d) in scratch files; runs of rows are read on demand."""
 
     def __init__(self, dtype: Any, columns: int, folder: Path | None = None) -> None:
-        self.columns, self._own = columns, threading.local()
+        self.columns, self._thread = columns, threading.local()
         self.data, self.indices = FileArray(dtype, None, folder), FileArray(_index_type(columns), None, folder)
         self.ends = FileArray(np.int64, None, folder)
         self.nnz = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the numbers."""
+        """Dtype of the stored numbers."""
         kind: np.dtype[Any] = self.data.dtype
         return kind
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n, d)."""
+        """Shape, (n, d)."""
         return len(self.ends), self.columns
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """Size in bytes."""
         return self.data.nbytes + self.indices.nbytes + self.ends.nbytes
 
     def append(self, part: Any) -> None:
@@ -159,20 +159,20 @@ class FileCSR:
         self.nnz += b - a
 
     def close(self) -> None:
-        """Give the room on the disk back; there is nothing to be read any more."""
+        """Close the files, which frees their space on the disk."""
         for part in (self.data, self.indices, self.ends):
             part.close()
 
     def rows(self, start: int, stop: int, dtype: Any = None) -> Any:
-        """Rows `start` to `stop`, a csr_array that holds until this thread asks for others."""
-        held = getattr(self._own, "held", None)
+        """Return rows `start` to `stop`, a csr_array that is valid until this thread reads other rows."""
+        held = getattr(self._thread, "held", None)
         if held is None or held[0] != (start, stop, dtype):
-            self._own.held = None
-            held = self._own.held = ((start, stop, dtype), self._read(start, stop, dtype))
+            self._thread.held = None
+            held = self._thread.held = ((start, stop, dtype), self._read(start, stop, dtype))
         return held[1]
 
     def _read(self, start: int, stop: int, dtype: Any) -> Any:
-        ends = self.ends.fresh(max(start - 1, 0), stop)
+        ends = self.ends.read(max(start - 1, 0), stop)
         before = int(ends[0]) if start else 0
         ends = ends if start else np.concatenate([[0], ends])
         span, index = slice(before, int(ends[-1])), self.indices.dtype
@@ -182,19 +182,19 @@ class FileCSR:
         arrays = (data, self.indices[span].astype(index, copy=False), (ends - before).astype(index))
         return sp.csr_array(arrays, shape=(stop - start, self.columns), copy=False)
 
-    def whole(self) -> Any:
-        """All rows in memory."""
-        indices, ends = self.indices.whole(), np.concatenate([[0], self.ends.whole()])
-        arrays = (self.data.whole(), indices, ends.astype(indices.dtype))
+    def read_all(self) -> Any:
+        """Return all rows in memory."""
+        indices, ends = self.indices.read_all(), np.concatenate([[0], self.ends.read_all()])
+        arrays = (self.data.read_all(), indices, ends.astype(indices.dtype))
         return sp.csr_array(arrays, shape=self.shape, copy=False)
 
-    def cuts(self, targets: Array) -> Array:
-        """Where these numbers of stored entries would stand among `indptr` (`searchsorted`), (k,)."""
-        found, step = np.zeros(len(targets), np.int64), 1 << 18
+    def searchsorted(self, targets: Array) -> Array:
+        """Return the positions (k,) of these counts of stored numbers in `indptr`, as `numpy.searchsorted` does."""
+        positions, step = np.zeros(len(targets), np.int64), 1 << 18
         for a in range(0, len(self.ends), step):
-            ends = self.ends.fresh(a, min(a + step, len(self.ends)))
-            found += np.searchsorted(ends, targets)
-        return found + (targets > 0)  # indptr begins with a zero that is not written
+            ends = self.ends.read(a, min(a + step, len(self.ends)))
+            positions += np.searchsorted(ends, targets)
+        return positions + (targets > 0)  # the file omits the leading zero of indptr
 
     def __getitem__(self, index: Array) -> Any:
         step, parts, done = 1 << 14, [], 0

@@ -1,7 +1,7 @@
-"""Rows that are more than memory holds: written once to a cache on the disk, then read block by block by the threads.
+"""Rows that are larger than memory: written once to scratch files, then read block by block by the threads.
 
-The blocks are those of the backends in memory, cut at the same places and multiplied by the same kernels, so the
-sums are the same to the last bit. Blocks keep nothing that grows with the rows (`fits_in_memory` is False).
+Blocks are cut at the same rows as those of the backends in memory and multiplied by the same kernels, so the sums are
+the same to the last bit. Nothing that grows with the rows is kept (`fits_in_memory` is False).
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from softreg.rows.kernels.csr_columns import repeats
+from softreg.rows.kernels.csr_columns import may_have_duplicates
 from softreg.rows.memory.csr import SparseBlock, SparseRows
 from softreg.rows.memory.dense import DenseRows
 from softreg.rows.ondisk.arrays import FileArray, FileColumn, FileCSR
 from softreg.typing import Array
 
-SMALL = 64 << 20
-"""Rows of no more bytes than this are read back into memory, where more can be done with them."""
+MAX_IN_MEMORY_BYTES = 64 << 20
+"""Rows of at most this size in bytes are read back into memory."""
 
 
-class StreamBlock(SparseBlock):
-    """A run of rows of a `FileCSR`, read when they are asked for."""
+class DiskBlock(SparseBlock):
+    """A run of rows of a `FileCSR`, read on demand."""
 
     @property
     def X(self) -> Any:
@@ -32,28 +32,38 @@ class StreamBlock(SparseBlock):
         return rows.X.rows(self.start, self.stop, None if rows.X.dtype == np.float64 else rows.dtype)
 
 
-class StreamSparse(SparseRows):
+class DiskSparseRows(SparseRows):
     """Rows of a `FileCSR` (n, d)."""
 
     fits_in_memory = False
 
     def _search(self, targets: Array) -> Array:
-        found: Array = self.X.cuts(targets)
-        return found
+        positions: Array = self.X.searchsorted(targets)
+        return positions
 
     def cut(self, start: int, stop: int) -> SparseBlock:
-        """Rows `start` to `stop` as a block that reads them when they are asked for."""
-        return StreamBlock(self, start, stop, None)
+        """Return rows `start` to `stop` as a block that reads them on demand."""
+        return DiskBlock(self, start, stop, None)
 
     def row_squares(self) -> Array | None:
-        """None: these rows come in blocks."""
+        """Return None: these rows are read block by block."""
         return None
 
 
 class RowWriter:
-    """Rows, labels and weights, written batch by batch; `finish` returns their backend.
+    """Writes rows, labels and weights batch by batch; `finish` returns their backend.
 
-    Labels are codes (b,), whose meaning `finish` may still change, or label probabilities (b, q).
+    Parameters
+    ----------
+    folder : Path, optional
+        Folder of the scratch files; see `cache_folder`.
+
+    Examples
+    --------
+    >>> writer = RowWriter()
+    >>> writer.append(np.eye(3), np.array([0, 1, 1]), None)
+    >>> writer.finish().n
+    3
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -64,7 +74,21 @@ class RowWriter:
         self.n = 0
 
     def append(self, X: Any, labels: Array, weights: Array | None) -> None:
-        """Write a batch: X (b, d) float32 or float64, dense or CSR, as all before; raises `OSError` for a full disk."""
+        """Write a batch of rows.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (b, d)
+            float32 or float64, of the same kind in all batches.
+        labels : ndarray of shape (b,) or (b, q)
+            Codes, whose classes `finish` may map, or label probabilities.
+        weights : ndarray of shape (b,), optional
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
+        """
         if self.X is None:
             make = FileCSR if sp.issparse(X) else FileArray
             self.X = make(X.dtype, X.shape[1], self.folder)
@@ -72,7 +96,7 @@ class RowWriter:
             self.labels = FileArray(np.int32 if hard else np.float64, None if hard else labels.shape[1], self.folder)
             self.weights = None if weights is None else FileArray(np.float64, None, self.folder)
         assert self.labels is not None
-        if sp.issparse(X) and repeats(X):  # entries given twice mean their sum
+        if sp.issparse(X) and may_have_duplicates(X):  # duplicate entries are summed
             X = X.copy()
             X.sum_duplicates()
         self.X.append(X)
@@ -82,7 +106,7 @@ class RowWriter:
         self.n += X.shape[0]
 
     def close(self) -> None:
-        """Free the space on the disk, also that of the rows that `finish` has returned."""
+        """Free the space on the disk, including that of the rows that `finish` has returned."""
         for part in (self.X, self.labels, self.weights):
             if part is not None:
                 part.close()
@@ -92,30 +116,42 @@ class RowWriter:
     ) -> Any:
         """Return the backend of all rows written.
 
-        `codes` (k,) says which class each code that was written stands for, None leaves all as they are;
-        `class_weights` (q,) and `scale` multiply the row weights, which count only where `weighted`.
+        Parameters
+        ----------
+        codes : ndarray of shape (k,), optional
+            The class of each code that was written.
+        class_weights : ndarray of shape (q,), optional
+            Factors of the row weights by class.
+        scale : float
+            Factor of all row weights.
+        weighted : bool
+            Whether the row weights that were written are used.
+
+        Returns
+        -------
+        Rows
         """
         assert self.X is not None
         assert self.labels is not None
-        hard, own = self.labels.ndim == 1, self.weights if weighted else None
+        hard, row_weights = self.labels.ndim == 1, self.weights if weighted else None
 
-        def name(values: Array, key: Any) -> Array:
+        def class_of(values: Array, key: Any) -> Array:
             return values if codes is None or not hard else codes[values]
 
-        labels = FileColumn(self.labels, name, self.labels.ndim)
+        labels = FileColumn(self.labels, class_of, self.labels.ndim)
 
         def weigh(values: Array, key: Any) -> Array:
-            w = np.full(len(values), scale) if own is None else values * scale
+            w = np.full(len(values), scale) if row_weights is None else values * scale
             if class_weights is not None:
                 Y = labels[key]
                 w *= class_weights[Y] if hard else Y @ class_weights
             return w
 
-        plain = own is None and class_weights is None
-        weights: Any = None if plain else FileColumn(own or self.labels, weigh, 2)
+        plain = row_weights is None and class_weights is None
+        weights: Any = None if plain else FileColumn(row_weights or self.labels, weigh, 2)
         sparse = isinstance(self.X, FileCSR)
-        if self.X.nbytes <= SMALL:
+        if self.X.nbytes <= MAX_IN_MEMORY_BYTES:
             columns = None if weights is None else weights[:, 0 : self.n]
-            return (SparseRows if sparse else DenseRows)(self.X.whole(), labels[0 : self.n], columns)
-        make: Any = StreamSparse if sparse else DenseRows  # a `FileArray` is sliced as arrays are
+            return (SparseRows if sparse else DenseRows)(self.X.read_all(), labels[0 : self.n], columns)
+        make: Any = DiskSparseRows if sparse else DenseRows  # a `FileArray` supports slices
         return make(self.X, labels, weights)

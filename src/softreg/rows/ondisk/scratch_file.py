@@ -1,4 +1,4 @@
-"""Bytes in a temporary file that has no name: where rows go that are more than memory holds."""
+"""A temporary file without a name, for rows that are larger than memory."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from pathlib import Path
 
 from softreg.typing import Array
 
-SPARE = 64 << 20
-"""So many bytes of the disk are left to others."""
-AHEAD = 16 << 20
-"""So many bytes after those that are read are asked for from the disk, to be there when they are needed."""
+MIN_FREE_BYTES = 64 << 20
+"""Bytes of the disk that are left free."""
+READAHEAD_BYTES = 16 << 20
+"""Bytes after those that are read which the system is asked to read ahead."""
 
 
 def cache_folder() -> Path:
-    """Where temporary files of rows lie: `SOFTREG_CACHE`, else `TMPDIR`, else /var/tmp, which is no memory, or the
-    system's folder for temporary files.
+    """Return the folder for scratch files.
 
-    Example:
-        >>> cache_folder().is_dir()
-        True
+    It is `SOFTREG_CACHE`, else `TMPDIR`, else /var/tmp, which is on a disk, else the system's folder for temporary
+    files.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> cache_folder().is_dir()
+    True
     """
     for name in ("SOFTREG_CACHE", "TMPDIR"):
         if os.environ.get(name):
@@ -33,7 +40,7 @@ def cache_folder() -> Path:
 
 
 class Scratch:
-    """Bytes in a nameless temporary file; raises `OSError` (ENOSPC), and leaves nothing, where the disk is full."""
+    """Bytes in a temporary file without a name; a full disk raises `OSError` (ENOSPC)."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.size = folder or cache_folder(), 0
@@ -48,19 +55,19 @@ class Scratch:
         self._seeking = threading.Lock()
 
     def close(self) -> None:
-        """Give the room on the disk back."""
+        """Close the file, which frees its space on the disk."""
         self.file.close()
 
-    def make_room(self, wanted: int) -> None:
-        """Raise `OSError` where the disk has no place for so many bytes more."""
+    def require_space(self, needed: int) -> None:
+        """Raise `OSError` if the disk has no space for this many further bytes."""
         free = shutil.disk_usage(self.folder).free
-        if free < wanted + SPARE:
-            raise self._full(wanted, free)
+        if free < needed + MIN_FREE_BYTES:
+            raise self._full(needed, free)
 
     def append(self, array: Array) -> None:
-        """Write the bytes of a C-ordered array behind those written before."""
+        """Write the bytes of a C-ordered array at the end."""
         view = bytes_of(array)
-        self.make_room(len(view))
+        self.require_space(len(view))
         try:
             done = 0
             while done < len(view):
@@ -71,16 +78,16 @@ class Scratch:
             raise
         self.size += len(view)
 
-    def _full(self, wanted: int, free: int) -> OSError:
+    def _full(self, needed: int, free: int) -> OSError:
         return OSError(
             errno.ENOSPC,
             f"the cache of rows does not fit on the disk: {self.size / 1e6:,.0f} MB are written to "
-            f"{str(self.folder)!r}, {wanted / 1e6:,.0f} MB more are needed now and {free / 1e6:,.0f} MB are free. Make "
+            f"{str(self.folder)!r}, {needed / 1e6:,.0f} MB more are needed now and {free / 1e6:,.0f} MB are free. Make "
             "room, or set SOFTREG_CACHE to a folder on a larger disk",
         )
 
     def read(self, out: memoryview, offset: int) -> None:
-        """Fill `out` with the bytes from `offset` on, and ask the disk for those that follow."""
+        """Fill `out` with the bytes from `offset` on, and start reading ahead."""
         done = 0
         while done < len(out):
             got = self._read_some(out[done:], offset + done)
@@ -88,7 +95,7 @@ class Scratch:
                 raise OSError(errno.EIO, f"the cache of rows in {str(self.folder)!r} ended at byte {offset + done}")
             done += got
         if hasattr(os, "posix_fadvise") and offset + done < self.size:
-            os.posix_fadvise(self.file.fileno(), offset + done, AHEAD, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(self.file.fileno(), offset + done, READAHEAD_BYTES, os.POSIX_FADV_WILLNEED)
 
     def _read_some(self, out: memoryview, offset: int) -> int:
         if hasattr(os, "preadv"):
@@ -99,5 +106,5 @@ class Scratch:
 
 
 def bytes_of(array: Array) -> memoryview:
-    """The memory of a C-ordered array."""
+    """Return the memory of a C-ordered array as bytes."""
     return memoryview(array.reshape(-1)).cast("B")  # type: ignore[arg-type]
