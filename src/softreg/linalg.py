@@ -73,7 +73,7 @@ class Cholesky:
 
         Examples
         --------
-        >>> round(cholesky(np.diag([2.0, 8.0])).log_det() / np.log(2), 12)
+        >>> round(float(cholesky(np.diag([2.0, 8.0])).log_det() / np.log(2)), 12)
         4.0
         """
         half = np.log(np.diag(self.L)).sum()

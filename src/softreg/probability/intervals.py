@@ -80,9 +80,9 @@ def score_interval(
 ) -> Interval:
     """Return a confidence interval for the expected score of new rows, such as the log loss.
 
-    The contribution of mistakes is exact. With t the most likely class of a row, the score of the row is `base + miss *
-    extra`: base is the score of class t, miss is 1 where the label is not t, and extra is the score of the label minus
-    base. The interval combines
+    The rate of mistakes has an exact interval. With t the most likely class of a row, the score of the row is `base +
+    miss * extra`: base is the score of class t, miss is 1 where the label is not t, and extra is the score of the label
+    minus base. The interval combines
 
     1. the t interval for the mean of `base`, and
     2. the Clopper-Pearson interval for the rate of mistakes, times the ratio of the standard deviations of

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from softreg.typing import Array
+
 MISSING = {"NoneType", "NAType", "NaTType"}
 """Type names of missing values; pandas is no dependency, so the types are not imported."""
 
@@ -18,7 +20,7 @@ NEIGHBOURS = 4096
 """Largest range of integer labels that are looked up in a table."""
 
 
-def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
+def label_array(y: ArrayLike, name: str) -> Array:
     """Convert labels of any kind to an array (n,) of one kind without missing values.
 
     Accepts lists, NumPy arrays, and objects that convert to an array (pandas, polars and pyarrow columns, categories,
@@ -51,7 +53,7 @@ def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
     # NumPy converts the list [1, "a"] to text and [True, 2] to numbers without a warning, so lists become objects
     native = hasattr(y, "__array__")
     masked = isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any()
-    values: NDArray[Any] = np.asarray(y) if native and not masked else _objects(y)
+    values: Array = np.asarray(y) if native and not masked else _objects(y)
     values = exact_text(y, values)
     if values.ndim != 1:
         advice = "; ravel it" if values.ndim == 2 and values.shape[1] == 1 else ""
@@ -69,7 +71,7 @@ def label_array(y: ArrayLike, name: str) -> NDArray[Any]:
     return values
 
 
-def exact_text(y: Any, values: NDArray[Any]) -> NDArray[Any]:
+def exact_text(y: Any, values: Array) -> Array:
     """Return labels with their exact text, as objects where text of a polars series ends in U+0000.
 
     NumPy's text arrays drop that character.
@@ -172,7 +174,7 @@ def as_float(value: Any) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def span(values: NDArray[Any]) -> tuple[int, int] | None:
+def span(values: Array) -> tuple[int, int] | None:
     """Return the smallest and the largest of these integers if a table over their range is small.
 
     Parameters
@@ -196,7 +198,7 @@ def span(values: NDArray[Any]) -> tuple[int, int] | None:
     return (low, high) if high - low < NEIGHBOURS else None
 
 
-def distinct(values: NDArray[Any]) -> NDArray[Any]:
+def distinct(values: Array) -> Array:
     """Return `numpy.unique(values)`; integers of a small range are counted, which is faster than sorting.
 
     Parameters
@@ -221,7 +223,7 @@ def distinct(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(offsets.astype(values.dtype) + values.dtype.type(bounds[0]))
 
 
-def above(values: NDArray[Any], low: int) -> NDArray[Any]:
+def above(values: Array, low: int) -> Array:
     """Return integers minus the smallest of them, without overflow of their dtype.
 
     Parameters
@@ -245,7 +247,7 @@ def above(values: NDArray[Any], low: int) -> NDArray[Any]:
     return (values.astype(wide, copy=False) - wide.type(low)).astype(np.intp, copy=False)
 
 
-def _objects(y: Any) -> NDArray[Any]:
+def _objects(y: Any) -> Array:
     """Return a list as an array of its objects; lists of lists keep two axes and are refused by shape later."""
     try:
         return np.array(y.tolist() if isinstance(y, np.ma.MaskedArray) else y, dtype=object)
@@ -253,7 +255,7 @@ def _objects(y: Any) -> NDArray[Any]:
         return np.empty((len(y), 0), dtype=object)
 
 
-def _unboxed(values: NDArray[Any], name: str, *, text: bool) -> NDArray[Any]:
+def _unboxed(values: Array, name: str, *, text: bool) -> Array:
     """Convert objects of one kind to the dtype of the kind (text only with `text`); others stay objects."""
     kinds = {t: _kind(t) for t in set(map(type, values))}
     if not set(kinds.values()) <= {"text", "integer", "boolean"}:
@@ -284,12 +286,12 @@ def _unboxed(values: NDArray[Any], name: str, *, text: bool) -> NDArray[Any]:
     return values
 
 
-def _any_ends_in_zero(values: NDArray[Any]) -> bool:
+def _any_ends_in_zero(values: Array) -> bool:
     r"""Return whether a text ends in the character zero, which NumPy's arrays of text drop: "a\0" would be "a"."""
     return any(value.endswith("\0") for value in values)
 
 
-def _integers(values: list[int]) -> NDArray[Any]:
+def _integers(values: list[int]) -> Array:
     """Return exact integers in the first of int64, uint64 and Python objects that represents them all."""
     for dtype in (np.int64, np.uint64):
         try:
@@ -322,7 +324,7 @@ def _is_nan(v: Any) -> bool:
         return False
 
 
-def _refuse_missing(missing: NDArray[np.bool_], values: NDArray[Any], name: str) -> None:
+def _refuse_missing(missing: NDArray[np.bool_], values: Array, name: str) -> None:
     """Raise `ValueError` if a label is missing, naming the first row."""
     if missing.any():
         row = int(np.argmax(missing))
@@ -333,7 +335,7 @@ def _refuse_missing(missing: NDArray[np.bool_], values: NDArray[Any], name: str)
         )
 
 
-def _check_whole(values: NDArray[Any], name: str) -> None:
+def _check_whole(values: Array, name: str) -> None:
     """Raise `ValueError` if a float is not a whole number: 1.7 is a quantity, not a label."""
     _refuse_missing(np.isnan(values), values, name)
     odd = np.isinf(values) | (values != np.floor(values))

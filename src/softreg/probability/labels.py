@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.label_arrays import above, distinct, label_array, span, spell
-from softreg.typing import FloatArray, IntArray
+from softreg.typing import Array, FloatArray, IntArray
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -53,7 +53,7 @@ class Classes:
     (array([0, 1]), array(['dog', 'cat'], dtype='<U3'), 2)
     """
 
-    labels: NDArray[Any]
+    labels: Array
 
     def __init__(self, y: ArrayLike) -> None:
         values = label_array(y, "y")
@@ -95,7 +95,7 @@ class Classes:
         self._set_labels(values.copy())
         return self
 
-    def _set_labels(self, labels: NDArray[Any]) -> None:
+    def _set_labels(self, labels: Array) -> None:
         """Set `labels` on the frozen object, read-only."""
         if labels.size == 0:
             raise ValueError("there is no label, so there are no classes; at least one row with a label is needed.")
@@ -163,7 +163,7 @@ class Classes:
         """
         return self._find(label_array(y, "y"))
 
-    def _find(self, values: NDArray[Any]) -> IntArray:
+    def _find(self, values: Array) -> IntArray:
         """Return the codes of label values, -1 where they are not among the classes."""
         if values.dtype.kind == self.labels.dtype.kind and values.dtype.kind in "biufUS":
             bounds = span(self.labels)
@@ -182,7 +182,7 @@ class Classes:
         known = {label: code for code, label in enumerate(_plain(self.labels))}
         return np.fromiter((known.get(v, -1) for v in _plain(values)), dtype=np.intp, count=len(values))
 
-    def decode(self, codes: ArrayLike) -> NDArray[Any]:
+    def decode(self, codes: ArrayLike) -> Array:
         """Return the labels of codes.
 
         Parameters
@@ -249,7 +249,7 @@ def one_hot(
     y: ArrayLike,
     n_classes: int | None = None,
     *,
-    classes: Classes | Sequence[Any] | NDArray[Any] | None = None,
+    classes: Classes | Sequence[Any] | Array | None = None,
     dtype: DTypeLike = np.float64,
 ) -> FloatArray:
     """Return hard labels as rows of a matrix: 1 at the class of the label, 0 elsewhere.
@@ -301,7 +301,7 @@ def one_hot(
 
 def label_probabilities(
     y: ArrayLike,
-    classes: Classes | Sequence[Any] | NDArray[Any] | None = None,
+    classes: Classes | Sequence[Any] | Array | None = None,
     smoothing: float = 0.0,
     *,
     n_classes: int | None = None,
@@ -402,7 +402,7 @@ def check_codes(codes: ArrayLike, q: int, name: str) -> IntArray:
     return a.astype(np.intp, copy=False)
 
 
-def codes_among(y: ArrayLike, classes: Any) -> NDArray[Any]:
+def codes_among(y: ArrayLike, classes: Any) -> Array:
     """Return the codes of labels that may be given as labels or as codes, where this is unambiguous.
 
     Parameters
@@ -447,7 +447,7 @@ def codes_among(y: ArrayLike, classes: Any) -> NDArray[Any]:
     return np.asarray(codes if are_labels else values)
 
 
-def codes_or_probabilities(y: ArrayLike, P: FloatArray) -> NDArray[Any]:
+def codes_or_probabilities(y: ArrayLike, P: FloatArray) -> Array:
     """Check labels that belong to the rows of predictions P.
 
     Parameters
@@ -490,6 +490,6 @@ def _classes(labels: Any, *, given: bool) -> Classes:
     return Classes.of(labels) if given else Classes(labels)
 
 
-def _plain(values: NDArray[Any]) -> list[Any]:
+def _plain(values: Array) -> list[Any]:
     """Return labels as Python objects that compare by value; dates stay NumPy scalars, whose units compare exactly."""
     return list(values) if values.dtype.kind in "Mm" else values.tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from softreg.cli.console.messages import print_message
 from softreg.tables.columns.errors import pluralize
 
@@ -9,7 +11,7 @@ MAX_LISTED = 10
 """Rows that a message lists one by one."""
 
 
-def print_skipped_rows(skipped: list[tuple[str, int, str]], left_out: list[int], files: int = 1) -> None:
+def print_skipped_rows(skipped: Sequence[tuple[str, int, str]], left_out: list[int], files: int = 1) -> None:
     """Print on stderr which rows were left out and why; `files` is the number of files that were read."""
     if skipped:
         some = "; ".join(

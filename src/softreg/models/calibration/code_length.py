@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg.models.calibration.temperature import Codes, Floats, folds
@@ -154,7 +153,7 @@ def _code_length(X: Array, codes: Codes, order: Codes, rows: Codes, ends: list[i
     return bits
 
 
-def _rate_code_bits(y: Codes, counts: NDArray[Any]) -> Floats:
+def _rate_code_bits(y: Codes, counts: Array) -> Floats:
     """Return the bits (n,) of each label by the class rates of the labels before it, with pseudo-counts."""
     increments = np.zeros((len(y) + 1, len(counts)))
     increments[0] = counts + PSEUDO_COUNT
@@ -258,7 +257,7 @@ def added_on_rows(
     groups: Mapping[str, Sequence[int]],
     *,
     model: Any = None,
-    dependent: NDArray[Any] | None = None,
+    dependent: Array | None = None,
 ) -> list[Added]:
     """Estimate the information that each group of columns adds to the others, on given held-out rows.
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.calibrator import check_labelled, mean_loss_reduction
 from softreg.models.calibration.temperature import Codes, Floats, folds, log_probabilities
 from softreg.models.estimators.regression import SoftmaxRegression
+from softreg.typing import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +75,7 @@ class LabelAudit(DeprecatedAttributes):
         Whether a second-stage model on top of the probabilities was used.
     """
 
-    classes: NDArray[Any]
+    classes: Array
     given: Codes
     suggested: Codes
     suspicion: Floats

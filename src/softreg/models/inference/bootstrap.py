@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -207,7 +206,7 @@ def bootstrap(
     return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]), table)
 
 
-def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, NDArray[Any], Any]:
+def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Any]:
     """Return features, labels and weights of the labelled rows of a table."""
     X, labels = table.encode(data), table.label_texts(data, y)
     used = labels != ""
@@ -230,7 +229,7 @@ def _regression(model: Any) -> SoftmaxRegression:
     return model
 
 
-def _counts(labels: Array, weight: Array, size: int, classes: NDArray[Any], random_state: Any) -> Array:
+def _counts(labels: Array, weight: Array, size: int, classes: Array, random_state: Any) -> Array:
     """Return the counts (size, n) of the rows in each resample; every resample contains every class."""
     total = float(weight.sum())
     if not 0.5 < total <= MOST_ROWS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.optimize import Solution
@@ -19,7 +18,7 @@ def fit(
     labels: Array,
     weight: Array | None,
     q: int,
-    names: NDArray[Any] | None,
+    names: Array | None,
     start: tuple[Array, Array] | None,
 ) -> Solution:
     """Fit with Firth's penalty; `weight` (n,) are counts of rows.

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.features import validate_features
@@ -127,7 +126,7 @@ def separation(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool
 
 
 def check_separation(
-    solution: Solution, X: Matrix, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool
+    solution: Solution, X: Matrix, labels: Array, classes: Array, names: Any, fit_intercept: bool
 ) -> Solution:
     """Check a fit without a penalty for separation by the linear programme.
 
@@ -165,7 +164,7 @@ def _contradicted(solution: Solution) -> Solution:
     return solution
 
 
-def _decide(X: Matrix, labels: Array, classes: NDArray[Any], names: Any, fit_intercept: bool) -> Separated | None:
+def _decide(X: Matrix, labels: Array, classes: Array, names: Any, fit_intercept: bool) -> Separated | None:
     """Run the linear programmes on checked input."""
     q, k = len(classes), X.shape[1] + fit_intercept
     Z = _standardised(X, fit_intercept)
@@ -193,14 +192,14 @@ def _standardised(X: Matrix, bias: bool) -> Array:
     return np.column_stack([Z, np.ones(len(Z))]) if bias else Z
 
 
-def _margins(Z: Array, codes: Array, q: int) -> tuple[Any, Array, Array]:
+def _margins(Z: Array, codes: Array, q: int) -> tuple[Matrix, Array, Array]:
     """Return the matrix A with `A b` = margins of all rows against all other classes, their rows and classes."""
     k, parts, rows, others = Z.shape[1], [], [], []
     for a in range(q):
         here = np.flatnonzero(codes == a)
         for c in range(q):
             if c != a and len(here):
-                blocks: list[Any] = [sp.csr_array((len(here), k))] * q
+                blocks: list[Matrix] = [sp.csr_array((len(here), k))] * q
                 blocks[a], blocks[c] = sp.csr_array(Z[here]), sp.csr_array(-Z[here])
                 parts.append(sp.hstack(blocks[:-1], format="csr"))
                 rows.append(here)
@@ -211,7 +210,7 @@ def _margins(Z: Array, codes: Array, q: int) -> tuple[Any, Array, Array]:
     return A.tocsc(), np.concatenate(rows), np.concatenate(others)
 
 
-def _decided(A: Any, tied: Array) -> tuple[Array | None, Array]:
+def _decided(A: Matrix, tied: Array) -> tuple[Array | None, Array]:
     """Return a direction that decides as many margins as any direction does, and which these are."""
     total, decided = np.zeros(A.shape[1]), np.zeros(A.shape[0], dtype=bool)
     while not (decided | tied).all():
@@ -224,7 +223,7 @@ def _decided(A: Any, tied: Array) -> tuple[Array | None, Array]:
     return (total if decided.any() else None), decided
 
 
-def _lightest(A: Any, tied: Array, decided: Array, fallback: Array) -> Array:
+def _lightest(A: Matrix, tied: Array, decided: Array, fallback: Array) -> Array:
     """Return the weights of least absolute sum that decide all margins that can be decided."""
     p, least = A.shape[1], decided.astype(float)
     split = sp.hstack([A, -A], format="csc")
@@ -235,7 +234,7 @@ def _lightest(A: Any, tied: Array, decided: Array, fallback: Array) -> Array:
     return np.asarray(b[:p] - b[p:])
 
 
-def _programme(cost: Array, A: Any, tied: Array, least: Array, bounds: Any) -> Array:
+def _programme(cost: Array, A: Matrix, tied: Array, least: Array, bounds: list[tuple[float, float | None]]) -> Array:
     """Minimise the cost subject to `A b >= least`, and `A b = 0` where tied."""
     from scipy.optimize import linprog  # imported here: it takes a second
 
@@ -246,9 +245,7 @@ def _programme(cost: Array, A: Any, tied: Array, least: Array, bounds: Any) -> A
     return np.asarray(result.x)
 
 
-def _named(
-    W: Array, classes: NDArray[Any], names: Any, label: Array, other: Array, row: Array, decided: Array
-) -> Separated:
+def _named(W: Array, classes: Array, names: Any, label: Array, other: Array, row: Array, decided: Array) -> Separated:
     """Return the separation by names of classes and columns."""
     difference = np.abs(W[:, None] - W[None]).sum(axis=2)
     a, b = sorted(int(k) for k in np.unravel_index(difference.argmax(), difference.shape))

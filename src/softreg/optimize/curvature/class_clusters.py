@@ -180,16 +180,20 @@ class ClassClusterCurvature:
         m, q = objective.m, objective.q
         variance, class_mass, mass, sums = objective.sum(LabelClusterSums(objective.state))
         per_row = objective.mass[:, None]
-        own, labelled = mass.reshape(2, m, q) / per_row
-        own_sum, labelled_sum = (
+        predicted_within, labelled = mass.reshape(2, m, q) / per_row
+        predicted_within_sum, labelled_sum = (
             objective.coordinates.gradient(s / per_row[..., None], r)
-            for s, r in zip(sums.reshape(2, m, q, -1), (own, labelled), strict=True)
+            for s, r in zip(sums.reshape(2, m, q, -1), (predicted_within, labelled), strict=True)
         )
         u = np.maximum(variance / per_row, 0.0)
-        own = np.minimum(own, u)
+        predicted_within = np.minimum(predicted_within, u)
         predicted_sum = G[..., :-1] - objective.ridge[:, None, :-1] * theta[..., :-1] + objective.moments.sums
         others = _ratio(predicted_sum - labelled_sum, class_mass / per_row - labelled)
-        return ClassClusters(u, np.stack([own, u - own]), np.stack([_ratio(own_sum, own), others]))
+        return ClassClusters(
+            u,
+            np.stack([predicted_within, u - predicted_within]),
+            np.stack([_ratio(predicted_within_sum, predicted_within), others]),
+        )
 
 
 def _ratio(sums: Float64Array, mass: Float64Array) -> Float64Array:

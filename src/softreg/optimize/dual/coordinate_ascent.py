@@ -47,11 +47,12 @@ from softreg.typing import Array, Float64Array, FloatArray, IntArray
 PATIENCE, ACCELERATED_PATIENCE = 6, 24
 """Sweeps after which the rate of convergence is compared with the budget."""
 FLOAT32_GAP = 1e-7
-"""Smallest gap in nats that float32 steps reach, about."""
+"""Approximate smallest gap in nats of float32 steps."""
 STALL_GAP, STALL_RATIO = 10 * FLOAT32_GAP, 0.9
-"""A run has stalled where its smallest gap is below the first and the last sweeps have not gained this factor."""
+"""A run has stalled if its smallest gap is below the first value and the last sweeps have not shrunk it by the
+second."""
 MAX_CERTIFICATES = 3
-"""Certificates that are tried before the problem is left to L-BFGS; each target is a quarter of the one before."""
+"""Largest number of certificates before L-BFGS continues; each target is a quarter of the previous one."""
 TARGET_SHRINK = 4.0
 """Factor between the targets."""
 MAX_START_PENALTY = 4.0

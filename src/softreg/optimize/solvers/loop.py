@@ -1,7 +1,7 @@
 """The descent loop of the smooth solvers for a stack of models: direction, line search, step, certificate.
 
-A model whose gap is proved to be below the tolerance leaves the stack. The loop holds everything that Newton's method
-and L-BFGS share; they differ in their directions.
+A model whose gap is proved to be below the tolerance leaves the stack. The loop contains everything that
+Newton's method and L-BFGS share; they differ in their directions.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ SQUARED_ERROR = 4.0
 GROWTH = 16
 """Each further sample has at most so many times the rows of the one within."""
 LBFGS_ROWS = 100_000
-"""Rows of the sample that preconditions L-BFGS where Newton's method does not reach the optimum."""
+"""Rows of the sample that preconditions L-BFGS where Newton's method does not converge."""
 PSEUDO_COUNT = 10.0
 """Extra ridge `PSEUDO_COUNT / n` on the weights, so that near-constant columns do not diverge in a sample."""
 SAMPLE_GAP_SHARE = 4
@@ -54,7 +54,7 @@ def nested_newton(
     first_sample: int | None,
     on_progress: ProgressListener,
 ) -> StackResult:
-    """Minimize by Newton's method with one pass per step, or by `Descent` where that does not reach the optimum.
+    """Minimize by Newton's method with one pass per step, or by `Descent` where that does not converge.
 
     Parameters
     ----------

@@ -7,12 +7,10 @@ import re
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_numpy import to_bool
 from softreg.tables.columns.errors import quote
-
-Floats = NDArray[np.float64]
+from softreg.typing import BoolArray, Float64Array
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
@@ -89,7 +87,7 @@ def day_first(levels: pa.Array) -> bool | None:
     return bool((first > 12).any())
 
 
-def invalid_date_tolerance(levels: pa.Array) -> NDArray[np.float64]:
+def invalid_date_tolerance(levels: pa.Array) -> Float64Array:
     """Return the share of rows up to which each invalid date is treated as a typing error.
 
     The share is 0.5 if the year comes first in four digits or the month is named, 0.01 if a year of four digits comes
@@ -113,7 +111,7 @@ def invalid_date_tolerance(levels: pa.Array) -> NDArray[np.float64]:
     """
     text = pc.utf8_lower(pc.utf8_trim_whitespace(levels))
 
-    def matches(form: str) -> NDArray[np.bool_]:
+    def matches(form: str) -> BoolArray:
         return np.asarray(pc.match_substring_regex(text, form), dtype=bool)
 
     unambiguous = np.logical_or.reduce([matches(form) for form in _UNAMBIGUOUS_FORMS]) & ~matches(
@@ -139,7 +137,7 @@ def has_day_month_dates(levels: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(text, _FORMS[1])).as_py())
 
 
-def day_month_ambiguous(levels: pa.Array) -> NDArray[np.bool_]:
+def day_month_ambiguous(levels: pa.Array) -> BoolArray:
     """Find dates whose day and month may be exchanged.
 
     Parameters
@@ -200,7 +198,7 @@ def mixed_zones_message(name: str, zones: list[str]) -> str:
     )
 
 
-def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
+def parse_dates(levels: pa.Array, day_is_first: bool) -> Float64Array:
     """Parse dates and times to seconds since 1970-01-01 00:00 in local time.
 
     The UTC offset is not subtracted, so that 08:00+09:00 and 08:00+01:00 are the same time of day. A time without a
@@ -236,11 +234,11 @@ def parse_dates(levels: pa.Array, day_is_first: bool) -> Floats:
     return result
 
 
-def _seconds(matches: pa.StructArray, day_is_first: bool) -> Floats:
+def _seconds(matches: pa.StructArray, day_is_first: bool) -> Float64Array:
     """Return seconds from the parts of dates that one format extracted."""
     names = [field.name for field in matches.type]
 
-    def part(name: str) -> Floats:
+    def part(name: str) -> Float64Array:
         text = pc.struct_field(matches, name)
         text = pc.replace_substring(text, ",", ".")
         empty = pc.equal(text, "")
@@ -268,7 +266,7 @@ def _seconds(matches: pa.StructArray, day_is_first: bool) -> Floats:
     return np.where(invalid, np.nan, day_seconds + 3600 * hour + 60 * minute + second)
 
 
-def _days(year: Floats, month: Floats, day: Floats) -> Floats:
+def _days(year: Float64Array, month: Float64Array, day: Float64Array) -> Float64Array:
     """Return days since 1970-01-01; NaN if the calendar has no such day."""
     ok = (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
     month_number = np.where(ok, (year - 1970) * 12 + month - 1, 0).astype(np.int64)
@@ -278,7 +276,7 @@ def _days(year: Floats, month: Floats, day: Floats) -> Floats:
     return np.where(ok & (day <= length), days + day - 1, np.nan)
 
 
-def arrow_to_seconds(column: pa.ChunkedArray) -> Floats:
+def arrow_to_seconds(column: pa.ChunkedArray) -> Float64Array:
     """Convert an Arrow column of dates, times or durations to seconds.
 
     Integer counts are divided by their unit in 64 bits, so that no date is out of the range of a calendar.

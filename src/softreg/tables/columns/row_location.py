@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,21 @@ LEFT_OUT, BEFORE = b"softreg.left_out", b"softreg.before"
 ABSENT = b"softreg.absent"
 """Metadata key of a field: names of the files that lack the column, one in each line."""
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+class SkippedRow(NamedTuple):
+    """Row of a file that could not be read: its number from 1, and its text."""
+
+    number: int
+    text: str
+
+
+class SkippedFileRow(NamedTuple):
+    """Row of a table in files that could not be read: name of the file, number in it from 1, and text."""
+
+    file: str
+    number: int
+    text: str
 
 
 def file_row_numbers(positions: ArrayLike, left_out: ArrayLike) -> NDArray[np.int64]:

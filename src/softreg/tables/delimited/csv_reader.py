@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 
 from softreg.tables.columns.arrow_numpy import to_bool
 from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, emit_notes, quote
-from softreg.tables.columns.row_location import file_row_numbers
+from softreg.tables.columns.row_location import SkippedRow, file_row_numbers
 from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.delimited.csv_records import CsvRecords
 from softreg.tables.delimited.decoding import UNDECODABLE_MARK, ArrowSource, DecodedStream
@@ -48,7 +48,7 @@ class CsvReader(CsvRecords):
     [[{'name': 'Ann, B.', 'note': '007'}]]
     """
 
-    skipped: list[tuple[int, str]] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
     _checked: bool = field(init=False, default=False)
     _dropped: list[int] = field(init=False, default_factory=list)
 
@@ -193,7 +193,7 @@ class CsvReader(CsvRecords):
         return "skip"
 
     def _record_skipped(self, number: int, text: str) -> None:
-        self.skipped.append((number, text[:MAX_ROW_TEXT].replace(UNDECODABLE_MARK, "\ufffd")))
+        self.skipped.append(SkippedRow(number, text[:MAX_ROW_TEXT].replace(UNDECODABLE_MARK, "\ufffd")))
 
     def _decodable(self, batch: pa.RecordBatch, before: int) -> pa.RecordBatch:
         """Return the rows without undecodable bytes; `before` is the number of rows before the batch."""

@@ -20,9 +20,8 @@ from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_listed_s
 from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.formats.number_formats import NumberFormat, NumberParts, ambiguous_pattern
+from softreg.typing import BoolArray
 from softreg.value_text import encode_as_text
-
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
 from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat, NumberParts
-
-BoolArray = NDArray[np.bool_]
+from softreg.typing import BoolArray
 
 MAX_LEVELS_INSPECTED = 1000
 """Distinct values examined to decide whether a column may be numeric."""

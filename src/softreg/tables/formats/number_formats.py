@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_numpy import boolean_array, string_array, to_bool, to_float64
-
-BoolArray = NDArray[np.bool_]
+from softreg.typing import BoolArray
 
 _CODES = (
     "USD|EUR|GBP|JPY|CHF|CNY|RMB|INR|BRL|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|RUB|UAH|TRY|MXN|ARS|CLP|COP|"

@@ -14,6 +14,7 @@ from softreg.tables.columns.arrow_types import plain_column, plain_field
 from softreg.tables.columns.column_values import decode_dictionary
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
 from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.row_location import SkippedRow
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.delimited import line_rewriting
 from softreg.tables.delimited.chunked_stream import Opener
@@ -48,7 +49,7 @@ class FileReader(Protocol):
         The file.
     schema : pa.Schema
         Columns, with those of the partition.
-    skipped : list of (int, str)
+    skipped : list of SkippedRow
         Number and text of rows that could not be read.
     notes : list of str
         Choices made in reading.
@@ -56,7 +57,7 @@ class FileReader(Protocol):
 
     source: SourceFile
     schema: pa.Schema
-    skipped: list[tuple[int, str]]
+    skipped: list[SkippedRow]
     notes: list[str]
 
     def batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -138,7 +139,7 @@ class BaseFileReader:
     """Base of the readers: columns of the partition, and conversion to the types of all files."""
 
     source: SourceFile
-    skipped: list[tuple[int, str]] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
     notes: list[str] = field(init=False)
     schema: pa.Schema = field(init=False)
     file_fields: dict[str, pa.Field] = field(init=False)

@@ -17,7 +17,7 @@ from softreg.tables.columns.column_names import check_names
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
 from softreg.tables.columns.errors import TableError, emit_notes, quote, quote_list
 from softreg.tables.columns.missing_values import replace_missing
-from softreg.tables.columns.row_location import file_row_numbers, mark_absent_columns, with_location
+from softreg.tables.columns.row_location import SkippedFileRow, file_row_numbers, mark_absent_columns, with_location
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.io.damaged_files import check_buffers
 from softreg.tables.io.file_formats import PARQUET_ENDINGS
@@ -42,7 +42,7 @@ class OpenTable(DeprecatedAttributes):
         Names of the columns.
     schema : pa.Schema
         Columns and types that hold the values of all files.
-    skipped : list of (str, int, str)
+    skipped : list of SkippedFileRow
         File, row number and text of rows of the last pass that could not be read, with `bad_rows="skip"`.
     counts : list of int
         Number of rows of each file in the table that `read` returned.
@@ -55,7 +55,7 @@ class OpenTable(DeprecatedAttributes):
     readers: list[FileReader]
     names: list[str]
     schema: pa.Schema
-    skipped: list[tuple[str, int, str]] = field(default_factory=list)
+    skipped: list[SkippedFileRow] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     """Number of rows of each file in the table that `read` returned."""
     type_conflicts: dict[str, str] = field(default_factory=dict)
@@ -171,7 +171,7 @@ class OpenTable(DeprecatedAttributes):
                 )
                 kept += batch.num_rows
             before += kept + len(reader.skipped)
-            self.skipped += [(reader.source.display_name, number, text) for number, text in sorted(reader.skipped)]
+            self.skipped += [SkippedFileRow(reader.source.display_name, *row) for row in sorted(reader.skipped)]
 
     def read(self) -> pa.Table:
         """Read the whole table into memory.
@@ -189,7 +189,7 @@ class OpenTable(DeprecatedAttributes):
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts[:] = [table.num_rows for table in tables]
         self.skipped[:] = [
-            (r.source.display_name, number, text) for r in self.readers for number, text in sorted(r.skipped)
+            SkippedFileRow(r.source.display_name, *row) for r in self.readers for row in sorted(r.skipped)
         ]
         table = replace_missing(pa.concat_tables(tables), TextMetadata.from_schema(self.schema).na)
         if table.num_rows == 0:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
+from softreg.tables.columns.row_location import SkippedRow
 from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import decoding_error
 from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
@@ -81,7 +82,7 @@ class JsonLines:
     """The bytes in the encoding of the file, where that is not UTF-8."""
     unit: str = "Line"
     """Noun for an object in messages."""
-    skipped: list[tuple[int, str]] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
     _cached: list[pa.RecordBatch] | None = field(init=False, default=None)
     """Cached rows of a small file."""
     _conflicts: bool = field(init=False, default=False)
@@ -235,7 +236,7 @@ class JsonLines:
 
     def _skip_row(self, row: int, line: int, text: str, reason: str) -> None:
         if self.skip:
-            self.skipped.append((row, text[:MAX_ROW_TEXT]))
+            self.skipped.append(SkippedRow(row, text[:MAX_ROW_TEXT]))
             return
         raise TableError(
             f"{self.unit} {line:,} of {self.display_name!r} cannot be read ({reason}): {quote(text, 80)}. Expected an "
