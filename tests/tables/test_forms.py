@@ -100,7 +100,7 @@ def kinds_of(model: TableClassifier) -> dict[str, str]:
     return {name: kind for name, kind, _ in model.describe() if kind != "index"}
 
 
-def places(model: TableClassifier, kind: str) -> list[Any]:
+def comparable_classes(model: TableClassifier, kind: str) -> list[Any]:
     """The classes of a model as values that can be compared."""
     return [canonical(label, kind) for label in model.classes_]
 
@@ -108,17 +108,17 @@ def places(model: TableClassifier, kind: str) -> list[Any]:
 def assert_same(model: TableClassifier, other: TableClassifier, data: Any, reference: Any, kind: str) -> None:
     """Two models are the same, whichever form of the rows they are asked with."""
     assert kinds_of(model) == kinds_of(other)
-    mine, others = places(model, kind), places(other, kind)
-    assert sorted(mine) == sorted(others)
-    order = [mine.index(label) for label in others]
+    own, others = comparable_classes(model, kind), comparable_classes(other, kind)
+    assert sorted(own) == sorted(others)
+    order = [own.index(label) for label in others]
     expected = other.predict_proba(reference)
-    for said, found in (
+    for comparison, probabilities in (
         ("the form's model on the form", model.predict_proba(data)[:, order]),
         ("the form's model on the reference", model.predict_proba(reference)[:, order]),
         ("the reference's model on the form", other.predict_proba(data)),
     ):
-        worst = float(np.abs(found - expected).max())
-        assert worst < NEAR, f"{said}: probabilities differ by {worst:.2g}"
+        worst = float(np.abs(probabilities - expected).max())
+        assert worst < NEAR, f"{comparison}: probabilities differ by {worst:.2g}"
 
 
 def trains_alike(name: str, case: Case) -> None:
@@ -221,7 +221,7 @@ def labels_come_back(name: str, case: Case) -> None:
         assert (loaded.predict_proba(data) == model.predict_proba(data)).all()
         given = plain(table.arrow).column(TARGET).to_pylist()
         expected = {canonical(label, kind) for label in given}
-        assert sorted(places(model, kind)) == sorted(expected)
+        assert sorted(comparable_classes(model, kind)) == sorted(expected)
         predicted = loaded.predict(data)
         assert {canonical(label, kind) for label in predicted} <= expected
         if form.csv:
@@ -261,14 +261,14 @@ def command_agrees(name: str, case: Case) -> None:
         (path / "a").mkdir()
         data = form.make(table.arrow, path / "a", np.random.default_rng(case.seed))
         (path / "r").mkdir()
-        wanted = plain(table.arrow, form.csv) if form.text else table.arrow
-        reference = FORMS["arrow file"].make(wanted, path / "r", np.random.default_rng(0))
+        arrow_table = plain(table.arrow, form.csv) if form.text else table.arrow
+        reference = FORMS["arrow file"].make(arrow_table, path / "r", np.random.default_rng(0))
         sources = enumerate((data, reference))
-        told = [trained(source, path / f"{k}.softreg", table, case.memory) for k, source in sources]
+        results = [trained(source, path / f"{k}.softreg", table, case.memory) for k, source in sources]
         COMPARED[f"command line: {name}"] += 1
-        assert told[0].exit_code == told[1].exit_code, f"{told[0].output} / {told[1].output}"
-        if told[0].exit_code:
-            assert told[0].exit_code == 2, told[0].output
+        assert results[0].exit_code == results[1].exit_code, f"{results[0].output} / {results[1].output}"
+        if results[0].exit_code:
+            assert results[0].exit_code == 2, results[0].output
             return
         kind = table.kinds[TARGET]
         P, predicted = predictions(path / "0.softreg", data, path / "p.parquet", kind)
@@ -276,16 +276,16 @@ def command_agrees(name: str, case: Case) -> None:
         assert P.keys() == other.keys()
         assert max(np.abs(P[label] - other[label]).max() for label in P) < NEAR
         model = softreg.load(path / "0.softreg")
-        known = places(model, kind)
+        known = comparable_classes(model, kind)
         direct = model.predict_proba(data)
         assert max(np.abs(P[label] - direct[:, known.index(label)]).max() for label in P) < 1e-12
         assert predicted == [canonical(label, kind) for label in model.predict(data)]
 
 
 def trained(source: Any, model: Path, table: Table, memory: str) -> Any:
-    asked = [word for name in table.category for word in ("--category", name)]
+    categories = [word for name in table.category for word in ("--category", name)]
     given = ["train", str(source), "--target", TARGET, "--model", str(model), "--strength", str(STRENGTH), "--quiet"]
-    done = CliRunner().invoke(main, [*given, *asked, "--memory", memory])
+    done = CliRunner().invoke(main, [*given, *categories, "--memory", memory])
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     return done
 
@@ -294,10 +294,10 @@ def predictions(model: Path, source: Any, output: Path, kind: str) -> tuple[dict
     """The probabilities of each class, and the labels, as `softreg predict` writes them."""
     done = CliRunner().invoke(main, ["predict", str(model), str(source), "--output", str(output)])
     assert done.exit_code == 0, done.output
-    found = pq.read_table(output)
-    first, *names = found.column_names
-    P = {canonical(name, kind): found.column(name).to_numpy() for name in names}
-    return P, [canonical(label, kind) for label in found.column(first).to_pylist()]
+    predicted = pq.read_table(output)
+    first, *names = predicted.column_names
+    P = {canonical(name, kind): predicted.column(name).to_numpy() for name in names}
+    return P, [canonical(label, kind) for label in predicted.column(first).to_pylist()]
 
 
 COMMANDS = ("parquet of pandas", "two parquet files", "arrow file", "csv of pandas", "csv of the csv module",

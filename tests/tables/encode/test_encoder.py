@@ -156,7 +156,7 @@ def test_a_word_among_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "expected"),
     [
         ([True, False], "holds booleans here"),
         (pa.array([0, 1], pa.date32()), "holds dates (1970-01-01) here"),
@@ -166,24 +166,24 @@ def test_a_word_among_numbers() -> None:
         ([{"a": 1}, {"a": 2}], "has the type struct"),
     ],
 )
-def test_a_column_of_numbers_that_holds_something_else(values: Any, told: str) -> None:
+def test_a_column_of_numbers_that_holds_something_else(values: Any, expected: str) -> None:
     _, encoder = learned({"age": [1, 2]})
     message = refusal(encoder, {"age": values})
     assert "Column 'age'" in message
-    assert told in message
+    assert expected in message
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "expected"),
     [
         (["yes", "maybe"], "held yes or no in training, but row 2 has 'maybe'"),
         ([1, 0], "holds numbers (type int64) here"),
         (pa.array([0, 1], pa.date32()), "holds dates"),
     ],
 )
-def test_a_column_of_booleans_that_holds_something_else(values: Any, told: str) -> None:
+def test_a_column_of_booleans_that_holds_something_else(values: Any, expected: str) -> None:
     _, encoder = learned({"loan": ["yes", "no"]})
-    assert told in refusal(encoder, {"loan": values})
+    assert expected in refusal(encoder, {"loan": values})
 
 
 def test_a_category_that_holds_something_else() -> None:

@@ -29,8 +29,8 @@ TEXTS = [
 ]  # fmt: skip
 
 
-def spelled(found) -> list[str]:
-    return ["".join(map(chr, found.points[a:b])) for a, b in zip(found.start, found.stop, strict=True)]
+def spelled(terms) -> list[str]:
+    return ["".join(map(chr, terms.points[a:b])) for a, b in zip(terms.start, terms.stop, strict=True)]
 
 
 def column(texts: list[str | None]) -> pa.ChunkedArray:
@@ -61,13 +61,13 @@ def test_tf_idf_is_that_of_scikit_learn() -> None:
 
 
 def test_runs_of_characters_stay_within_their_text() -> None:
-    found = character_ngrams(code_points(pa.array(["ab", "", "  c \n d "])))
-    by_row = [[s for s, r in zip(spelled(found), found.row, strict=True) if r == row] for row in range(3)]
+    terms = character_ngrams(code_points(pa.array(["ab", "", "  c \n d "])))
+    by_row = [[s for s, r in zip(spelled(terms), terms.row, strict=True) if r == row] for row in range(3)]
     assert by_row[0] == [" a", "ab", "b ", " ab", "ab ", " ab "]
     assert by_row[1] == ["  "]
     assert by_row[2][:4] == [" c", "c ", " d", "d "]
     assert len({len(s) for s in by_row[2]}) == 4
-    assert (character_ngram_hashes(spelled(found)) == found.hash).all()
+    assert (character_ngram_hashes(spelled(terms)) == terms.hash).all()
 
 
 def test_a_term_needs_two_texts_and_a_pair_three() -> None:
@@ -118,9 +118,9 @@ def test_the_cut_into_pieces_changes_nothing(texts: list[str | None], cut: int) 
 def test_pieces_hold_every_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vocabulary, "PIECE", 7)
     texts = ["abc", None, "defghijkl", "", "m", "no"] * 3
-    found = list(text_blocks(pa.chunked_array([texts[:5], [], texts[5:]])))
-    assert [t for piece in found for t in piece.to_pylist()] == texts
-    assert len(found) == 5
+    blocks = list(text_blocks(pa.chunked_array([texts[:5], [], texts[5:]])))
+    assert [t for piece in blocks for t in piece.to_pylist()] == texts
+    assert len(blocks) == 5
     small = learned(TEXTS)
     monkeypatch.setattr(vocabulary, "PIECE", 10**9)
     assert learned(TEXTS) == small

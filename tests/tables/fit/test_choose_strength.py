@@ -67,13 +67,13 @@ def test_wide_sparse_rows_have_one_fold_held_out(monkeypatch: pytest.MonkeyPatch
     y = random.integers(0, 3, 600)
     own = [[f"w{k}x{i}" for i in range(40)] for k in range(3)]
     texts = [" ".join([*random.choice(own[k], 2), *random.choice(np.ravel(own), 8)]) for k in y]
-    rows, told = pa.table({"text": texts, "y": [f"c{k}" for k in y]}), []
-    model = TableClassifier("y", strength="auto", verbose=told.append).fit(rows)
+    rows, reported = pa.table({"text": texts, "y": [f"c{k}" for k in y]}), []
+    model = TableClassifier("y", strength="auto", verbose=reported.append).fit(rows)
     path = model.path_
-    assert path.scores.shape == (len(told), 1)
+    assert path.scores.shape == (len(reported), 1)
     assert (np.diff(path.strength) < 0).all()
     assert path.chosen < len(path) - 1
     assert path.mean[path.chosen] <= path.mean.min() + choose_strength.SE_TOLERANCE * path.error[path.mean.argmin()]
     assert (path.mean[: path.chosen] > path.mean[path.chosen]).all()
     assert model.model_.solution_.gap <= 1e-6
-    assert told[0].strength == 1e-4
+    assert reported[0].strength == 1e-4

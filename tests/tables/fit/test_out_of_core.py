@@ -97,26 +97,26 @@ def test_a_sample_judges_and_all_rows_teach(files: Path, monkeypatch: pytest.Mon
 def test_rows_held_out_do_not_depend_on_the_batches(files: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", size)
     monkeypatch.setattr(table_scan, "SAMPLE", 100)
-    found = scan_table(open_table(files), "label", seed=3, test_size=0.25)
+    scan = scan_table(open_table(files), "label", seed=3, test_size=0.25)
     test = uniform(np.arange(1200), 3, 1) < 0.25
-    assert (found.rows, found.tested) == (1200, test.sum())
-    assert 200 < found.tested < 400
-    assert len(found.held_numbers) == len(found.numbers) == 100
-    assert test[found.held_numbers].all()
-    assert not test[found.numbers].any()
+    assert (scan.rows, scan.tested) == (1200, test.sum())
+    assert 200 < scan.tested < 400
+    assert len(scan.held_numbers) == len(scan.numbers) == 100
+    assert test[scan.held_numbers].all()
+    assert not test[scan.numbers].any()
     expected = np.flatnonzero(test)
     best = np.sort(expected[np.argsort(uniform(expected, 3, 2))[:100]])
-    np.testing.assert_array_equal(found.held_numbers, best)
-    assert found.held is not None
-    assert found.held.column("said").to_pylist() == mixed().column("said").take(pa.array(best)).to_pylist()
-    assert found.counts == {one["values"]: one["counts"] for one in pc.value_counts(mixed()["label"]).to_pylist()}
+    np.testing.assert_array_equal(scan.held_numbers, best)
+    assert scan.held is not None
+    assert scan.held.column("said").to_pylist() == mixed().column("said").take(pa.array(best)).to_pylist()
+    assert scan.counts == {one["values"]: one["counts"] for one in pc.value_counts(mixed()["label"]).to_pylist()}
 
 
 def test_a_class_is_trained_on_however_rare(tmp_path: Path) -> None:
     table = pa.table({"x": np.arange(50.0) % 7, "y": ["a"] * 24 + ["b"] * 24 + ["rare"] * 2})
     pq.write_table(table, tmp_path / "t.parquet")
-    found = scan_table(open_table(tmp_path / "t.parquet"), "y", test_size=0.999)
-    assert found.trained == {"a": 1, "b": 1, "rare": 1}
+    scan = scan_table(open_table(tmp_path / "t.parquet"), "y", test_size=0.999)
+    assert scan.trained == {"a": 1, "b": 1, "rare": 1}
 
 
 def test_the_room_of_a_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

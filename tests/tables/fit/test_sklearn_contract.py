@@ -176,9 +176,9 @@ def test_weights_are_routed(X: pd.DataFrame, y: pd.Series) -> None:
     with sklearn.config_context(enable_metadata_routing=True):
         model = TableClassifier(strength=FIXED).set_fit_request(sample_weight=True)
         model.set_score_request(sample_weight=True)
-        found = cross_validate(model, X, y, params={"sample_weight": weight}, return_estimator=True)
+        weighted = cross_validate(model, X, y, params={"sample_weight": weight}, return_estimator=True)
     plain = TableClassifier(strength=FIXED).fit(X, y)
-    assert found["estimator"][0].predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.05
+    assert weighted["estimator"][0].predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.05
 
 
 def test_meta_estimators(frame: pd.DataFrame, X: pd.DataFrame, y: pd.Series) -> None:

@@ -35,7 +35,7 @@ def test_times_of_any_kind_have_their_order(values: list[object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "expected"),
     [
         (["2024-01-01", None, "2024-01-02"], "has no value in row 2"),
         (["2024-01-01", " ", "2024-01-02"], "has no value in row 2"),
@@ -46,8 +46,8 @@ def test_times_of_any_kind_have_their_order(values: list[object]) -> None:
         ([[1], [2], [3]], "neither dates nor numbers"),
     ],
 )
-def test_what_has_no_place_in_time_is_refused(values: list[object], told: str) -> None:
-    with pytest.raises(TableError, match=told):
+def test_what_has_no_place_in_time_is_refused(values: list[object], expected: str) -> None:
+    with pytest.raises(TableError, match=expected):
         time_codes(pa.table({"t": values, "y": ["a", "b", "a"]}), "t", "y")
 
 

@@ -54,8 +54,8 @@ def test_numbers(values: list[Any]) -> None:
 
 
 def test_the_reason_tells_range_and_missing() -> None:
-    found = column(["3", "NA", "-1.5", ""])
-    assert (found.reason, found.missing) == ("-1.5 to 3, 2 rows without a value", 2)
+    inferred = column(["3", "NA", "-1.5", ""])
+    assert (inferred.reason, inferred.missing) == ("-1.5 to 3, 2 rows without a value", 2)
 
 
 @pytest.mark.parametrize("values", [["1_0", "2"], ["0x1", "0x2"], ["1,2", "1,2,3"], ["1.2.3", "1.2.4"]])
@@ -64,9 +64,9 @@ def test_what_is_no_number_is_a_category(values: list[str]) -> None:
 
 
 def test_decimal_commas_are_told() -> None:
-    found = column(["1,5", "2,5", "3"] * 5)
-    assert found.kind is Kind.NUMBER
-    assert found.notes[0].startswith("column 'x' is read as numbers with a decimal comma: '1,5' is 1.5")
+    inferred = column(["1,5", "2,5", "3"] * 5)
+    assert inferred.kind is Kind.NUMBER
+    assert inferred.notes[0].startswith("column 'x' is read as numbers with a decimal comma: '1,5' is 1.5")
     assert "'.' between thousands: '1.234.567' is 1234567" in column(["1.234.567", "2.000.000"]).notes[0]
     assert column(["a", "1,5"]).notes == ()
 
@@ -91,9 +91,9 @@ def test_infinity_is_refused_with_its_row(word: str) -> None:
 
 @pytest.mark.parametrize("values", [["007", "112"], ["01", "12", "01"], ["00", "99", ""]])
 def test_zero_padded_digits_are_codes(values: list[str]) -> None:
-    found = column(values)
-    assert found.kind is Kind.CATEGORY
-    assert found.levels[0].startswith("0")
+    inferred = column(values)
+    assert inferred.kind is Kind.CATEGORY
+    assert inferred.levels[0].startswith("0")
 
 
 @pytest.mark.parametrize("values", [["0", "7"], ["0.5", "0.7"], ["01", "7"], ["10", "20"]])
@@ -119,8 +119,8 @@ def test_many_zero_padded_codes_are_left_out() -> None:
     ],
 )
 def test_booleans(values: list[Any], words: tuple[str, str]) -> None:
-    found = column(values)
-    assert (found.kind, found.levels) == (Kind.BOOLEAN, words)
+    inferred = column(values)
+    assert (inferred.kind, inferred.levels) == (Kind.BOOLEAN, words)
 
 
 @pytest.mark.parametrize("values", [["yes", "no", "maybe"], ["yes", "false"], ["yes", ""], ["yes", "no", "NA"]])
@@ -132,10 +132,10 @@ def test_other_words_are_categories(values: list[str]) -> None:
 
 
 def test_levels_are_exact_and_sorted() -> None:
-    found = column(["b", "a ", "NA", "unknown", "b", "", "B"])
-    assert found.levels == ("B", "NA", "a ", "b", "unknown")
-    assert found.missing == 1
-    assert found.reason == "5 levels: 'B', 'NA', 'a ', 'b' and 1 more; 1 row without a value"
+    inferred = column(["b", "a ", "NA", "unknown", "b", "", "B"])
+    assert inferred.levels == ("B", "NA", "a ", "b", "unknown")
+    assert inferred.missing == 1
+    assert inferred.reason == "5 levels: 'B', 'NA', 'a ', 'b' and 1 more; 1 row without a value"
 
 
 def test_levels_are_those_of_the_training_rows() -> None:
@@ -151,15 +151,15 @@ def test_few_levels_make_a_category_however_few_rows() -> None:
 def test_more_than_a_thousand_levels_are_left_out() -> None:
     assert column([f"v{i}" for i in range(1000)] * 3).kind is Kind.CATEGORY
     assert column([*[f"v{i}" for i in range(100)], *["w"] * 6, *["u"] * 6]).kind is Kind.CATEGORY  # a tenth repeats
-    found = column([f"v{i}" for i in range(1001)] * 3)
-    assert found.kind is Kind.IDENTIFIER
-    assert found.reason.startswith("1,001 different values in 3,003 rows, such as 'v0'")
+    inferred = column([f"v{i}" for i in range(1001)] * 3)
+    assert inferred.kind is Kind.IDENTIFIER
+    assert inferred.reason.startswith("1,001 different values in 3,003 rows, such as 'v0'")
 
 
 def test_free_text() -> None:
-    found = column([f"message number {i} says hello" for i in range(50)])
-    assert found.kind is Kind.TEXT
-    assert "50 different values in 50 rows, 5 words each on average" in found.reason
+    inferred = column([f"message number {i} says hello" for i in range(50)])
+    assert inferred.kind is Kind.TEXT
+    assert "50 different values in 50 rows, 5 words each on average" in inferred.reason
 
 
 def test_long_levels_that_repeat_are_a_category() -> None:
@@ -260,12 +260,12 @@ def test_dates_of_text_and_of_arrow_are_features() -> None:
 
 def test_a_day_that_the_calendar_lacks_is_named() -> None:
     values = ["2020-02-28", "2020-02-30", "2020-03-01"]
-    found = infer_column("when", pa.chunked_array([values]))
-    told = "olumn 'when' holds dates, but row 2 has '2020-02-30', which the calendar does not have"
-    assert found.kind is Kind.DATE
-    assert found.missing == 1
-    assert told in found.notes[0]
-    with pytest.raises(TableError, match=told):
+    inferred = infer_column("when", pa.chunked_array([values]))
+    message = "olumn 'when' holds dates, but row 2 has '2020-02-30', which the calendar does not have"
+    assert inferred.kind is Kind.DATE
+    assert inferred.missing == 1
+    assert message in inferred.notes[0]
+    with pytest.raises(TableError, match=message):
         infer_column("when", pa.chunked_array([values]), options=TextOptions(strict=True))
 
 
@@ -308,23 +308,25 @@ def test_a_type_that_cannot_be_understood_is_named() -> None:
 def test_a_late_word_among_numbers_is_missing_and_said_with_its_row() -> None:
     values = [str(i % 1000) for i in range(200_000)]
     values[199_999] = "abc"
-    found = column(values, name="size")
-    assert (found.kind, found.missing) == (Kind.NUMBER, 1)
-    assert found.notes[0].startswith("column 'size' holds numbers, but row 200,000 has 'abc', which is read as missing")
-    assert "--category 'size'" in found.notes[0]
+    inferred = column(values, name="size")
+    assert (inferred.kind, inferred.missing) == (Kind.NUMBER, 1)
+    assert inferred.notes[0].startswith(
+        "column 'size' holds numbers, but row 200,000 has 'abc', which is read as missing"
+    )
+    assert "--category 'size'" in inferred.notes[0]
 
 
 def test_a_sign_for_missing_is_missing_among_numbers() -> None:
-    found = column([str(i / 7) for i in range(100)] + ["?"] * 30)
-    assert (found.kind, found.missing) == (Kind.NUMBER, 30)
-    assert found.format is not None
-    assert found.format.missing == {"?": 30}
+    inferred = column([str(i / 7) for i in range(100)] + ["?"] * 30)
+    assert (inferred.kind, inferred.missing) == (Kind.NUMBER, 30)
+    assert inferred.format is not None
+    assert inferred.format.missing == {"?": 30}
 
 
 def test_late_decimals_stay_exact() -> None:
     values = ["1"] * 199_999 + ["1.5"]
-    found = column(values)
-    assert (found.kind, found.reason) == (Kind.NUMBER, "1 to 1.5")
+    inferred = column(values)
+    assert (inferred.kind, inferred.reason) == (Kind.NUMBER, "1 to 1.5")
 
 
 def test_codes_of_digits_and_letters_are_a_category() -> None:
@@ -334,7 +336,7 @@ def test_codes_of_digits_and_letters_are_a_category() -> None:
     assert column([str(i) for i in range(25)] + ["other"] * 40).kind is Kind.CATEGORY
 
 
-# What is said of it
+# Reasons and warnings
 
 
 def test_rows_without_a_value_are_counted_for_every_kind() -> None:
@@ -351,13 +353,13 @@ def test_infinity_outside_the_training_rows_is_refused_before_the_fit(values: li
 def test_decimal_commas_are_told_once(tmp_path: Path) -> None:
     rows = "".join(f"{i},5;{i % 2};{'uv'[i % 2]}\n" for i in range(50))
     (tmp_path / "a.csv").write_text("a;b;t\n" + rows)
-    (said,) = infer_schema(read_table(tmp_path / "a.csv"), "t").warnings
-    assert said == (
+    (warning,) = infer_schema(read_table(tmp_path / "a.csv"), "t").warnings
+    assert warning == (
         "column 'a' is read as numbers with a decimal comma: '0,5' is 0.5; where the values are words, --category 'a'"
     )
 
 
 def test_an_identifier_by_name_says_how_many_numbers_differ() -> None:
-    found = column([str(i) for i in [*range(30), *range(10)]], name="id")
-    assert found.kind is Kind.IDENTIFIER
-    assert found.reason == "its name says so, and 40 rows have 30 different numbers"
+    inferred = column([str(i) for i in [*range(30), *range(10)]], name="id")
+    assert inferred.kind is Kind.IDENTIFIER
+    assert inferred.reason == "its name says so, and 40 rows have 30 different numbers"

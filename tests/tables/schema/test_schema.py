@@ -105,18 +105,18 @@ def test_no_column_left_says_what_the_others_were_taken_for() -> None:
     table = pa.table({"key": [f"k{i}" for i in range(50)], "id": list(range(50)), "t": ["u", "v"] * 25})
     with pytest.raises(TableError) as caught:
         infer_schema(table, "t")
-    said = str(caught.value)
-    assert "since the others were taken for: 'key': identifier (50 different values" in said
-    assert "; 'id': identifier (its name says so" in said
-    assert said.endswith("--text, --category, --number or --date and its name.")
+    message = str(caught.value)
+    assert "since the others were taken for: 'key': identifier (50 different values" in message
+    assert "; 'id': identifier (its name says so" in message
+    assert message.endswith("--text, --category, --number or --date and its name.")
 
 
 def test_columns_are_what_was_asked_for() -> None:
     table = pa.table({"zip": [10, 20, 10], "note": ["x", "y", "x"], "id": ["5", "6", "9"],
                       "when": ["1/2/20"] * 2 + ["3/2/20"], "t": ["u", "v", "u"]})  # fmt: skip
-    asked = {"zip": Kind.CATEGORY, "note": Kind.TEXT, "id": Kind.NUMBER, "when": Kind.DATE}
-    schema = infer_schema(table, "t", kinds=asked)
-    assert [column.kind for column in schema.features] == list(asked.values())
+    kinds = {"zip": Kind.CATEGORY, "note": Kind.TEXT, "id": Kind.NUMBER, "when": Kind.DATE}
+    schema = infer_schema(table, "t", kinds=kinds)
+    assert [column.kind for column in schema.features] == list(kinds.values())
     assert schema.features[0].levels == ("10", "20")
     with pytest.raises(TableError, match="'note' cannot be used as a number, as asked: row 1 has 'x'"):
         infer_schema(table, "t", kinds={"note": Kind.NUMBER})

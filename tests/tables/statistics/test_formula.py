@@ -57,9 +57,9 @@ def people(n: int = 400, seed: int = 1, q: int = 2) -> pd.DataFrame:
     ],
 )
 def test_formulas_that_are_taken(text: str, variables: Any, computed: Any, categories: Any) -> None:
-    found = parse_formula(text, COLUMNS)
-    assert (found.variables, found.in_expressions, found.categories) == (variables, computed, categories)
-    assert found.target == ("y" if text.startswith("y ~") else None)
+    result = parse_formula(text, COLUMNS)
+    assert (result.variables, result.in_expressions, result.categories) == (variables, computed, categories)
+    assert result.target == ("y" if text.startswith("y ~") else None)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_other_code_and_nonsense_are_refused_and_nothing_runs(text: str, tmp_pat
 
 def test_columns_named_like_functions_stay_columns() -> None:
     frame = people().rename(columns={"age": "log", "income": "np", "sex": "Intercept"})
-    found = table_statistics(frame, formula="y ~ log + np + Intercept").inference
+    result = table_statistics(frame, formula="y ~ log + np + Intercept").inference
     same = table_statistics(people(), formula="y ~ age + income + sex").inference
-    assert found.coefficients.estimate == pytest.approx(same.coefficients.estimate)
-    found = table_statistics(frame, formula="y ~ log(np)").inference
+    assert result.coefficients.estimate == pytest.approx(same.coefficients.estimate)
+    result = table_statistics(frame, formula="y ~ log(np)").inference
     same = table_statistics(people(), formula="y ~ log(income)").inference
-    assert found.coefficients.estimate == pytest.approx(same.coefficients.estimate)
+    assert result.coefficients.estimate == pytest.approx(same.coefficients.estimate)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,21 +150,21 @@ def test_interactions_are_those_of_statsmodels_in_each_form(form: Any) -> None:
     frame = people()
     other = smf.logit("e ~ age * C(sex, Treatment('male')) + np.log(income)", frame.assign(e=(frame.y == "b") * 1.0))
     other = other.fit(disp=0, method="newton", tol=1e-13)
-    found = table_statistics(form(frame), formula="y ~ age * sex + log(income)")
+    result = table_statistics(form(frame), formula="y ~ age * sex + log(income)")
     names = {"(intercept)": "Intercept", "age": "age", "log(income)": "np.log(income)"}
     names |= {"sex[T.female]": "C(sex, Treatment('male'))[T.female]"}
     names |= {"age:sex[T.female]": "age:C(sex, Treatment('male'))[T.female]"}
-    order = [names[name] for name in found.inference.columns]
-    assert found.inference.coefficients.estimate[0] == pytest.approx(other.params[order].to_numpy(), abs=1e-6)
-    assert found.inference.coefficients.std_error[0] == pytest.approx(other.bse[order].to_numpy(), abs=1e-6)
-    assert found.reference_levels == {"sex": "male"}
+    order = [names[name] for name in result.inference.columns]
+    assert result.inference.coefficients.estimate[0] == pytest.approx(other.params[order].to_numpy(), abs=1e-6)
+    assert result.inference.coefficients.std_error[0] == pytest.approx(other.bse[order].to_numpy(), abs=1e-6)
+    assert result.reference_levels == {"sex": "male"}
     without = smf.logit("e ~ np.log(income)", frame.assign(e=(frame.y == "b") * 1.0)).fit(disp=0)
-    assert found.column_tests()["age"].df == 2
+    assert result.column_tests()["age"].df == 2
     alone = table_statistics(form(frame), formula="y ~ sex + log(income)").inference
-    lost = 2 * (found.inference.log_likelihood - alone.log_likelihood)
-    assert found.column_tests()["age"].statistic == pytest.approx(lost, rel=1e-5)
-    assert list(found.column_tests()) == ["age", "sex", "income", "age:sex"]
-    everything = found.inference.likelihood_ratio([0, 1, 3])
+    lost = 2 * (result.inference.log_likelihood - alone.log_likelihood)
+    assert result.column_tests()["age"].statistic == pytest.approx(lost, rel=1e-5)
+    assert list(result.column_tests()) == ["age", "sex", "income", "age:sex"]
+    everything = result.inference.likelihood_ratio([0, 1, 3])
     assert everything.statistic == pytest.approx(2 * (other.llf - without.llf), rel=1e-3)
 
 
@@ -172,8 +172,8 @@ def test_interactions_are_those_of_statsmodels_in_each_form(form: Any) -> None:
 def test_effects_of_variables_in_several_terms_by_differences(q: int) -> None:
     frame = people(q=q)
     formula = "y ~ age * sex + I(age ** 2) + bs(income, df=4) + child:age + C(year)"
-    found = table_statistics(frame, formula=formula)
-    effects = found.effects()
+    result = table_statistics(frame, formula=formula)
+    effects = result.effects()
     named = dict(zip(effects.columns, effects.estimate.T, strict=True))
     spec = formulaic.Formula(formula.split("~")[1]).get_model_matrix(
         frame.assign(
@@ -181,7 +181,7 @@ def test_effects_of_variables_in_several_terms_by_differences(q: int) -> None:
         ),
         context={},
     )
-    model = found.inference.fitted.model
+    model = result.inference.fitted.model
 
     def mean(**values: Any) -> np.ndarray:
         changed = spec.model_spec.get_model_matrix(
@@ -220,11 +220,11 @@ def test_a_formula_of_plain_columns_has_the_effects_of_the_closed_form() -> None
 
 def test_reference_levels_of_a_formula() -> None:
     frame = people()
-    found = table_statistics(
+    result = table_statistics(
         frame, formula="y ~ sex + member + C(year)", reference_levels={"sex": "female", "year": 2021}
     )
-    assert found.reference_levels == {"sex": "female", "member": "no", "year": "2021"}
-    assert found.inference.columns == (
+    assert result.reference_levels == {"sex": "female", "member": "no", "year": "2021"}
+    assert result.inference.columns == (
         "(intercept)",
         "sex[T.male]",
         "member[T.yes]",
@@ -243,11 +243,11 @@ def test_missing_values_and_values_without_a_logarithm() -> None:
     frame.loc[8:11, "sex"] = None
     frame.loc[12, "y"] = None
     frame["empty"] = np.nan
-    found = table_statistics(frame, formula="y ~ log(income) + sex")
+    result = table_statistics(frame, formula="y ~ log(income) + sex")
     same = table_statistics(frame[13:], formula="y ~ log(income) + sex")
-    assert found.inference.coefficients.estimate == pytest.approx(same.inference.coefficients.estimate, abs=1e-8)
-    assert found.left_out.rows == 13
-    assert dict(found.left_out.by_column) == {"y": 1, "income": 10, "sex": 4}
+    assert result.inference.coefficients.estimate == pytest.approx(same.inference.coefficients.estimate, abs=1e-8)
+    assert result.left_out.rows == 13
+    assert dict(result.left_out.by_column) == {"y": 1, "income": 10, "sex": 4}
     frame.loc[20, "income"] = 0.0
     with pytest.raises(TableError, match=r"'log\(income\)' of the formula is -inf in row 21"):
         table_statistics(frame, formula="y ~ log(income)")
@@ -270,12 +270,12 @@ def test_columns_of_another_kind_are_refused_with_the_way_out() -> None:
 
 def test_no_intercept_and_aliased_terms() -> None:
     frame = people()
-    found = table_statistics(frame, formula="y ~ age + sex - 1")
-    assert found.inference.columns == ("age", "sex[male]", "sex[female]")
-    assert found.reference_levels == {}
-    assert found.ratios().columns == found.inference.columns
+    result = table_statistics(frame, formula="y ~ age + sex - 1")
+    assert result.inference.columns == ("age", "sex[male]", "sex[female]")
+    assert result.reference_levels == {}
+    assert result.ratios().columns == result.inference.columns
     with_intercept = table_statistics(frame, formula="y ~ age + sex").inference
-    assert found.inference.log_likelihood == pytest.approx(with_intercept.log_likelihood, rel=1e-8)
+    assert result.inference.log_likelihood == pytest.approx(with_intercept.log_likelihood, rel=1e-8)
     twice = table_statistics(frame, formula="y ~ age + I(2 * age) + sex")
     assert dict(twice.aliased) == {"I(2 * age)": ("age",)}
     assert np.isnan(twice.coefficients().estimate[0, 2])

@@ -34,7 +34,7 @@ ALONE = ["house", "times", "share"]
 TERMS = "age + C(town, Treatment('Bonn')) + child"
 
 
-def theirs(frame: pd.DataFrame, weights: np.ndarray | None = None, terms: str = TERMS, **fit):
+def statsmodels_fit(frame: pd.DataFrame, weights: np.ndarray | None = None, terms: str = TERMS, **fit):
     """Their logistic regression as a generalised linear model, which takes weights."""
     data = frame.assign(event=(frame.y == "b").astype(float))
     family = sm.families.Binomial()
@@ -45,15 +45,15 @@ def theirs(frame: pd.DataFrame, weights: np.ndarray | None = None, terms: str = 
 def test_frequency_weights_are_those_of_statsmodels_and_repeated_rows() -> None:
     frame = people()
     v = frame.times.to_numpy()
-    found = table_statistics(frame, "y", weights="times", drop=["house", "share"])
-    other = theirs(frame, v)
-    coefficients = found.inference.coefficients
-    assert found.weights is not None
-    assert found.weights.kind == "frequency"
+    result = table_statistics(frame, "y", weights="times", drop=["house", "share"])
+    other = statsmodels_fit(frame, v)
+    coefficients = result.inference.coefficients
+    assert result.weights is not None
+    assert result.weights.kind == "frequency"
     assert coefficients.estimate[0] == pytest.approx(reorder(other.params), abs=1e-7)
     assert coefficients.std_error[0] == pytest.approx(reorder(other.bse), abs=1e-7)
-    assert found.inference.log_likelihood == pytest.approx(other.llf, abs=1e-6)
-    assert found.inference.n == v.sum()
+    assert result.inference.log_likelihood == pytest.approx(other.llf, abs=1e-6)
+    assert result.inference.n == v.sum()
     again = frame.loc[np.repeat(frame.index, v)].reset_index(drop=True)
     for settings in ({}, {"errors": "robust"}):
         repeated = table_statistics(again, "y", drop=ALONE, **settings)
@@ -83,30 +83,30 @@ def test_sampling_weights_have_the_sandwich_of_squared_weights() -> None:
     data = frame.assign(event=(frame.y == "b").astype(float))
     model = smf.glm(f"event ~ {TERMS}", data, family=sm.families.Binomial(), var_weights=frame.share.to_numpy())
     other = model.fit(tol=1e-13, maxiter=200, tol_criterion="params", cov_type="HC0")
-    found = table_statistics(frame, "y", weights="share", drop=["house", "times"])
-    assert found.weights is not None
-    assert found.weights.kind == "sampling"
-    assert found.inference.errors == "robust"
-    assert found.inference.coefficients.estimate[0] == pytest.approx(reorder(other.params), abs=1e-7)
-    assert found.inference.coefficients.std_error[0] == pytest.approx(reorder(other.bse), abs=1e-6)
+    result = table_statistics(frame, "y", weights="share", drop=["house", "times"])
+    assert result.weights is not None
+    assert result.weights.kind == "sampling"
+    assert result.inference.errors == "robust"
+    assert result.inference.coefficients.estimate[0] == pytest.approx(reorder(other.params), abs=1e-7)
+    assert result.inference.coefficients.std_error[0] == pytest.approx(reorder(other.bse), abs=1e-6)
     scaled = table_statistics(frame.assign(share=1000 * frame.share), "y", weights="share", drop=["house", "times"])
-    assert scaled.inference.coefficients.std_error == pytest.approx(found.inference.coefficients.std_error, abs=1e-8)
+    assert scaled.inference.coefficients.std_error == pytest.approx(result.inference.coefficients.std_error, abs=1e-8)
     assert scaled.inference.n == pytest.approx(500)
-    assert "pseudo-likelihood" in found.text()
+    assert "pseudo-likelihood" in result.text()
     with pytest.raises(ValueError, match="sampling weights the objective is a pseudo-likelihood: there is no AIC"):
-        _ = found.inference.aic
+        _ = result.inference.aic
     with pytest.raises(ValueError, match="no likelihood ratio"):
-        found.inference.likelihood_ratio()
+        result.inference.likelihood_ratio()
 
 
 def test_the_kind_of_weights_is_said_and_can_be_changed() -> None:
     frame = people()
     whole = table_statistics(frame, "y", weights="times", drop=["house", "share"])
     assert any("frequency weights" in note and "--weight-kind sampling" in note for note in whole.notes)
-    asked = table_statistics(frame, "y", weights="times", weight_kind="sampling", drop=["house", "share"])
-    assert asked.inference.errors == "robust"
-    assert not any("--weight-kind" in note for note in asked.notes)
-    scaled = np.array(asked.weights.of(np.arange(500)))
+    sampling = table_statistics(frame, "y", weights="times", weight_kind="sampling", drop=["house", "share"])
+    assert sampling.inference.errors == "robust"
+    assert not any("--weight-kind" in note for note in sampling.notes)
+    scaled = np.array(sampling.weights.of(np.arange(500)))
     assert scaled.mean() == pytest.approx(1)
 
 
@@ -122,18 +122,18 @@ def test_rows_of_no_weight_and_rows_without_one_are_left_out() -> None:
     frame = people()
     frame.loc[:9, "share"] = 0.0
     frame.loc[10:14, "share"] = np.nan
-    found = table_statistics(frame, "y", weights="share", drop=["house", "times"])
+    result = table_statistics(frame, "y", weights="share", drop=["house", "times"])
     same = table_statistics(frame[15:], "y", weights="share", drop=["house", "times"])
-    assert found.inference.coefficients.estimate == pytest.approx(same.inference.coefficients.estimate, abs=1e-8)
-    assert found.left_out.rows == 5
-    assert found.left_out.weightless == 10
+    assert result.inference.coefficients.estimate == pytest.approx(same.inference.coefficients.estimate, abs=1e-8)
+    assert result.left_out.rows == 5
+    assert result.left_out.weightless == 10
     with pytest.raises(TableError, match=r"5 of 500 rows lack a value: 'share' in 5"):
         table_statistics(frame, "y", weights="share", drop=["house", "times"], missing="error")
 
 
 @pytest.mark.parametrize("q", [2, 3])
 def test_errors_are_those_of_statsmodels_with_the_factor_that_the_page_names(q: int) -> None:
-    """HC0 is the same; theirs for clusters has a further factor (n - 1) / (n - k), as Stata's has not."""
+    """HC0 is the same; clusters in statsmodels have a further factor (n - 1) / (n - k), which Stata does not have."""
     frame = people(q=q)
     X = pd.get_dummies(frame[["age", "town", "child"]], dtype=float)[["age", "town_Kiel", "town_Ulm", "child"]]
     model = sm.MNLogit(frame.y, sm.add_constant(X))
@@ -156,15 +156,15 @@ def test_errors_are_those_of_statsmodels_with_the_factor_that_the_page_names(q: 
 
 def test_odds_ratios_and_intervals_of_another_level() -> None:
     frame = people()
-    found = table_statistics(frame, "y", drop=ALONE, level=0.9)
-    other = theirs(frame)
+    result = table_statistics(frame, "y", drop=ALONE, level=0.9)
+    other = statsmodels_fit(frame)
     interval = np.exp(np.column_stack([reorder(part) for _, part in other.conf_int(0.1).items()]))[1:]
-    ratios = found.ratios()
+    ratios = result.ratios()
     assert ratios.what == "odds_ratio"
     assert ratios.columns == ("age", "town=Kiel", "town=Ulm", "child")
     assert np.column_stack([ratios.lower[0], ratios.upper[0]]) == pytest.approx(interval, abs=1e-6)
-    assert "90% from" in found.text()
-    assert "Odds ratios (factor of the odds per unit):" in found.text()
+    assert "90% from" in result.text()
+    assert "Odds ratios (factor of the odds per unit):" in result.text()
     three = table_statistics(people(q=3), "y", drop=ALONE)
     assert three.ratios().what == "relative_risk_ratio"
     assert "Relative-risk ratios (factor of the ratio of the two probabilities per unit):" in three.text()

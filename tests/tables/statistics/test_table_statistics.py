@@ -25,27 +25,27 @@ def people(n: int = 500, seed: int = 0) -> tuple[pa.Table, np.ndarray, np.ndarra
 
 def test_they_are_those_of_features_coded_by_hand() -> None:
     table, X, y = people()
-    found = table_statistics(table, "takes", drop="house", reference="car")
+    result = table_statistics(table, "takes", drop="house", reference="car")
     by_hand = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y, reference="car")
-    assert found.inference.columns == ("(intercept)", "age", "town=Kiel", "town=Ulm", "member=yes")
-    assert found.against == {"town": "Bonn"}
-    assert found.inference.coefficients.estimate == pytest.approx(by_hand.coefficients.estimate, abs=1e-6)
-    assert found.inference.coefficients.std_error == pytest.approx(by_hand.coefficients.std_error, rel=1e-6)
-    tests = found.column_tests()
+    assert result.inference.columns == ("(intercept)", "age", "town=Kiel", "town=Ulm", "member=yes")
+    assert result.against == {"town": "Bonn"}
+    assert result.inference.coefficients.estimate == pytest.approx(by_hand.coefficients.estimate, abs=1e-6)
+    assert result.inference.coefficients.std_error == pytest.approx(by_hand.coefficients.std_error, rel=1e-6)
+    tests = result.column_tests()
     assert tests["town"].statistic == pytest.approx(by_hand.likelihood_ratio([1, 2]).statistic, rel=1e-6)
     assert tests["town"].df == 4
-    text = found.text()
+    text = result.text()
     assert "town    Bonn" in text
     assert "'bus' against 'car'" in text
 
 
 def test_clusters_are_no_feature_and_make_walds_tests() -> None:
     table, X, y = people()
-    found = table_statistics(table, "takes", clusters="house")
+    result = table_statistics(table, "takes", clusters="house")
     by_hand = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y, clusters=table["house"].to_pylist())
-    assert found.inference.coefficients.std_error == pytest.approx(by_hand.coefficients.std_error, rel=1e-6)
-    assert "house" not in found.column_tests()
-    assert found.column_tests()["age"].kind == "Wald"
+    assert result.inference.coefficients.std_error == pytest.approx(by_hand.coefficients.std_error, rel=1e-6)
+    assert "house" not in result.column_tests()
+    assert result.column_tests()["age"].kind == "Wald"
     with pytest.raises(TableError, match="no column of clusters 'street'"):
         table_statistics(table, "takes", clusters="street")
 
@@ -53,9 +53,9 @@ def test_clusters_are_no_feature_and_make_walds_tests() -> None:
 def test_some_rows_only() -> None:
     table, X, y = people()
     rows = np.arange(0, 500, 2)
-    found = table_statistics(table, "takes", drop=["house"], rows=rows).inference
+    result = table_statistics(table, "takes", drop=["house"], rows=rows).inference
     by_hand = infer(SoftmaxRegression(penalty=None).fit(X[rows], y[rows]), X[rows], y[rows])
-    assert found.log_likelihood == pytest.approx(by_hand.log_likelihood, rel=1e-8)
+    assert result.log_likelihood == pytest.approx(by_hand.log_likelihood, rel=1e-8)
 
 
 def test_separated_classes_are_told_and_firth_takes_them() -> None:
@@ -65,12 +65,12 @@ def test_separated_classes_are_told_and_firth_takes_them() -> None:
     with pytest.raises(TableError, match=r"separated mainly by 'staff=yes'.*--penalty firth"):
         table_statistics(table, "takes", drop="house", penalty=None)
     with pytest.warns(TableWarning, match="'bus' and 'foot' quasi-completely, by 'staff=yes'"):
-        found = table_statistics(table, "takes", drop="house")
-    assert found.inference.fitted.firth
-    asked = table_statistics(table, "takes", drop="house", penalty="firth")
-    assert asked.inference.coefficients.estimate == pytest.approx(found.inference.coefficients.estimate, abs=1e-6)
-    assert np.isfinite(found.inference.coefficients.std_error).all()
-    assert found.column_tests()["staff"].p_value < 1e-6
+        result = table_statistics(table, "takes", drop="house")
+    assert result.inference.fitted.firth
+    requested = table_statistics(table, "takes", drop="house", penalty="firth")
+    assert requested.inference.coefficients.estimate == pytest.approx(result.inference.coefficients.estimate, abs=1e-6)
+    assert np.isfinite(result.inference.coefficients.std_error).all()
+    assert result.column_tests()["staff"].p_value < 1e-6
 
 
 def test_too_many_levels_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +85,9 @@ def test_a_classifier_infers_from_its_own_rows() -> None:
     model = TableClassifier("takes", drop="house", strength=1e-2).fit(table, rows=rows)
     X = model.encode(table)
     towns = [model.feature_names_out_.index(f"town={town}") for town in ("Bonn", "Kiel", "Ulm")]
-    found, by_hand = model.infer(table, rows), infer(model.model_, X[rows], y[rows], categories=[towns])
-    assert found.effects().estimate == pytest.approx(by_hand.effects().estimate)
-    assert found.columns[1:] == model.feature_names_out_
+    result, by_hand = model.infer(table, rows), infer(model.model_, X[rows], y[rows], categories=[towns])
+    assert result.effects().estimate == pytest.approx(by_hand.effects().estimate)
+    assert result.columns[1:] == model.feature_names_out_
     with pytest.raises(ValueError, match="pass the rows"):
         model.infer(table)
     with pytest.raises(TableError, match="not fitted"):

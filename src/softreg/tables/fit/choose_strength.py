@@ -30,7 +30,7 @@ MIN_STRENGTH = 1e-9
 MIN_GAIN_RATIO = 1 / 3
 """Least ratio of two successive decreases of the loss at which a weaker penalty is tried.
 
-On a parabola, a ratio of 1/2 places the minimum at the last point, and fits with weak penalties are the slow ones.
+On a parabola, a ratio of 1/3 places the minimum at the last point; fits with weaker penalties take longer.
 """
 SE_TOLERANCE = 0.03
 """Excess held-out loss, in standard errors, up to which a stronger penalty is preferred: weaker ones need more passes.
