@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softreg.rows.gpu.device_logits import DeviceLogits
+from softreg.rows.gpu.interop import Tensor
 from softreg.rows.logits import BlockLogits, LogitEntry
 from softreg.rows.memory.base import MemoryBlock
 from softreg.typing import Array
@@ -24,11 +25,11 @@ class TorchBlock(MemoryBlock):
     rows: TorchRows
 
     @property
-    def targets(self) -> Any:
+    def targets(self) -> Tensor:
         """The labels on the device."""
         return self.rows.targets[self.start : self.stop]
 
-    def device_weights(self, m: int, members: Array) -> Any:
+    def device_weights(self, m: int, members: Array) -> Tensor | None:
         """Return the row weights (b, m) or (b, 1) of these members on the device, or None."""
         V = self.rows.device_weights
         if V is None:
@@ -36,12 +37,12 @@ class TorchBlock(MemoryBlock):
         V = V[self.start : self.stop]
         return V if V.shape[1] in (1, m) else V.index_select(1, self.rows.put(members, np.int64))
 
-    def chunks(self, k: int) -> Iterator[tuple[slice, Any]]:
+    def chunks(self, k: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield chunks of rows for k columns of logits, with their position in the block."""
         for a, chunk in self.rows.chunks.read(self.start, self.stop, self.rows.chunk_rows(k)):
             yield slice(a, a + len(chunk)), self.rows.prepare_rows(chunk)
 
-    def stored(self) -> Iterator[tuple[slice, Any]]:
+    def stored(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield the stored rows, as many at a time as are on the device, with their position in the block."""
         for a, rows in self.rows.chunks.read(self.start, self.stop, self.stop - self.start):
             yield slice(a, a + len(rows)), rows
@@ -57,7 +58,7 @@ class TorchBlock(MemoryBlock):
 
     # --- products for the host ----------------------------------------------------------------------------------
 
-    def times(self, prepared: Any) -> Array:
+    def times(self, prepared: Tensor) -> Array:
         """Return `W @ X.T`, (k, b)."""
         out = np.empty((len(prepared), self.stop - self.start), self.rows.dtype)
         for span, X in self.chunks(len(prepared)):
@@ -84,7 +85,7 @@ class TorchBlock(MemoryBlock):
                 total[j] += rows.transposed_product(weighted, X)
         return np.asarray(total.cpu().numpy())
 
-    def _standardised(self, shift: Array, scale: Array, dtype: Any, k: int = 1) -> Iterator[tuple[slice, Any]]:
+    def _standardised(self, shift: Array, scale: Array, dtype: Any, k: int = 1) -> Iterator[tuple[slice, Tensor]]:
         rows, (to, by) = self.rows, (self.rows.put(a, dtype) for a in (shift, scale))
         for span, X in self.chunks(max(k, rows.d)):
             X = X.to(to.dtype)

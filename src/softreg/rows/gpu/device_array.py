@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.rows.gpu.interop import device_of, is_tensor, name_of, pytorch, to_torch
+from softreg.rows.gpu.interop import Device, Tensor, device_of, is_tensor, name_of, pytorch, to_torch
 from softreg.typing import Array
 
 MAX_FILLED_SHARE = 0.6
@@ -18,7 +18,7 @@ KINDS = ("float16", "bfloat16", "float32", "float64", "uint8")
 EXACT_IN_FLOAT32 = ("bool", "int8", "int16", "uint16")
 
 
-def find_device(name: Any) -> Any:
+def find_device(name: Any) -> Device:
     """Return the PyTorch device of this name.
 
     Parameters
@@ -86,7 +86,7 @@ class OnDevice:
     (3, 2)
     """
 
-    def __init__(self, tensor: Any, device: Any, unit: float = 1.0, streamed: bool = False) -> None:
+    def __init__(self, tensor: Tensor, device: Device, unit: float = 1.0, streamed: bool = False) -> None:
         self.tensor, self.device, self.unit = tensor, device, unit
         self.streamed = streamed or getattr(tensor, "device", device) != device
         n, d = tensor.shape
@@ -112,7 +112,7 @@ class OnDevice:
         return np.asarray(wide.numpy() * self.dtype.type(self.unit) if self.unit != 1.0 else wide.numpy())
 
 
-def to_device(X: Any, device: Any) -> OnDevice:
+def to_device(X: Any, device: Device) -> OnDevice:
     """Return X for products on a device: on it already, copied to it, or streamed.
 
     A host array that fills more than `MAX_FILLED_SHARE` of the free memory of a GPU stays on the host.
@@ -142,7 +142,7 @@ def on_its_device(X: Any) -> OnDevice:
     return to_device(X, find_device(device_of(X)))
 
 
-def _as_supported(tensor: Any) -> Any:
+def _as_supported(tensor: Tensor) -> Tensor:
     """Return the tensor in a dtype that devices multiply."""
     name = name_of(tensor)
     if name in KINDS:
@@ -157,7 +157,7 @@ def _as_supported(tensor: Any) -> Any:
 
 
 @contextmanager
-def products(device: Any, reduced_precision: bool) -> Iterator[None]:
+def products(device: Device, reduced_precision: bool) -> Iterator[None]:
     """Set the precision of float32 products on a GPU, TF32 or full, and restore the user's setting at the end."""
     torch = pytorch("products on a device")
     if device.type != "cuda":  # other devices multiply in full precision
@@ -177,7 +177,7 @@ def products(device: Any, reduced_precision: bool) -> Iterator[None]:
             torch.backends.cuda.matmul.fp32_precision = newer
 
 
-def free_memory(device: Any) -> int:
+def free_memory(device: Device) -> int:
     """Return the free bytes of a GPU, including those that PyTorch has reserved and does not use."""
     torch = pytorch("a GPU")
     free, _ = torch.cuda.mem_get_info(device)

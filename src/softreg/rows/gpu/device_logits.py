@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softreg.rows.gpu import device_loss as loss
+from softreg.rows.gpu.interop import Tensor
 from softreg.rows.logits import BackendArray, Confidence, LogitEntry, ParameterPoint, Sums
 from softreg.typing import Array
 
@@ -29,29 +30,29 @@ class DeviceLogits:
 
     # --- chunks -------------------------------------------------------------------------------------------------
 
-    def _row_chunks(self) -> Iterator[tuple[slice, Any, Any, Any]]:
+    def _row_chunks(self) -> Iterator[tuple[slice, Tensor, Tensor, Tensor | None]]:
         """Yield chunks of rows: their position, the rows, labels and weights."""
         for span, X in self.block.chunks(self.k):
             yield span, X, self.block.targets[span], None if self.V is None else self.V[span]
 
-    def _chunks(self) -> Iterator[tuple[slice, Any, Any]]:
+    def _chunks(self) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
         """Yield positions, labels and weights of chunks, without the rows."""
         size = self.rows.chunk_rows(self.k)
         for a in range(0, self.b, size):
             span = slice(a, min(a + size, self.b))
             yield span, self.block.targets[span], None if self.V is None else self.V[span]
 
-    def _logits(self, X: Any, prepared: Any, bias: Any, out: Any = None) -> Any:
+    def _logits(self, X: Tensor, prepared: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
         """Return the logits (b, m, q) of some rows, written to `out` if given."""
         buffer = None if out is None else out.view(-1, self.k)
         return self.rows.product(X, prepared, bias, buffer).view(-1, self.m, self.q)
 
-    def _put(self, values: Array, dtype: Any = None) -> Any:
+    def _put(self, values: Array, dtype: Any = None) -> Tensor:
         return self.rows.put(values, dtype)
 
-    def _sum_chunks(self, parts: Iterator[tuple[Any, ...]]) -> Sums:
+    def _sum_chunks(self, parts: Iterator[tuple[Tensor, ...]]) -> Sums:
         """Return the sums of the chunks on the host, added in order and in float64."""
-        totals: list[Any] = []
+        totals: list[Tensor] = []
         for part in parts:
             if not totals:
                 totals = [piece.double() for piece in part]
@@ -91,7 +92,7 @@ class DeviceLogits:
 
         residuals = self.rows.residuals(self.q)
 
-        def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
+        def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             o = self._logits(X, prepared, b, buffer[span])
             if residuals is not None:
                 R = self.rows.empty(o.shape)
@@ -102,7 +103,7 @@ class DeviceLogits:
 
         return self._sum_chunks(part(*chunk) for chunk in self._row_chunks())
 
-    def _fused(self, kernel: Any, prepared: Any, bias: Any, buffer: Any) -> Iterator[tuple[Any, ...]]:
+    def _fused(self, kernel: Any, prepared: Tensor, bias: Tensor, buffer: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield the sums of a fused pass for as many rows as are on the device at a time."""
         precision, unit = "tf32" if self.rows.reduced_precision else "tf32x3", self.rows.X.unit
         for span, X in self.block.stored():
@@ -111,10 +112,10 @@ class DeviceLogits:
             value, r, G = kernel(X, prepared, bias, labels, V, buffer[span], self.m, self.q, precision)
             yield value, r, G if unit == 1.0 else G * unit
 
-    def _sums(self, value: Any, R: Any, X: Any) -> tuple[Any, ...]:
+    def _sums(self, value: Tensor, R: Tensor, X: Tensor) -> tuple[Tensor, ...]:
         return value, loss.total(R.reshape(-1, self.k)), self._gradient(R, X)
 
-    def _gradient(self, R: Any, X: Any) -> Any:
+    def _gradient(self, R: Tensor, X: Tensor) -> Tensor:
         return self.rows.transposed_product(R.reshape(-1, self.k), X)
 
     def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
@@ -129,7 +130,7 @@ class DeviceLogits:
         o, step = self._kept(point), self._kept(direction)
         step_lengths = self._put(t)[None, :, None]
 
-        def part(span: slice, labels: Any, V: Any) -> tuple[Any, ...]:
+        def part(span: slice, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             return loss.along(o[span] + step_lengths * step[span], step[span], labels, V)
 
         return self._sum_chunks(part(*chunk) for chunk in self._chunks())
@@ -168,7 +169,7 @@ class DeviceLogits:
         """Return loss, residual times rows, and the residual twice."""
         kept, step_lengths = self._kept(point), None if shift is None else self._put(shift, np.float64)
 
-        def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
+        def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             o = kept[span]
             value, P = loss.loss_and_probabilities(o if step_lengths is None else o.double() + step_lengths, labels, V)
             R = loss.residual(P, labels, V)
@@ -186,7 +187,7 @@ class DeviceLogits:
         part = self._put(share, np.float64)
         return self._of_shifted(point, shift, lambda o, labels, V: (loss.mixed_entropy(o, labels, V, part),))
 
-    def _of_shifted(self, point: ParameterPoint, shift: Array, part: Callable[..., tuple[Any, ...]]) -> Sums:
+    def _of_shifted(self, point: ParameterPoint, shift: Array, part: Callable[..., tuple[Tensor, ...]]) -> Sums:
         kept, step_lengths = self._kept(point), self._put(shift, np.float64)
         return self._sum_chunks(
             part(kept[span].double() + step_lengths, labels, V) for span, labels, V in self._chunks()
@@ -196,7 +197,7 @@ class DeviceLogits:
         """Return probabilities of the labels, and mass and variance of each class."""
         kept, p_label = self._kept(point), self.rows.empty((self.b, self.m))
 
-        def part(span: slice, labels: Any, V: Any) -> tuple[Any, ...]:
+        def part(span: slice, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             p_label[span], class_mass, class_variance = loss.label_confidence(kept[span].softmax(2), labels, V)
             return class_mass, class_variance
 
@@ -218,7 +219,7 @@ class DeviceLogits:
         """Return loss, residual and residual times rows; the confidence is kept."""
         b, p_label, residuals = self._put(bias), self._p_label_memory(), self.rows.residuals(self.q)
 
-        def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
+        def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             if residuals is not None:
                 o = self._logits(X, prepared, b)
                 value, r, class_mass, class_variance = residuals(o, o, labels, V, p_label[span])
@@ -255,7 +256,7 @@ class DeviceLogits:
         """Return value, slope and curvature along a direction."""
         there, change = self._put(here[1]), self._put(step[1])
 
-        def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
+        def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             return loss.along(self._logits(X, here[0], there), self._logits(X, step[0], change), labels, V)
 
         return self._sum_chunks(part(*chunk) for chunk in self._row_chunks())
@@ -264,7 +265,7 @@ class DeviceLogits:
         """Return the residual, and what the curvature in the bias is made of."""
         b = self._put(bias)
 
-        def part(span: slice, X: Any, labels: Any, V: Any) -> tuple[Any, ...]:
+        def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             P = self._logits(X, prepared, b).softmax(2)
             _, _, class_variance = loss.label_confidence(P, labels, V)
             K = loss.squares(P if V is None else P * V[..., None].to(P.dtype), P) if full else class_variance

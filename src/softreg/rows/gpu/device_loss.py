@@ -7,27 +7,27 @@ probabilities (b, q). Sums over the rows are in float64, taken in an order that 
 
 from __future__ import annotations
 
-from typing import Any
+from softreg.rows.gpu.interop import Tensor
 
 
-def label_values(values: Any, labels: Any) -> Any:
+def label_values(values: Tensor, labels: Tensor) -> Tensor:
     """Return the value of each label, (b, m)."""
     if labels.ndim == 1:
         return values.gather(2, _places(values, labels))[..., 0]
     return (values * labels[:, None].to(values.dtype)).sum(2)
 
 
-def _places(values: Any, labels: Any) -> Any:
+def _places(values: Tensor, labels: Tensor) -> Tensor:
     return labels[:, None, None].expand(values.shape[0], values.shape[1], 1)
 
 
-def weigh(values: Any, V: Any) -> Any:
+def weigh(values: Tensor, V: Tensor) -> Tensor:
     """Return the weighted sums over the rows (m,) of values (b, m)."""
     wide = values.double()
     return (wide if V is None else wide * V).sum(0)
 
 
-def residual(P: Any, labels: Any, V: Any) -> Any:
+def residual(P: Tensor, labels: Tensor, V: Tensor) -> Tensor:
     """Return `V * (P - Y)`, (b, m, q), written over P."""
     if labels.ndim == 1:
         places = _places(P, labels)
@@ -39,7 +39,7 @@ def residual(P: Any, labels: Any, V: Any) -> Any:
     return P
 
 
-def loss_and_probabilities(o: Any, labels: Any, V: Any) -> tuple[Any, Any]:
+def loss_and_probabilities(o: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
     """Return summed cross-entropy (m,) and softmax (b, m, q); losses near 0 keep their relative precision."""
     top, largest = o.max(2, keepdim=True)
     z = o - top
@@ -55,7 +55,7 @@ def loss_and_probabilities(o: Any, labels: Any, V: Any) -> tuple[Any, Any]:
     return weigh(log_mass[..., 0] - below, V), P / mass
 
 
-def label_confidence(P: Any, labels: Any, V: Any) -> tuple[Any, Any, Any]:
+def label_confidence(P: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the probability of the label (b, m), and summed `V p` and `V p (1 - p)` of each class (m, q)."""
     codes = labels if labels.ndim == 1 else labels.argmax(1)
     p_label = P.gather(2, _places(P, codes))[..., 0]
@@ -64,7 +64,7 @@ def label_confidence(P: Any, labels: Any, V: Any) -> tuple[Any, Any, Any]:
     return p_label, class_mass, class_mass - total(weighted * P)
 
 
-def total(values: Any) -> Any:
+def total(values: Tensor) -> Tensor:
     """Return the sums over the rows in float64.
 
     Rows are first added in float32 in runs of 256, then in float64: a float64 copy of all would double the cost.
@@ -85,7 +85,7 @@ def total(values: Any) -> Any:
     return parts + values[whole:].double().sum(0)
 
 
-def along(o: Any, step: Any, labels: Any, V: Any) -> tuple[Any, Any, Any]:
+def along(o: Tensor, step: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return value, slope and curvature (m,) of the loss at logits o in the direction `step`."""
     value, P = loss_and_probabilities(o, labels, V)
     mean = (P * step).sum(2)
@@ -93,7 +93,7 @@ def along(o: Any, step: Any, labels: Any, V: Any) -> tuple[Any, Any, Any]:
     return value, weigh(mean - label_values(step, labels), V), weigh(variance, V)
 
 
-def bias_sums(o: Any, labels: Any, V: Any) -> tuple[Any, Any]:
+def bias_sums(o: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, Tensor]:
     """Return summed residual (m, q) and curvature `diag(p) - p p^T` (m, q, q)."""
     P = o.softmax(2)
     weighted = P if V is None else P * V[..., None].to(P.dtype)
@@ -102,12 +102,12 @@ def bias_sums(o: Any, labels: Any, V: Any) -> tuple[Any, Any]:
     return total(residual(P, labels, V)), K
 
 
-def squares(A: Any, B: Any) -> Any:
+def squares(A: Tensor, B: Tensor) -> Tensor:
     """Return the sum over the rows of `a b^T`, (m, q, q) for A and B (b, m, q)."""
     return A.permute(1, 2, 0) @ B.permute(1, 0, 2)
 
 
-def mixed_entropy(o: Any, labels: Any, V: Any, share: Any) -> Any:
+def mixed_entropy(o: Tensor, labels: Tensor, V: Tensor, share: Tensor) -> Tensor:
     """Return the summed entropy (m,) of `Y + share * (P - Y)`."""
     P = o.softmax(2) * share[None, :, None]
     if labels.ndim == 1:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from softreg.rows.dual_variables import Dual
 from softreg.rows.gpu.block import TorchBlock
 from softreg.rows.gpu.device_array import OnDevice, out_of_memory_error, products
-from softreg.rows.gpu.interop import name_of, pytorch, to_torch
+from softreg.rows.gpu.interop import Tensor, name_of, pytorch, to_torch
 from softreg.rows.gpu.transfer import RowChunks
 from softreg.rows.logits import Sums
 from softreg.rows.memory.base import ONLY_BLOCKS
@@ -67,7 +68,7 @@ class TorchRows:
         self.targets = self._targets()
         self.device_weights = None if weights is None else self.put(weights.T, np.float64)
 
-    def _targets(self) -> Any:
+    def _targets(self) -> Tensor:
         """Return codes (n,) or label probabilities (n, q) on the device."""
         return self.put(self.labels, np.int64 if self.labels.ndim == 1 else self.dtype)
 
@@ -96,7 +97,7 @@ class TorchRows:
         """Return None: these rows are read block by block."""
         return None
 
-    def dual_steps(self, order: Array, dual: Any) -> None:
+    def dual_steps(self, order: Array, dual: Dual) -> None:
         """Raise `NotImplementedError`: these rows come in blocks."""
         raise NotImplementedError(ONLY_BLOCKS)
 
@@ -122,7 +123,7 @@ class TorchRows:
         """Count of stored numbers."""
         return self.n * self.d
 
-    def prepare(self, W: Array) -> Any:
+    def prepare(self, W: Array) -> Tensor:
         """Return weights (k, d) on the device, in the precision of the products."""
         with np.errstate(over="ignore"):
             return self.put(W if self.X.unit == 1.0 or self.shift is not None else W * self.X.unit)
@@ -154,11 +155,11 @@ class TorchRows:
 
     # --- products -----------------------------------------------------------------------------------------------
 
-    def put(self, values: Array, dtype: Any = None) -> Any:
+    def put(self, values: Array, dtype: Any = None) -> Tensor:
         """Return a NumPy array on the device, in the dtype of the products unless another is given."""
         return to_torch(np.ascontiguousarray(values, dtype=dtype or self.dtype)).to(self.device)
 
-    def empty(self, shape: tuple[int, ...]) -> Any:
+    def empty(self, shape: tuple[int, ...]) -> Tensor:
         """Return an uninitialized tensor on the device."""
         return self.torch.empty(shape, dtype=self.kind, device=self.device)
 
@@ -166,7 +167,7 @@ class TorchRows:
         """Return the number of rows whose k logits fit in the device's cache."""
         return int(np.clip(CHUNK_BYTES // (max(1, k) * self.dtype.itemsize), MIN_CHUNK_ROWS, MAX_CHUNK_ROWS))
 
-    def prepare_rows(self, chunk: Any) -> Any:
+    def prepare_rows(self, chunk: Tensor) -> Tensor:
         """Return stored rows as they are multiplied: cast, and standardized if there is a shift."""
         if self.shift is None or self.scale is None:
             return chunk.to(self.kind)
@@ -176,11 +177,11 @@ class TorchRows:
         name = np.dtype(name_of(wide))
         return ((wide - self.put(self.shift, name)) / self.put(self.scale, name)).to(self.kind)
 
-    def product(self, X: Any, prepared: Any, bias: Any = None, out: Any = None) -> Any:
+    def product(self, X: Tensor, prepared: Tensor, bias: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         """Return `X @ W.T + bias`, (b, k), for prepared rows, written to `out` if given."""
         return X @ prepared.T if bias is None else self.torch.addmm(bias, X, prepared.T, out=out)
 
-    def transposed_product(self, R: Any, X: Any) -> Any:
+    def transposed_product(self, R: Tensor, X: Tensor) -> Tensor:
         """Return `R.T @ X`, (k, d), for R (b, k)."""
         G = R.T @ X
         return G if self.X.unit == 1.0 or self.shift is not None else G * self.X.unit

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from softreg.typing import Array
+
+Tensor: TypeAlias = Any
+"""A tensor of PyTorch or, where a function says so, of another package; PyTorch is optional, so it has no type here."""
+Device: TypeAlias = Any
+"""A `torch.device`."""
 
 CPU, CUDA, CUDA_HOST, ROCM, CUDA_MANAGED = 1, 2, 3, 10, 13
 """Codes of devices in DLPack."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from softreg.rows.gpu.interop import pytorch
+from softreg.rows.gpu.interop import Device, Tensor, pytorch
 
 PIECE_BYTES = 128 << 20
 """Size in bytes of a copy: long enough for the full speed of the bus."""
@@ -18,7 +18,7 @@ PIECE_BYTES = 128 << 20
 class RowChunks:
     """Reads rows of `source` (n, d) on `device`, in order; with `copies`, they are copied there in pieces."""
 
-    def __init__(self, source: Any, device: Any, copies: bool) -> None:
+    def __init__(self, source: Tensor, device: Device, copies: bool) -> None:
         self.source, self.device, self.copies = source, device, copies
         self._pieces: Any = None
 
@@ -27,7 +27,7 @@ class RowChunks:
         """Number of rows that are copied at a time."""
         return max(1, PIECE_BYTES // max(1, int(self.source.shape[1]) * int(self.source.element_size())))
 
-    def read(self, start: int, stop: int, size: int) -> Iterator[tuple[int, Any]]:
+    def read(self, start: int, stop: int, size: int) -> Iterator[tuple[int, Tensor]]:
         """Yield the rows from `start` to `stop`, at most `size` at a time.
 
         A chunk must have been used, or queued for use, before the next is read.
@@ -47,7 +47,7 @@ class RowChunks:
             for a in range(0, len(piece), size):
                 yield first - start + a, piece[a : a + size]
 
-    def _copied(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+    def _copied(self, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
         """Yield pieces of the source on the device."""
         spans = [(a, min(a + self.piece_rows, stop)) for a in range(start, stop, self.piece_rows)]
         if self.device.type != "cuda":
@@ -73,7 +73,7 @@ class RowChunks:
 class PinnedTransfer:
     """Two buffers of pinned host memory, two on the device, and a stream that copies between them."""
 
-    def __init__(self, torch: Any, source: Any, rows: int, device: Any) -> None:
+    def __init__(self, torch: Any, source: Tensor, rows: int, device: Device) -> None:
         shape = (rows, source.shape[1])
         self.pinned = source.is_pinned()
         self.here: list[Any] = [
@@ -89,7 +89,7 @@ class PinnedTransfer:
         """Wait for work on these buffers that was queued before, such as that of an interrupted reading."""
         self.stream.wait_stream(compute)
 
-    def send(self, i: int, rows: Any) -> None:
+    def send(self, i: int, rows: Tensor) -> None:
         """Start to copy rows; return when that needs the host no more."""
         slot = i % 2
         self.sizes[slot] = len(rows)
@@ -102,7 +102,7 @@ class PinnedTransfer:
             self.there[slot][: len(rows)].copy_(rows, non_blocking=True)
             self.sent[slot].record(self.stream)
 
-    def receive(self, i: int, compute: Any) -> Any:
+    def receive(self, i: int, compute: Any) -> Tensor:
         """Return the rows on the device, for work that is queued on the stream `compute` from now on."""
         compute.wait_event(self.sent[i % 2])
         return self.there[i % 2][: self.sizes[i % 2]]

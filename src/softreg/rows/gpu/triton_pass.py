@@ -16,9 +16,10 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
+
+from softreg.rows.gpu.interop import Device, Tensor
 
 MAX_COLUMNS = 64
 """Largest number of padded logits of a row, models times classes; more use matrix products."""
@@ -136,18 +137,18 @@ def padded(m: int, q: int) -> tuple[int, int]:
     return M, max(Q, 16 // M)
 
 
-def supports(device: Any, m: int, q: int) -> bool:
+def supports(device: Device, m: int, q: int) -> bool:
     """Return True if the kernel runs on this device for this number of models and classes."""
     M, Q = padded(m, q)
     return HAS_TRITON and M * Q <= MAX_COLUMNS and _works(device)
 
 
 @cache
-def _works(device: Any) -> bool:
+def _works(device: Device) -> bool:
     return example_succeeds(device, _example)
 
 
-def example_succeeds(device: Any, example: Callable[[Any], bool]) -> bool:
+def example_succeeds(device: Device, example: Callable[[Device], bool]) -> bool:
     """Return True if an example is right on this device; Triton needs a C compiler and a GPU it supports."""
     if device.type != "cuda":
         return type(_pass).__name__ == "InterpretedFunction"
@@ -159,7 +160,7 @@ def example_succeeds(device: Any, example: Callable[[Any], bool]) -> bool:
         return False
 
 
-def _example(device: Any) -> bool:
+def _example(device: Device) -> bool:
     """Return True if the kernel is right for two rows of ones."""
     import torch
 
@@ -170,8 +171,8 @@ def _example(device: Any) -> bool:
 
 
 def fused_pass(
-    X: Any, W: Any, bias: Any, labels: Any, V: Any, logits: Any, m: int, q: int, precision: str
-) -> tuple[Any, Any, Any]:
+    X: Tensor, W: Tensor, bias: Tensor, labels: Tensor, V: Tensor, logits: Tensor, m: int, q: int, precision: str
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return loss, residual and gradient from one reading of the rows.
 
     Parameters
@@ -219,7 +220,7 @@ def fused_pass(
     return loss.sum(0)[:m], residual.sum(0).view(M, Q)[:m, :q].reshape(-1), sums
 
 
-def programs_on(device: Any) -> int:
+def programs_on(device: Device) -> int:
     """Return the number of programs that occupy the device."""
     import torch
 

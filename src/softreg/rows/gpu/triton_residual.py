@@ -10,8 +10,8 @@ separate sums, which are added in float64 afterwards.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
+from softreg.rows.gpu.interop import Device, Tensor
 from softreg.rows.gpu.triton_pass import HAS_TRITON, example_succeeds, power_of_two, programs_on
 
 MAX_CLASSES = 4096
@@ -70,17 +70,17 @@ if HAS_TRITON:
             tl.store(squares + here, s, mask=label < q)
 
 
-def supports(device: Any, q: int) -> bool:
+def supports(device: Device, q: int) -> bool:
     """Return True if the kernel runs on this device for this number of classes."""
     return HAS_TRITON and q <= MAX_CLASSES and _works(device)
 
 
 @cache
-def _works(device: Any) -> bool:
+def _works(device: Device) -> bool:
     return example_succeeds(device, _example)
 
 
-def _example(device: Any) -> bool:
+def _example(device: Device) -> bool:
     """Return True if the kernel is right for two rows of zeros."""
     import torch
 
@@ -89,7 +89,7 @@ def _example(device: Any) -> bool:
     return abs(float(loss) - 1.3862943611198906) < 1e-6 and r.tolist() == [-1.0, 1.0]
 
 
-def fused_residual(o: Any, R: Any, labels: Any, V: Any, p_label: Any) -> tuple[Any, ...]:
+def fused_residual(o: Tensor, R: Tensor, labels: Tensor, V: Tensor, p_label: Tensor) -> tuple[Tensor, ...]:
     """Return loss, residual and, with `p_label`, sums of the probabilities, all in float64; write the residuals to R.
 
     Parameters
