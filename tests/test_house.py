@@ -454,7 +454,8 @@ def docstring_complaints(thing: type | Callable[..., object], name: str) -> list
     if inspect.isclass(thing):
         if issubclass(thing, BaseException | Enum) or getattr(thing, "_is_protocol", False):
             return []
-        missing = [] if found & {"Parameters", "Attributes"} else ["Parameters or Attributes"]
+        documented = found & {"Parameters", "Attributes"} or not inspect.signature(thing).parameters
+        missing = [] if documented else ["Parameters or Attributes"]
         needs_example = not is_dataclass(thing)  # a record is shown by the function that returns it
     else:
         signature = inspect.signature(thing)

@@ -88,10 +88,16 @@ class LogitEntry:
 
 
 class LogitStore:
-    """Kept logits of one stack of models, an entry a block; the objective owns it.
+    """Kept logits of one stack of models, with one entry for each block; the objective owns it.
 
     An entry is named by the version of the parameters that it belongs to. Where it is missing, the logits are computed
-    again from the parameters. Entries do not travel: a store that is sent to another process arrives empty.
+    again from the parameters. Entries are not pickled: a store that is sent to another process is empty there.
+
+    Examples
+    --------
+    >>> store = LogitStore()
+    >>> store.entry(0) is store.entry(0)
+    True
     """
 
     def __init__(self) -> None:

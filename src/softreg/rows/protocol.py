@@ -237,7 +237,27 @@ class Rows(Protocol):
 
 
 def runs(block: Block, rows: int) -> list[Block]:
-    """Return a block in runs of at most this many rows, in order."""
+    """Return a block in runs of rows, in order.
+
+    Parameters
+    ----------
+    block : Block
+        The block.
+    rows : int
+        Largest number of rows of a run.
+
+    Returns
+    -------
+    list of Block
+        The runs.
+
+    Examples
+    --------
+    >>> from softreg.rows import as_rows
+    >>> (block,) = as_rows(np.ones((5, 2)), np.zeros(5, int)).blocks
+    >>> [run.stop - run.start for run in runs(block, 2)]
+    [2, 2, 1]
+    """
     size = block.stop - block.start
     return [block.piece(a, min(a + rows, size)) for a in range(0, size, rows)]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from softreg import load
-from softreg.rows.checkpoint import NAME
+from softreg.rows.checkpoint import FILE_NAME
 
 # A training that is killed, as by the system, when the fit itself has made some passes.
 KILLED = """
@@ -76,11 +76,11 @@ def test_a_killed_fit_is_taken_up(run: Any, table: Path, tmp_path: Path, memory:
 
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments("m.softreg")], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert (folder / NAME).stat().st_size > 0
+    assert (folder / FILE_NAME).stat().st_size > 0
     assert not (tmp_path / "m.softreg").exists()
     done = run(*arguments("m.softreg"), "--resume")
     assert done.exit_code == 0, done.output
-    assert not (folder / NAME).exists()
+    assert not (folder / FILE_NAME).exists()
     whole = run(*arguments("whole.softreg"))
     assert whole.exit_code == 0, whole.output
     continued, never = load(tmp_path / "m.softreg"), load(tmp_path / "whole.softreg")

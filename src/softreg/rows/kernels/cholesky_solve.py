@@ -19,6 +19,11 @@ from softreg.typing import Array
 class Triangle:
     """A lower triangle L (k, k), float32 or float64, prepared for solving `L L^T x = b`.
 
+    Attributes
+    ----------
+    kept : ndarray
+        L in Fortran order, or its panels of columns as one array (p,).
+
     Examples
     --------
     >>> B = np.ones((1, 2))
@@ -28,7 +33,6 @@ class Triangle:
     """
 
     kept: Array
-    """L itself, in Fortran order, or its panels of columns as one array (p,)."""
 
     @classmethod
     def of(cls, L: Array) -> Triangle:

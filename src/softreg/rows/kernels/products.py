@@ -33,7 +33,17 @@ is then the softmax (120 to 480 columns of models of ten classes: 1.4 to 3.9 tim
 
 @dataclass(frozen=True)
 class Kernels:
-    """The kernels in use: compiled for an instruction set (`level`), or those of NumPy for a `reason`."""
+    """The kernels in use.
+
+    Attributes
+    ----------
+    compiled : bool
+        Whether they are compiled; otherwise they are those of NumPy.
+    level : str or None
+        Instruction set of the compiled kernels.
+    reason : str
+        Why NumPy is used; empty for compiled kernels.
+    """
 
     compiled: bool
     level: str | None

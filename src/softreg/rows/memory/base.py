@@ -112,7 +112,27 @@ class MemoryRows(Generic[OneBlock]):
 
 
 def member_weights(V: Array | None, m: int, members: Array) -> Array | None:
-    """Return the row weights of m models at these positions, from those (M, b) of all models, (1, b) or None."""
+    """Return the row weights of the models of a stack.
+
+    Parameters
+    ----------
+    V : ndarray of shape (M, b) or (1, b), or None
+        Row weights of all models of the stack.
+    m : int
+        Number of models.
+    members : ndarray of shape (m,)
+        Their positions in the stack.
+
+    Returns
+    -------
+    ndarray of shape (m, b) or (1, b), or None
+        The row weights.
+
+    Examples
+    --------
+    >>> member_weights(np.array([[1.0], [2.0], [3.0]]), 2, np.array([0, 2])).tolist()
+    [[1.0], [3.0]]
+    """
     return V if V is None or len(V) == 1 or len(V) == m else V[members]
 
 

@@ -88,7 +88,26 @@ class SparseBlock(MemoryBlock):
 
 
 class SparseRows(MemoryRows[SparseBlock]):
-    """Rows of a CSR matrix X (n, d) with their labels and weights; zeros stay zeros for every shift."""
+    """Rows of a CSR matrix with their labels and weights; columns are never shifted, so zeros stay zeros.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n, d)
+        Numbers, without duplicate entries.
+    labels : ndarray
+        Class codes (n,) or label probabilities (n, q).
+    weights : ndarray of shape (m, n) or None
+        Row weights of each model of a stack, (1, n) for all of them, or None for ones.
+    dtype : dtype, optional
+        Precision of products; that of X by default.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> rows = SparseRows(sp.csr_array(np.eye(3)), np.array([0, 1, 1]))
+    >>> rows.n, rows.stored
+    (3, 3)
+    """
 
     can_shift = False
 

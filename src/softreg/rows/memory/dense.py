@@ -78,7 +78,27 @@ class DenseBlock(MemoryBlock):
 
 
 class DenseRows(MemoryRows[DenseBlock]):
-    """Rows of an array X (n, d) with their labels and weights."""
+    """Rows of an array with their labels and weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Numbers, float32 or float64; a memory map is used in place.
+    labels : ndarray
+        Class codes (n,) or label probabilities (n, q).
+    weights : ndarray of shape (m, n) or None
+        Row weights of each model of a stack, (1, n) for all of them, or None for ones.
+    shift, scale : ndarray of shape (d,), optional
+        Blocks are shifted and scaled by these before they are multiplied.
+    dtype : dtype, optional
+        Precision of products; that of X by default.
+
+    Examples
+    --------
+    >>> rows = DenseRows(np.ones((5, 2)), np.array([0, 1, 1, 0, 1]))
+    >>> rows.n, rows.d, len(rows.blocks)
+    (5, 2, 1)
+    """
 
     can_shift = True
 

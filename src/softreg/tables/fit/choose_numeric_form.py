@@ -62,7 +62,7 @@ def requested_forms(given: NumericForm, schema: Schema) -> NumericForms:
     >>> schema = Schema("y", (Column("x", Kind.NUMBER, "1 to 9"), Column("y", Kind.TARGET, "")))
     >>> requested_forms({"x": "both"}, schema)
     {'x': <Form.BOTH: 'both'>}
-    """
+    """  # noqa: DOC501
     kinds = {column.name: column.kind for column in schema.columns}
     forms: NumericForms = {}
     for key, word in (given or {}).items():

@@ -296,7 +296,7 @@ def scan_table(
     ------
     TableError
         If a label or weight is refused, with row and file, or no classifier can be trained on the labels.
-    """
+    """  # noqa: DOC501
     rules.check()
 
     if target not in source.names:

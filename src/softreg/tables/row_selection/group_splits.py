@@ -55,7 +55,7 @@ def group_codes(
     --------
     >>> group_codes(pa.table({"owner": ["ann", "bob", "ann"], "buys": ["no", "yes", "no"]}), "owner", "buys")
     array([0, 1, 0])
-    """
+    """  # noqa: DOC501
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, what)
     if name == target:

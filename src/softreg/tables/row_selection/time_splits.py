@@ -48,7 +48,7 @@ def time_codes(table: pa.Table, name: str, target: str, rows: Codes | None = Non
     >>> table = pa.table({"day": ["2024-02-01", "2024-01-31", "2024-02-01"], "y": ["a", "b", "a"]})
     >>> time_codes(table, "day", "y").tolist()
     [1, 0, 1]
-    """
+    """  # noqa: DOC501
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, "column of times")
     if name == target:

@@ -43,7 +43,7 @@ def weight_column(table: pa.Table, name: str, target: str, where: RowLocation = 
     --------
     >>> weight_column(pa.table({"w": ["2", "0.5"], "y": ["a", "b"]}), "w", "y").tolist()
     [2.0, 0.5]
-    """
+    """  # noqa: DOC501
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, "column of weights")
     if name == target:
@@ -168,7 +168,7 @@ def read_row_weights(table: Any, name: str, target: str, rows: RowNumbers, kind:
     >>> table = pa.table({"count": [3, 1, 2], "y": ["a", "b", "a"]})
     >>> read_row_weights(table, "count", "y", np.arange(3), None).kind
     'frequency'
-    """
+    """  # noqa: DOC501
     if name not in table.column_names:
         raise unknown_column_error(name, table.column_names, "column of weights")
     if name == target:

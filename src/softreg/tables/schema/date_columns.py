@@ -50,7 +50,7 @@ def find_non_dates(name: str, cells: Levels, *, strict: bool = False) -> tuple[s
     ------
     TableError
         For such errors, if `strict`.
-    """
+    """  # noqa: DOC501
     seconds = parse_dates(cells.levels, day_first(cells.levels) is not False)
     invalid = np.isnan(seconds)
     counts = count_levels(cells.codes, len(seconds))

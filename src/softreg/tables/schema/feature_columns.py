@@ -90,7 +90,7 @@ def excluded_columns(
     ('job', 'day')
     >>> excluded_columns(["age", "day", "job", "y"], "y", drop=[], features=["day"], beside=["day"])
     ('age', 'job')
-    """
+    """  # noqa: DOC501
     named = set(features or ()) | set(requested)
     excluded = [*drop, *(name for name in beside if name is not None and name not in named)]
     for name in features or ():

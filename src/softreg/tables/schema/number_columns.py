@@ -94,7 +94,7 @@ def text_number_column(
     ------
     TableError
         If there are such values and the options are strict.
-    """
+    """  # noqa: DOC501
     size = len(cells.levels)
     counts = _LevelCounts(training, training if rows is None else count_levels(cells.codes, size))
     text = infer_numbers(cells.levels, options.decimal)

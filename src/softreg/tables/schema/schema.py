@@ -200,7 +200,7 @@ def infer_schema(
     >>> table = pa.table({"plan": ["a", "b", "a"], "id": [1, 2, 3], "left": ["no", "yes", "no"]})
     >>> infer_schema(table, "left").warnings  # doctest: +ELLIPSIS
     ("column 'id' looks like an identifier and is left out: its name says so, and every row has ...",)
-    """
+    """  # noqa: DOC501
     kinds = dict(kinds or {})
     _check_named_columns(table, target, drop, kinds)
     columns = []

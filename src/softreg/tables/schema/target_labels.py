@@ -94,7 +94,7 @@ def coded_labels(
     --------
     >>> coded_labels(pa.table({"grade": [1.0, 3.0, 1.0]}), "grade")
     (['1', '3'], array([0, 1, 0]))
-    """
+    """  # noqa: DOC501
     if target not in table.column_names:
         raise unknown_column_error(target, table.column_names, "target column")
     column = table.column(target)

@@ -44,7 +44,7 @@ def read_levels(name: str, column: pa.ChunkedArray) -> Levels:
     --------
     >>> read_levels("code", pa.chunked_array([[1.0, 2.0]])).levels.to_pylist()
     ['1', '2']
-    """
+    """  # noqa: DOC501
     cells = read_column(column, name)
     if isinstance(cells, Numbers):
         return encode_levels(column, "number")
@@ -74,7 +74,7 @@ def read_numbers(name: str, column: pa.ChunkedArray) -> tuple[Float64Array, Bool
     --------
     >>> read_numbers("age", pa.chunked_array([["31", "?", "NA"]]))
     (array([31., nan, nan]), array([ True, False,  True]))
-    """
+    """  # noqa: DOC501
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return parse_numbers(pc.fill_null(column, "") if column.null_count else column)
     cells = read_column(column, name)

@@ -101,7 +101,7 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
     >>> parse_formula("buys ~ open('a.txt')", ["age", "buys"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     softreg.tables.columns.errors.TableError: The formula has "open('a.txt')"; it may call only I, C, ...
-    """
+    """  # noqa: DOC501
     try:
         import formulaic
     except ImportError:

@@ -135,7 +135,7 @@ def table_statistics(
     ({'town': 'Bonn'}, ('(intercept)', 'age', 'town=Kiel', 'town=Ulm'))
     >>> print(statistics.column_tests()["age"])
     likelihood ratio: 160.7 on 1 df, p < 0.001
-    """
+    """  # noqa: DOC501
     _check_choices(missing, penalty, formula)
     dropped = column_names(drop)
     kinds = requested_kinds({"text": text, "category": category, "number": number, "date": date})
