@@ -161,7 +161,7 @@ def test_fault_f14_infer_and_bootstrap_of_a_table_model() -> None:
     P = model.predict_proba(X)
     assert (low <= P).mean() > 0.9
     assert (high >= P).mean() > 0.9
-    with pytest.raises(ValueError, match="categories belong to a matrix X"):
+    with pytest.raises(ValueError, match="applies to a matrix X"):
         softreg.infer(model, frame, categories=[["town=Bonn"]])
     with pytest.raises(TableError, match="There are no labels: pass y, or a table with the column 'survived'"):
         softreg.infer(model, X)
