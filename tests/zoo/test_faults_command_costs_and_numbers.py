@@ -28,7 +28,10 @@ def test_fault_8_gains_of_right_decisions_are_costs_below_0_and_those_of_wrong_o
     for costs in (("yes:no=-1",), ("yes:yes=-2", "yes:no=-3")):
         done = audited(tmp_path, *costs)
         assert done.exit_code == 2
-        assert "deciding 'no' where 'yes' is observed is a gain, and larger than that of the correct decision" in done.stderr
+        assert (
+            "deciding 'no' where 'yes' is observed is a gain, and larger than that of the correct decision"
+            in done.stderr
+        )
     assert audited(tmp_path, "yes:yes=-3", "yes:no=-2").exit_code == 0
 
 

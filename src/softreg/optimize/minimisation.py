@@ -148,7 +148,7 @@ def _on_working_sets(
         round_options = rounds.next_options(search.columns)
         fit = rounds.add(_optimum(some, search.coordinates, round_options, search.start, working_set=True))
         check = search.check(fit)
-        verdict = rounds.judge(fit, check)
+        verdict = rounds.check_fit(fit, check)
         if verdict is Verdict.CONVERGED:
             solutions = rounds.finished(search.finish(fit, check))
             return tuple(_with_transform(plan, solution) for solution in solutions)

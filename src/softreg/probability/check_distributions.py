@@ -87,12 +87,12 @@ def precision_of(P: ArrayLike) -> float:
     """
     a = np.asarray(P)
     if a.dtype.kind == "f":
-        for coarse in (np.float16, np.float32):
-            if a.dtype.itemsize <= np.dtype(coarse).itemsize:
-                return float(np.finfo(coarse).eps)
+        for dtype in (np.float16, np.float32):
+            if a.dtype.itemsize <= np.dtype(dtype).itemsize:
+                return float(np.finfo(dtype).eps)
             with np.errstate(over="ignore", invalid="ignore"):
-                if (a.astype(coarse) == a).all():
-                    return float(np.finfo(coarse).eps)
+                if (a.astype(dtype) == a).all():
+                    return float(np.finfo(dtype).eps)
     return float(np.finfo(np.float64).eps)
 
 

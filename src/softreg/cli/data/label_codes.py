@@ -108,16 +108,16 @@ def class_weights(texts: Sequence[str], classes: Sequence[str]) -> dict[str, flo
         while start < len(parts):
             runs = [(end, ",".join(parts[start:end])) for end in range(len(parts), start, -1)]
             parsed = ((end, *_weight(run, classes)) for end, run in runs)
-            found = next(((end, label, weight) for end, label, weight in parsed if label is not None), None)
-            if found is None or found[1] in weights:
+            parsed_weight = next(((end, label, weight) for end, label, weight in parsed if label is not None), None)
+            if parsed_weight is None or parsed_weight[1] in weights:
                 some = ", ".join(repr(truncate_label(label)) for label in classes[:6])
-                twice = f" names {found[1]!r} twice" if found else ""
+                twice = f" names {parsed_weight[1]!r} twice" if parsed_weight else ""
                 example = f"--class-weight {truncate_label(classes[-1])}=5"
                 raise CommandError(
                     f"--class-weight {text!r}{twice or ' is neither balanced nor LABEL=W'}: give a class ({some}) and "
                     f"a finite number of at least 0, as in {example}, or balanced alone."
                 )
-            start, label, weight = found
+            start, label, weight = parsed_weight
             assert label is not None
             weights[label] = weight
     if all(weights.get(label, 1.0) == 0 for label in classes):

@@ -153,9 +153,9 @@ def named_label(name: str, labels: Sequence[str]) -> str | None:
     if name in labels:
         return name
     folded = name.casefold().strip(punctuation + whitespace)
-    found = [label for label in labels if (word := re.escape(label.strip().casefold()))
+    matches = [label for label in labels if (word := re.escape(label.strip().casefold()))
              and (re.match(rf"{word}(?:[\W_]|$)", folded) or re.search(rf"(?:^|[\W_]){word}$", folded))]  # fmt: skip
-    return found[0] if len(found) == 1 else None
+    return matches[0] if len(matches) == 1 else None
 
 
 def _label_pair(occurring: Sequence[str], positive: str | None, target: str) -> tuple[str, str]:

@@ -36,7 +36,7 @@ MAX_PARAMETERS = 600
 """Parameters up to which marginal effects are computed, since their covariance is needed."""
 MAX_EFFECTS = 40
 """Marginal effects, those of largest |z|."""
-COARSE_TOL = 1e-5
+APPROXIMATE_TOL = 1e-5
 """Tolerance in nats of fits whose results have four decimals."""
 
 
@@ -116,12 +116,12 @@ def analyse_columns(
     X, y, rows = X[::step], y[::step], len(y)
     if step > 1 and (len(y) < MIN_SAMPLED or len(np.unique(y)) < len(classifier.classes_)):
         return analysis
-    coarse = clone(model).set_params(tol=max(model.tol, COARSE_TOL), verbose=0)
+    approximate_model = clone(model).set_params(tol=max(model.tol, APPROXIMATE_TOL), verbose=0)
     return replace(
         analysis,
-        added=tuple(added_on_rows(X, y, X_test, labels[test], columns, model=coarse, dependent=groups)),
+        added=tuple(added_on_rows(X, y, X_test, labels[test], columns, model=approximate_model, dependent=groups)),
         added_rows=f"all models are fitted to {len(y):,} of the {rows:,} training rows" if step > 1 else "",
-        code=prequential_codelength(X, y, model=coarse),
+        code=prequential_codelength(X, y, model=approximate_model),
         effects=_effects(classifier, X, y),
     )
 

@@ -18,7 +18,7 @@ SCORE_NAMES = {
 CURVE_COLOURS = ("#1f5fa8", "#3f8f5f", "#8a5aa8", "#a8741f", "#5f6a75")
 CHOSEN_COLOUR = "#d1640f"
 MAX_FOLD_CURVES = 20
-"""Folds up to which each has a curve of its own; more curves cannot be told apart."""
+"""Folds up to which each has a curve of its own; more curves cannot be distinguished."""
 LOG_SCALE_RATIO = 4.0
 """Losses that differ by more than this factor have a logarithmic axis, which shows their minimum."""
 MAX_COUNTS = 8

@@ -52,7 +52,7 @@ class Rounds:
         converged = all(s.converged for s in solutions)
         return StackFit(W, b, value, gap, np.zeros(0), solutions[0].passes, converged)
 
-    def judge(self, fit: StackFit, check: ColumnCheck) -> Verdict:
+    def check_fit(self, fit: StackFit, check: ColumnCheck) -> Verdict:
         """Return what follows from a round and its check, and set the target of the next one."""
         last = self.target_gap <= self.options.tol / 2
         self.target_gap = min(self.target_gap, GAP_SHARE * float(check.gap.max()))

@@ -221,7 +221,7 @@ class NumberEncoder:
             raise ValueError(f"the range of the column {name!r} has {len(span)} ends")
         both = fields.flag(state, "both", False)
         if both and not knots:
-            raise ValueError(f"the column {name!r} has no normal scores, but is said to have both forms")
+            raise ValueError(f"the column {name!r} has no normal scores, but both forms were requested")
         mean, scale = fields.number(state, "mean"), fields.number(state, "scale", positive=True)
         losses = fields.mappings(state, "evidence") if "evidence" in state else []
         evidence = [

@@ -176,9 +176,7 @@ def select_labelled_rows(
         single = np.setdiff1d(classes[counts == 1], labelled.rare.labels).tolist()
         if single:
             which = "the class" if len(single) == 1 else "each of the classes"
-            emit_notes(
-                [f"Of {which} {quote_list(single)} there is a single row to train on, which no fold is judged by."]
-            )
+            emit_notes([f"Of {which} {quote_list(single)} there is a single row to train on, which no fold evaluates."])
     elif not given.separate:
         emit_notes(labelled.notes())
     return replace(given, rows=chosen), labelled

@@ -120,10 +120,10 @@ def split_groups(
     counts = np.zeros((int(group.max()) + 1, int(code.max()) + 1))
     np.add.at(counts, (group, code), 1)
     total = counts.sum(axis=0)
-    goal, held = test_size * total, np.zeros(len(total))
+    wanted_rows, held = test_size * total, np.zeros(len(total))
 
     def far(rows: Float64Array) -> Float64Array:
-        return np.asarray(((rows - goal) ** 2 / total).sum(axis=-1))
+        return np.asarray(((rows - wanted_rows) ** 2 / total).sum(axis=-1))
 
     order = np.random.default_rng(seed).permutation(len(counts))
     chosen = []

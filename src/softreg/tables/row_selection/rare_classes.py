@@ -92,7 +92,7 @@ class RareClasses:
         those = f"The class {quote(self.labels[0])} has" if one else f"{len(self.labels):,} classes have"
         row = "a single row" if one else f"a single row each ({quote_list(self.labels)})"
         done = {
-            "keep": "it is trained on and cannot be held out, so that no figure judges the class",
+            "keep": "it is trained on and cannot be held out, so that the class is not evaluated",
             "drop": "it is left out",
             "pool": f"it is of the class {quote(self.pool)}, which stands for rare classes",
         }[self.how]
