@@ -127,7 +127,7 @@ def limits(device: Any, small: bool) -> dict[str, float]:
 
 
 def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -> list[dict[str, Any]]:
-    """Milliseconds of a pass, coarse and exact, and the part of the limit that it reaches."""
+    """Milliseconds of a pass, in reduced and full precision, and the part of the limit that it reaches."""
     import os
 
     import numpy as np
@@ -143,8 +143,8 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
     ways = ("products, single operations", "products, residual kernel", "fused kernel")
     for kind in ("float32", "bfloat16"):
         stored = OnDevice(X if kind == "float32" else X.bfloat16(), device)
-        for coarse in (True, False):
-            rows = TorchRows(stored, labels, coarse=coarse)
+        for reduced_precision in (True, False):
+            rows = TorchRows(stored, labels, reduced_precision=reduced_precision)
             moved, coordinates = standardise(rows, centred=True)
             objective = objective_for(moved, shape.q, l2(shape.strength), coordinates)
             theta = np.random.default_rng(0).normal(size=(1, shape.q, shape.d + 1)) * 0.01
@@ -155,10 +155,10 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
                 os.environ["SOFTREG_KERNELS"] = "1" if compiled else "0"
                 took = seconds(lambda o=objective, t=theta: o.evaluate(t), device, 5)
                 read = stored.tensor.element_size() * shape.n * shape.d / limit["copy"]
-                rate = limit["tf32" if coarse or (fused and compiled) else "float32"]
+                rate = limit["tf32" if reduced_precision or (fused and compiled) else "float32"]
                 work = 4 * shape.n * shape.d * shape.q / rate
                 lines.append(
-                    {"shape": shape.name, "stored": kind, "products": "tf32" if coarse else "float32",
+                    {"shape": shape.name, "stored": kind, "products": "tf32" if reduced_precision else "float32",
                      "way": ways[compiled + (compiled and fused)], "ms": 1e3 * took,
                      "limit": "reading" if read > work else "products", "part": max(read, work) / took}
                 )  # fmt: skip

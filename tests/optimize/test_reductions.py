@@ -160,7 +160,7 @@ def ahead(objective: Objective, p: Problem) -> Any:
 def keep_columns(p: Problem, o: Objective) -> Any:
     if type(o.rows) not in (DenseRows, SparseRows) or not o.rows.fits_in_memory:
         pytest.skip("columns are left out of rows in memory only")
-    few = screening.taken(o.rows, np.arange(D))
+    few = screening.take_columns(o.rows, np.arange(D))
     W, b = o.coordinates.to_stored(p.theta)
     bias = b.reshape(-1, 1).astype(few.dtype)
     return screening.KeepLogitsOfColumns(o.state_at(o.point(p.theta)), few, few.prepare(W.reshape(b.size, -1)), bias)

@@ -67,7 +67,7 @@ def test_bad_probabilities_are_named() -> None:
         reliability_curve([0.5, 1.5], [0, 1])
     with pytest.raises(ValueError, match="row 0 has nan"):
         reliability_curve([np.nan], [0])
-    with pytest.raises(ValueError, match=r"one length.*\(2,\), \(1,\)"):
+    with pytest.raises(ValueError, match=r"equal length.*\(2,\), \(1,\)"):
         reliability_curve([0.5, 0.5], [1])
 
 
