@@ -102,6 +102,8 @@ class PassEvaluator:
         self.objective = objective
         self.columns = Columns(objective, objective.rows.dtype)
         self.small = self.columns.keeps(objective.rows)
+        self._state = objective.state
+        """Members and row weights for the reductions; the parameters are arguments of these."""
 
     def read(self, theta: Array, curved: bool, careful: bool = True) -> Evaluation:
         """Return the smooth part of the objective at `theta`, with its Hessian if `curved`.
@@ -119,14 +121,16 @@ class PassEvaluator:
         Evaluation
         """
         objective, (m, q, k) = self.objective, theta.shape
+        if self._state.members is not objective.members:
+            self._state = objective.state
         if self.small:
-            sums = objective.sum(ColumnSums(objective.state, self.columns, theta, curved))
+            sums = objective.sum(ColumnSums(self._state, self.columns, theta, curved))
             value, G = sums[0], sums[1].reshape(m, q, k)
         else:
             W, b = objective.coordinates.to_stored(theta)
             prepared = objective.rows.prepare(W.reshape(m * q, -1))
             exact = careful and objective.rows.dtype != np.float64
-            sums = objective.sum(RowSums(objective.state, self.columns, prepared, b.reshape(-1), curved, exact))
+            sums = objective.sum(RowSums(self._state, self.columns, prepared, b.reshape(-1), curved, exact))
             value, r = sums[0], sums[1].reshape(m, q)
             G = objective.coordinates.gradient(np.ascontiguousarray(sums[2]).reshape(m, q, -1), r)
             G = np.concatenate([G, r[..., None] if objective.fit_intercept else np.zeros((m, q, 1))], axis=2)

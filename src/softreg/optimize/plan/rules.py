@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from softreg.optimize.plan.conditions import (
     always,
@@ -238,6 +239,7 @@ LIFTED = 1 << 62
 """In place of the limits on parameters and classes where the caller asks for Newton's method."""
 
 
+@lru_cache(maxsize=256)
 def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
     """Return the plan of the first rule that matches.
 

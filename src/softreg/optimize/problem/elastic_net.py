@@ -44,12 +44,13 @@ class ElasticNet:
     @property
     def traits(self) -> frozenset[Trait]:
         """Separable; smooth without l1 part and support; selects columns if each model has an l1 part."""
+        l1, l2 = self.l1.tolist(), self.l2.tolist()
         traits = {Trait.SEPARABLE}
-        if self.is_smooth:
+        if self.support is None and not any(l1):
             traits.add(Trait.SMOOTH)
-        if (self.l2 > 0).all():
+        if all(strength > 0 for strength in l2):
             traits.add(Trait.STRONGLY_CONVEX)
-        if (self.l1 > 0).all():
+        if all(strength > 0 for strength in l1):
             traits.add(Trait.SELECTS_COLUMNS)
         return frozenset(traits)
 

@@ -116,6 +116,7 @@ class SparseRows(MemoryRows[SparseBlock]):
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
         self.blocks = [self.cut(a, b) for a, b in self._cuts()]
+        self._row_squares: Array | None = None
 
     def _cuts(self) -> list[tuple[int, int]]:
         """Return first and last row + 1 of each block; blocks have about equally many stored numbers."""
@@ -162,7 +163,9 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def row_squares(self) -> Array | None:
         """Return `||x||^2` of each row, (n,), if kernels are compiled."""
-        return row_squares(self.X) if kernels.supports_csr(self.X) else None
+        if self._row_squares is None and kernels.supports_csr(self.X):
+            self._row_squares = row_squares(self.X)
+        return self._row_squares
 
     def dual_steps(self, order: Array, dual: Dual) -> None:
         """Take a dual coordinate step for each of these rows in turn."""
