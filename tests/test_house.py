@@ -392,6 +392,25 @@ def test_packages_of_a_room_import_in_order() -> None:
     assert not complaints, "\n".join(complaints)
 
 
+REPLACED_NAMES = re.compile(
+    r"\b(roomy|sharpen|Strides|Climb|Summit|climb|turn_back|_give_away|Surety|surety|DoubtSketch|Walk|Judge|Kept|leap"
+    r"|_honest_array|_as_it_should_be|told|mine|judge|vast|sparing|doubtful_|HostSoftmax|fold_doubt)\b"
+)
+
+
+def test_replaced_names_do_not_return() -> None:
+    complaints = [
+        f"{module}:{node.lineno} {name}"
+        for module, (_, text) in sources().items()
+        for node in ast.walk(ast.parse(text))
+        if (name := getattr(node, "name", None) or getattr(node, "id", None) or getattr(node, "attr", None))
+        and isinstance(name, str)
+        and REPLACED_NAMES.fullmatch(name)
+    ]
+    assert not complaints, "\n".join(complaints)
+    assert REPLACED_NAMES.fullmatch("Strides")
+
+
 def test_folders_are_small_and_names_are_unique_in_a_room() -> None:
     for room in [*ORDER, "probability"]:
         folders: dict[Path, list[str]] = {}
