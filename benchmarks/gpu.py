@@ -133,7 +133,7 @@ def passes(shape: Shape, X: Any, y: Any, limit: dict[str, float], device: Any) -
     import numpy as np
 
     from softreg.optimize.plan.strategies import objective_for
-    from softreg.optimize.problem.penalties import l2
+    from softreg.optimize.problem.penalty_table import l2
     from softreg.optimize.problem.standardization import standardise
     from softreg.rows import OnDevice
     from softreg.rows.gpu import triton_pass, triton_residual
@@ -172,7 +172,7 @@ def streamed(shape: Shape, X: Any, y: Any, device: Any) -> dict[str, Any]:
     import torch
 
     from softreg.optimize.plan.strategies import objective_for
-    from softreg.optimize.problem.penalties import l2
+    from softreg.optimize.problem.penalty_table import l2
     from softreg.optimize.problem.standardization import Coordinates
     from softreg.rows import OnDevice
     from softreg.rows.gpu.device_rows import TorchRows

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 from softreg import SoftmaxRegression
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.problem.penalties import ElasticNet
+from softreg.optimize.problem.penalty_table import ElasticNet
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import as_rows, in_order, kernels_in_use, one_blas_thread
 from softreg.rows.kernels import products as switch

@@ -76,7 +76,7 @@ def scan(path: Path) -> dict[str, Any]:
 
 def fit(path: Path) -> dict[str, Any]:
     """The fit from the file."""
-    import softreg.models.inputs.file_batches  # noqa: F401  imports count as the interpreter's
+    import softreg.models.inputs.matrix_files  # noqa: F401  imports count as the interpreter's
     from softreg import SoftmaxRegression, open_rows
 
     before, seen = resident("VmRSS"), []

@@ -46,7 +46,7 @@ _DEFINED_IN = {
     "table_statistics": "tables",
     "Audit": "report",
     "audit": "report",
-    "open_rows": "models.inputs.file_batches",
+    "open_rows": "models.inputs.matrix_files",
     "load": "persistence",
 }
 

@@ -23,7 +23,7 @@ from softreg.models.inference import marginal_effects
 from softreg.models.likelihood import likelihood
 from softreg.models.selection import regularization_path
 from softreg.optimize import firth, heldout_stopping, l2
-from softreg.optimize.certificate import self_concordance, separation
+from softreg.optimize.certificate import self_concordance, separation_during_fit
 from softreg.optimize.curvature import class_clusters, importance_sampled, subsampled
 from softreg.optimize.dual import dual_reductions
 from softreg.optimize.objective import (
@@ -423,8 +423,8 @@ CASES: dict[type, Case] = {
         lambda p, o: self_concordance.MemberRounding(columns(o), 1, p.theta[1], p.T, np.eye(3)),
         lambda p: (p.leverage(1, p.T, np.eye(3)),),
     ),
-    separation.Margins: Case(
-        lambda p, o: separation.Margins(o.state, o.state_at(direction(o))), margins, "map", of_margins
+    separation_during_fit.Margins: Case(
+        lambda p, o: separation_during_fit.Margins(o.state, o.state_at(direction(o))), margins, "map", of_margins
     ),
     class_clusters.LabelClusterSums: Case(lambda p, o: class_clusters.LabelClusterSums(o.state), cluster_sums),
     importance_sampled.RowVariance: Case(

@@ -16,7 +16,7 @@ import numpy as np
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.result import Status
-from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.descent_loop import Descent
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 

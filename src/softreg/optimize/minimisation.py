@@ -13,12 +13,12 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import first_sample
 from softreg.optimize.plan.dual_cost import dual_budgets
-from softreg.optimize.plan.facts import Facts, facts_of
+from softreg.optimize.plan.problem_facts import Facts, facts_of
 from softreg.optimize.plan.rules import FAMILIES, SOLVERS, choose
 from softreg.optimize.plan.strategies import sampled, strategy_for, warm_start
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.options import FitOptions
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_table import Penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import Coordinates, standardise
@@ -26,8 +26,8 @@ from softreg.optimize.problem_reduction.row_space import reduce
 from softreg.optimize.problem_reduction.screened_fit import Rounds, Verdict
 from softreg.optimize.problem_reduction.screening import Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.class_mean_start import from_class_means
+from softreg.optimize.solvers.descent_loop import FINE, Descent
 from softreg.optimize.solvers.final_proximal_newton import certify
-from softreg.optimize.solvers.loop import FINE, Descent
 from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, Rows, one_blas_thread

@@ -16,11 +16,11 @@ from softreg.optimize.heldout_stopping import HeldOutDescent, HeldOutRows
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.plan.conditions import sample_size
 from softreg.optimize.plan.dual_cost import dual_budgets
-from softreg.optimize.plan.facts import Facts, Purpose, facts_of
+from softreg.optimize.plan.problem_facts import Facts, Purpose, facts_of
 from softreg.optimize.plan.rules import FAMILIES, choose
 from softreg.optimize.plan.strategies import DIRECTIONS, sampled, strategy_for, warm_start
 from softreg.optimize.problem.limits import LIMITS, Limits
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_table import Penalty
 from softreg.optimize.problem.result import StackFit, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import standardise

@@ -10,11 +10,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.optimize import Status, elastic_net, l2, minimise
-from softreg.optimize.certificate.separation import find
+from softreg.optimize.certificate.separation_during_fit import find
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.standardization import standardise
-from softreg.optimize.solvers import loop as descent
+from softreg.optimize.solvers import descent_loop as descent
 from softreg.rows import OnDevice, Rows, as_rows
 from softreg.rows.reductions import BlockFunction
 

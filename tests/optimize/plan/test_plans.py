@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from softreg.optimize import minimise
 from softreg.optimize.plan import RULES
 from softreg.optimize.problem.group_penalty import group_penalty
-from softreg.optimize.problem.penalties import elastic_net
+from softreg.optimize.problem.penalty_table import elastic_net
 from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
 from softreg.typing import Array

@@ -12,8 +12,8 @@ import pytest
 
 from softreg.optimize import elastic_net, l2, make_penalty, minimise
 from softreg.optimize.plan import LIMITS, RULES, SOLVERS, Facts, Limits, Purpose, choose, facts_of
-from softreg.optimize.plan.document import BEGIN, END, PAGES, documented_fields, updated
-from softreg.optimize.plan.facts import Stored
+from softreg.optimize.plan.print_rules import BEGIN, END, PAGES, documented_fields, updated
+from softreg.optimize.plan.problem_facts import Stored
 from softreg.rows import as_rows
 
 CHOICES = Path(__file__).with_name("choices.csv")

@@ -21,7 +21,7 @@ from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import contrasts, pairs
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import one_pass_newton as one_pass
-from softreg.optimize.solvers.loop import Descent
+from softreg.optimize.solvers.descent_loop import Descent
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.one_pass_newton import OnePassNewton
 from softreg.rows import as_rows

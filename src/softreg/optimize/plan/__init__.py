@@ -4,7 +4,7 @@ It may import all packages of `optimize` that hold methods, and none of those th
 A further method becomes a `Rule` in `rules`, a threshold a field of `problem.limits.Limits`.
 """
 
-from softreg.optimize.plan.facts import Facts, Purpose, facts_of
+from softreg.optimize.plan.problem_facts import Facts, Purpose, facts_of
 from softreg.optimize.plan.rules import FAMILIES, RULES, SOLVERS, Requirement, Rule, choose
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.solver_plan import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from softreg.optimize.plan.document import limits_table, rules_table, write_pages
+from softreg.optimize.plan.print_rules import limits_table, rules_table, write_pages
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softreg.optimize.plan.dual_cost import dual_budgets, needs_diagonal
-from softreg.optimize.plan.facts import Facts
+from softreg.optimize.plan.problem_facts import Facts
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Start
 

@@ -6,7 +6,7 @@ import math
 
 from softreg.optimize.curvature.subsampled import INEXPENSIVE_PRODUCTS, ROWS_PER_COLUMN
 from softreg.optimize.dual.dual_iterate import MAX_PLAIN_CURVATURE
-from softreg.optimize.plan.facts import Facts
+from softreg.optimize.plan.problem_facts import Facts
 from softreg.optimize.problem.limits import Limits
 
 PRODUCTS_PER_NANOSECOND = 12.0

@@ -33,7 +33,7 @@ from softreg.optimize.plan.conditions import (
     start_of_newton,
 )
 from softreg.optimize.plan.dual_cost import needs_diagonal
-from softreg.optimize.plan.facts import Facts
+from softreg.optimize.plan.problem_facts import Facts
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
@@ -266,7 +266,7 @@ def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
     --------
     >>> import numpy as np
     >>> from softreg.optimize import l2
-    >>> from softreg.optimize.plan.facts import facts_of
+    >>> from softreg.optimize.plan.problem_facts import facts_of
     >>> from softreg.rows import as_rows
     >>> facts = facts_of(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, l2(1.0))
     >>> choose(facts).name, choose(facts, "lbfgs").name

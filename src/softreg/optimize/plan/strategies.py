@@ -11,15 +11,15 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import logits_for, sample_size
 from softreg.optimize.plan.dual_cost import needs_diagonal
-from softreg.optimize.plan.facts import facts_of
+from softreg.optimize.plan.problem_facts import facts_of
 from softreg.optimize.problem.limits import LIMITS, Limits
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_table import Penalty
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan
 from softreg.optimize.problem.standardization import Coordinates
+from softreg.optimize.solvers.descent_loop import Descent
 from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.group_proximal import GroupProximalNewton
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
-from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.rows import Array, Rows

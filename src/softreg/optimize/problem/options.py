@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from softreg.optimize.problem.limits import LIMITS, Limits
-from softreg.optimize.problem.penalties import Penalty
+from softreg.optimize.problem.penalty_table import Penalty
 from softreg.optimize.problem.result import Progress
 
 

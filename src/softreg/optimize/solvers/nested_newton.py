@@ -11,8 +11,8 @@ from softreg.optimize.curvature.subsampled import SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.result import Progress
+from softreg.optimize.solvers.descent_loop import Descent
 from softreg.optimize.solvers.lbfgs import LBFGS
-from softreg.optimize.solvers.loop import Descent
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.one_pass_newton import OnePassNewton
 from softreg.optimize.solvers.stack_members import StackResult

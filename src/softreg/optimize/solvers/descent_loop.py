@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 
 from softreg.optimize.certificate import duality as certificate
-from softreg.optimize.certificate.separation import find
+from softreg.optimize.certificate.separation_during_fit import find
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.direction import DirectionMethod

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from softreg import SoftmaxRegression, open_rows
-from softreg.models.inputs import file_batches
+from softreg.models.inputs import matrix_files
 
 N = 5000
 RANDOM = np.random.default_rng(3)
@@ -35,8 +35,8 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".tsv", ".arrow", ".feather"])
 def test_a_file_is_its_rows(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_batches, "CSV_BLOCK", 50_000)
-    monkeypatch.setattr(file_batches, "BATCH_ROWS", 700)
+    monkeypatch.setattr(matrix_files, "CSV_BLOCK", 50_000)
+    monkeypatch.setattr(matrix_files, "BATCH_ROWS", 700)
     rows = open_rows(write(FRAME, tmp_path / f"train{ending}"), target="y")
     model = SoftmaxRegression(1e-3).fit(rows)
     np.testing.assert_array_equal(model.coef_, PLAIN.coef_)
@@ -95,7 +95,7 @@ def test_files_that_are_not_as_they_should_be(tmp_path: Path) -> None:
 
 
 def test_a_file_that_ends_or_turns_bad_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_batches, "CSV_BLOCK", 50_000)
+    monkeypatch.setattr(matrix_files, "CSV_BLOCK", 50_000)
     good = write(FRAME, tmp_path / "train.parquet")
     middle = bytearray(good.read_bytes())
     middle[len(middle) // 2 : len(middle) // 2 + 4000] = bytes(4000)
