@@ -450,3 +450,20 @@ def test_runs_of_a_file_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(csr.read_all().toarray(), X)
     targets = np.array([0.0, 0.5, 1.0, 700.0, float(S.nnz)])
     np.testing.assert_array_equal(csr.searchsorted(targets), np.searchsorted(S.indptr, targets))
+
+
+def test_a_collected_scratch_file_is_closed() -> None:
+    import gc
+    import warnings
+
+    from softreg.rows.ondisk.scratch_file import Scratch
+
+    scratch = Scratch()
+    file = scratch.file
+    cycle = [scratch]
+    cycle.append(cycle)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        del scratch, cycle
+        gc.collect()
+    assert file.closed

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 
 from softreg.typing import Array
@@ -53,10 +54,11 @@ class Scratch:
                 "folder that may be written to",
             ) from error
         self._seeking = threading.Lock()
+        self._close = weakref.finalize(self, self.file.close)
 
     def close(self) -> None:
-        """Close the file, which frees its space on the disk."""
-        self.file.close()
+        """Close the file, which frees its space on the disk; this also happens when the object is collected."""
+        self._close()
 
     def require_space(self, needed: int) -> None:
         """Raise `OSError` if the disk has no space for this many further bytes."""
