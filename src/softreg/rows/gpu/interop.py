@@ -20,8 +20,6 @@ Device: TypeAlias = Any
 
 CPU, CUDA, CUDA_HOST, ROCM, CUDA_MANAGED = 1, 2, 3, 10, 13
 """Codes of devices in DLPack."""
-NATIVE = ("float32", "float64")
-"""Dtypes that NumPy and the compiled kernels multiply."""
 
 
 def pytorch(wish: str) -> Any:
