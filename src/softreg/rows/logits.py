@@ -115,6 +115,24 @@ class LogitStore:
         self._entries.clear()
 
 
+class KeptLogits:
+    """Operations on the kept logits of a block that are the same for NumPy arrays and for tensors."""
+
+    __slots__ = ("entry",)
+    entry: LogitEntry
+
+    def _kept(self, point: ParameterPoint) -> BackendArray:
+        """Return the kept logits of a point; those that are missing are computed again and kept."""
+        raise NotImplementedError
+
+    def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
+        """Keep logits ahead minus logits here."""
+        self.entry.discard(replaces)
+        kept, step = self._kept(here), self._kept(ahead)
+        step -= kept
+        self.entry.rename(ahead.version, version)
+
+
 class BlockLogits(Protocol):
     """A stack of m models with q classes on a block of b rows; k = m q columns, model by model.
 

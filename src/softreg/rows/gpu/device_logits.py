@@ -13,14 +13,14 @@ import numpy as np
 
 from softreg.rows.gpu import device_loss as loss
 from softreg.rows.gpu.interop import Tensor
-from softreg.rows.logits import BackendArray, Confidence, LogitEntry, ParameterPoint, Sums
+from softreg.rows.logits import BackendArray, Confidence, KeptLogits, LogitEntry, ParameterPoint, Sums
 from softreg.typing import Array
 
 if TYPE_CHECKING:
     from softreg.rows.gpu.block import TorchBlock
 
 
-class DeviceLogits:
+class DeviceLogits(KeptLogits):
     """m models with q classes on a block; `members` are their positions among the row weights."""
 
     def __init__(self, block: TorchBlock, m: int, q: int, members: Array, entry: LogitEntry) -> None:
@@ -117,13 +117,6 @@ class DeviceLogits:
 
     def _gradient(self, R: Tensor, X: Tensor) -> Tensor:
         return self.rows.transposed_product(R.reshape(-1, self.k), X)
-
-    def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
-        """Keep logits ahead minus logits here."""
-        self.entry.discard(replaces)
-        kept, step = self._kept(here), self._kept(ahead)
-        step -= kept
-        self.entry.rename(ahead.version, version)
 
     def eval_along(self, point: ParameterPoint, direction: ParameterPoint, t: Array) -> Sums:
         """Return value, slope and curvature at steps t."""

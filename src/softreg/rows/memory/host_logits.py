@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from softreg.probability import block_loss as loss
-from softreg.rows.logits import BackendArray, Confidence, LogitEntry, ParameterPoint, Sums
+from softreg.rows.logits import BackendArray, Confidence, KeptLogits, LogitEntry, ParameterPoint, Sums
 from softreg.rows.protocol import Block, runs
 from softreg.typing import Array
 
@@ -19,10 +19,10 @@ MIN_RUN_ROWS, MAX_RUN_ROWS = 64, 8192
 """Least and largest number of rows in such a run."""
 
 
-class HostLogits:
+class HostLogits(KeptLogits):
     """m models with q classes on a block, with row weights V (m, b), (1, b) or None and products in `dtype`."""
 
-    __slots__ = ("V", "block", "dtype", "entry", "m", "q")
+    __slots__ = ("V", "block", "dtype", "m", "q")
 
     def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any, entry: LogitEntry) -> None:
         self.block, self.m, self.q, self.V, self.dtype, self.entry = block, m, q, V, dtype, entry
@@ -63,13 +63,6 @@ class HostLogits:
 
     def _empty(self, shape: tuple[int, ...]) -> Array:
         return np.empty(shape, self.dtype)
-
-    def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
-        """Keep logits ahead minus logits here."""
-        self.entry.discard(replaces)
-        kept, step = self._kept(here), self._kept(ahead)
-        step -= kept
-        self.entry.rename(ahead.version, version)
 
     def eval_along(self, point: ParameterPoint, direction: ParameterPoint, t: Array) -> Sums:
         """Return value, slope and curvature at steps t."""
