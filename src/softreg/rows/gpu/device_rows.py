@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from softreg.rows.dual_variables import Dual
 from softreg.rows.gpu.block import TorchBlock
 from softreg.rows.gpu.device_array import OnDevice, out_of_memory_error, products
 from softreg.rows.gpu.interop import Tensor, name_of, pytorch, to_torch
 from softreg.rows.gpu.transfer import RowChunks
 from softreg.rows.logits import Sums
-from softreg.rows.memory.base import ONLY_BLOCKS
+from softreg.rows.memory.base import RowsInBlocks
 from softreg.rows.protocol import Reduction, sum_parts
 from softreg.rows.sampling import stratified
 from softreg.typing import Array
@@ -37,7 +36,7 @@ MAX_SAMPLED_ROWS = 1 << 16
 """Largest number of rows of a sample; its curvature is computed on the host, where a row costs more."""
 
 
-class TorchRows:
+class TorchRows(RowsInBlocks):
     """Rows of a tensor X (n, d) with their labels and weights (NumPy arrays, copied to the device once)."""
 
     can_shift = fits_in_memory = True
@@ -92,18 +91,6 @@ class TorchRows:
                 yield
         except self.torch.OutOfMemoryError as error:
             raise out_of_memory_error(error, self.X, self.columns) from error
-
-    def row_squares(self) -> Array | None:
-        """Return None: these rows are read block by block."""
-        return None
-
-    def dual_steps(self, order: Array, dual: Dual) -> None:
-        """Raise `NotImplementedError`: these rows come in blocks."""
-        raise NotImplementedError(ONLY_BLOCKS)
-
-    def add_transposed(self, R: Array, onto: Array) -> None:
-        """Raise `NotImplementedError`: these rows come in blocks."""
-        raise NotImplementedError(ONLY_BLOCKS)
 
     def sample(self, size: int, seed: int) -> TorchRows:
         """Return a stratified sample of about `size` rows on the device, at most `MAX_SAMPLED_ROWS`."""

@@ -72,7 +72,23 @@ class MemoryBlock:
         return total
 
 
-class MemoryRows(Generic[OneBlock]):
+class RowsInBlocks:
+    """Operations on single rows, for rows that are read block by block: they are not offered."""
+
+    def row_squares(self) -> Array | None:
+        """Return None: these rows are read block by block."""
+        return None
+
+    def dual_steps(self, order: Array, dual: Dual) -> None:
+        """Raise `NotImplementedError`: these rows come in blocks."""
+        raise NotImplementedError(ONLY_BLOCKS)
+
+    def add_transposed(self, R: Array, onto: Array) -> None:
+        """Raise `NotImplementedError`: these rows come in blocks."""
+        raise NotImplementedError(ONLY_BLOCKS)
+
+
+class MemoryRows(RowsInBlocks, Generic[OneBlock]):
     """Sums and maps over a list of blocks, by threads."""
 
     blocks: list[OneBlock]
@@ -97,18 +113,6 @@ class MemoryRows(Generic[OneBlock]):
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> Any:
         """Return the same rows, shifted, scaled and cast."""
         raise NotImplementedError
-
-    def row_squares(self) -> Array | None:
-        """Return None: these rows come in blocks."""
-        return None
-
-    def dual_steps(self, order: Array, dual: Dual) -> None:
-        """Raise `NotImplementedError`: these rows come in blocks."""
-        raise NotImplementedError(ONLY_BLOCKS)
-
-    def add_transposed(self, R: Array, onto: Array) -> None:
-        """Raise `NotImplementedError`: these rows come in blocks."""
-        raise NotImplementedError(ONLY_BLOCKS)
 
 
 def member_weights(V: Array | None, m: int, members: Array) -> Array | None:
