@@ -112,7 +112,7 @@ def minimise(
 
 def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tuple[Solution, ...]:
     """Standardise the rows and minimise."""
-    unpenalised = bool(options.penalty.is_zero.any())
+    unpenalised = bool(options.penalty.may_diverge.any())
     rows, coordinates = standardise(rows, centred=options.fit_intercept, robust=unpenalised)
     if unpenalised:
         coordinates.refuse_faint()

@@ -56,7 +56,7 @@ def test_the_first_direction_is_newtons_for_two_classes(home: Any, weighted: boo
     at = np.random.default_rng(1).normal(size=(1, 2, 5))
     at -= at.mean(axis=1, keepdims=True)
     objective.place(at)
-    G = objective.gradient()[1] + objective.ridge[:, None, :] * at
+    G = objective.gradient()[1] + objective.ridge * at
     exact = Newton().direction(objective, at, G)
     step = -SubsampledCurvature(rows).preconditioner(objective, at).solve(G)
     np.testing.assert_allclose(step - step.mean(axis=1, keepdims=True), exact, rtol=2e-3, atol=1e-6)
@@ -103,7 +103,7 @@ def test_the_diagonal_is_that_of_the_hessian_but_for_the_even_part(
     # for two classes the contrast's Hessian is 2 p (1 - p) z z^T, which is what a class's block is scaled to
     Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((70, 1))], axis=1)
     p = softmax(Z @ at[0].T)[:, 0]
-    by_hand = 2 * (V[0] * p * (1 - p)) @ Z**2 / V.sum() + objective.ridge[0]
+    by_hand = 2 * (V[0] * p * (1 - p)) @ Z**2 / V.sum() + objective.ridge[0, 0]
     np.testing.assert_allclose(found.diagonal[0], [by_hand, by_hand], rtol=1e-4)
 
 
@@ -130,7 +130,7 @@ def test_drawn_blocks_of_all_rows_are_those_of_the_hessian(home: Any, problem: P
     Z = np.concatenate([(X - coordinates.shift) / coordinates.scale, np.ones((90, 1))], axis=1)
     p = softmax(Z @ (at[0] - at[0].mean(axis=0)).T)
     for k, block in enumerate(blocks):
-        by_hand = 1.5 * Z.T @ ((V[0] * p[:, k] * (1 - p[:, k]))[:, None] * Z) / V.sum() + np.diag(objective.ridge[0])
+        by_hand = 1.5 * Z.T @ ((V[0] * p[:, k] * (1 - p[:, k]))[:, None] * Z) / V.sum() + np.diag(objective.ridge[0, 0])
         np.testing.assert_allclose(block().as_float64(), by_hand, rtol=2e-4, atol=2e-6)
 
 

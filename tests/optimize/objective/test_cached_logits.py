@@ -66,7 +66,7 @@ def test_the_gradient_by_finite_differences(kind: str, fit_intercept: bool, weig
         at[..., -1] = 0
     objective.place(at)
     _, G = objective.gradient()
-    G = G + objective.ridge[:, None, :] * at
+    G = G + objective.ridge * at
     for place in np.ndindex(Q, D + fit_intercept):
         step = np.zeros_like(at)
         step[(slice(None), *place)] = h
@@ -351,6 +351,6 @@ def test_the_l1_part_is_scaled_with_the_columns() -> None:
     X, y = data()
     rows, coordinates = standardise(as_rows(X, y), centred=True)
     objective = Objective(rows, Q, elastic_net(0.5, 0.4), coordinates)
-    np.testing.assert_allclose(objective.l1_scaled[0, :-1], 0.2 / coordinates.scale)
-    np.testing.assert_allclose(objective.ridge[0, :-1], 0.3 / coordinates.scale**2)
-    assert objective.l1_scaled[0, -1] == objective.ridge[0, -1] == 0.0
+    np.testing.assert_allclose(objective.l1_scaled[0, 0, :-1], 0.2 / coordinates.scale)
+    np.testing.assert_allclose(objective.ridge[0, 0, :-1], 0.3 / coordinates.scale**2)
+    assert objective.l1_scaled[0, 0, -1] == objective.ridge[0, 0, -1] == 0.0

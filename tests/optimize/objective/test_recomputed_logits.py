@@ -210,7 +210,7 @@ def test_certified_gaps_are_true(seed: int, far: float, unbalanced: float, soft:
     K, moved = objective.balanced_curvature or (np.zeros(0), np.zeros(0))
     objective.balanced_curvature = (K, moved + 10**unbalanced * 10)
     loss, G = objective.evaluate(theta)
-    G = G + objective.ridge[:, None, :] * theta
+    G = G + objective.ridge * theta
     A, W = certificate.loss_gradient(objective, theta, G)
     above = loss[0] + objective.penalty.value(W)[0] - best.value
     mixed = certificate._by_mixing(objective, theta, loss, G, A, W)[0]
@@ -254,7 +254,7 @@ def test_clusters_invert_what_they_say(lean_one: bool, weighted: bool, fit_inter
     objective = pair(weighted=weighted, fit_intercept=fit_intercept)[lean_one]
     theta = somewhere()
     _, G = objective.evaluate(theta)
-    G = G + objective.ridge[:, None, :] * theta
+    G = G + objective.ridge * theta
     curvature = ClassClusterCurvature()
     preconditioner = curvature.preconditioner(objective, theta, G)
     clusters = curvature._clusters(objective, theta, G)
@@ -279,7 +279,7 @@ def test_clusters_invert_what_they_say(lean_one: bool, weighted: bool, fit_inter
     for j in range(2):
         for k in range(Q):
             H = np.zeros((D + 1, D + 1))
-            H[:D, :D] = u[j, k] * S + np.diag(objective.ridge[j, :D] + [1, 0.1][j] * 10 * SCATTER_RIDGE / Q)
+            H[:D, :D] = u[j, k] * S + np.diag(objective.ridge[j, 0, :D] + [1, 0.1][j] * 10 * SCATTER_RIDGE / Q)
             H[D, D] = 1e-3 * u[j, k]
             for mass, centre in zip(parts[:, j, k], centres[:, j, k], strict=True):
                 c = np.r_[centre, float(fit_intercept)]

@@ -33,7 +33,7 @@ def build(X: Any, y: Array, q: int, strength: Any, V: Array | None = None, fit_i
 
 def gradient(objective: Objective, at: Array) -> Array:
     objective.place(at)
-    return np.asarray(objective.gradient()[1] + objective.ridge[:, None, :] * at)
+    return np.asarray(objective.gradient()[1] + objective.ridge * at)
 
 
 @pytest.mark.parametrize("q", [2, 3, 5, 10])

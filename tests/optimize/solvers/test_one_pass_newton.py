@@ -68,7 +68,7 @@ def test_a_reading_is_loss_gradient_and_hessian(
     theta[..., -1] *= fit_intercept
     careful, quick = (PassEvaluator(objective).read(theta, True, careful=c) for c in (True, False))
     value, G = objective.evaluate(theta)
-    G = G + objective.ridge[:, None] * theta
+    G = G + objective.ridge * theta
     value = value + objective.penalty.value(objective.user(theta)[0])
     H = Newton()._hessian(objective)
     close = {"rtol": 1e-5, "atol": 1e-6} if objective.rows.dtype == np.float32 else {"rtol": 1e-10, "atol": 1e-12}

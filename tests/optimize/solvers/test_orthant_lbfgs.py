@@ -39,7 +39,7 @@ def test_the_hessian_among_free_weights_is_a_part_of_the_whole_one(home: Any, pr
         P = softmax(Z @ theta[j].T)
         bend = np.einsum("ik,kl->ikl", P, np.eye(3)) - np.einsum("ik,il->ikl", P, P)
         whole = np.einsum("i,ikl,ia,ib->kalb", V[j] / V[j].sum(), bend, Z, Z).reshape(15, 15)
-        whole += np.diag(np.tile(objective.ridge[j], 3))
+        whole += np.diag(np.tile(objective.ridge[j, 0], 3))
         at = np.flatnonzero(free[j])
         np.testing.assert_allclose(H, whole[np.ix_(at, at)], rtol=1e-9, atol=1e-12)
 

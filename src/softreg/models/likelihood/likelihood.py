@@ -243,7 +243,7 @@ class Likelihood:
 
     def ridge(self) -> Array:
         """Return the diagonal (p,) that the penalty adds to the reduced Hessian."""
-        return np.tile(self.objective.ridge[0][self.identified], self.q - 1)
+        return np.tile(self.objective.ridge[0, 0][self.identified], self.q - 1)
 
     # --- sums over the rows -------------------------------------------------------------------------------------
 

@@ -40,12 +40,12 @@ def find(objective: Objective, theta: Array, D: Array) -> list[Separation | None
     least, least_step, most_step = margins[:, 0].min(0), margins[:, 1].min(0), margins[:, 2].max(0)
     weight = np.abs(D[..., :-1]).max(axis=(1, 2), initial=0.0)
     length = np.where(most_step > OUTLIER * weight, weight, most_step)
-    penalised = ~objective.penalty.is_zero
+    penalised, partly = ~objective.penalty.may_diverge, ~objective.penalty.is_zero
     out: list[Separation | None] = []
     for j in range(objective.m):
         if penalised[j]:
             out.append(None)
-        elif least[j] > MIN_MARGIN:
+        elif least[j] > MIN_MARGIN and not partly[j]:
             out.append(_describe(theta[j], complete=True))
         elif most_step[j] > MIN_STEP and least_step[j] >= -SLACK * length[j]:
             out.append(_describe(D[j], complete=False))

@@ -187,7 +187,7 @@ class ClassClusterCurvature:
         )
         u = np.maximum(variance / per_row, 0.0)
         predicted_within = np.minimum(predicted_within, u)
-        predicted_sum = G[..., :-1] - objective.ridge[:, None, :-1] * theta[..., :-1] + objective.moments.sums
+        predicted_sum = G[..., :-1] - objective.ridge[..., :-1] * theta[..., :-1] + objective.moments.sums
         others = _ratio(predicted_sum - labelled_sum, class_mass / per_row - labelled)
         return ClassClusters(
             u,

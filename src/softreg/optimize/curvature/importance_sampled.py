@@ -84,7 +84,7 @@ class ImportanceSampledCurvature(SubsampledCurvature):
         dict
             Variances by strength.
         """
-        strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
+        strengths, group = np.unique(objective.penalty.quadratic_strength, return_inverse=True)
         share = objective.q / max(1, objective.q - 1)
         by_row = objective.map(RowVariance(objective.state, group, len(strengths), share))
         variances = np.moveaxis(by_row, 0, 2)
@@ -94,8 +94,8 @@ class ImportanceSampledCurvature(SubsampledCurvature):
         self._mean_variances = self._variances_by_strength(objective)
         weight = objective.map(MeanRowWeights(objective.state))
         weight /= weight.sum()
-        strengths, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
-        ridges = [objective.ridge[group == g][0] for g in range(len(strengths))]
+        strengths, group = np.unique(objective.penalty.quadratic_strength, return_inverse=True)
+        ridges = [objective.ridge[group == g][0, 0] for g in range(len(strengths))]
         shares = [self._mean_variances[s] * weight for s in strengths.tolist()]
         grams = [self._drawn_blocks(objective, *pair) for pair in zip(shares, ridges, strict=True)]
         return BlockGroups(grams, group)

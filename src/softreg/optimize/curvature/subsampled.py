@@ -99,7 +99,7 @@ class SubsampledCurvature:
         mean = w.sum(axis=2) / self._mass(objective)[:, None]  # (m, q)
         self._mean = np.maximum(mean, MIN_MEAN_SHARE * mean.max() + TINY)
         Z = self._standardized(objective)
-        groups, group = np.unique(objective.penalty.strong_convexity, return_inverse=True)
+        groups, group = np.unique(objective.penalty.quadratic_strength, return_inverse=True)
         grams = [self._blocks(objective, Z, w[group == g], group == g) for g in range(len(groups))]
         return BlockGroups(grams, group)
 
@@ -123,21 +123,24 @@ class SubsampledCurvature:
 
     def _blocks(self, objective: Objective, Z: FloatArray, w: Float64Array, members: BoolArray) -> list[GramFactory]:
         """Return the blocks of one group of models, from the mean of their class variances w (., q, s)."""
-        ridge = objective.ridge[members][0]
+        ridges = objective.ridge[members][0]  # (1 or q, d + 1)
         shares = w.sum(axis=0) / self._mass(objective)[members].sum()  # (q, s)
-        many_classes = objective.q > self.limits.cluster_classes
-        shares = shares.mean(axis=0, keepdims=True) if many_classes else distinct(shares)
+        if objective.q > self.limits.cluster_classes:
+            shares, ridges = shares.mean(axis=0, keepdims=True), ridges.mean(axis=0, keepdims=True)
+        elif len(ridges) == 1:
+            shares = distinct(shares)
+        ridges = np.broadcast_to(ridges, (len(shares), ridges.shape[1]))
         spread = np.einsum("ij,ij->j", Z, Z) / len(Z)
         unseen = np.maximum(0.0, 1.0 - spread)  # a column has variance 1; the sample's shortfall is filled in
         uniforms = np.random.default_rng(0).random(len(Z))
         size = max(ROWS_PER_COLUMN * Z.shape[1], int(INEXPENSIVE_PRODUCTS / Z.shape[1] ** 2))
 
-        def block(share: Float64Array) -> Gram:
+        def block(share: Float64Array, ridge: Float64Array) -> Gram:
             draw = draw_rows(share, size, uniforms)
             half = Z[draw.rows] * np.sqrt(draw.weight)[:, None].astype(Z.dtype)
             return Gram(half.T @ half, ridge + share.sum() * (unseen + ADDED_DIAGONAL) + TINY)
 
-        return [partial(block, share) for share in shares]
+        return [partial(block, share, ridge) for share, ridge in zip(shares, ridges, strict=True)]
 
 
 class DiagonalCurvature(SubsampledCurvature):
@@ -165,7 +168,7 @@ class DiagonalCurvature(SubsampledCurvature):
         # a column has variance 1, so `mean` is its diagonal element if its values are independent of the variances
         diagonal = (1 - EVEN_SHARE) * squares * share[:, :, None] + EVEN_SHARE * mean[:, :, None]
         return DiagonalPreconditioner(
-            np.concatenate([diagonal, mean[:, :, None]], axis=2) + objective.ridge[:, None, :]
+            np.concatenate([diagonal, mean[:, :, None]], axis=2) + objective.ridge
         )
 
 

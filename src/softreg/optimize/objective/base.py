@@ -86,9 +86,12 @@ class Stack:
         return self.rows.map(reduction)
 
     def _ridge(self) -> Array:
-        """Return the curvature (m, d + 1) of the l2 part in the scaled coordinates; 0 for the bias."""
+        """Return the curvature (m, 1, d + 1) or (m, q, d + 1) of the l2 part in the scaled coordinates; 0 for the bias.
+
+        The axis of the classes has length 1 where all classes have the same curvature.
+        """
         ridge = self.penalty.quadratic_diagonal(self.coordinates.scale)
-        return np.concatenate([ridge, np.zeros((self.m, 1))], axis=1)
+        return np.concatenate([ridge, np.zeros((*ridge.shape[:2], 1))], axis=2)
 
     @property
     def parameter_scale(self) -> Array:
@@ -97,9 +100,24 @@ class Stack:
 
     @property
     def l1_scaled(self) -> Array:
-        """The l1 strength (m, d + 1) of each parameter in the scaled coordinates; 0 for the bias."""
-        hold = self.penalty.kink(self.coordinates.scale)
-        return np.concatenate([hold, np.zeros((self.m, 1))], axis=1)
+        """The l1 strength (m, 1 or q, d + 1) of each parameter in the scaled coordinates; 0 for the bias."""
+        kink = self.penalty.kink(self.coordinates.scale)
+        return np.concatenate([kink, np.zeros((*kink.shape[:2], 1))], axis=2)
+
+    @property
+    def bounds_scaled(self) -> tuple[Array, Array] | None:
+        """Least and largest value (q, d + 1) of each parameter in the scaled coordinates; None without bounds."""
+        bounds = self.penalty.bounds
+        if bounds is None:
+            return None
+        free = np.full((self.q, 1), np.inf)
+        lower, upper = (bound * self.coordinates.scale for bound in bounds)
+        return np.concatenate([lower, -free], axis=1), np.concatenate([upper, free], axis=1)
+
+    def within_bounds(self, theta: Array) -> Array:
+        """Return parameters (m, q, d + 1) in the scaled coordinates, each moved to its nearest bound if it exceeds it."""
+        bounds = self.bounds_scaled
+        return theta if bounds is None else np.clip(theta, *bounds)
 
     def user(self, theta: Array) -> tuple[Array, Array]:
         """Return weights (m, q, d) and bias (m, q) in the coordinates of the user."""

@@ -134,7 +134,7 @@ class PassEvaluator:
             value, r = sums[0], sums[1].reshape(m, q)
             G = objective.coordinates.gradient(np.ascontiguousarray(sums[2]).reshape(m, q, -1), r)
             G = np.concatenate([G, r[..., None] if objective.fit_intercept else np.zeros((m, q, 1))], axis=2)
-        ridge_gradient = objective.ridge[:, None, :] * theta
+        ridge_gradient = objective.ridge * theta
         G /= objective.mass[:, None, None]
         G += ridge_gradient
         value = value / objective.mass + np.einsum("mqk,mqk->m", ridge_gradient, theta) / 2

@@ -133,7 +133,7 @@ def assemble(objective: Objective, sums: Array) -> Array:
     H = (share @ sums.reshape(m, e, -1)).reshape(m, a, a, size, size).transpose(0, 1, 3, 2, 4)
     H = H / objective.mass[:, None, None, None, None]
     ridge = np.einsum("maiai->mai", H)  # a view of the diagonal
-    ridge += objective.ridge[:, None, :]
+    ridge += objective.ridge
     return np.asarray(H.reshape(m, a * size, a * size))
 
 

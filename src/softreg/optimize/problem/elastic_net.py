@@ -60,6 +60,16 @@ class ElasticNet:
         return self.l2
 
     @property
+    def quadratic_strength(self) -> Float64Array:
+        """Strength of the l2 part, (m,)."""
+        return self.l2
+
+    @property
+    def bounds(self) -> None:
+        """None: no weight is bounded."""
+        return None
+
+    @property
     def threshold(self) -> Float64Array:
         """Strength of the l1 part, (m,)."""
         return self.l1
@@ -79,6 +89,15 @@ class ElasticNet:
         """Models (m,) with l1 = l2 = 0."""
         return np.asarray((self.l2 == 0) & (self.l1 == 0))
 
+    @property
+    def may_diverge(self) -> BoolArray:
+        """Models (m,) with l1 = l2 = 0."""
+        return self.is_zero
+
+    def recession_part(self, D: Array) -> Array:
+        """Return D (m, q, d) where there is no penalty, 0 elsewhere."""
+        return np.where(self.is_zero[:, None, None], D, 0.0)
+
     def value(self, W: Array) -> Float64Array:
         """Return the penalty of each model, (m,)."""
         smooth = self.smooth_value(W)
@@ -95,23 +114,23 @@ class ElasticNet:
         return np.asarray(self.l2[:, None, None] * W)
 
     def quadratic_diagonal(self, scale: Float64Array) -> Float64Array:
-        """Return `l2 / scale**2`, (m, d), at most `LARGEST_CURVATURE`."""
+        """Return `l2 / scale**2`, (m, 1, d), at most `LARGEST_CURVATURE`."""
         with np.errstate(over="ignore"):
-            curvature = self.l2[:, None] / scale / scale
+            curvature = self.l2[:, None, None] / scale / scale
         return np.minimum(curvature, LARGEST_CURVATURE)
 
     def kink(self, scale: Float64Array) -> Float64Array:
-        """Return `l1 / scale`, (m, d)."""
+        """Return `l1 / scale`, (m, 1, d)."""
         with np.errstate(over="ignore"):
-            return np.asarray(self.l1[:, None] / scale)
+            return np.asarray(self.l1[:, None, None] / scale)
 
     def nonsmooth_value(self, U: Array, scale: Float64Array) -> Float64Array:
         """Return `l1 * ||U / scale||_1`, (m,)."""
-        return np.asarray((self.kink(scale)[:, None] * np.abs(U)).sum(axis=(1, 2)))
+        return np.asarray((self.kink(scale) * np.abs(U)).sum(axis=(1, 2)))
 
     def directional_gradient(self, U: Array, D: Array, scale: Float64Array) -> Float64Array:
         """Return `l1 / scale * sign(u)`, with the sign of D where u is 0."""
-        return np.asarray(self.kink(scale)[:, None] * np.where(U != 0, np.sign(U), np.sign(D)))
+        return np.asarray(self.kink(scale) * np.where(U != 0, np.sign(U), np.sign(D)))
 
     def prox(self, U: Array, step: Array | float, scale: Float64Array) -> Float64Array:
         """Return `sign(U) * max(|U| - step * l1 / scale, 0) / (1 + step * l2 / scale**2)` on the support.
@@ -126,8 +145,8 @@ class ElasticNet:
         >>> elastic_net(1.0, 0.5).prox(np.array([[[3.0, -0.2]]]), 1.0, np.ones(2)).round(2).tolist()
         [[[1.67, -0.0]]]
         """
-        shrunk = np.maximum(np.abs(U) - step * self.kink(scale)[:, None], 0.0)
-        out = np.copysign(shrunk / (1 + step * self.quadratic_diagonal(scale)[:, None]), U)
+        shrunk = np.maximum(np.abs(U) - step * self.kink(scale), 0.0)
+        out = np.copysign(shrunk / (1 + step * self.quadratic_diagonal(scale)), U)
         return np.asarray(out if self.support is None else np.where(self.support, out, 0.0))
 
     def conjugate(self, A: Array) -> Float64Array:

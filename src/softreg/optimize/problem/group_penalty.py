@@ -67,6 +67,16 @@ class GroupPenalty:
         return self.l2
 
     @property
+    def quadratic_strength(self) -> Float64Array:
+        """Strength of the l2 part, (m,)."""
+        return self.l2
+
+    @property
+    def bounds(self) -> None:
+        """None: no weight is bounded."""
+        return None
+
+    @property
     def threshold(self) -> Float64Array:
         """Strength of the group part, (m,)."""
         return self.strength
@@ -87,6 +97,15 @@ class GroupPenalty:
         return np.zeros(len(self), dtype=bool)
 
     @property
+    def may_diverge(self) -> BoolArray:
+        """False for all models."""
+        return self.is_zero
+
+    def recession_part(self, D: Array) -> Array:
+        """Return zeros: the penalty grows along any direction."""
+        return np.zeros_like(D)
+
+    @property
     def _ridge(self) -> ElasticNet:
         """The l2 part."""
         return l2(self.l2)
@@ -104,7 +123,7 @@ class GroupPenalty:
         return self._ridge.smooth_gradient(W)
 
     def quadratic_diagonal(self, scale: Float64Array) -> Float64Array:
-        """Return `l2 / scale**2`, (m, d)."""
+        """Return `l2 / scale**2`, (m, 1, d)."""
         return self._ridge.quadratic_diagonal(scale)
 
     def kink(self, scale: Float64Array) -> Float64Array:
@@ -146,7 +165,7 @@ class GroupPenalty:
         """
         norm, radius = _norm(U)[:, None], step * self._radius(U, scale)[:, None]
         share = np.where(norm > radius, 1 - radius / np.where(norm > 0, norm, 1.0), 0.0)
-        return np.asarray(share * U / (1 + step * self.quadratic_diagonal(scale)[:, None]))
+        return np.asarray(share * U / (1 + step * self.quadratic_diagonal(scale)))
 
     def conjugate(self, A: Array) -> Float64Array:
         """Return `sum_j max(||a_j||_2 - strength * sqrt(q), 0)^2 / (2 l2)`; for l2 = 0 the indicator of the bound.

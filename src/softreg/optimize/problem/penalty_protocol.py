@@ -54,6 +54,11 @@ class Penalty(Protocol):
         ...
 
     @property
+    def quadratic_strength(self) -> Float64Array:
+        """Strength (m,) of the quadratic part; models of equal strength have the same quadratic part."""
+        ...
+
+    @property
     def threshold(self) -> Float64Array:
         """Bound (m,) on `column_dual_norm` at which the weights of a column are 0."""
         ...
@@ -70,7 +75,16 @@ class Penalty(Protocol):
 
     @property
     def is_zero(self) -> BoolArray:
-        """Models (m,) without any penalty."""
+        """Models (m,) without any penalty and without bounds."""
+        ...
+
+    @property
+    def may_diverge(self) -> BoolArray:
+        """Models (m,) with a weight that has neither a penalty nor two bounds: there may be no finite optimum."""
+        ...
+
+    def recession_part(self, D: Array) -> Array:
+        """Return the part (m, q, d) of a direction along which the penalty stays 0 at any distance."""
         ...
 
     def value(self, W: Array) -> Float64Array:
@@ -85,12 +99,23 @@ class Penalty(Protocol):
         """Return the gradient (m, q, d) of the quadratic part."""
         ...
 
+    @property
+    def bounds(self) -> tuple[Float64Array, Float64Array] | None:
+        """Least and largest value (q, d) of each weight, the same for all models; None without bounds."""
+        ...
+
     def quadratic_diagonal(self, scale: Float64Array) -> Float64Array:
-        """Return the curvature (m, d) of the quadratic part with respect to scaled weights `W * scale`."""
+        """Return the curvature of the quadratic part with respect to scaled weights `W * scale`.
+
+        Returns
+        -------
+        array of shape (m, 1, d) or (m, q, d)
+            The axis of the classes has length 1 where all classes have the same curvature.
+        """
         ...
 
     def kink(self, scale: Float64Array) -> Float64Array:
-        """Return the coefficients (m, d) of `|u|` for scaled weights, of a penalty that is `Trait.SEPARABLE`."""
+        """Return the coefficients (m, 1 or q, d) of `|u|` for scaled weights, of a `Trait.SEPARABLE` penalty."""
         ...
 
     def nonsmooth_value(self, U: Array, scale: Float64Array) -> Float64Array:
@@ -117,7 +142,7 @@ class Penalty(Protocol):
         ...
 
     def feasible_share(self, A: Array) -> Float64Array:
-        """Return the largest t in [0, 1] for which `conjugate(t * A)` is finite, (m,)."""
+        """Return the largest t in [0, 1] for which `conjugate(-t * A)` is finite, (m,)."""
         ...
 
     def column_dual_norm(self, A: Array) -> Float64Array:

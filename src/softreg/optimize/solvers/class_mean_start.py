@@ -66,7 +66,7 @@ def _step_lengths(objective: Objective, sample: Rows, theta: FloatArray, D: Floa
         sample, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept
     )
     sampled.members = objective.members.copy()
-    ridge = objective.ridge[:, None, :]
+    ridge = objective.ridge
     cross, square = dot(ridge * theta, D), dot(ridge * D, D)
     sampled.place(theta)
     sampled.direction = sampled.point(np.asarray(D, dtype=np.float64))

@@ -91,7 +91,7 @@ class Descent:
         theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias takes the place of a constant column
         if not self.objective.fit_intercept:
             theta[..., -1] = 0.0
-        return theta
+        return self.objective.within_bounds(theta)
 
     def run(self) -> StackResult:
         """Run until all models are finished, and return their results."""
@@ -111,7 +111,7 @@ class Descent:
     def _set_loss(self, loss: Float64Array, loss_gradient: FloatArray) -> None:
         """Set mean loss and gradient at the current parameters."""
         members = self.members
-        members.loss, members.gradient = loss, loss_gradient + self.objective.ridge[:, None, :] * members.theta
+        members.loss, members.gradient = loss, loss_gradient + self.objective.ridge * members.theta
 
     def _value(self) -> Float64Array:
         """Return the objective (m,)."""
@@ -164,7 +164,8 @@ class Descent:
         W, _ = self.objective.user(members.theta)
         shift = self.objective.penalty.common_shift(W) * self.objective.coordinates.scale
         members.theta[..., :-1] -= shift
-        members.gradient[..., :-1] -= self.objective.ridge[:, None, :-1] * shift
+        members.theta = self.objective.within_bounds(members.theta)
+        members.gradient[..., :-1] -= self.objective.ridge[..., :-1] * shift
 
     def _drop_separated(self, iteration: int, D: FloatArray, estimate: Float64Array) -> bool:
         """Drop models without a finite optimum; tested when they seem to have converged, or every ten iterations."""
@@ -173,6 +174,8 @@ class Descent:
         if not self.certify or iteration == 0 or not (self._unpenalised() & due).any():
             return False
         direction = self.method.recession_direction(self.objective, members.theta, members.gradient, D)
+        part = self.objective.penalty.recession_part(direction[..., :-1])
+        direction = np.concatenate([part, direction[..., -1:]], axis=2)
         self.objective.set_direction(direction)
         separations = find(self.objective, members.theta, direction)
         separated = np.array([s is not None for s in separations])
@@ -187,8 +190,8 @@ class Descent:
         return self._keep_members(~separated)
 
     def _unpenalised(self) -> BoolArray:
-        """Return the models (m,) without a penalty."""
-        return self.objective.penalty.is_zero
+        """Return the models (m,) with a weight without a penalty."""
+        return self.objective.penalty.may_diverge
 
     def _nonsmooth_slope(self, D: FloatArray) -> Float64Array:
         """Return the derivative (m,) of the penalty without its quadratic part along D."""
@@ -212,7 +215,7 @@ class Descent:
         )
         step = line.advance()
         if step.length.any():
-            members.theta = members.theta + step.length[:, None, None] * D
+            members.theta = self.objective.within_bounds(members.theta + step.length[:, None, None] * D)
             self._set_loss(step.loss, step.loss_gradient)
         return step.length
 

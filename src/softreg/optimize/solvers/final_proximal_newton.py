@@ -1,16 +1,18 @@
-"""Proximal Newton steps with the exact Hessian, and their certificate, for fits with an l1 part.
+"""Proximal Newton steps with the exact Hessian, and their certificate, for fits with an l1 part or bounds.
 
 Each step minimises the quadratic model of the loss plus the penalty, exactly, by an active set of weights and their
-signs. These steps are for fits that stall: without a bias, on columns of very different scale, or with an l1 part so
-small that duality cannot certify the gap.
+signs (`box_quadratic.py`). These steps are for fits that stall or that duality cannot certify: without a bias, on
+columns of very different scale, with an l1 part that is small, or with weights that have no penalty.
 
-The proof: let e be the gradient of the smooth part plus the nearest subgradient of the l1 part. For any v
+The proof: let e be the gradient of the smooth part plus the nearest subgradient of the l1 part and of the bounds (at a
+bound, the part of the gradient that pushes against it). For any v that stays within the bounds
 
     F(theta + v) >= F(theta) + <e, v> + loss terms of at least psi(||v||_H),
 
 so the Newton decrement of the part of e in the range of the Hessian gives the bound of
 `certificate/self_concordance.py`. The part in its null space (a shift common to all classes, a combination of columns)
-is a rounding error; the size of the optimum bounds it, because the l1 part at the optimum is at most F(theta).
+is a rounding error; the size of the optimum bounds it: the penalty there is at most F(theta), and weights are within
+their bounds. In a column without penalty and bounds the common shift of the classes changes nothing and is left out.
 
 References
 ----------
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from softreg.linalg import TINY, solve_factored
+from softreg.linalg import solve_factored
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import ColumnCrossProducts, MemberLossGradient
@@ -30,6 +32,7 @@ from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.result import Status
 from softreg.optimize.problem.standardization import Coordinates
+from softreg.optimize.solvers.box_quadratic import Box, minimise_box_quadratic
 from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof, affordable
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.optimize.solvers.stack_members import StackResult
@@ -49,10 +52,6 @@ MAX_STEP_LENGTHS = 30
 """Largest number of step lengths that are tried."""
 MIN_VALUE_SCALE = 1e-3
 """Objective in nats below which rounding errors are relative to this value."""
-ROUNDS_PER_VARIABLE, ROUNDS = 6, 20
-"""Largest number of rounds of the active-set method: for each variable, and in addition."""
-CHANGE_TOLERANCE, ZERO_TOLERANCE, GRADIENT_TOLERANCE = 1e-13, 1e-15, 1e-12
-"""Relative tolerances of that method: of a change, of a value that has crossed 0, and of a gradient at 0."""
 
 
 class FinalProximal(FinalNewton):
@@ -69,8 +68,14 @@ class FinalProximal(FinalNewton):
         limits: Limits = LIMITS,
     ) -> None:
         super().__init__(rows, coordinates, q, member, np.zeros(rows.d), fit_intercept, limits)
-        self.ridge = np.append(penalty.quadratic_diagonal(coordinates.scale)[0], 0.0)
-        self.kink = np.append(np.minimum(penalty.kink(coordinates.scale)[0], LARGEST_KINK), 0.0)
+        scale = coordinates.scale
+        self.ridge = self._with_bias(penalty.quadratic_diagonal(scale)[0], 0.0)
+        self.kink = self._with_bias(np.minimum(penalty.kink(scale)[0], LARGEST_KINK), 0.0)
+        lower, upper = (-np.inf, np.inf) if penalty.bounds is None else (bound * scale for bound in penalty.bounds)
+        self.low, self.high = self._with_bias(lower, -np.inf), self._with_bias(upper, np.inf)
+        unbounded = np.isinf(self.low) & np.isinf(self.high)
+        self.invariant = (unbounded & (self.ridge == 0) & (self.kink == 0)).all(axis=0)
+        """Columns (d + 1,) whose weights may be shifted by the same amount for all classes."""
         self.S = self._expansion()
         self.A = np.kron(contrasts(q).T, self.S.T)
         """Map of parameters (q (d + 1),) to parameters of the basis."""
@@ -78,6 +83,11 @@ class FinalProximal(FinalNewton):
     def _expansion(self) -> Array:
         """Return S (d + 1, r) with `z = S y` for all rows."""
         return np.asarray(self.rows.sum(ColumnCrossProducts(self.columns, self.member, self.T))[0] / self.mass)
+
+    def _with_bias(self, values: Array | float, bias: float) -> Array:
+        """Return values for each weight, (q, d), with those of a bias, (q, d + 1)."""
+        of_weights = np.broadcast_to(values, (self.q, self.rows.d))
+        return np.concatenate([of_weights, np.full((self.q, 1), bias)], axis=1)
 
     def at(self, theta: Array, previous: Array | None = None) -> Point:
         """Return the objective and the gradient (q, d + 1) of loss and l2 part by one pass."""
@@ -90,6 +100,7 @@ class FinalProximal(FinalNewton):
         """Take steps from `theta` until the gap is certified to be at most `tol` or the objective stops decreasing."""
         theta = theta.copy()
         theta[:, :-1][:, self.coordinates.constant] = 0.0
+        theta = np.clip(theta, self.low, self.high)
         current, steps, equal_steps = self.at(theta), 0, 0
         proof = Proof(theta, current.value, np.inf, False, 0)
         while self.hessians < MAX_HESSIANS and self.share == 1.0 and len(self.T):
@@ -111,96 +122,54 @@ class FinalProximal(FinalNewton):
         theta, C = current.theta, contrasts(self.q)
         subgradient = np.where(theta != 0, np.sign(theta) * self.kink, np.clip(-current.G, -self.kink, self.kink))
         e = current.G + subgradient
-        e[:, -1] -= e[:, -1].mean()  # softmax is invariant to a common shift of the bias
+        e[((theta <= self.low) & (e > 0)) | ((theta >= self.high) & (e < 0))] = 0.0
+        e[:, self.invariant] -= e[:, self.invariant].mean(axis=0)
         E = C.T @ e @ self.T.T
-        null_part = (e - C @ E @ self.S.T)[:, :-1]
         square = float(E.ravel() @ solve_factored(L, E.ravel()))
         proved = self_concordant_gap(np.sqrt(max(0.0, square)), self._leverage(L))
+        return proved + self._null_bound(current, self._null_part(e, C @ E @ self.S.T))
+
+    def _null_part(self, e: Array, in_range: Array) -> Array:
+        """Return the part (q, d) of e in the null space of the Hessian."""
+        if len(self.T) == np.count_nonzero(np.append(~self.coordinates.constant, self.fit_intercept)):
+            return np.broadcast_to(e.mean(axis=0), e.shape)[:, :-1]  # independent columns: a shift of all classes
+        return np.asarray((e - in_range)[:, :-1])
+
+    def _null_bound(self, current: Point, null_part: Array) -> float:
+        """Return a bound of `|<null_part, v>|` for the step v from a point to an optimum."""
+        kink, size = self.kink[:, :-1], np.abs(null_part)
         with np.errstate(all="ignore"):
-            ratio = np.where(null_part != 0, np.abs(null_part) / self.kink[:-1], 0.0).max(initial=0.0)
-        return proved + float((np.abs(null_part) * np.abs(theta[:, :-1])).sum()) + current.value * float(ratio)
+            largest = np.maximum(np.abs(self.low), np.abs(self.high))[:, :-1]
+            radius = np.minimum(largest, np.sqrt(2 * current.value / self.ridge[:, :-1])).min(axis=0)
+            by_radius = np.where((size > 0) & (kink == 0) & ~self.invariant[:-1], size * radius, 0.0).sum()
+            ratio = np.where((size > 0) & (kink > 0), size / kink, 0.0).max(initial=0.0)
+        bound = by_radius + current.value * ratio + (size * np.abs(current.theta[:, :-1])).sum()
+        return float(bound)
 
     def _proximal_step(self, current: Point, H: Array) -> Point | None:
         """Return the next point; None if the objective does not decrease."""
-        shape, kink = current.theta.shape, np.tile(self.kink, self.q)
+        shape = current.theta.shape
         full = self.A.T @ H @ self.A
         index = np.arange(len(full))
-        full[index, index] = (full[index, index] + np.tile(self.ridge, self.q)) * (1 + ADDED_DIAGONAL)
+        full[index, index] = (full[index, index] + self.ridge.ravel()) * (1 + ADDED_DIAGONAL)
         free = np.tile(np.append(~self.coordinates.constant, self.fit_intercept), self.q)
         start, linear = current.theta.ravel()[free], current.G.ravel()[free]
         Q = full[np.ix_(free, free)]
         end = np.zeros(len(free))
-        end[free] = minimise_l1_quadratic(Q, linear - Q @ start, kink[free], start)
+        box = Box(*(part.ravel()[free] for part in (self.kink, self.low, self.high)))
+        end[free] = minimise_box_quadratic(Q, linear - Q @ start, box, start)
         D = end.reshape(shape) - current.theta
         fall = float((current.G * D).sum() + (self.kink * (np.abs(current.theta + D) - np.abs(current.theta))).sum())
         if not fall < 0:
             return None
         t, noise = 1.0, ROUNDING * max(MIN_VALUE_SCALE, abs(current.value))
         for _ in range(MAX_STEP_LENGTHS):
-            following = self.at(end.reshape(shape) if t == 1.0 else current.theta + t * D)
+            following = self.at(end.reshape(shape) if t == 1.0 else np.clip(current.theta + t * D, self.low, self.high))
             small = -fall < noise and t == 1.0 and following.value <= current.value + noise
             if small or (following.value <= current.value + DECREASE * t * fall and following.value < current.value):
                 return following
             t /= 2
         return None
-
-
-def minimise_l1_quadratic(Q: Array, c: Array, kink: Array, x: Array) -> Array:
-    """Return the minimiser of `c x + x Q x / 2 + kink |x|` for a positive definite Q, starting at x.
-
-    Parameters
-    ----------
-    Q : array of shape (k, k)
-        Positive definite matrix.
-    c, kink : array of shape (k,)
-        Linear term, and coefficients of |x|.
-    x : array of shape (k,)
-        Start.
-
-    Returns
-    -------
-    array of shape (k,)
-        The minimiser.
-
-    Examples
-    --------
-    >>> minimise_l1_quadratic(np.eye(2), np.array([-3.0, 0.5]), np.ones(2), np.zeros(2))
-    array([2., 0.])
-    """
-    x, size = x.copy(), np.sqrt(np.maximum(np.diag(Q), TINY))
-    sign = np.sign(x)
-    for _ in range(ROUNDS_PER_VARIABLE * len(x) + ROUNDS):
-        g = Q @ x + c
-        active = (sign != 0) | (kink == 0)
-        if active.any():
-            F = np.flatnonzero(active)
-            change = factor_hessian(Q[np.ix_(F, F)]).solve(-(g[F] + kink[F] * sign[F]))
-            if (np.abs(change) * size[F]).max() > CHANGE_TOLERANCE * (1 + (np.abs(x[F]) * size[F]).max()):
-                t = _best_step(Q, g, kink, x, F, change)
-                moved = x[F] + t * change
-                crossed = (kink[F] > 0) & (moved * sign[F] <= ZERO_TOLERANCE * np.abs(t * change))
-                x[F] = np.where(crossed, 0.0, moved)
-                sign = np.where(kink > 0, np.sign(x), 0.0)
-                if t < 1.0 or crossed.any():
-                    continue
-                g = Q @ x + c
-        over = np.where((x == 0) & (kink > 0), (np.abs(g) - kink * (1 + GRADIENT_TOLERANCE)) / size, 0.0)
-        j = int(over.argmax())
-        if not over[j] > 0:
-            break
-        sign = np.where(kink > 0, np.sign(x), 0.0)
-        sign[j] = -np.sign(g[j])
-    return x
-
-
-def _best_step(Q: Array, g: Array, kink: Array, x: Array, F: Array, change: Array) -> float:
-    """Return the best step length among those at which a weight crosses 0 and the full step."""
-    with np.errstate(all="ignore"):
-        t = -x[F] / change
-    t = np.append(t[(t > 0) & (t < 1) & (kink[F] > 0)], 1.0)
-    bend, slope = float(change @ Q[np.ix_(F, F)] @ change), float(g[F] @ change)
-    kinks = np.abs(x[F] + t[:, None] * change) @ kink[F]
-    return float(t[(slope * t + bend * t**2 / 2 + kinks).argmin()])
 
 
 def certify(objective: Objective, penalty: Penalty, outcome: StackResult, tol: float, limits: Limits = LIMITS) -> None:
@@ -253,7 +222,7 @@ def _newton_method(objective: Objective, penalty: Penalty, member: int, limits: 
     d, q = objective.rows.d, objective.q
     terms = (objective.rows, objective.coordinates, q, member)
     if penalty.is_smooth:
-        quadratic = penalty.quadratic_diagonal(objective.coordinates.scale)[0]
+        quadratic = penalty.quadratic_diagonal(objective.coordinates.scale)[0, 0]
         few = affordable(objective.rows, q, limits)
         return FinalNewton(*terms, quadratic, objective.fit_intercept, limits) if few else None
     small = Trait.SEPARABLE in penalty.traits and penalty.support is None and q * (d + 1) <= limits.certify_l1_weights

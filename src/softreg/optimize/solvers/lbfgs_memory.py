@@ -140,7 +140,7 @@ class PathMemory:
     """
 
     def __init__(self, ridge: Float64Array) -> None:
-        self.ridge = ridge[:, None, :]
+        self.ridge = ridge
         self.positions = np.arange(len(ridge))
         self.finished: list[tuple[IntArray, list[CorrectionPair]]] = []
 

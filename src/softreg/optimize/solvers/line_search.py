@@ -178,7 +178,7 @@ class ObjectiveAlongDirection:
     """The last step that was evaluated by a pass over the rows."""
 
     def __post_init__(self) -> None:
-        ridge = self.objective.ridge[:, None, :]
+        ridge = self.objective.ridge
         self.cross, self.square = dot(ridge * self.theta, self.D), dot(ridge * self.D, self.D)
         penalty, self.scale = self.objective.penalty, self.objective.parameter_scale
         self.is_linear = Trait.SEPARABLE in penalty.traits  # no weight changes its sign before step 1

@@ -164,7 +164,7 @@ def _start_from_samples(objective: Objective, theta: FloatArray, smallest: int, 
     error = np.inf
     for rows in samples[:0:-1]:
         sampled = Objective(rows, objective.q, objective.penalty, objective.coordinates, objective.fit_intercept)
-        sampled.ridge[:, :-1] += PSEUDO_COUNT / rows.n
+        sampled.ridge[..., :-1] += PSEUDO_COUNT / rows.n
         statistical_gap = n_parameters / (2 * rows.n)  # expected excess of a sample's optimum on all rows
         error = SQUARED_ERROR * n_parameters / rows.n
         newton = OnePassNewton(sampled, theta, tol=1.0, max_iter=MAX_SAMPLE_ITERATIONS)

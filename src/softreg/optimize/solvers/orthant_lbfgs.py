@@ -1,9 +1,12 @@
-"""L-BFGS for penalties with an l1 part: one orthant at a time.
+"""L-BFGS for penalties with an l1 part and for bounds on the weights: one orthant at a time.
 
 Between sign changes the objective is smooth. Each step solves for the free weights (not zero, or zero with a gradient
 larger than the l1 strength) with the sampled curvature of these weights, and ends at zero where a weight would change
 its sign. Along the segment to that point the l1 part is linear, so the line search needs no projection. The method
 follows Andrew and Gao's OWL-QN, with the two-metric projection of Bertsekas in place of their sign alignment.
+
+A bound is a further end of the interval in which a weight may move: a weight at its bound is free if its gradient
+points inwards.
 
 References
 ----------
@@ -14,6 +17,7 @@ Bertsekas (1982), Projected Newton methods for optimization problems with simple
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -52,20 +56,22 @@ class OrthantLBFGS(LBFGS):
             self.preconditioner = self.hessian if isinstance(self.hessian, DiagonalPreconditioner) else None
             self._cache.clear()
         self.iterations += 1
-        l1 = objective.l1_scaled[:, None, :]
+        l1 = objective.l1_scaled
         sign = np.where(theta != 0, np.sign(theta), -np.sign(G) * (np.abs(G) > l1))
         steepest = np.where((sign != 0) | (l1 == 0), G + l1 * sign, 0.0)
         if objective.penalty.support is not None:
             steepest[..., :-1] *= objective.penalty.support
+        interval = Interval.of(objective, sign * (l1 > 0))
+        steepest[interval.blocks(theta, steepest)] = 0.0
         free = steepest != 0
         late = self.iterations > self.limits.orthant_hessian_iterations
         if late and exact_hessian_pays(objective, free, self.limits):
-            move = _newton(objective, theta, steepest, free, sign * (l1 > 0))
+            move = _newton(objective, theta, steepest, free, interval)
         else:
-            move = _within_orthant(theta, -self._solve_free(steepest, free), sign, l1)
+            move = interval.truncated(theta, -self._solve_free(steepest, free))
         poor = dot(steepest, move) > -MIN_COSINE * np.sqrt(dot(steepest, steepest) * dot(move, move))
         if poor.any():  # the diagonally scaled steepest descent is always a descent direction
-            diagonal_step = _within_orthant(theta, -steepest / self._diagonal(objective), sign, l1)
+            diagonal_step = interval.truncated(theta, -steepest / self._diagonal(objective))
             move[poor] = diagonal_step[poor]
             self.memory.clear()
         return move
@@ -106,7 +112,9 @@ class OrthantLBFGS(LBFGS):
 
     def recession_direction(self, objective: Objective, theta: Array, G: Array, D: Array) -> Array:
         """Return the direction of the curvature alone if all weights are free, otherwise the direction itself."""
-        return D if objective.penalty.support is not None else super().recession_direction(objective, theta, G, D)
+        penalty = objective.penalty
+        free = penalty.support is None and objective.ridge.shape[1] == 1 and bool(penalty.is_zero.all())
+        return super().recession_direction(objective, theta, G, D) if free else D
 
     def drop_members(self, keep: Array) -> None:
         """Keep only the members marked in `keep` (m,)."""
@@ -123,30 +131,49 @@ def exact_hessian_pays(objective: Objective, free: Array, limits: Limits = LIMIT
     return d <= limits.orthant_hessian_columns and most <= limits.orthant_hessian_weights and cheap
 
 
-def _newton(objective: Objective, theta: Array, r: Array, free: Array, sign: Array) -> Array:
+@dataclass(frozen=True)
+class Interval:
+    """The interval (m, q, d + 1) in which each parameter may move: its orthant, within its bounds."""
+
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, objective: Objective, sign: Array) -> Interval:
+        """Return the intervals of parameters with these signs, 0 where a sign may change."""
+        low, high = np.where(sign > 0, 0.0, -np.inf), np.where(sign < 0, 0.0, np.inf)
+        bounds = objective.bounds_scaled
+        if bounds is not None:
+            low, high = np.maximum(low, bounds[0]), np.minimum(high, bounds[1])
+        return cls(low, high)
+
+    def blocks(self, theta: Array, gradient: Array) -> Array:
+        """Return where descent along the gradient would leave the interval at once."""
+        return np.asarray(((theta <= self.low) & (gradient > 0)) | ((theta >= self.high) & (gradient < 0)))
+
+    def truncated(self, theta: Array, step: Array) -> Array:
+        """Return the step, which ends where a parameter reaches the end of its interval."""
+        target = theta + step
+        step = np.where(target <= self.low, self.low - theta, step)
+        return np.where(target >= self.high, self.high - theta, step)
+
+
+def _newton(objective: Objective, theta: Array, r: Array, free: Array, interval: Interval) -> Array:
     """Return the step (m, q, d + 1) to the minimum of the quadratic model among the free weights, 0 elsewhere."""
-    # weights that would change their `sign` (0 if they have none) end at 0, and the system is solved for the others
+    # weights that would leave their interval stop at its end, and the system is solved for the others
     objective.half_passes += 1
     move = np.zeros_like(r)
     for j, H in enumerate(free_hessians(objective, Columns(objective), free)):
         H[np.diag_indices_from(H)] *= 1 + ADDED_DIAGONAL  # a shift common to all classes has no curvature
-        t, s, g = (a[j][free[j]] for a in (theta, sign, r))
+        t, g, low, high = (a[j][free[j]] for a in (theta, r, interval.low, interval.high))
         step, fixed = np.zeros_like(g), np.zeros(len(g), dtype=bool)
         while not fixed.all():
-            step[fixed] = -t[fixed]
             residual = g[~fixed] + H[np.ix_(~fixed, fixed)] @ step[fixed]
             step[~fixed] = -factor_hessian(H[np.ix_(~fixed, ~fixed)]).solve(residual)
-            crosses = ~fixed & (s != 0) & ((t + step) * s <= 0)
-            if not crosses.any():
+            leaves = ~fixed & ((t + step <= low) | (t + step >= high))
+            if not leaves.any():
                 break
-            fixed |= crosses
-        step[fixed] = -t[fixed]
+            step[leaves] = np.where(t + step <= low, low - t, high - t)[leaves]
+            fixed |= leaves
         move[j][free[j]] = step
     return move
-
-
-def _within_orthant(theta: Array, step: Array, sign: Array, l1: Array) -> Array:
-    """Return the step, truncated at zero where a penalised weight would change its sign."""
-    target = theta + step
-    crosses = (l1 > 0) & (target * sign <= 0)
-    return np.where(crosses, -theta, step)
