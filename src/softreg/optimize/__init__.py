@@ -7,6 +7,7 @@ from softreg.optimize.minimisation import minimise
 from softreg.optimize.plan.rules import SOLVERS
 from softreg.optimize.problem.penalty_table import PENALTIES, ElasticNet, Penalty, elastic_net, l2, make_penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
+from softreg.optimize.problem.weighted_elastic_net import WeightTerms
 
 __all__ = [
     "PENALTIES",
@@ -16,6 +17,7 @@ __all__ = [
     "Progress",
     "Solution",
     "Status",
+    "WeightTerms",
     "elastic_net",
     "l2",
     "make_penalty",

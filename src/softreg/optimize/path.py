@@ -181,7 +181,9 @@ class StackPath:
         W, b = self.coordinates.to_user(outcome.theta)
         self.hard = objective.passes > HARD_PASSES
         self.pairs = strategy.loss_pairs() if isinstance(strategy, PathLBFGS) else []
-        done = all(ended or s is Status.CONVERGED for ended, s in zip(descent.converged, outcome.status, strict=True))
+        at_optimum = (Status.CONVERGED, Status.UNCERTIFIED)
+        converged = descent.converged | (outcome.gap <= tolerance) | np.isin(outcome.status, at_optimum)
+        done = bool(converged.all())
         return StackFit(np.moveaxis(W, 1, 2), b, outcome.value, outcome.gap, held_out.logits, objective.passes, done)
 
     def _in_row_space(

@@ -46,6 +46,8 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
         raise ValueError(
             f"penalty={model.penalty!r} needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None."
         )
+    if model.penalty_factors is not None or model.bounds is not None:
+        raise ValueError("penalty_factors and bounds need all rows at once; use fit.")
     first = not hasattr(model, "coef_")
     validator = copy.copy(model)  # receives the attributes of the features, so that an error leaves the model as it is
     X = validate_features(validator, X, reset=first)

@@ -18,6 +18,7 @@ from softreg.models.estimators.mini_batch import partial_fit
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
+from softreg.models.inputs.weight_terms import WeightNames, weight_terms
 from softreg.models.likelihood import firth
 from softreg.models.likelihood.separation_lp import check_separation
 from softreg.models.serialization.model_file import write_model
@@ -46,6 +47,19 @@ class SoftmaxRegression(LinearClassifier):
         bias and keeps weights finite if classes are separated; it ignores `strength`.
     l1_ratio : float
         Share of the l1 part in the penalty "elasticnet", between 0 and 1.
+    penalty_factors : dict or array of shape (d,) or (d, q), optional
+        Factors of the penalty, for single columns or weights: 0 leaves a weight without penalty, so that the model is
+        adjusted for a column without shrinking its weight; inf leaves the column out. A dict has factors by column, or
+        by column and class: `{"age": 0, "income": {"yes": 2}}`; columns that are not named have factor 1.
+    bounds : dict or pair of arrays of shape (d,) or (d, q), optional
+        Bounds of weights, in units of `coef_`: `{"age": "+"}` for weights >= 0, `{"age": (-1, None)}` for weights
+        >= -1, `{"age": {"yes": "+"}}` for one class. Two classes have opposite bounds, and a bound without class is that
+        of the second: with "+" its probability does not decrease with the column. More classes need a class, or
+        `bounds_reference`. There a bound limits the weight itself: a shift of the weights of all classes changes no
+        probability, so that a bound of one class alone acts through the penalty.
+    bounds_reference : label, optional
+        A class whose weight is 0 in the columns with bounds, so that the bounds of the others limit the slope of the
+        log-odds against this class.
     fit_intercept : bool
         Whether there is a bias. It is not penalized, so shifts of the features change no probability.
     class_weight : dict, "balanced" or None
@@ -105,6 +119,9 @@ class SoftmaxRegression(LinearClassifier):
         *,
         penalty: Literal["l2", "l1", "elasticnet", "group", "firth"] | None = "l2",
         l1_ratio: float = 0.0,
+        penalty_factors: Any = None,
+        bounds: Any = None,
+        bounds_reference: Any = None,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -118,6 +135,9 @@ class SoftmaxRegression(LinearClassifier):
         self.strength = strength
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.penalty_factors = penalty_factors
+        self.bounds = bounds
+        self.bounds_reference = bounds_reference
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -194,11 +214,12 @@ class SoftmaxRegression(LinearClassifier):
             return firth.fit(self, host.X, host.labels, host.counts, len(data.classes), names, start)
         strength = 0.0 if self.penalty is None else self.strength
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
+        terms = weight_terms(self, WeightNames(names, data.rows.d, data.classes))
         with checkpointed_rows(self, data, start=start, seed=seed, checkpoint=checkpoint) as rows:
             (solution,) = minimise(
                 rows,
                 len(data.classes),
-                make_penalty(self.penalty, strength, l1_share),
+                make_penalty(self.penalty, strength, l1_share, terms),
                 fit_intercept=self.fit_intercept,
                 solver=self.solver,
                 tol=self.tol,
@@ -207,7 +228,7 @@ class SoftmaxRegression(LinearClassifier):
                 seed=seed,
                 on_progress=self._on_progress(),
             )
-        if strength > 0 or data.labels is None:
+        if strength > 0 or data.labels is None or terms is not None:
             return solution
         host = data.in_memory("penalty=None")
         return check_separation(solution, host.X, host.labels, data.classes, names, self.fit_intercept)

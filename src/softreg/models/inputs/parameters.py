@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from softreg.models.inputs.weight_terms import check_weight_parameters
 from softreg.optimize import PENALTIES, SOLVERS
 from softreg.probability.label_arrays import as_float, is_real, spell
 
@@ -94,6 +95,8 @@ def check_cv_parameters(model: BaseEstimator) -> SearchGrid:
         )
     if isinstance(model.cv, str) and model.penalty in PENALTIES and not PENALTIES[model.penalty].separable:
         raise ValueError(f"cv='loo' needs penalty='l2', 'l1' or 'elasticnet'; penalty={model.penalty!r} needs folds.")
+    if isinstance(model.cv, str) and not (model.penalty_factors is None and model.bounds is None):
+        raise ValueError("cv='loo' takes neither penalty_factors nor bounds; use a number of folds.")
     l1_ratios = sorted({_l1_share(model.penalty, ratio) for ratio in _as_list("l1_ratio", model.l1_ratio)})
     relaxed = _check_relaxed(model, l1_ratios)
     if isinstance(model.strengths, str) and model.strengths == "auto":
@@ -115,6 +118,7 @@ def _check_common_parameters(model: BaseEstimator) -> None:
     _check_flag("fit_intercept", model.fit_intercept)
     if not callable(model.verbose) and not isinstance(model.verbose, (Integral, np.bool_)):
         raise ValueError(f"verbose={spell(model.verbose)} must be an integer, or a callable that receives Progress.")
+    check_weight_parameters(model)
     weight = model.class_weight
     if not (weight is None or isinstance(weight, Mapping) or (isinstance(weight, str) and weight == "balanced")):
         raise ValueError(f"class_weight={weight!r}: it is 'balanced', a dict from class to weight, or None.")
@@ -146,6 +150,8 @@ def _check_relaxed(model: BaseEstimator, l1_ratios: list[float]) -> list[float]:
             f"relaxed={model.relaxed!r} has no effect without an l1 part, which alone selects weights; use "
             "penalty='l1', or 'elasticnet' with an l1_ratio above 0."
         )
+    if any(share != 1 for share in shares) and not (model.penalty_factors is None and model.bounds is None):
+        raise ValueError("relaxed fits take neither penalty_factors nor bounds; leave relaxed out.")
     if max(l1_ratios) == 1 and min(shares) == 0:
         raise ValueError(
             "relaxed=0 with l1_ratio=1 (penalty='l1') would leave the selected weights without any penalty, and they "

@@ -215,6 +215,8 @@ def checkpointed_rows(
     l1_ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": model.l1_ratio}.get(model.penalty)
     if l1_ratio != 0.0 or model.strength == 0:
         raise ValueError("a fit with a checkpoint needs penalty='l2' and a strength above 0.")
+    if model.penalty_factors is not None or model.bounds is not None:
+        raise ValueError("a fit with a checkpoint takes neither penalty_factors nor bounds.")
     log = CheckpointLog(Path(checkpoint), _fit_description(model, data, start, seed))
     finished = False
     try:

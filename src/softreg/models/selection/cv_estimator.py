@@ -28,6 +28,7 @@ from softreg.models.inputs.sample_and_class_weights import (
     sample_weights,
 )
 from softreg.models.inputs.tensors import training_features
+from softreg.models.inputs.weight_terms import WeightNames, weight_terms
 from softreg.models.selection.cv_splits import check_fold_classes, make_folds
 from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, Weights
@@ -82,7 +83,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         Share of the l1 part, in [0, 1], in a second fit on the support (the weights that are not 0). Below 1 each model
         is fitted again on its support, with `relaxed * l1_ratio` in place of l1_ratio before `||W||_1` and the same l2
         part. 0 needs an l2 part.
-    fit_intercept, class_weight, solver, max_iter, random_state
+    penalty_factors, bounds, bounds_reference, fit_intercept, class_weight, solver, max_iter, random_state
         As in `SoftmaxRegression`.
     tol : float
         Tolerance of the final model in nats. The folds are fitted to an accuracy that suffices for their scores.
@@ -143,6 +144,9 @@ class SoftmaxRegressionCV(LinearClassifier):
         penalty: Literal["l2", "l1", "elasticnet", "group"] = "l2",
         l1_ratio: float | Sequence[float] = 0.0,
         relaxed: float | Sequence[float] = 1.0,
+        penalty_factors: Any = None,
+        bounds: Any = None,
+        bounds_reference: Any = None,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -159,6 +163,9 @@ class SoftmaxRegressionCV(LinearClassifier):
         self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.relaxed = relaxed
+        self.penalty_factors = penalty_factors
+        self.bounds = bounds
+        self.bounds_reference = bounds_reference
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -223,13 +230,14 @@ class SoftmaxRegressionCV(LinearClassifier):
             score_weight = rescale_extreme_weights(sample_weights(sample_weight, X.shape[0])[kept])
         rows = drop_zero_weight_rows(X, labels, weight)
         check_classes(classes, rows.labels, rows.weight)
+        names = WeightNames(getattr(validator, "feature_names_in_", self._column_names), X.shape[1], classes)
         stack = FoldStack(
             rows.X,
             rows.labels,
             score_weight,
             folds=folds,
             class_weights=ClassWeights(classes, self.class_weight),
-            settings=self._settings(),
+            settings=self._settings(names),
             whole=max(grid.l1_ratios) > 0,
         )
         check_fold_classes(stack.class_mass[1:], classes)
@@ -243,19 +251,20 @@ class SoftmaxRegressionCV(LinearClassifier):
         stack.cohorts.clear()  # frees the memory of the folds for the last fit
         copy_feature_attributes(self, validator)
         self.classes_ = classes
-        self._fit_chosen(rows, result, stack.settings.seed)
+        self._fit_chosen(rows, result, stack.settings)
         self._set_path(result, kept, more_is_better(scorer))
         self._warn_unless_converged(self.solution_)
         self._warn_unless_settled(result)
         return self
 
-    def _settings(self) -> StackSettings:
+    def _settings(self, names: WeightNames) -> StackSettings:
         """Return the parameters that all fits of the path share."""
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
         settled = SETTLED / (LOO_FACTOR if isinstance(self.cv, str) else 1)
-        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty)
+        terms = weight_terms(self, names)
+        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty, terms)
 
-    def _fit_chosen(self, rows: WeightedRows, result: SearchResult, seed: int) -> None:
+    def _fit_chosen(self, rows: WeightedRows, result: SearchResult, settings: StackSettings) -> None:
         """Fit all rows with the chosen penalty to `tol`, from the weights at the end of the search."""
         chosen = result.chosen
         fits = minimise_relaxed(
@@ -267,11 +276,12 @@ class SoftmaxRegressionCV(LinearClassifier):
             start=_as_stack(result.weights),
             relaxed_start=_as_stack(result.relaxed_weights),
             penalty=self.penalty,
+            terms=settings.terms,
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=seed,
+            seed=settings.seed,
         )
         (net,), (solution,) = fits.elastic_nets, fits.relaxed
         self._set_solution(solution)
@@ -318,6 +328,9 @@ class SoftmaxRegressionCV(LinearClassifier):
             self.strength_,
             penalty=self.penalty,
             l1_ratio=self.l1_ratio_ if self.penalty != "l2" else 0.0,
+            penalty_factors=self.penalty_factors,
+            bounds=self.bounds,
+            bounds_reference=self.bounds_reference,
             fit_intercept=self.fit_intercept,
             class_weight=self.class_weight,
             solver=self.solver,

@@ -112,7 +112,8 @@ class FoldScorer:
         """Return the penalty of one model."""
         if spec.is_relaxed:
             return ElasticNet(np.atleast_1d(spec.l1), np.atleast_1d(spec.l2))
-        return make_penalty(self.stack.settings.penalty, spec.strength, spec.l1_ratio)
+        settings = self.stack.settings
+        return make_penalty(settings.penalty, spec.strength, spec.l1_ratio, settings.terms)
 
     def held_out_logits(self, spec: PenaltySpec, solution: StackSolution) -> Array:
         """Return the logits (L, n, q) of each row by the folds that are tested on it, or by the model without it."""

@@ -12,7 +12,7 @@ import numpy as np
 from softreg.models.inputs.sample_and_class_weights import ClassWeights, class_mass
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.optimize import Penalty, make_penalty
+from softreg.optimize import Penalty, WeightTerms, make_penalty
 from softreg.optimize.path import StackPath
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.optimize.problem.result import StackFit
@@ -43,6 +43,8 @@ class StackSettings:
         Seed of row samples.
     penalty : str
         Name of the penalty.
+    terms : WeightTerms, optional
+        Penalty factors and bounds of single weights.
     """
 
     fit_intercept: bool
@@ -51,6 +53,7 @@ class StackSettings:
     max_iter: int
     seed: int
     penalty: str = "elasticnet"
+    terms: WeightTerms | None = None
 
 
 @dataclass(frozen=True)
@@ -199,8 +202,10 @@ class FoldStack:
         """Return every member at each penalty, fitted as one stack; `start` holds a solution for each penalty."""
         points = np.array([(spec.strength, spec.l1_ratio) for spec in specs], dtype=np.float64)
 
-        def penalty(m: int, begin: Weights | None) -> Penalty:
-            return make_penalty(self.settings.penalty, *np.repeat(points, m, axis=0).T)
+        def penalty(cohort: Cohort, begin: Weights | None) -> Penalty:
+            terms = self.settings.terms
+            of_classes = None if terms is None else terms.keep_classes(cohort.classes)
+            return make_penalty(self.settings.penalty, *np.repeat(points, len(cohort.folds), axis=0).T, of_classes)
 
         return self._fit(len(specs), penalty, start)
 
@@ -208,24 +213,24 @@ class FoldStack:
         """Return every member at each relaxed penalty, restricted to its support in the elastic nets `nets`."""
         points = np.array([(spec.strength, spec.l1_ratio, spec.relaxed) for spec in specs], dtype=np.float64)
 
-        def penalty(m: int, begin: Weights | None) -> Penalty:
+        def penalty(cohort: Cohort, begin: Weights | None) -> Penalty:
             assert begin is not None
-            strength, l1_ratio, relaxed = np.repeat(points, m, axis=0).T
+            strength, l1_ratio, relaxed = np.repeat(points, len(cohort.folds), axis=0).T
             return relaxed_net(strength, l1_ratio, relaxed, begin[0])
 
         return self._fit(len(specs), penalty, nets)
 
     def _fit(
-        self, copies: int, penalty: Callable[[int, Weights | None], Penalty], start: Sequence[StackSolution] | None
+        self, copies: int, penalty: Callable[[Cohort, Weights | None], Penalty], start: Sequence[StackSolution] | None
     ) -> list[StackSolution]:
-        """Return every member for so many penalties; `penalty` gets the number of members and their start."""
+        """Return every member for so many penalties; `penalty` gets a cohort and the start of its members."""
         fits, settings = [], self.settings
         for c, cohort in enumerate(self.cohorts):
             begin = None
             if start is not None:
                 W, b = (np.concatenate([solution.weights[c][i] for solution in start]) for i in (0, 1))
                 begin = W, b
-            cost = penalty(len(cohort.folds), begin)
+            cost = penalty(cohort, begin)
             fits.append(
                 cohort.path.fit(cost, begin, tolerance=settings.settled, max_iter=settings.max_iter, copies=copies)
             )

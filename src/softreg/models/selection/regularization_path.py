@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.optimize import make_penalty
+from softreg.optimize import WeightTerms, make_penalty
 from softreg.rows import Block, Rows, Sums
 from softreg.typing import Array, Float64Array
 
@@ -229,7 +229,9 @@ def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float
     return np.asarray(G / total.sum()), float(-(observed[observed > 0] * np.log(rates[observed > 0])).sum())
 
 
-def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet") -> float:
+def largest_strength(
+    A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet", terms: WeightTerms | None = None
+) -> float:
     """Return the least power of ten at which the weights explain no more than 1% of the entropy of the labels.
 
     By duality they decrease the loss by at most the conjugate of the penalty at the gradient A.
@@ -244,6 +246,8 @@ def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "
         Share of the l1 part.
     penalty : str
         Name of the penalty.
+    terms : WeightTerms, optional
+        Penalty factors of single weights; weights without penalty do not count, and bounds are left out.
 
     Returns
     -------
@@ -255,11 +259,13 @@ def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "
     >>> print(largest_strength(np.array([[1.0]]), 0.7, 0.0), largest_strength(np.array([[1.0]]), 0.7, 1.0))
     100.0 1.0
     """
+    if terms is not None:
+        A, terms = np.where((terms.l2_factor > 0) & (terms.lower < terms.upper), A, 0.0), terms.unbounded()
     if not A.any():
         return 1.0
 
     def explains(k: int) -> bool:
-        return float(make_penalty(penalty, 10.0**k, l1_ratio).conjugate(A[None])[0]) > START_SHARE * entropy
+        return float(make_penalty(penalty, 10.0**k, l1_ratio, terms).conjugate(A[None])[0]) > START_SHARE * entropy
 
     k = 0
     while explains(k):
@@ -277,8 +283,8 @@ def next_strength(point: PathPoint, entropy: float) -> float:
     # Down to strength s' the training loss can decrease by at most `penalty * (s / s' - 1)` below its value at s
     # (by duality, for an l2 penalty; a rule of thumb for l1).
     share = point.penalty / (MIN_GAIN * entropy) if entropy > 0 else 0.0
-    if point.l1_ratio > 0 and point.nonzero == 0:
-        share = 1.0  # the l1 part still sets all weights to 0
+    if point.l1_ratio > 0 and (point.nonzero == 0 or point.penalty == 0):
+        share = 1.0  # the l1 part still sets all penalised weights to 0
     return rounded(point.strength * min(MAX_STEP, share))
 
 

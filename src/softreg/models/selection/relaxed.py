@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from softreg.models.selection.fold_stack import FoldStack, StackSolution, Weights
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.optimize import Solution, make_penalty, minimise
+from softreg.optimize import Solution, WeightTerms, make_penalty, minimise
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.rows import as_rows
 from softreg.typing import Array, BoolArray
@@ -62,6 +62,7 @@ def minimise_relaxed(
     start: Weights | None = None,
     relaxed_start: Weights | None = None,
     penalty: str | None = "elasticnet",
+    terms: WeightTerms | None = None,
     **settings: Any,
 ) -> RelaxedFits:
     """Fit a stack of elastic nets, and their relaxed fits.
@@ -84,6 +85,8 @@ def minimise_relaxed(
         The same for the relaxed fits; by default the elastic nets.
     penalty : str
         Name of the penalty of the first fit.
+    terms : WeightTerms, optional
+        Penalty factors and bounds of single weights; not for relaxed fits.
     **settings
         Further arguments of `softreg.optimize.minimise`.
 
@@ -102,7 +105,7 @@ def minimise_relaxed(
     """
     m = 1 if V is None else len(V)
     strength = np.full(m, spec.strength)
-    cost = make_penalty(penalty, strength, spec.l1_ratio)
+    cost = make_penalty(penalty, strength, spec.l1_ratio, terms)
     nets = minimise(as_rows(X, labels, V), q, cost, start=start, **settings)
     if not spec.is_relaxed:
         return RelaxedFits(nets, nets)

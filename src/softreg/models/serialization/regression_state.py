@@ -12,6 +12,11 @@ from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.serialization.label_state import labels_from_json, labels_to_json
+from softreg.models.serialization.weight_parameters import (
+    WEIGHT_PARAMETERS,
+    weight_parameter_from_json,
+    weight_parameter_to_json,
+)
 from softreg.optimize import Progress, Solution, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.probability import Classes
@@ -20,7 +25,7 @@ from softreg.typing import Array
 
 PARAMETERS = (
     "strength", "penalty", "l1_ratio", "fit_intercept", "class_weight", "solver", "tol", "max_iter", "warm_start",
-    "random_state",
+    "random_state", *WEIGHT_PARAMETERS,
 )  # fmt: skip
 """Parameters of `SoftmaxRegression` that are stored."""
 
@@ -35,7 +40,7 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
     names = getattr(model, "feature_names_in_", None)
     solution = getattr(model, "solution_", None)
     metadata: dict[str, Any] = {
-        "parameters": {name: _plain_parameter(getattr(model, name)) for name in PARAMETERS},
+        "parameters": {name: _plain_parameter(name, getattr(model, name)) for name in PARAMETERS},
         "classes": None if "classes" in arrays else labels_to_json(labels),
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
@@ -44,10 +49,12 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
     return arrays, metadata
 
 
-def _plain_parameter(value: Any) -> Any:
+def _plain_parameter(name: str, value: Any) -> Any:
     """Return a parameter as strict JSON; None for a random generator, whose state is not stored."""
+    if name in WEIGHT_PARAMETERS:
+        return weight_parameter_to_json(value)
     if isinstance(value, Mapping):
-        return {"items": [[_plain_parameter(k), float(v)] for k, v in value.items()]}
+        return {"items": [[_plain_parameter(name, k), float(v)] for k, v in value.items()]}
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -74,6 +81,8 @@ def read_parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
     weight = parameters.get("class_weight")
     if isinstance(weight, Mapping):
         parameters["class_weight"] = dict(weight["items"])
+    for name in WEIGHT_PARAMETERS:
+        parameters[name] = weight_parameter_from_json(parameters.get(name))
     return parameters
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from softreg.optimize.problem.elastic_net import ElasticNet, elastic_net, l2
 from softreg.optimize.problem.group_penalty import group_penalty
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
+from softreg.optimize.problem.weighted_elastic_net import WeightedElasticNet, WeightTerms
 from softreg.typing import Array
 
 __all__ = ["PENALTIES", "ElasticNet", "Penalty", "PenaltyFamily", "Trait", "elastic_net", "l2", "make_penalty"]
@@ -45,7 +46,9 @@ PENALTIES = {
 """Penalties by the name that estimators use."""
 
 
-def make_penalty(name: str | None, strength: Array | float, share: Array | float) -> Penalty:
+def make_penalty(
+    name: str | None, strength: Array | float, share: Array | float, terms: WeightTerms | None = None
+) -> Penalty:
     """Return a penalty of the table.
 
     Parameters
@@ -54,6 +57,8 @@ def make_penalty(name: str | None, strength: Array | float, share: Array | float
         A key of `PENALTIES`; None is no penalty, whatever the strength.
     strength, share : float or array of shape (m,)
         Strengths, and shares of the nonsmooth part.
+    terms : WeightTerms, optional
+        Factors and bounds of single weights, for a penalty that is a sum over weights.
 
     Returns
     -------
@@ -65,4 +70,8 @@ def make_penalty(name: str | None, strength: Array | float, share: Array | float
     >>> make_penalty("l1", 0.5, 1.0)
     ElasticNet(l1=array([0.5]), l2=array([0.]), support=None)
     """
-    return l2(0.0 * strength) if name is None else PENALTIES[name].make(strength, share)
+    penalty = l2(0.0 * strength) if name is None else PENALTIES[name].make(strength, share)
+    if terms is None:
+        return penalty
+    assert isinstance(penalty, ElasticNet), "factors and bounds need a penalty that is a sum over weights"
+    return WeightedElasticNet(penalty.l1, penalty.l2, terms)

@@ -53,6 +53,16 @@ class WeightTerms:
         parts = (self.l1_factor, self.l2_factor, self.lower, self.upper)
         return WeightTerms(*(part[:, columns] for part in parts))
 
+    def unbounded(self) -> WeightTerms:
+        """Return the factors without the bounds."""
+        free = np.full(self.lower.shape, np.inf)
+        return WeightTerms(self.l1_factor, self.l2_factor, -free, free)
+
+    def keep_classes(self, classes: IntArray) -> WeightTerms:
+        """Return the terms of some classes."""
+        factors = (part if len(part) == 1 else part[classes] for part in (self.l1_factor, self.l2_factor))
+        return WeightTerms(*factors, self.lower[classes], self.upper[classes])
+
 
 @dataclass(frozen=True)
 class WeightedElasticNet:
