@@ -60,6 +60,35 @@ def offset_array(offset: Any, n: int, classes: Array) -> Float64Array:
     return values
 
 
+def fitted_offset(model: Any, offset: Any, n: int) -> Array | None:
+    """Return the offset of the rows of a fit, (n, q) or None; raise `ValueError` if the model had one and this has not.
+
+    Parameters
+    ----------
+    model : SoftmaxRegression
+        The fitted model.
+    offset : array or frame of shape (n, q) or None
+        The offset of its fit.
+    n : int
+        Number of rows.
+
+    Returns
+    -------
+    ndarray of shape (n, q) or None
+        The offset.
+
+    Raises
+    ------
+    ValueError
+        If the model was fitted with an offset and none is given, or the shape does not match.
+    """
+    if offset is not None:
+        return offset_array(offset, n, model.classes_)
+    if model.has_offset_:
+        raise ValueError("the model was fitted with an offset of the logits: pass that of its rows, offset=...")
+    return None
+
+
 def check_offset(offset: Array, classes: Array, first: int = 0) -> None:
     """Raise `ValueError` for the first number that is not finite, with its row (counted from `first`) and class."""
     nonfinite = ~np.isfinite(offset)

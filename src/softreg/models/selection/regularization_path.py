@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softreg.models.likelihood.null_model import null_model
 from softreg.optimize import make_penalty
-from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Block, Rows, Sums
 from softreg.typing import Array, Float64Array
 
@@ -226,22 +225,13 @@ def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float
         with offset and bias alone.
     """
     if rows.has_offset:
-        return _null_gradient_with_offset(rows, q, fit_intercept)
+        null = null_model(rows, q, fit_intercept)
+        return null.gradient, null.loss
     (total,) = rows.sum(ClassMass(q))
     observed = total / total.sum()
     rates = observed if fit_intercept else np.full(q, 1 / q)
     (G,) = rows.sum(NullGradient(rates))
     return np.asarray(G / total.sum()), float(-(observed[observed > 0] * np.log(rates[observed > 0])).sum())
-
-
-def _null_gradient_with_offset(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float]:
-    """Return gradient and value of the mean loss at weights of zero, where the bias is fitted beside the offset."""
-    columns = Coordinates(np.zeros(rows.d), np.ones(rows.d), np.zeros(rows.d, dtype=bool))
-    objective = Objective(rows, q, make_penalty("l2", 1.0, 0.0), columns, fit_intercept)
-    objective.place(np.zeros((1, q, rows.d + 1)))
-    shift, _ = objective.balance()
-    value, G = objective.gradient(shift)
-    return np.asarray(G[0, :, :-1]), float(value[0])
 
 
 def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet") -> float:
