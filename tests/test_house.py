@@ -46,6 +46,7 @@ FREE = {
     "splitmix",
     "typing",
     "canonical_values",
+    "csv_quotes",
     "version",
 }
 ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")

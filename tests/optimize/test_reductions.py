@@ -1,4 +1,7 @@
-"""Every reduction on every backend gives what its formula gives in NumPy, also after a trip through pickle."""
+"""Every reduction on every backend gives what its formula gives in NumPy, also after a trip through pickle.
+
+Rows have no offset of the logits, or one, which the logits of points have and those of directions do not.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ def softmax(o: Array) -> Array:
 class Problem:
     """Rows whose numbers are exact in float32, parameters of two models, and what the formulas are made of."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_offset: bool) -> None:
         random = np.random.default_rng(0)
         self.X = random.integers(-16, 17, size=(N, D)) / 8
         self.X[random.random((N, D)) < 0.4] = 0.0
@@ -71,7 +74,10 @@ class Problem:
         )
         self.Z = np.column_stack([(self.X - self.coordinates.shift) / self.coordinates.scale, np.ones(N)])
         self.Y = np.eye(Q)[self.y].T  # (q, n)
-        self.o, self.s = (np.einsum("mqd,nd->mqn", theta, self.Z) for theta in (self.theta, self.way))
+        self.linear, self.s = (np.einsum("mqd,nd->mqn", theta, self.Z) for theta in (self.theta, self.way))
+        offset = np.random.default_rng(3).integers(-16, 17, size=(N, Q)) / 8
+        self.offset = offset if with_offset else None
+        self.o = self.linear + offset.T if with_offset else self.linear
         self.P = softmax(self.o)
         self.R = self.V[:, None] * (self.P - self.Y)
         self.T = np.linalg.qr(random.normal(size=(D + 1, 3)))[0].T
@@ -198,7 +204,7 @@ def differences(p: Problem) -> tuple[Array, Array]:
     for value, sign in ((1.0, 1), (0.0, -1)):
         Z = p.Z.copy()
         Z[:, 2] = value
-        P = softmax(p.theta[0] @ Z.T)
+        P = softmax(p.theta[0] @ Z.T + (0 if p.offset is None else p.offset.T))
         bend = np.einsum("kn,kc->kcn", P, np.eye(Q)) - P[:, None] * P[None]
         total[0] += sign * P @ p.V[0]
         J[0] += sign * np.einsum("n,kcn,nd->kcd", p.V[0], bend, Z)
@@ -225,7 +231,7 @@ def dual_bias(p: Problem) -> tuple[Array, Array]:
 
 def margins(p: Problem) -> Array:
     out = []
-    for o in (p.o, p.s):
+    for o in (p.linear, p.s):
         own = (o * p.Y).sum(axis=1)
         margin = own - np.where(p.Y.astype(bool), -np.inf, o).max(axis=1)
         out += [np.where(p.V > 0, margin, np.inf).min(axis=1), np.where(p.V > 0, margin, -np.inf).max(axis=1)]
@@ -252,7 +258,13 @@ def mean_variance(p: Problem) -> Array:
 def entropy(p: Problem) -> tuple[Array]:
     mixed = p.Y + SHARE[:, None, None] * (softmax(p.o + SHIFT[:, :, None]) - p.Y)
     terms = np.where(mixed > 0, mixed * np.log(np.where(mixed > 0, mixed, 1.0)), 0.0)
-    return (-(p.V * terms.sum(axis=1)).sum(axis=1),)
+    gained = 0.0 if p.offset is None else ((mixed - p.Y) * p.offset.T).sum(axis=1)
+    return ((p.V * (gained - terms.sum(axis=1))).sum(axis=1),)
+
+
+def offset_sums(p: Problem) -> tuple[Array, Array]:
+    offset = np.zeros((N, Q)) if p.offset is None else p.offset
+    return p.V @ offset, p.V @ (p.Y.T * offset).sum(axis=1)
 
 
 def member_gradient(p: Problem) -> tuple[Array, Array]:
@@ -281,6 +293,7 @@ DIRECTION_VERSION = -5  # no parameters have negative versions
 CASES: dict[type, Case] = {
     of_rows.Labels: Case(lambda p, o: of_rows.Labels(), lambda p: p.y, "map"),
     of_rows.RowWeights: Case(lambda p, o: of_rows.RowWeights(), lambda p: p.V.T, "map"),
+    of_rows.Offsets: Case(lambda p, o: of_rows.Offsets(), lambda p: p.offset, "map"),
     of_rows.HasNoWeights: Case(lambda p, o: of_rows.HasNoWeights(), lambda p: False, "map", np.any),
     of_rows.Standardised: Case(
         lambda p, o: of_rows.Standardised(*p.coordinates.for_block()), lambda p: p.Z[:, :-1], "map"
@@ -302,7 +315,7 @@ CASES: dict[type, Case] = {
         lambda p, o: reductions.LargestWeight(o.state), lambda p: p.V.max(axis=1), "map", spread
     ),
     reductions.KeepLogits: Case(
-        lambda p, o: reductions.KeepLogits(o.state_at(o.point(p.way)), *o._prepared(p.way), ()),
+        lambda p, o: reductions.KeepLogits(o.state_at(o.direction_point(p.way)), *o._prepared(p.way), ()),
         lambda p: p.s,
         "logits",
     ),
@@ -365,6 +378,7 @@ CASES: dict[type, Case] = {
         lambda p, o: class_moments.ClassSums(o.state),
         lambda p: (p.V @ p.Y.T, np.einsum("mn,qn,nd->mqd", p.V, p.Y, p.X)),
     ),
+    class_moments.OffsetSums: Case(lambda p, o: class_moments.OffsetSums(o.state), offset_sums),
     class_moments.ScatterSums: Case(
         lambda p, o: class_moments.ScatterSums(*p.coordinates.for_block(), Q),
         lambda p: (p.Z[:, :-1].T @ p.Z[:, :-1], p.Y.sum(axis=1), p.Y @ p.X),
@@ -405,7 +419,7 @@ CASES: dict[type, Case] = {
     ),
     column_reductions.LogitRange: Case(
         lambda p, o: column_reductions.LogitRange(columns(o), p.theta[1]),
-        lambda p: (p.o[1].max(axis=0) - p.o[1].min(axis=0)).max(),
+        lambda p: (p.linear[1].max(axis=0) - p.linear[1].min(axis=0)).max(),
         "map",
         spread,
     ),
@@ -502,48 +516,60 @@ CASES: dict[type, Case] = {
         lambda p: (((np.array([0.5, 0.25, 0.25])[:, None] - p.Y) * p.V[0]) @ p.X,),
     ),
 }
-PROBLEM = Problem()
+WITHOUT_OFFSET = (dual_reductions.LogProbabilities, dual_reductions.DualGap)
+"""Reductions of dual coordinate ascent, which takes no offset."""
+PROBLEMS = {"": Problem(with_offset=False), ", offset": Problem(with_offset=True)}
 
 
-def on_disk(X: Any, folder: Path) -> Rows:
+def on_disk(p: Problem, X: Any, folder: Path) -> Rows:
     writer = RowWriter(folder)
     for a, b in ((0, 100), (100, N)):
-        writer.append(X[a:b], PROBLEM.y[a:b], None)
-    return writer.finish().labelled(PROBLEM.y, PROBLEM.V)  # type: ignore[no-any-return]
+        writer.append(X[a:b], p.y[a:b], None, None if p.offset is None else p.offset[a:b])
+    return writer.finish().labelled(p.y, p.V)  # type: ignore[no-any-return]
 
 
-def on_device(X: Array, folder: Path) -> Rows:
+def on_device(p: Problem, X: Array, folder: Path) -> Rows:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    return as_rows(OnDevice(torch.from_numpy(X), torch.device("cpu")), PROBLEM.y, PROBLEM.V)
+    return as_rows(OnDevice(torch.from_numpy(X), torch.device("cpu")), p.y, p.V, p.offset)
 
 
-def in_memory(X: Any, folder: Path) -> Rows:
-    return as_rows(X, PROBLEM.y, PROBLEM.V)
+def in_memory(p: Problem, X: Any, folder: Path) -> Rows:
+    return as_rows(X, p.y, p.V, p.offset)
 
 
-BACKENDS: dict[str, Callable[[Path], Rows]] = {
-    "dense float64": lambda folder: in_memory(PROBLEM.X, folder),
-    "dense float32": lambda folder: in_memory(PROBLEM.X.astype(np.float32), folder),
-    "CSR float64": lambda folder: in_memory(sp.csr_array(PROBLEM.X), folder),
-    "CSR float32": lambda folder: in_memory(sp.csr_array(PROBLEM.X.astype(np.float32)), folder),
-    "on disk": lambda folder: on_disk(PROBLEM.X, folder),
-    "on disk, CSR": lambda folder: on_disk(sp.csr_array(PROBLEM.X), folder),
-    "device float64": lambda folder: on_device(PROBLEM.X, folder),
-    "device float32": lambda folder: on_device(PROBLEM.X.astype(np.float32), folder),
+BACKENDS: dict[str, Callable[[Problem, Path], Rows]] = {
+    "dense float64": lambda p, folder: in_memory(p, p.X, folder),
+    "dense float32": lambda p, folder: in_memory(p, p.X.astype(np.float32), folder),
+    "CSR float64": lambda p, folder: in_memory(p, sp.csr_array(p.X), folder),
+    "CSR float32": lambda p, folder: in_memory(p, sp.csr_array(p.X.astype(np.float32)), folder),
+    "on disk": lambda p, folder: on_disk(p, p.X, folder),
+    "on disk, CSR": lambda p, folder: on_disk(p, sp.csr_array(p.X), folder),
+    "device float64": lambda p, folder: on_device(p, p.X, folder),
+    "device float32": lambda p, folder: on_device(p, p.X.astype(np.float32), folder),
 }
 
 
-@pytest.fixture(params=BACKENDS)
-def rows(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
-    """The rows of the problem, in several blocks."""
+@dataclass
+class OnBackend:
+    """A problem and its rows on a backend."""
+
+    problem: Problem
+    rows: Rows
+
+
+@pytest.fixture(params=[(backend, offset) for offset in PROBLEMS for backend in BACKENDS], ids="".join)
+def on_backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnBackend:
+    """The rows of a problem, in several blocks."""
     monkeypatch.setattr(dense, "BLOCK_BYTES", 1)
     monkeypatch.setattr(csr, "BLOCK_NONZEROS", 1)
     monkeypatch.setattr(csr, "BLOCK_NONZEROS_PER_COLUMN", 1)
     monkeypatch.setattr(device_rows, "BLOCK_BYTES", 1)
     monkeypatch.setattr(disk_rows, "MAX_IN_MEMORY_BYTES", 0)
-    made = BACKENDS[request.param](tmp_path)
+    backend, offset = request.param
+    made = BACKENDS[backend](PROBLEMS[offset], tmp_path)
     assert len(made.blocks) > 1  # type: ignore[attr-defined]
-    return made
+    assert made.has_offset == bool(offset)
+    return OnBackend(PROBLEMS[offset], made)
 
 
 def result(reduction: Any, case: Case, rows: Any, here: int) -> Any:
@@ -565,16 +591,18 @@ def result(reduction: Any, case: Case, rows: Any, here: int) -> Any:
 
 
 @pytest.mark.parametrize("reduction", CASES, ids=lambda reduction: reduction.__name__)
-def test_a_reduction_gives_its_formula_on_each_backend(reduction: type, rows: Rows) -> None:
-    case = CASES[reduction]
+def test_a_reduction_gives_its_formula_on_each_backend(reduction: type, on_backend: OnBackend) -> None:
+    case, problem, rows = CASES[reduction], on_backend.problem, on_backend.rows
+    if reduction in WITHOUT_OFFSET and rows.has_offset or reduction is of_rows.Offsets and not rows.has_offset:
+        pytest.skip("the reduction is for the other rows")
     close = {"rtol": 2e-4, "atol": 2e-4} if rows.dtype == np.float32 else {"rtol": 1e-6, "atol": 1e-9}
-    expected = case.expected(PROBLEM)
+    expected = case.expected(problem)
     expected = expected if isinstance(expected, tuple | list) else (expected,)
     for travels in (False, True):
-        objective = Objective(rows, Q, l2(np.array([0.1, 0.7])), PROBLEM.coordinates)
-        objective.evaluate(PROBLEM.theta)
-        objective.set_direction(PROBLEM.way)
-        made = case.make(PROBLEM, objective)
+        objective = Objective(rows, Q, l2(np.array([0.1, 0.7])), problem.coordinates)
+        objective.evaluate(problem.theta)
+        objective.set_direction(problem.way)
+        made = case.make(problem, objective)
         assert type(made) is reduction
         with pytest.raises((AttributeError, TypeError)):
             made.something_else = 1  # frozen, with slots

@@ -27,7 +27,7 @@ import numpy as np
 
 from softreg.linalg import cholesky
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.column_reductions import member_row_weights
+from softreg.optimize.objective.column_reductions import column_logits, member_row_weights
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.result import Progress, Solution, Status
@@ -96,9 +96,9 @@ class LogDetGradient:
     def evaluate(self, block: Block) -> Sums:
         """Return the sum of one block."""
         T, S, a_most = self.T, self.S, len(self.theta) - 1
-        V, total = member_row_weights(block, 0), np.zeros_like(self.theta)
+        V, total, offset = member_row_weights(block, 0), np.zeros_like(self.theta), block.offset
         for run, Z in self.columns.runs(block):
-            P = loss.probabilities((self.theta @ Z)[None])[0][0]
+            P = loss.probabilities(column_logits(self.theta, Z, offset, run)[None])[0][0]
             X = Z[self.chosen]
             h = np.empty((a_most, a_most, X.shape[1]))
             for a in range(a_most):

@@ -298,9 +298,38 @@ def bias_sums(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
     return residual(P, labels, V).sum(axis=2, dtype=np.float64), curvature
 
 
-def mixed_entropy(o: Array, labels: Array, V: Array | None, share: Array) -> Array:
-    """Return the summed entropy (m,) of `Y + share * (P - Y)`, with share (m,) in [0, 1], for the dual objective."""
+def mixed_entropy(
+    o: Array, labels: Array, V: Array | None, share: Array, offset: Array | None = None
+) -> Array:
+    """Return the summed entropy (m,) of `Q = Y + share * (P - Y)`, for the dual objective.
+
+    Parameters
+    ----------
+    o : ndarray of shape (m, q, b)
+        Logits.
+    labels : ndarray of shape (b,) or (b, q)
+        Codes or label probabilities.
+    V : ndarray of shape (m, b) or None
+        Weights.
+    share : ndarray of shape (m,)
+        Numbers in [0, 1].
+    offset : ndarray of shape (q, b), optional
+        Fixed part of the logits; `<Q - Y, offset>` is then added to the entropy of each row.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Weighted sums in nats.
+
+    Examples
+    --------
+    >>> mixed_entropy(np.zeros((1, 2, 1)), np.array([1]), None, np.ones(1)).round(4)
+    array([0.6931])
+    """
     P, _ = probabilities(o)
+    gained = None
+    if offset is not None:
+        gained = (np.einsum("mqb,qb->mb", P, offset) - given(offset[None], labels)) * share[:, None]
     P *= share[:, None, None]
     if labels.ndim == 1:
         P[:, labels, np.arange(len(labels))] += (1 - share)[:, None]
@@ -308,4 +337,5 @@ def mixed_entropy(o: Array, labels: Array, V: Array | None, share: Array) -> Arr
         P += (1 - share)[:, None, None] * labels.T
     terms = np.zeros_like(P)
     np.log(P, out=terms, where=P > 0)  # 0 log 0 = 0
-    return weigh(-np.einsum("mqb,mqb->mb", P, terms), V)
+    entropy = -np.einsum("mqb,mqb->mb", P, terms)
+    return weigh(entropy if gained is None else entropy + gained, V)

@@ -17,7 +17,7 @@ from softreg.rows.kernels.cholesky_solve import Triangle
 from softreg.rows.kernels.csr_columns import may_have_duplicates
 from softreg.rows.kernels.products import Kernels, kernels_in_use
 from softreg.rows.logits import BackendArray, BlockLogits, LogitStore, ParameterPoint, Sums
-from softreg.rows.memory.base import member_weights
+from softreg.rows.memory.base import class_major, member_weights
 from softreg.rows.memory.csr import SparseRows
 from softreg.rows.memory.dense import DenseRows, is_large_memmap, scores
 from softreg.rows.ondisk.disk_rows import RowWriter
@@ -58,7 +58,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(__name__, {})
 
 
-def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
+def as_rows(X: Any, labels: Array, weights: Array | None = None, offset: Array | None = None) -> Rows:
     """Return the backend for `X`.
 
     Parameters
@@ -68,6 +68,8 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
         Codes or label probabilities.
     weights : ndarray of shape (1, n) or (m, n), optional
         Row weights of each model.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits of each row, the same for all models.
 
     Returns
     -------
@@ -85,9 +87,9 @@ def as_rows(X: Any, labels: Array, weights: Array | None = None) -> Rows:
         if may_have_duplicates(X):  # duplicate entries are summed
             X = X.copy()
             X.sum_duplicates()
-        return SparseRows(X, labels, weights)
+        return SparseRows(X, labels, weights, offset=class_major(offset))
     if isinstance(X, OnDevice):
         from softreg.rows.gpu.device_rows import TorchRows
 
-        return TorchRows(X, labels, weights)
-    return DenseRows(X, labels, weights)
+        return TorchRows(X, labels, weights, offset=class_major(offset))
+    return DenseRows(X, labels, weights, offset=class_major(offset))

@@ -27,6 +27,11 @@ class ParameterPoint(Protocol):
         """The name under which logits of these parameters are kept."""
         ...
 
+    @property
+    def is_direction(self) -> bool:
+        """Whether these are a change of parameters, whose logits have no offset."""
+        ...
+
     def stored(self) -> tuple[Array, Array]:
         """Return weights (k, d) and bias (k,), in float64, for the numbers that blocks multiply."""
         ...
@@ -138,12 +143,15 @@ class BlockLogits(Protocol):
 
     `prepared` are weights from `Rows.prepare`, `bias` is (k,). `point`, `direction` and the like name parameters whose
     logits are kept; logits that are missing are computed again.
+
+    The logits of a point are `W @ X.T + bias + offset` for rows with an offset (`Block.offset`), those of a direction
+    `W @ X.T + bias`.
     """
 
     # --- kept logits --------------------------------------------------------------------------------------------
 
-    def keep(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> None:
-        """Keep the logits `W @ X.T + bias` under this version, in place of those that it replaces."""
+    def keep(self, prepared: BackendArray, bias: Array, point: ParameterPoint, replaces: tuple[int, ...]) -> None:
+        """Keep the logits of a point or a direction, in place of the versions that it replaces."""
         ...
 
     def loss_and_gradient(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> Sums:
@@ -187,7 +195,7 @@ class BlockLogits(Protocol):
         ...
 
     def entropy(self, point: ParameterPoint, shift: Array, share: Array) -> Sums:
-        """Return the entropy (m,) of `Y + share * (P - Y)` at shifted logits, share (m,)."""
+        """Return the entropy (m,) of `Q = Y + share * (P - Y)` at shifted logits, plus `<Q - Y, offset>`; share (m,)."""
         ...
 
     def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
@@ -213,7 +221,14 @@ class BlockLogits(Protocol):
         ...
 
     def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:
-        """Return the sums of `eval_along` from prepared weights and bias of the point and of the direction."""
+        """Return the sums of `eval_along` from prepared weights and bias of the point and of the direction.
+
+        Only the logits of the point have the offset.
+
+        Returns
+        -------
+        tuple of ndarray
+        """
         ...
 
     def recomputed_bias_sums(self, prepared: BackendArray, bias: Array, full: bool) -> Sums:

@@ -38,6 +38,11 @@ class Block(Protocol):
         ...
 
     @property
+    def offset(self) -> Array | None:
+        """Fixed offset (q, b) of the logits at any parameters, the same for all models, or None where there is none."""
+        ...
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Precision of the products."""
         ...
@@ -63,8 +68,8 @@ class Block(Protocol):
     ) -> Sums | None:
         """Return loss, residual and gradient of softmax regression from one reading of the rows, or None.
 
-        None if the backend has no fused kernel: the caller then composes the sums from `times` and `transposed_times`.
-        A fused kernel is faster only while a row is in the cache, so this is the one place where a backend computes the
+        None if the backend has no fused kernel, or the rows have an offset: the caller then composes the sums from
+        `times` and `transposed_times`. A fused kernel is faster only while a row is in the cache, so this is the one place where a backend computes the
         loss.
 
         Parameters
@@ -159,6 +164,11 @@ class Rows(Protocol):
     dtype: np.dtype[Any]
     fits_in_memory: bool
     """Whether a number for every row and class fits in memory."""
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether the logits of the rows have an offset; samples, copies and relabelled rows keep it."""
+        ...
 
     def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in an order that depends on the data alone."""

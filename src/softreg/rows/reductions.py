@@ -43,6 +43,17 @@ class HasNoWeights:
         return np.array([block.weights is None])
 
 
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """The offsets of the logits of all rows, (n, q); for rows with offsets."""
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the offsets of one block."""
+        offset = block.offset
+        assert offset is not None
+        return offset.T
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Standardised:
     """The rows as a dense array (n, d) of `(X - shift) / scale`."""

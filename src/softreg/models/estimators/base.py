@@ -15,12 +15,13 @@ from softreg.models.inputs.batches import iter_batches, iter_features
 from softreg.models.inputs.features import is_batch_source, validate_features
 from softreg.models.inputs.finite_values import check_finite
 from softreg.models.inputs.labels import check_lengths, hard_codes
+from softreg.models.inputs.offsets import offset_array
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.models.inputs.tensors import check_no_overflow, classes_like, tensor_scores
 from softreg.optimize import Solution
 from softreg.probability import Classes, log_softmax, softmax
 from softreg.rows import scores
-from softreg.rows.gpu.interop import is_tensor, like, to_numpy
+from softreg.rows.gpu.interop import is_tensor, like, to_numpy, to_torch
 from softreg.typing import Array, Float64Array
 
 MAX_FLOAT32_TERMS = 1000.0
@@ -46,11 +47,14 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Bias of each class.
     classes_ : ndarray of shape (q,)
         The classes.
+    has_offset_ : bool
+        Whether the model was fitted with an offset of the logits.
     """
 
     coef_: Array
     intercept_: Array
     classes_: Array
+    has_offset_: bool = False
     tol: float
 
     _column_names: Array | None = None
@@ -76,13 +80,38 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if message is not None:
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
-    def _scores(self, X: Any, probabilities: bool = False) -> Any:
-        """Return logits (n, q) or their softmax; many rows are computed by threads in one pass over X."""
+    def _scores(self, X: Any, probabilities: bool = False, offset: Any = None) -> Any:
+        """Return logits (n, q) or their softmax; many rows are computed by threads in one pass over X.
+
+        Returns
+        -------
+        ndarray or torch.Tensor
+        """
         check_is_fitted(self, "coef_")
+        if offset is None and is_batch_source(X):
+            parts = ((*batch, None, None, None)[:4] for batch in iter_batches(X))
+            return np.concatenate([self._scores(part[0], probabilities, part[3]) for part in parts])
+        if offset is None:
+            if self.has_offset_:
+                raise ValueError(
+                    "this model was fitted with an offset of the logits, so a prediction needs one: pass "
+                    f"offset=... of shape (n, {len(self.classes_)}), with zeros for predictions without it."
+                )
+            return self._scores_without_offset(X, probabilities)
+        o = self._scores_without_offset(X, probabilities=False)
+        fixed = offset_array(offset, len(o), self.classes_)
+        if isinstance(o, np.ndarray):
+            o = o + fixed
+            return np.asarray(softmax(o)) if probabilities else o
+        o = o + to_torch(fixed).to(o.device, o.dtype)
+        return o.softmax(1) if probabilities else o
+
+    def _scores_without_offset(self, X: Any, probabilities: bool) -> Any:
+        """Return `X W + b` (n, q) or its softmax."""
         if is_tensor(X):
             return tensor_scores(self, X, probabilities)
         if is_batch_source(X):
-            return np.concatenate([self._scores(part, probabilities) for part in iter_features(X)])
+            return np.concatenate([self._scores_without_offset(part, probabilities) for part in iter_features(X)])
         X = validate_features(self, X, reset=False, finite=False)
         is_large = isinstance(X, np.ndarray) and X.size >= THREADED_SIZE
         if is_large and (X.dtype == np.float64 or self._float32_suffices(X)):
@@ -118,13 +147,15 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_no_overflow(np.isfinite(o).all(axis=1), lambda row: float(abs(X[[row]]).max()))
         return o
 
-    def decision_function(self, X: Any) -> Any:
+    def decision_function(self, X: Any, offset: Any = None) -> Any:
         """Return the logits `X W + b`.
 
         Parameters
         ----------
         X : array, sparse matrix, frame, tensor or batches, of n rows
             Features.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits, as in `fit`; required if the model was fitted with one.
 
         Returns
         -------
@@ -138,16 +169,18 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> (model.decision_function([[0.0], [3.0]]) > 0).tolist()
         [False, True]
         """
-        o = self._scores(X)
+        o = self._scores(X, offset=offset)
         return like(o if len(self.classes_) > 2 else o[:, 1] - o[:, 0], X)
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any, offset: Any = None) -> Any:
         """Return the class probabilities `softmax(X W + b)`.
 
         Parameters
         ----------
         X : array, sparse matrix, frame, tensor or batches, of n rows
             Features.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits, as in `fit`; required if the model was fitted with one.
 
         Returns
         -------
@@ -167,15 +200,17 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> model.predict_proba([[1.5]]).round(6).tolist()
         [[0.5, 0.5]]
         """
-        return like(self._scores(X, probabilities=True), X)
+        return like(self._scores(X, probabilities=True, offset=offset), X)
 
-    def predict_log_proba(self, X: Any) -> Any:
+    def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
         """Return the logarithms of the class probabilities, finite wherever the logits are.
 
         Parameters
         ----------
         X : array, sparse matrix, frame, tensor or batches, of n rows
             Features.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits, as in `fit`; required if the model was fitted with one.
 
         Returns
         -------
@@ -189,16 +224,18 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> bool(model.predict_log_proba([[1e6]])[0, 0] < -1e5)
         True
         """
-        o = self._scores(X)
+        o = self._scores(X, offset=offset)
         return like(log_softmax(o) if isinstance(o, np.ndarray) else o.log_softmax(1), X)
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, offset: Any = None) -> Any:
         """Return the most probable class of each row.
 
         Parameters
         ----------
         X : array, sparse matrix, frame, tensor or batches, of n rows
             Features.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits, as in `fit`; required if the model was fitted with one.
 
         Returns
         -------
@@ -212,10 +249,10 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> model.predict([[0.0], [3.0]]).tolist()
         ['a', 'b']
         """
-        codes = self._scores(X).argmax(axis=1)
+        codes = self._scores(X, offset=offset).argmax(axis=1)
         return classes_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> float:
         """Return the accuracy: the share of rows whose label is the most probable class.
 
         Parameters
@@ -227,6 +264,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model counts as an error.
         sample_weight : array of shape (n,), optional
             Weights of the rows.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits, as in `fit`; required if the model was fitted with one.
 
         Returns
         -------
@@ -247,22 +286,22 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if is_batch_source(X):
             return self._score_batches(X)
-        predicted = to_numpy(self._scores(X).argmax(axis=1))
+        predicted = to_numpy(self._scores(X, offset=offset).argmax(axis=1))
         actual = hard_codes(y, Classes.of(self.classes_))
         check_lengths(predicted, actual)
         weight = None if sample_weight is None else rescale_extreme_weights(sample_weights(sample_weight, len(actual)))
         return float(np.average(predicted == actual, weights=weight))
 
     def _score_batches(self, source: Any) -> float:
-        """Return the accuracy on batches (X, y) or (X, y, weight); raise `ValueError` for one without labels."""
+        """Return the accuracy on batches (X, y, ...); raise `ValueError` for one without labels."""
         known, correct, total = Classes.of(self.classes_), 0.0, 0.0
         for X, *rest in iter_batches(source):
             if not rest:
                 raise ValueError("a batch to score is (X, y) or (X, y, weight), but this one has no labels.")
-            predicted, actual = self._scores(X).argmax(axis=1), hard_codes(rest[0], known)
+            y, given_weight, offset = (*rest, None, None)[:3]
+            predicted, actual = self._scores(X, offset=offset).argmax(axis=1), hard_codes(y, known)
             check_lengths(predicted, actual)
-            weight = (
-                np.ones(len(actual)) if len(rest) < 2 else sample_weights(rest[1], len(actual), allow_all_zero=True)
-            )
+            ones = np.ones(len(actual))
+            weight = ones if given_weight is None else sample_weights(given_weight, len(actual), allow_all_zero=True)
             correct, total = correct + float(weight @ (predicted == actual)), total + float(weight.sum())
         return correct / total if total else float("nan")

@@ -48,6 +48,8 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
         )
     if model.penalty_factors is not None or model.bounds is not None:
         raise ValueError("penalty_factors and bounds need all rows at once; use fit.")
+    if getattr(model, "has_offset_", False):
+        raise ValueError("partial_fit takes no offset, and this model was fitted with one; use fit with all rows.")
     first = not hasattr(model, "coef_")
     validator = copy.copy(model)  # receives the attributes of the features, so that an error leaves the model as it is
     X = validate_features(validator, X, reset=first)
@@ -66,7 +68,7 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
         state, X, labels, weight, strength=strength, l1_ratio=l1_share, fit_intercept=model.fit_intercept
     )
     copy_feature_attributes(model, validator)
-    model.classes_, model._mini_batch_state = known, state
+    model.classes_, model._mini_batch_state, model.has_offset_ = known, state, False
     model.coef_, model.intercept_ = np.ascontiguousarray(state.W.T), state.b
     model.n_iter_ = 1 if first else model.n_iter_ + 1
     if hasattr(model, "solution_"):

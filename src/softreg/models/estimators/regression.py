@@ -93,6 +93,8 @@ class SoftmaxRegression(LinearClassifier):
         Result of the solver: value, gap, bound, passes, status, history, and the plan by which it was found.
     n_iter_ : int
         Iterations.
+    has_offset_ : bool
+        Whether the model was fitted with an offset; predictions then need one, too.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (d,)
@@ -151,7 +153,13 @@ class SoftmaxRegression(LinearClassifier):
     # --- fitting ------------------------------------------------------------------------------------------------
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, *, checkpoint: str | os.PathLike[str] | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        offset: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> SoftmaxRegression:
         """Fit the model to features and labels.
 
@@ -159,13 +167,17 @@ class SoftmaxRegression(LinearClassifier):
         ----------
         X : array, sparse matrix, frame or tensor of shape (n, d), or batches
             Features: an array or memory map, a sparse matrix of SciPy, a frame of pandas, polars or pyarrow, or a
-            tensor of PyTorch, CuPy or JAX. Fitted attributes are NumPy arrays in each case. Batches `(X, y)` or
-            `(X, y, weight)` come from `softreg.open_rows`, an iterable, or a callable that returns one; they are read
+            tensor of PyTorch, CuPy or JAX. Fitted attributes are NumPy arrays in each case. Batches `(X, y)`,
+            `(X, y, weight)` or `(X, y, weight, offset)` come from `softreg.open_rows`, an iterable, or a callable that returns one; they are read
             once, into a temporary file that is deleted when the fit ends.
         y : array of shape (n,) or (n, q)
             Hard labels or label probabilities; None for batches.
         sample_weight : array of shape (n,), optional
             Weights of the rows: a weight of 2 is the same as the row twice, 0 the same as no row.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits: they are `X W + b + offset`, such as the logits of another model or the logarithms
+            of exposures. Columns in the order of the classes, or of a frame, named by class. For two classes (n,) is
+            the offset of the log-odds of the second one.
         checkpoint : path, optional
             Folder from which the same call with the same rows resumes an interrupted fit, with the same result.
 
@@ -195,11 +207,11 @@ class SoftmaxRegression(LinearClassifier):
         """
         l1_share = check_parameters(self)
         validator = copy.copy(self)  # receives the attributes of the features, so that an error leaves self as it is
-        with closing(gather_training_rows(validator, X, y, sample_weight, self._on_progress())) as data:
+        with closing(gather_training_rows(validator, X, y, sample_weight, self._on_progress(), offset)) as data:
             names = getattr(validator, "feature_names_in_", self._column_names)
             solution = self._solve(data, l1_share, names, checkpoint)
         copy_feature_attributes(self, validator)
-        self.classes_ = data.classes
+        self.classes_, self.has_offset_ = data.classes, data.rows.has_offset
         self._set_solution(solution)
         self._warn_unless_converged(solution)
         return self
@@ -211,7 +223,7 @@ class SoftmaxRegression(LinearClassifier):
         start = self._warm_start_weights(data.classes, data.rows.d)
         if self.penalty == "firth":
             host = data.in_memory("penalty='firth'")
-            return firth.fit(self, host.X, host.labels, host.counts, len(data.classes), names, start)
+            return firth.fit(self, host, len(data.classes), names, start)
         strength = 0.0 if self.penalty is None else self.strength
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
         terms = weight_terms(self, WeightNames(names, data.rows.d, data.classes))

@@ -16,14 +16,17 @@ from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, encode_known_labels
+from softreg.models.inputs.offsets import fitted_offset
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.sample_and_class_weights import (
     ClassWeights,
+    WeightedRows,
     class_mass,
     drop_zero_weight_rows,
     row_weights,
     sample_weights,
 )
+from softreg.models.inputs.training_rows import InMemoryRows
 from softreg.models.likelihood import firth
 from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
 from softreg.models.selection.penalty_spec import PenaltySpec
@@ -91,7 +94,7 @@ class Bootstrap:
         """
         return _interval(self.coef, level)
 
-    def proba_interval(self, X: Any, level: float = 0.95) -> tuple[Array, Array]:
+    def proba_interval(self, X: Any, level: float = 0.95, offset: Any = None) -> tuple[Array, Array]:
         """Return percentile intervals of the probabilities of rows.
 
         Parameters
@@ -100,18 +103,25 @@ class Bootstrap:
             The rows.
         level : float, default 0.95
             Confidence level.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Offset of the rows, if the model has one; that of a table comes from its columns.
 
         Returns
         -------
         low, high : ndarray of shape (n, q)
             Ends of the intervals.
         """
+        if self.table is not None:
+            offset = self.table.offsets(X)
         X = validate_features(self.model, X if self.table is None else self.table.encode(X), reset=False)
+        fixed = fitted_offset(self.model, offset, X.shape[0])
         W, b = np.moveaxis(self.coef, 1, 2), self.intercept  # (B, d, q), (B, q)
         ends = []
         for a in range(0, X.shape[0], RUN):
             x = X[a : a + RUN]
             o = np.stack([np.asarray(x @ w) for w in W]) + b[:, None]
+            if fixed is not None:
+                o = o + fixed[a : a + RUN]
             ends.append(np.stack(_interval(softmax(o.astype(np.float64)), level)))
         low, high = np.concatenate(ends, axis=1)
         return low, high
@@ -132,6 +142,7 @@ def bootstrap(
     n_resamples: int = 200,
     *,
     sample_weight: Any = None,
+    offset: Any = None,
     random_state: Any = None,
 ) -> Bootstrap:
     """Fit the model's objective to `n_resamples` resamples of its rows, many as one stack.
@@ -155,6 +166,8 @@ def bootstrap(
         are too narrow.
     sample_weight : array_like of shape (n,), optional
         The sample weights of the fit, which must be counts.
+    offset : array or frame of shape (n, q) or (n,), optional
+        The offset of the fit; that of a table comes from its columns.
     random_state : int, Generator or None
         Seed of the resamples.
 
@@ -188,7 +201,7 @@ def bootstrap(
     """
     table = model if hasattr(model, "encode") else None
     if table is not None:
-        X, y, sample_weight = _of_table(table, X, y, sample_weight)
+        X, y, sample_weight, offset = _of_table(table, X, y, sample_weight)
         model = table.model_
     regression = _regression(model)
     if isinstance(n_resamples, bool) or not isinstance(n_resamples, (int, np.integer)) or n_resamples < 1:
@@ -201,7 +214,7 @@ def bootstrap(
     check_classes(classes.labels, labels, weight)
     kept = np.ones(X.shape[0], dtype=bool) if weight is None else weight > 0
     rows = (np.ones(X.shape[0]) if sample_weight is None else sample_weights(sample_weight, X.shape[0]))[kept]
-    positive = drop_zero_weight_rows(X, labels, weight)
+    positive = drop_zero_weight_rows(X, labels, weight, fitted_offset(regression, offset, X.shape[0]))
     X, labels = positive.X, positive.labels
     counts = _counts(labels, rows, n_resamples, classes.labels, random_state)
     per_class = ClassWeights(classes.labels, regression.class_weight)
@@ -209,20 +222,20 @@ def bootstrap(
     size = max(1, min(n_resamples, LOGITS // max(1, X.shape[0] * len(classes))))
     for a in range(0, n_resamples, size):
         V = per_class.apply(counts[a : a + size], labels)
-        fits += _fit(regression, X, labels, V, getattr(model, "relaxed_", 1.0))
+        fits += _fit(regression, positive, V, getattr(model, "relaxed_", 1.0))
     _warn(fits, regression.tol)
     coef = np.stack([f.W.T for f in fits])
     return Bootstrap(regression, coef, np.stack([f.b for f in fits]), np.array([f.gap for f in fits]), table)
 
 
-def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Any]:
-    """Return features, labels and weights of the labelled rows of a table."""
-    X, labels = table.encode(data), table.label_texts(data, y)
+def _of_table(table: Any, data: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Any, Array | None]:
+    """Return features, labels, weights and offsets of the labelled rows of a table."""
+    X, labels, offset = table.encode(data), table.label_texts(data, y), table.offsets(data)
     used = labels != ""
     if used.all():
-        return X, labels, sample_weight
+        return X, labels, sample_weight, offset
     weight = None if sample_weight is None else sample_weights(sample_weight, len(labels))[used]
-    return X[np.flatnonzero(used)], labels[used], weight
+    return X[np.flatnonzero(used)], labels[used], weight, None if offset is None else offset[used]
 
 
 def _regression(model: Any) -> SoftmaxRegression:
@@ -262,22 +275,23 @@ def _counts(labels: Array, weight: Array, size: int, classes: Array, random_stat
     )
 
 
-def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: float) -> list[Solution]:
+def _fit(model: SoftmaxRegression, rows: WeightedRows, V: Array, relaxed: float) -> list[Solution]:
     """Fit the resamples with weights V (m, n) as one stack, starting from the fitted weights."""
     if model.penalty == "firth":
-        return [_fit_firth(model, X, labels, v, resample) for resample, v in enumerate(V)]
+        return [_fit_firth(model, rows, v, resample) for resample, v in enumerate(V)]
     m = len(V)
     ratio = check_parameters(model)
     strength = 0.0 if model.penalty is None else model.strength
     start = np.repeat(model.coef_.T[None], m, axis=0), np.repeat(model.intercept_[None], m, axis=0)
     result = minimise_relaxed(
-        X,
-        labels,
+        rows.X,
+        rows.labels,
         V,
         len(model.classes_),
         PenaltySpec(strength, ratio, relaxed),
         start=start,
         penalty=model.penalty,
+        offset=rows.offset,
         fit_intercept=model.fit_intercept,
         solver=model.solver,
         tol=model.tol,
@@ -290,13 +304,15 @@ def _fit(model: SoftmaxRegression, X: Any, labels: Array, V: Array, relaxed: flo
     ]
 
 
-def _fit_firth(model: SoftmaxRegression, X: Any, labels: Array, v: Array, resample: int) -> Solution:
+def _fit_firth(model: SoftmaxRegression, rows: WeightedRows, v: Array, resample: int) -> Solution:
     """Return Firth's fit of one resample with row weights v (n,); the penalty depends on the rows of the resample."""
     drawn = np.flatnonzero(v)
     start = model.coef_.T[None], model.intercept_[None]
     names = getattr(model, "feature_names_in_", model._column_names)
+    offset = None if rows.offset is None else rows.offset[drawn]
+    sample = InMemoryRows(rows.X[drawn], rows.labels[drawn], v[drawn], offset)
     try:
-        return firth.fit(model, X[drawn], labels[drawn], v[drawn], len(model.classes_), names, start)
+        return firth.fit(model, sample, len(model.classes_), names, start)
     except ValueError as error:
         raise ValueError(f"in resample {resample}: {error}") from error
 

@@ -170,6 +170,8 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
         X, baseline = model.encode(X), None if baseline is None else model.encode(baseline)
         model, labels = model.model_, model.classes_
     check_is_fitted(model, "coef_")
+    if model.has_offset_:
+        raise ValueError("the model was fitted with an offset of the logits, which is the contribution of no column.")
     rows = _dense(validate_features(model, X, reset=False))
     if baseline is None:
         if len(rows) < 2:

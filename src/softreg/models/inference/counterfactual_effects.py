@@ -15,7 +15,9 @@ import numpy as np
 
 from softreg.models.inference.estimates import Estimates, normal
 from softreg.models.inference.fitted_inference import FittedInference
+from softreg.models.inference.fitted_rows import FittedRows
 from softreg.models.likelihood.likelihood import Likelihood
+from softreg.optimize.objective.column_reductions import column_logits
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, one_blas_thread
 
@@ -66,7 +68,7 @@ def counterfactual_effects(inference: FittedInference, changes: Iterable[Counter
     names, words, estimates, errors = [], [], [], []
     for change in changes:
         with one_blas_thread():
-            effect, J = _effect(likelihood, inference._theta, change, fitted.weight)
+            effect, J = _effect(likelihood, inference._theta, change, fitted)
         names.append(change.variable)
         words.append(change.words)
         estimates.append(effect)
@@ -78,7 +80,7 @@ def counterfactual_effects(inference: FittedInference, changes: Iterable[Counter
     return replace(effects, changes=tuple(words))
 
 
-def _effect(likelihood: Likelihood, theta: Array, change: Counterfactual, weight: Array | None) -> tuple[Array, Array]:
+def _effect(likelihood: Likelihood, theta: Array, change: Counterfactual, fitted: FittedRows) -> tuple[Array, Array]:
     """Return the mean over the rows of `(p_k(after) - p_k(before)) / step`, and its derivatives.
 
     `dp_k / dtheta_cm = p_k (delta_kc - p_c) z_m`, at either end. Derivatives are by the solver's parameters.
@@ -90,7 +92,8 @@ def _effect(likelihood: Likelihood, theta: Array, change: Counterfactual, weight
     J : ndarray of shape (q, q, d + 1)
         Their derivatives.
     """
-    q, n = likelihood.q, len(change.before)
+    q, n, weight = likelihood.q, len(change.before), fitted.weight
+    offset = None if fitted.offset is None else fitted.offset.T
     total, J = np.zeros(q), np.zeros((q, q, likelihood.d + 1))
     share = np.full(n, 1 / likelihood.mass) if weight is None else weight / likelihood.mass
     if change.step is not None:
@@ -99,7 +102,7 @@ def _effect(likelihood: Likelihood, theta: Array, change: Counterfactual, weight
         rows = slice(a, a + ROWS)
         for X, sign in ((change.before, -1.0), (change.after, 1.0)):
             Z = _standardised(likelihood, X[rows])
-            P = loss.probabilities((theta @ Z)[None])[0][0]
+            P = loss.probabilities(column_logits(theta, Z, offset, rows)[None])[0][0]
             weighted = P * (sign * share[rows])
             total += weighted.sum(axis=1)
             for k in range(q):

@@ -12,10 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_lengths, encode_known_labels
+from softreg.models.inputs.offsets import fitted_offset
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.row_keys import read_row_keys
 from softreg.models.inputs.sample_and_class_weights import row_weights, sample_weights
 from softreg.models.likelihood.likelihood import Likelihood
+from softreg.models.likelihood.null_model import null_model
 from softreg.models.likelihood.separation_lp import separation
 from softreg.models.likelihood.separation_message import separation_message
 from softreg.optimize import Status, l2, minimise
@@ -63,12 +65,22 @@ class FittedRows:
     firth: bool
     sampling: bool = False
     """Whether the weights are sampling weights."""
+    offset: Array | None = None
+    """Fixed part of the logits (n, q)."""
 
     @classmethod
     def of(
-        cls, model: Any, X: Any, y: Any, sample_weight: Any, clusters: Any = None, *, weights: str = "frequency"
+        cls,
+        model: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        clusters: Any = None,
+        *,
+        weights: str = "frequency",
+        offset: Any = None,
     ) -> FittedRows:
-        """Check that model, rows, labels and weights belong together; raise `ValueError` otherwise."""
+        """Check that model, rows, labels, weights and offset belong together; raise `ValueError` otherwise."""
         check_is_fitted(model, "coef_")
         share = check_parameters(model)
         strength = float(model.strength) if model.penalty in ("l2", "elasticnet") else 0.0
@@ -90,12 +102,14 @@ class FittedRows:
         counts = None if sample_weight is None or sampling else sample_weights(sample_weight, len(labels))
         weight = row_weights(sample_weight, len(labels), model.classes_, labels, model.class_weight)
         groups = None if clusters is None else _codes(clusters, weight, len(labels))
+        fixed = fitted_offset(model, offset, len(labels))
         if weight is not None and not (weight > 0).all():
             keep = weight > 0
             X, labels, weight = X[keep], labels[keep], weight[keep]
             counts = None if counts is None else counts[keep]
             groups = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
-        return cls(model, X, labels, weight, counts, groups, strength, model.penalty == "firth", sampling)
+            fixed = None if fixed is None else fixed[keep]
+        return cls(model, X, labels, weight, counts, groups, strength, model.penalty == "firth", sampling, fixed)
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -148,6 +162,7 @@ class FittedRows:
             len(self.labels),
             strength=self.strength,
             fit_intercept=bool(self.model.fit_intercept),
+            offset=self.offset,
         )
 
     def maximum(self) -> tuple[Likelihood, Array, Evaluation]:
@@ -171,7 +186,7 @@ class FittedRows:
         if gap is not None:
             raise ValueError(
                 f"the weights of the model are about {gap:.1e} nats a row from the optimum of these rows: pass the "
-                "rows, labels and weights of its fit, or fit it to convergence (max_iter) first."
+                "rows, labels, weights and offset of its fit, or fit it to convergence (max_iter) first."
             )
         return likelihood, theta, evaluation
 
@@ -202,16 +217,21 @@ class FittedRows:
             return self.null_log_likelihood
         q, V = len(self.labels), None if self.weight is None else self.weight[None, :]
         bias = bool(self.model.fit_intercept)
-        reduced = Likelihood(self.X[:, keep], self.y, self.weight, q, fit_intercept=bias)
-        rows = as_rows(self.X[:, keep], self.y, V)
+        reduced = Likelihood(self.X[:, keep], self.y, self.weight, q, fit_intercept=bias, offset=self.offset)
+        rows = as_rows(self.X[:, keep], self.y, V, self.offset)
         (solution,) = minimise(rows, q, l2(np.zeros(1)), fit_intercept=bias, tol=1e-9)
         _, evaluation, _ = reduced.refine(reduced.from_user(solution.W.T, solution.b), np.inf)
         return -float(evaluation.value[0]) * reduced.mass
 
     @property
     def null_log_likelihood(self) -> float:
-        """Log-likelihood of the intercept-only model (of equal probabilities without an intercept)."""
+        """Log-likelihood of the model of intercept and offset alone (without either, of equal probabilities)."""
         q = len(self.labels)
+        if self.offset is not None:
+            weight = None if self.weight is None else self.weight[None, :]
+            rows = as_rows(np.zeros((len(self.y), 1)), self.y, weight, self.offset)
+            mass = len(self.y) if self.weight is None else float(self.weight.sum())
+            return -mass * null_model(rows, q, bool(self.model.fit_intercept)).loss
         ones = np.ones(len(self.y)) if self.weight is None else self.weight
         mass = np.bincount(self.y, weights=ones, minlength=q) if self.y.ndim == 1 else ones @ self.y
         total = float(mass.sum())

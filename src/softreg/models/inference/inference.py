@@ -41,6 +41,7 @@ def infer(
     categories: Sequence[Sequence[Any]] = (),
     level: float = 0.95,
     weights: str = "frequency",
+    offset: Any = None,
 ) -> Inference:
     """Compute standard errors, intervals and tests of a fitted model.
 
@@ -75,6 +76,8 @@ def infer(
         Meaning of `sample_weight`: the number of identical rows (`freq_weights` of statsmodels, `fweight` of Stata), or
         the inverse of the sampling probability (`pweight` of Stata, `svyglm` of R). With sampling weights the estimates
         are the same, standard errors are robust, and there is no likelihood; scale them to a mean of 1.
+    offset : array or frame of shape (n, q) or (n,), optional
+        The offset of the fit. The null model of likelihood-ratio tests and pseudo-R2 has the offset as well.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def infer(
     model = getattr(model, "best_estimator_", model)  # the refitted model of SoftmaxRegressionCV
     if weights not in WEIGHTS:
         raise ValueError(f"weights={spell(weights)} is neither 'frequency' nor 'sampling'.")
-    fitted = FittedRows.of(model, X, y, sample_weight, clusters, weights=weights)
+    fitted = FittedRows.of(model, X, y, sample_weight, clusters, weights=weights, offset=offset)
     kind = errors or ("robust" if clusters is not None or fitted.pseudo else "model")
     check_errors(model, fitted, kind, clusters)
     with one_blas_thread():

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.models.likelihood.likelihood import Likelihood, RowsAt
+from softreg.optimize.objective.column_reductions import column_logits
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 from softreg.typing import Matrix
@@ -161,8 +162,9 @@ class DifferenceSums:
         """Return the sums of one block."""
         theta, (q, size) = self.at.theta, self.at.theta.shape
         total, J = np.zeros((len(self.ends), q)), np.zeros((len(self.ends), q, q, size))
-        for _, Z, _, V in self.at.runs(block):
-            o = theta @ Z
+        offset = block.offset
+        for run, Z, _, V in self.at.runs(block):
+            o = column_logits(theta, Z, offset, run)
             for i, (columns, before, after) in enumerate(self.ends):
                 P0, P1 = (_changed(o, theta, Z, columns, values) for values in (before, after))
                 w0, w1 = (P if V is None else P * V for P in (P0, P1))

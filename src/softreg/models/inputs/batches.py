@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.offsets import column_order, offset_array
 from softreg.models.inputs.sample_and_class_weights import class_weights, rescale_extreme_weights, sample_weights
 from softreg.optimize import Progress
 from softreg.probability import Classes
@@ -27,7 +29,7 @@ REPORT_INTERVAL = 0.2
 
 
 def iter_batches(source: Any) -> Iterator[tuple[Any, ...]]:
-    """Yield the non-empty batches of a source as tuples (X,), (X, y) or (X, y, weight).
+    """Yield the non-empty batches of a source as tuples (X,), (X, y), (X, y, weight) or (X, y, weight, offset).
 
     Parameters
     ----------
@@ -42,14 +44,15 @@ def iter_batches(source: Any) -> Iterator[tuple[Any, ...]]:
     Raises
     ------
     ValueError
-        If a batch has no or more than three parts.
+        If a batch has no or more than four parts.
     """
     batches = iter(source()) if callable(source) and not hasattr(source, "__iter__") else iter(source)
     for number, batch in enumerate(batches):
         parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
-        if not 1 <= len(parts) <= 3:
+        if not 1 <= len(parts) <= 4:
             raise ValueError(
-                f"batch {number} has {len(parts)} parts: a batch is (X, y), or (X, y, weight) with a weight a row."
+                f"batch {number} has {len(parts)} parts: a batch is (X, y), (X, y, weight) with a weight a row, or "
+                "(X, y, weight, offset)."
             )
         if (parts[0].shape[0] if hasattr(parts[0], "shape") else len(parts[0])) > 0:
             yield parts
@@ -72,19 +75,23 @@ class ArrayBatches:
         Codes of the classes or label probabilities.
     weight : ndarray of shape (n,), optional
         Row weights.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits.
     """
 
     X: Array
     y: Array
     weight: Array | None = None
+    offset: Array | None = None
 
     def __iter__(self) -> Iterator[tuple[Array, ...]]:
         for a in range(0, len(self.X), BATCH_ROWS):
             X = self.X[a : a + BATCH_ROWS]
             if X.dtype.kind in "biuf" and X.dtype.itemsize <= 2:
                 X = X.astype(np.float32)  # exact for all of these dtypes
-            weight = () if self.weight is None else (self.weight[a : a + BATCH_ROWS],)
-            yield np.asarray(X), self.y[a : a + BATCH_ROWS], *weight
+            weight = None if self.weight is None else self.weight[a : a + BATCH_ROWS]
+            offset = None if self.offset is None else self.offset[a : a + BATCH_ROWS]
+            yield np.asarray(X), self.y[a : a + BATCH_ROWS], weight, offset
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,8 @@ class BatchCollector:
         self._format: tuple[bool, Any] | None = None
         """Whether the first batch was sparse, and its dtype."""
         self._reported = -np.inf
+        self._offset_names: list[str] | None = None
+        """Names of the offset's columns in the first batch, which are classes; None for an array."""
         self._from_file = False
         """Whether labels come from files, where true and True of two programs are one class."""
 
@@ -169,7 +178,7 @@ class BatchCollector:
         Parameters
         ----------
         source : iterable or callable
-            Batches (X, y) or (X, y, weight), or a function that returns an iterable of them.
+            Batches (X, y), (X, y, weight) or (X, y, weight, offset), or a function that returns an iterable of them.
 
         Raises
         ------
@@ -196,11 +205,13 @@ class BatchCollector:
         """Write one batch and return its number of rows."""
         if len(batch) < 2:
             raise ValueError("a batch for training is (X, y) or (X, y, weight), but this one has no labels.")
+        _, y, given_weight, given_offset = (*batch, None, None)[:4]
         X = validate_features(self.estimator, batch[0], reset=first)
         n = X.shape[0]
-        labels = self._encode(batch[1])
+        labels = self._encode(y)
         check_lengths(X, labels)
-        weight = sample_weights(batch[2], n, allow_all_zero=True) if len(batch) == 3 and batch[2] is not None else None
+        weight = None if given_weight is None else sample_weights(given_weight, n, allow_all_zero=True)
+        offset = self._offset(given_offset, n, first)
         if (weight is None) != (self.writer.weights is None) and not first:
             raise ValueError("some batches have weights and others have none; give each a weight a row, or none.")
         batch_format = (sp.issparse(X), X.dtype)
@@ -213,11 +224,23 @@ class BatchCollector:
         if weight is not None and not weight.all():
             positive = weight > 0
             X, labels, weight = X[positive], labels[positive], weight[positive]
+            offset = None if offset is None else offset[positive]
         self._add_weights(labels, weight)
         if sp.issparse(X):
             X = sp.csr_array(X)
-        self.writer.append(X.astype(self._format[1], copy=False), labels, weight)
+        self.writer.append(X.astype(self._format[1], copy=False), labels, weight, offset)
         return int(n)
+
+    def _offset(self, offset: Any, n: int, first: bool) -> Float64Array | None:
+        """Return the offsets of a batch, with the columns of the first one; the classes are known at the end."""
+        if (offset is None) != (self.writer.offset is None) and not first:
+            raise ValueError("some batches have offsets and others have none; give each an offset, or none.")
+        if offset is None:
+            return None
+        if first and nw.dependencies.is_into_dataframe(offset):
+            self._offset_names = list(nw.from_native(offset, eager_only=True).columns)
+        columns = self.writer.offset.shape[1] if self.writer.offset is not None else np.shape(offset)[-1]
+        return offset_array(offset, n, np.array(self._offset_names or range(columns), dtype=object))
 
     def _encode(self, y: Any) -> Array:
         """Return codes (n,) in order of first appearance, or label probabilities (n, q)."""
@@ -288,8 +311,22 @@ class BatchCollector:
             check_classes(classes, np.arange(len(classes)), mass * factor)
         weighted = self._min_weight < self._max_weight or factor is not None
         hard = self._probability_classes is None
-        rows = self.writer.finish(codes if hard else None, factor, scale, weighted=weighted)
+        order = self._offset_order(classes)
+        rows = self.writer.finish(codes if hard else None, factor, scale, weighted=weighted, offset_order=order)
         return rows, classes
+
+    def _offset_order(self, classes: Array) -> Array | None:
+        """Return the column of the offsets of each class; raise `ValueError` where these do not match."""
+        if self.writer.offset is None:
+            return None
+        if self._offset_names is not None:
+            return column_order(self._offset_names, classes)
+        if self.writer.offset.shape[1] != len(classes):
+            raise ValueError(
+                f"the offsets of the batches have {self.writer.offset.shape[1]} columns, and there are {len(classes)} "
+                f"classes: {Classes.of(classes).listing()}. Give one column a class, in this order."
+            )
+        return np.arange(len(classes))
 
     def _sorted_classes(self) -> tuple[Array, IntArray]:
         """Return the sorted classes (q,), and the class of each code."""

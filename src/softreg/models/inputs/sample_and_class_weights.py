@@ -286,18 +286,24 @@ class WeightedRows:
         Codes of the classes or label probabilities.
     weight : ndarray of shape (n,) or None
         Row weights; None if all are equal.
+    offset : ndarray of shape (n, q) or None
+        Fixed part of the logits.
     """
 
     X: Any
     labels: Array
     weight: Array | None
+    offset: Array | None = None
 
 
-def drop_zero_weight_rows(X: Any, labels: Array, weight: Array | None) -> WeightedRows:
+def drop_zero_weight_rows(
+    X: Any, labels: Array, weight: Array | None, offset: Array | None = None
+) -> WeightedRows:
     """Return the rows whose weight is not zero; the others take no part, not even in the scaling of features."""
     if weight is None:
-        return WeightedRows(X, labels, None)
+        return WeightedRows(X, labels, None, offset)
     positive = weight > 0
     if not positive.all():
-        return drop_zero_weight_rows(X[positive], labels[positive], weight[positive])
-    return WeightedRows(X, labels, None if (weight == weight[0]).all() else rescale_extreme_weights(weight))
+        kept = None if offset is None else offset[positive]
+        return drop_zero_weight_rows(X[positive], labels[positive], weight[positive], kept)
+    return WeightedRows(X, labels, None if (weight == weight[0]).all() else rescale_extreme_weights(weight), offset)

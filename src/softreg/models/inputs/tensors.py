@@ -132,7 +132,7 @@ def tensor_scores(model: Any, X: Any, probabilities: bool) -> Any:
         If a number of X is not finite, or a logit overflows.
     """
     if not _is_torch_product(X):
-        scores = model._scores(to_numpy(X), probabilities)
+        scores = model._scores_without_offset(to_numpy(X), probabilities)
         return scores.astype(np.float32) if name_of(X) in ("float32", *SMALL_KINDS) else scores
     tensor = _validate_shape(model, to_torch(X), reset=False)
     torch = pytorch("a tensor")

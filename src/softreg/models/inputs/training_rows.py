@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from softreg.models.inputs.batches import ArrayBatches, BatchCollector
 from softreg.models.inputs.features import is_batch_source
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.offsets import offset_array
 from softreg.models.inputs.sample_and_class_weights import drop_zero_weight_rows, row_weights, sample_weights
 from softreg.models.inputs.tensors import to_host, training_features
 from softreg.optimize import Progress
@@ -40,11 +41,14 @@ class InMemoryRows:
         Codes of the classes or label probabilities.
     counts : ndarray of shape (n,) or None
         Weights of the rows; None if all are 1.
+    offset : ndarray of shape (n, q) or None
+        Fixed part of the logits.
     """
 
     X: Any
     labels: Array
     counts: Array | None
+    offset: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class TrainingRows:
         Codes of the classes or label probabilities; None if the rows came in batches.
     counts : ndarray of shape (n,), optional
         Weights of the rows before they were scaled; None if all are 1.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits; None without one, or if the rows came in batches.
     writer : RowWriter, optional
         Cache on the disk, for rows that came in batches.
     """
@@ -72,6 +78,7 @@ class TrainingRows:
     X: Any = None
     labels: Array | None = None
     counts: Array | None = None
+    offset: Array | None = None
     writer: RowWriter | None = None
 
     def close(self) -> None:
@@ -99,10 +106,12 @@ class TrainingRows:
         """
         if self.labels is None:
             raise ValueError(f"{what} needs all rows in memory at once; pass arrays, or choose penalty='l2'.")
-        return InMemoryRows(to_host(self.X), self.labels, self.counts)
+        return InMemoryRows(to_host(self.X), self.labels, self.counts, self.offset)
 
 
-def gather_training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, listener: Listener) -> TrainingRows:
+def gather_training_rows(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, listener: Listener, offset: Any = None
+) -> TrainingRows:
     """Return the rows for a fit.
 
     Parameters
@@ -113,6 +122,8 @@ def gather_training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, lis
         Arguments of `fit`.
     listener : callable or None
         Receives progress records while batches are read.
+    offset : array or frame of shape (n, q), optional
+        Fixed part of the logits.
 
     Returns
     -------
@@ -125,25 +136,27 @@ def gather_training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, lis
         If the rows cannot be used for training.
     """
     if is_batch_source(X):
-        if y is not None or sample_weight is not None:
+        if y is not None or sample_weight is not None or offset is not None:
             raise ValueError(
-                "batches hold their labels and weights, (X, y) or (X, y, weight); leave y and sample_weight out."
+                "batches hold their labels, weights and offsets, (X, y), (X, y, weight) or (X, y, weight, offset); "
+                "leave y, sample_weight and offset out."
             )
         if estimator.device is not None:
             raise ValueError("batches are multiplied on the host; leave device out, or pass X as one array.")
         return _collect(BatchCollector(estimator, listener), X, estimator.class_weight)
     if estimator.device is None and _copy_exceeds_memory(X, sample_weight):
-        return _collect_memmap(estimator, X, y, sample_weight, listener)
+        return _collect_memmap(estimator, X, y, sample_weight, listener, offset)
     X = training_features(estimator, X, estimator.device)
     classes, labels = classes_and_labels(y)
     check_lengths(X, labels)
     weight = row_weights(sample_weight, X.shape[0], classes, labels, estimator.class_weight)
     counts = weight if weight is None else weight[weight > 0]
-    positive = drop_zero_weight_rows(X, labels, weight)
+    fixed = None if offset is None else offset_array(offset, X.shape[0], classes)
+    positive = drop_zero_weight_rows(X, labels, weight, fixed)
     check_classes(classes, positive.labels, positive.weight)
     V = None if positive.weight is None else positive.weight[None, :]
-    rows = as_rows(positive.X, positive.labels, V)
-    return TrainingRows(rows, classes, positive.X, positive.labels, counts)
+    rows = as_rows(positive.X, positive.labels, V, positive.offset)
+    return TrainingRows(rows, classes, positive.X, positive.labels, counts, positive.offset)
 
 
 def _copy_exceeds_memory(X: Any, sample_weight: Any) -> bool:
@@ -164,12 +177,14 @@ def _collect(collector: BatchCollector, source: Any, class_weight: Any) -> Train
         raise
 
 
-def _collect_memmap(estimator: BaseEstimator, X: Array, y: Any, sample_weight: Any, listener: Listener) -> TrainingRows:
+def _collect_memmap(
+    estimator: BaseEstimator, X: Array, y: Any, sample_weight: Any, listener: Listener, offset: Any
+) -> TrainingRows:
     """Return the rows of a memory map in a cache on the disk, in a float dtype and without rows of weight zero."""
     classes, labels = classes_and_labels(y)
     check_lengths(X, labels)
     weight = row_weights(sample_weight, len(X), classes, labels, estimator.class_weight)
-    batches = ArrayBatches(X, labels, weight)
+    batches = ArrayBatches(X, labels, weight, None if offset is None else offset_array(offset, len(X), classes))
     return replace(_collect(BatchCollector(estimator, listener), batches, None), classes=classes)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.models.inputs.training_rows import InMemoryRows
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.optimize import Solution
 from softreg.optimize.firth import minimise_firth
@@ -14,14 +15,12 @@ from softreg.rows import Array, one_blas_thread
 
 def fit(
     model: Any,
-    X: Any,
-    labels: Array,
-    weight: Array | None,
+    rows: InMemoryRows,
     q: int,
     names: Array | None,
     start: tuple[Array, Array] | None,
 ) -> Solution:
-    """Fit with Firth's penalty; `weight` (n,) are counts of rows.
+    """Fit with Firth's penalty.
 
     Returns
     -------
@@ -34,7 +33,9 @@ def fit(
         Naming collinear columns, for which the penalty is infinite.
     """
     with one_blas_thread():
-        likelihood = Likelihood(X, labels, weight, q, fit_intercept=bool(model.fit_intercept))
-        likelihood.refuse_dependent([f"column {j}" for j in range(X.shape[1])] if names is None else names.tolist())
+        bias = bool(model.fit_intercept)
+        likelihood = Likelihood(rows.X, rows.labels, rows.counts, q, fit_intercept=bias, offset=rows.offset)
+        columns = [f"column {j}" for j in range(rows.X.shape[1])] if names is None else names.tolist()
+        likelihood.refuse_dependent(columns)
         theta = None if start is None else likelihood.from_user(np.ascontiguousarray(start[0][0].T), start[1][0])
         return minimise_firth(likelihood.objective, tol=float(model.tol), max_iter=int(model.max_iter), start=theta)

@@ -17,7 +17,7 @@ from softreg.linalg import cholesky
 from softreg.optimize import l2
 from softreg.optimize.certificate.collinearity import dependent
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.column_reductions import member_row_weights
+from softreg.optimize.objective.column_reductions import column_logits, member_row_weights
 from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.standardization import standardise
@@ -49,9 +49,9 @@ class RowsAt:
         tuple
             Rows of the block, columns, probabilities, and weights or None.
         """
-        V = member_row_weights(block, 0)
+        V, offset = member_row_weights(block, 0), block.offset
         for run, Z in self.columns.runs(block):
-            P, _ = loss.probabilities((self.theta @ Z)[None])
+            P, _ = loss.probabilities(column_logits(self.theta, Z, offset, run)[None])
             yield run, Z, P[0], None if V is None else V[run]
 
 
@@ -125,10 +125,20 @@ class Likelihood:
         Strength of an L2 penalty.
     fit_intercept : bool, default True
         Whether there is an intercept.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits.
     """
 
     def __init__(
-        self, X: Any, labels: Array, weight: Array | None, q: int, *, strength: float = 0.0, fit_intercept: bool = True
+        self,
+        X: Any,
+        labels: Array,
+        weight: Array | None,
+        q: int,
+        *,
+        strength: float = 0.0,
+        fit_intercept: bool = True,
+        offset: Array | None = None,
     ) -> None:
         self.n, self.d = X.shape
         self.q, self.bias = q, fit_intercept
@@ -137,7 +147,7 @@ class Likelihood:
                 f"{q - 1} x {self.d + 1} parameters are more than {MOST:,}, the limit for their covariance; select "
                 "fewer columns."
             )
-        rows = as_rows(X.astype(np.float64), labels, None if weight is None else weight[None, :])
+        rows = as_rows(X.astype(np.float64), labels, None if weight is None else weight[None, :], offset)
         rows, self.coordinates = standardise(rows, centred=fit_intercept)
         self.objective = Objective(rows, q, l2(np.array([strength])), self.coordinates, fit_intercept)
         self.mass = float(self.objective.mass[0])

@@ -18,6 +18,7 @@ from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
+from softreg.models.inputs.offsets import offset_array
 from softreg.models.inputs.parameters import check_cv_parameters
 from softreg.models.inputs.sample_and_class_weights import (
     ClassWeights,
@@ -175,7 +176,9 @@ class SoftmaxRegressionCV(LinearClassifier):
         self.verbose = verbose
         self.device = device
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> SoftmaxRegressionCV:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, *, offset: Any = None
+    ) -> SoftmaxRegressionCV:
         """Choose the strength, and fit all rows with it.
 
         Parameters
@@ -189,6 +192,8 @@ class SoftmaxRegressionCV(LinearClassifier):
             from the training rows of each fold.
         groups : array of shape (n,), optional
             Rows of equal values stay together in a number of folds; a splitter receives them.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits, as in `SoftmaxRegression.fit`; held-out rows are scored with theirs.
 
         Returns
         -------
@@ -228,7 +233,8 @@ class SoftmaxRegressionCV(LinearClassifier):
         score_weight = None
         if sample_weight is not None:
             score_weight = rescale_extreme_weights(sample_weights(sample_weight, X.shape[0])[kept])
-        rows = drop_zero_weight_rows(X, labels, weight)
+        fixed = None if offset is None else offset_array(offset, X.shape[0], classes)
+        rows = drop_zero_weight_rows(X, labels, weight, fixed)
         check_classes(classes, rows.labels, rows.weight)
         names = WeightNames(getattr(validator, "feature_names_in_", self._column_names), X.shape[1], classes)
         stack = FoldStack(
@@ -239,6 +245,7 @@ class SoftmaxRegressionCV(LinearClassifier):
             class_weights=ClassWeights(classes, self.class_weight),
             settings=self._settings(names),
             whole=max(grid.l1_ratios) > 0,
+            offset=rows.offset,
         )
         check_fold_classes(stack.class_mass[1:], classes)
         fold_scorer = FoldScorer(rows.X, hard[kept], rows.labels, score_weight, classes, stack, folds, scorer)
@@ -250,7 +257,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         del search
         stack.cohorts.clear()  # frees the memory of the folds for the last fit
         copy_feature_attributes(self, validator)
-        self.classes_ = classes
+        self.classes_, self.has_offset_ = classes, fixed is not None
         self._fit_chosen(rows, result, stack.settings)
         self._set_path(result, kept, more_is_better(scorer))
         self._warn_unless_converged(self.solution_)
@@ -277,6 +284,7 @@ class SoftmaxRegressionCV(LinearClassifier):
             relaxed_start=_as_stack(result.relaxed_weights),
             penalty=self.penalty,
             terms=settings.terms,
+            offset=rows.offset,
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,
@@ -341,7 +349,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         )
         copy_feature_attributes(model, self)
         model.classes_, model.coef_, model.intercept_ = self.classes_, self.coef_, self.intercept_
-        model.n_iter_, model._mini_batch_state = self.n_iter_, None
+        model.n_iter_, model._mini_batch_state, model.has_offset_ = self.n_iter_, None, self.has_offset_
         model.solution_ = self.solution_
         return model
 

@@ -130,6 +130,7 @@ class FoldScorer:
             fit_intercept=self.stack.settings.fit_intercept,
             free=W != 0 if spec.is_relaxed else None,
             balanced=self.stack.count if self.stack.class_weights.value == "balanced" else None,
+            offset=self.stack.offset,
         )
         return logits[None]
 
@@ -154,7 +155,7 @@ class FoldScorer:
             else:
                 row_weight = None if self.weight is None else self.weight[rows]
                 X = to_host(self.X[rows])
-                scores[k] = call_scorer(scorer, self._fold_model(k, solution), X, self.y[rows], row_weight)
+                scores[k] = call_scorer(scorer, self._fold_model(k, solution, rows), X, self.y[rows], row_weight)
         return scores, share
 
     def _class_mass_without_row(self) -> Float64Array:
@@ -172,11 +173,13 @@ class FoldScorer:
             return np.asarray(known[np.arange(len(rows)), labels])
         return np.asarray((labels * ~known).sum(axis=1) == 0)
 
-    def _fold_model(self, fold: int, solution: StackSolution) -> SoftmaxRegression:
-        """Return the model of a fold as an estimator, for a scorer to call."""
+    def _fold_model(self, fold: int, solution: StackSolution, rows: IntArray) -> SoftmaxRegression:
+        """Return the model of a fold as an estimator, for a scorer to call with these held-out rows."""
         for cohort, (W, b) in zip(self.stack.cohorts, solution.weights, strict=True):
             for j in np.flatnonzero(cohort.folds == fold):
-                model = SoftmaxRegression()
+                offset = self.stack.offset
+                fixed = None if offset is None else offset[np.ix_(rows, cohort.classes)]
+                model = SoftmaxRegression() if fixed is None else ModelOfRows(fixed)
                 model.coef_, model.intercept_ = np.ascontiguousarray(W[j].T), b[j]
                 model.classes_, model.n_features_in_ = self.classes[cohort.classes], W.shape[1]
                 return model
@@ -201,6 +204,23 @@ class FoldScorer:
                 UserWarning,
                 stacklevel=4,
             )
+
+
+class ModelOfRows(SoftmaxRegression):
+    """The model of a fold as a scorer calls it: with the features of its held-out rows, whose offset is known.
+
+    Parameters
+    ----------
+    rows_offset : ndarray of shape (b, q)
+        Offset of the held-out rows.
+    """
+
+    def __init__(self, rows_offset: Array) -> None:
+        super().__init__()
+        self.rows_offset = rows_offset
+
+    def _scores(self, X: Any, probabilities: bool = False, offset: Any = None) -> Any:
+        return super()._scores(X, probabilities, self.rows_offset if offset is None else offset)
 
 
 def out_of_fold_probabilities(held_out_logits: Array) -> Float64Array:

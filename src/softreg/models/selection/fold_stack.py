@@ -130,6 +130,8 @@ class FoldStack:
         Parameters of the fits.
     whole : bool
         Whether the model of all rows is a member.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits.
 
     Attributes
     ----------
@@ -149,6 +151,7 @@ class FoldStack:
         class_weights: ClassWeights,
         settings: StackSettings,
         whole: bool,
+        offset: Array | None = None,
     ) -> None:
         self.q, self.class_weights = len(class_weights.classes), class_weights
         self.settings, self.folds, self.whole = settings, folds, whole or folds is None
@@ -160,13 +163,14 @@ class FoldStack:
         V = self.count[None] if folds is None else np.concatenate([self.count[None], folds.train * self.count])
         self.class_mass = class_mass(V, labels, self.q)
         self.V = class_weights.apply(V, labels)
-        self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
+        self.X, self.labels, self.offset = X, labels, offset
+        self.rows = as_rows(X, labels, self.V[:1], offset)
         self.cohorts = self._make_cohorts()
 
     def with_features(self, X: Any) -> FoldStack:
         """Return the same folds of the same rows with other features X (n, d')."""
         other = copy.copy(self)
-        other.rows = as_rows(X, self.labels, self.V[:1])
+        other.X, other.rows = X, as_rows(X, self.labels, self.V[:1], self.offset)
         other.cohorts = other._make_cohorts()
         return other
 
@@ -186,9 +190,11 @@ class FoldStack:
             member_of_line[0] = -1  # index 0 stands for "no fold" below
         member_of_row = member_of_line[self.fold_of_row + 1]
         labels, known = _restrict_labels(self.labels, classes, self.q)
-        settings = self.settings
+        settings, rows = self.settings, self.rows.labelled(labels, self.V[lines])
+        if self.offset is not None and len(classes) < self.q:
+            rows = as_rows(self.X, labels, self.V[lines], self.offset[:, classes])
         path = StackPath(
-            self.rows.labelled(labels, self.V[lines]),
+            rows,
             len(classes),
             member_of_row,
             self.count * known,  # rows of other classes do not count in the held-out loss

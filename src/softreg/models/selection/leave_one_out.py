@@ -61,6 +61,7 @@ def leave_one_out(
     fit_intercept: bool,
     free: BoolArray | None = None,
     balanced: Array | None = None,
+    offset: Array | None = None,
 ) -> Float64Array:
     """Return the approximate logits of each row by the model that is fitted without it.
 
@@ -82,13 +83,18 @@ def leave_one_out(
         Weights that are free parameters; by default all, and with an l1 part those that are not 0.
     balanced : ndarray of shape (n,), optional
         Sample weights, if class weights are "balanced", which are computed again without each row.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits.
 
     Returns
     -------
     ndarray of shape (n, q)
         The logits.
     """
-    step = _LeaveOneOutStep(X, labels, V, weights=weights, l1=l1, l2=l2, fit_intercept=fit_intercept, free=free)
+    penalty = {"l1": l1, "l2": l2}
+    step = _LeaveOneOutStep(
+        X, labels, V, weights=weights, **penalty, fit_intercept=fit_intercept, free=free, offset=offset
+    )
     return step.logits(balanced)
 
 
@@ -106,7 +112,9 @@ class _LeaveOneOutStep:
         l2: float,
         fit_intercept: bool,
         free: BoolArray | None,
+        offset: Array | None,
     ) -> None:
+        self.offset = offset
         self.X, self.V, self.N = X, V, float(V.sum())
         self.W, self.b = weights
         self.d, self.q = self.W.shape
@@ -150,7 +158,7 @@ class _LeaveOneOutStep:
         gradients = np.zeros((self.q, self.q, self.d + 1))
         for rows in self._runs():
             Z = self._rows(rows)
-            R = softmax(Z @ self._centred()) - self.Y[rows]
+            R = softmax(self._logits(Z, rows)) - self.Y[rows]
             for k in range(self.q):
                 gradients[k] += (R * own[rows, k, None]).T @ Z
         return shares, gradients / np.where(mass > 0, mass, 1.0)[:, None, None]
@@ -158,7 +166,7 @@ class _LeaveOneOutStep:
     def _logits_without(self, rows: slice, leverage: Callable[[Array], Array], shares: Array, U: Array) -> Float64Array:
         """Return the logits of a run of rows, each by the model without it."""
         Z = self._rows(rows)
-        o = Z @ self._centred()
+        o = self._logits(Z, rows)
         P = softmax(o)
         C = P[:, :, None] * np.eye(self.q) - P[:, :, None] * P[:, None, :]
         L = leverage(Z)
@@ -166,6 +174,11 @@ class _LeaveOneOutStep:
         right = shares.sum(axis=1)[:, None] * np.einsum("bij,bj->bi", L, P - self.Y[rows]) - mean_terms
         step = np.linalg.solve(np.eye(self.q) - (self.V[rows] / self.N)[:, None, None] * (L @ C), right[:, :, None])
         return np.asarray(o + step[:, :, 0])
+
+    def _logits(self, Z: Array, rows: slice) -> Array:
+        """Return the logits (b, q) of centred rows by the model of all rows."""
+        o = Z @ self._centred()
+        return o if self.offset is None else o + self.offset[rows]
 
     def _centred(self) -> Array:
         """Return weights and bias (d + 1, q) for centred rows."""
@@ -190,7 +203,7 @@ class _LeaveOneOutStep:
         H = np.zeros((q, k, q, k))
         for rows in self._runs():
             Z = self._rows(rows)
-            P = softmax(Z @ self._centred())
+            P = softmax(self._logits(Z, rows))
             v = self.V[rows] / self.N
             for r in range(q):
                 for c in range(r + 1):
@@ -229,7 +242,7 @@ class _LeaveOneOutStep:
         sums = [np.zeros((int(m.sum()),) * 2) for m in self.free]
         for rows in self._runs():
             Z = self._rows(rows)
-            P, v = softmax(Z @ self._centred()), self.V[rows] / self.N * (q / (q - 1))
+            P, v = softmax(self._logits(Z, rows)), self.V[rows] / self.N * (q / (q - 1))
             for k, free in enumerate(self.free):
                 Zk = Z[:, free]
                 sums[k] += Zk.T @ (Zk * (v * P[:, k] * (1 - P[:, k]))[:, None])

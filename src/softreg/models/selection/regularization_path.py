@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softreg.models.likelihood.null_model import null_model
 from softreg.optimize import WeightTerms, make_penalty
 from softreg.rows import Block, Rows, Sums
 from softreg.typing import Array, Float64Array
@@ -220,8 +221,12 @@ def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float
     A : ndarray of shape (q, d)
         Gradient with respect to the weights.
     entropy : float
-        The loss of the intercept-only model: the entropy of the labels, in nats.
+        The loss of the intercept-only model: the entropy of the labels, in nats. With an offset, the loss of the model
+        with offset and bias alone.
     """
+    if rows.has_offset:
+        null = null_model(rows, q, fit_intercept)
+        return null.gradient, null.loss
     (total,) = rows.sum(ClassMass(q))
     observed = total / total.sum()
     rates = observed if fit_intercept else np.full(q, 1 / q)

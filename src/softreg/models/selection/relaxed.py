@@ -63,6 +63,7 @@ def minimise_relaxed(
     relaxed_start: Weights | None = None,
     penalty: str | None = "elasticnet",
     terms: WeightTerms | None = None,
+    offset: Array | None = None,
     **settings: Any,
 ) -> RelaxedFits:
     """Fit a stack of elastic nets, and their relaxed fits.
@@ -87,6 +88,8 @@ def minimise_relaxed(
         Name of the penalty of the first fit.
     terms : WeightTerms, optional
         Penalty factors and bounds of single weights; not for relaxed fits.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits.
     **settings
         Further arguments of `softreg.optimize.minimise`.
 
@@ -106,7 +109,7 @@ def minimise_relaxed(
     m = 1 if V is None else len(V)
     strength = np.full(m, spec.strength)
     cost = make_penalty(penalty, strength, spec.l1_ratio, terms)
-    nets = minimise(as_rows(X, labels, V), q, cost, start=start, **settings)
+    nets = minimise(as_rows(X, labels, V, offset), q, cost, start=start, **settings)
     if not spec.is_relaxed:
         return RelaxedFits(nets, nets)
     W, b = relaxed_start or _stack_weights(nets)
@@ -116,7 +119,7 @@ def minimise_relaxed(
         used = np.ones(len(used), dtype=bool)
     columns, begin = X if used.all() else X[:, used], (W[:, used], b)
     relaxed_cost = relaxed_net(strength, spec.l1_ratio, spec.relaxed, net_W[:, used])
-    fits = minimise(as_rows(columns, labels, V), q, relaxed_cost, start=begin, **settings)
+    fits = minimise(as_rows(columns, labels, V, offset), q, relaxed_cost, start=begin, **settings)
     # A common shift of the biases changes nothing; the mean is set to 0, so that the same rows give the same logits.
     relaxed = tuple(replace(fit, W=_expand_columns(fit.W[None], used)[0], b=fit.b - fit.b.mean()) for fit in fits)
     return RelaxedFits(nets, relaxed)

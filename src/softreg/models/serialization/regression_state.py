@@ -44,6 +44,7 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
         "classes": None if "classes" in arrays else labels_to_json(labels),
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
+        **({"has_offset": True} if model.has_offset_ else {}),
         "solution": None if solution is None else _solution_to_json(solution),
     }
     return arrays, metadata
@@ -104,7 +105,7 @@ def set_fitted_attributes(model: BaseEstimator, arrays: Mapping[str, Array], met
         raise ValueError("the weights are not finite numbers")
     model.coef_, model.intercept_, model.classes_ = coef, intercept, classes
     model.n_features_in_, model.n_iter_ = coef.shape[1], _count(metadata["n_iter"], "n_iter")
-    model._mini_batch_state = None
+    model._mini_batch_state, model.has_offset_ = None, bool(metadata.get("has_offset", False))
     names = metadata["feature_names"]
     if names is not None:
         if not isinstance(names, list) or not all(isinstance(n, str) for n in names):

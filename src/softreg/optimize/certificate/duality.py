@@ -8,6 +8,18 @@ is a lower bound of the minimum: p is a feasible point of the dual problem if it
 those of Y. F - D is then `penalty(W) + conjugate(-A) + <A, W>`, which is evaluated in this form, without subtracting
 two numbers that are almost equal.
 
+Logits with an offset, o_i = W x_i + b + offset_i, have the same gap. The log of the sum of exponentials is the maximum
+of `<p, o> + H(p)` over distributions p, so at any parameters and for any p_i
+
+    CE_i >= H(p_i) + <p_i - Y_i, o_i>,   with equality at p_i = softmax(o_i),
+
+and the part of `<p_i - Y_i, o_i>` in the fixed offset belongs to the dual objective:
+
+    D = (1/N) sum_i V_i (H(p_i) + <p_i - Y_i, offset_i>) - conjugate(-A).
+
+The mean of `<p_i - Y_i, W x_i>` is `<A, W>` as before. Where a bound uses other distributions than softmax(o_i), the
+difference of the offset term is added there.
+
 References
 ----------
 Berger, Della Pietra and Della Pietra (1996), A maximum entropy approach to natural language processing.
@@ -84,7 +96,7 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
     """Return the certified gap (m,) at the kept logits plus `shift`.
 
     An infeasible dual point is scaled: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its
-    gradient is `share A`. Columns with zero weights and a dual norm within the threshold may be left out.
+    gradient is `share A`; an offset adds `share <p - Y, offset>` to its entropy. Columns with zero weights and a dual norm within the threshold may be left out.
 
     Parameters
     ----------
@@ -125,6 +137,7 @@ def _by_shifting(objective: RecomputedObjective, G: Array, A: Array, W: Array) -
     #     ||A + B + l2 W||^2 / (2 l2) + c,   c = r K^-1 r,   B = mean of x_i (J_i t)^T,
     #
     # and `||B||^2 <= spread c / 2` because J_i is at most 1/2, where `spread` is the largest variance of the features.
+    # An offset changes nothing: D has the term `<q_i - y_i, offset_i>`, and `<log p_i, J_i t>` is `<o_i, J_i t>`.
     curvature = objective.penalty.strong_convexity
     cost, shift = objective.imbalance_cost(_normalised(objective, G))
     slack = A + objective.penalty.smooth_gradient(W)
@@ -147,6 +160,10 @@ def _by_mixing(objective: RecomputedObjective, theta: Array, loss: Array, G: Arr
     # T = A + the mean of x y^T. As the mean of `CE(y_i, p_i) - H(p_i)` is `<A, W> + <r, b>`,
     #
     #     F - D <= ||A - s T + l2 W||^2 / (2 l2) + s <T, W> + <r, b> + s (mean H(p_i) - H(e)).
+    #
+    # With an offset f_i, `loss - <A, W> - <r, b>` is the mean of `H(p_i) + <p_i - y_i, f_i>`, and D has the mean of
+    # `<q_i - y_i, f_i> = <p_i - y_i, f_i> - s <p_i - e, f_i>`: the last term becomes
+    # `s (mean (H(p_i) + <p_i - y_i, f_i>) - H(e) - <e, mean f_i> + mean <y_i, f_i>)`.
     b, r, rates = theta[..., -1], _normalised(objective, G), objective.moments.rates
     predicted = rates + r
     s = np.max(1 - np.divide(rates, predicted, out=np.ones_like(rates), where=predicted > 0), axis=1, initial=0.0)
@@ -156,5 +173,8 @@ def _by_mixing(objective: RecomputedObjective, theta: Array, loss: Array, G: Arr
     T = A + objective.moments.sums * objective.coordinates.scale
     difference = np.einsum("mq,mq->m", r, b)
     entropies = loss - np.einsum("mqd,mqd->m", A, W) - difference
+    if objective.rows.has_offset:
+        moments = objective.offset_moments
+        entropies += moments.of_label - np.einsum("mq,mq->m", e, moments.of_class)
     quadratic = objective.penalty.fenchel_gap(A - s[:, None, None] * T, W) + s * np.einsum("mqd,mqd->m", T, W)
     return np.asarray(np.maximum(quadratic + difference + s * (entropies - entropy), 0.0))

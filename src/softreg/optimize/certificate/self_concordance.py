@@ -22,7 +22,7 @@ import numpy as np
 
 from softreg.linalg import solve_factored
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.column_reductions import LargestLeverage, member_row_weights
+from softreg.optimize.objective.column_reductions import LargestLeverage, column_logits, member_row_weights
 from softreg.optimize.objective.hessian import Columns
 from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import block_loss as loss
@@ -148,9 +148,9 @@ class MemberRounding:
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sum of one block."""
-        V, total = member_row_weights(block, self.member), 0.0
+        V, total, offset = member_row_weights(block, self.member), 0.0, block.offset
         for run, Z in self.columns.runs(block):
-            Y, P = self.T @ Z, loss.probabilities((self.theta @ Z)[None])[0][0]
+            Y, P = self.T @ Z, loss.probabilities(column_logits(self.theta, Z, offset, run)[None])[0][0]
             leverage = np.einsum("ji,ji->i", self.trace @ Y, Y)
             total += residual_rounding(P, leverage, None if V is None else V[run])
         return (total,)

@@ -1,7 +1,7 @@
 """Separated classes: without a penalty the likelihood increases along some direction and has no maximum.
 
 Complete separation: the current logits classify each training row correctly with a positive margin, so any multiple
-t > 1 of them has a larger likelihood. Quasi-complete separation: the last step decreases no margin of a training row
+t > 1 of them has a larger likelihood. Where rows have an offset, these are the logits without it. Quasi-complete separation: the last step decreases no margin of a training row
 and increases some; steps converge to such a direction while the other parameters converge.
 
 References
@@ -69,7 +69,8 @@ class Margins:
             certain, codes = labels.max(axis=1) == 1.0, labels.argmax(axis=1)
         else:
             certain, codes = np.ones(len(labels), dtype=bool), labels
-        margin = np.where(certain, _margin(self.state.logits(block), codes), -np.inf)
+        o, offset = self.state.logits(block), block.offset
+        margin = np.where(certain, _margin(o if offset is None else o - offset, codes), -np.inf)
         o = self.step.logits(block)
         step = np.where(certain, _margin(o, codes), 0.0)
         if labels.ndim == 2:

@@ -6,7 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from softreg.optimize.objective.class_moments import ClassMoments, Scatter, class_moments, scatter
+from softreg.optimize.objective.class_moments import (
+    ClassMoments,
+    OffsetMoments,
+    Scatter,
+    class_moments,
+    offset_moments,
+    scatter,
+)
 from softreg.optimize.objective.reductions import CountedReduction, DropMembers, Mass, MismatchedWeights
 from softreg.optimize.objective.stack_state import Point, StackState
 from softreg.optimize.problem.penalty_protocol import Penalty
@@ -43,6 +50,11 @@ class Stack:
         return class_moments(self)
 
     @cached_property
+    def offset_moments(self) -> OffsetMoments:
+        """Mean offsets of the logits."""
+        return offset_moments(self)
+
+    @cached_property
     def scatter(self) -> Scatter:
         """Total and within-class scatter of the rows; the same for all models."""
         return scatter(self)
@@ -65,6 +77,10 @@ class Stack:
     def point(self, theta: Array) -> Point:
         """Return these parameters (m, q, d + 1) under a new version."""
         return Point(theta, self.coordinates)
+
+    def direction_point(self, change: Array) -> Point:
+        """Return a change of the parameters (m, q, d + 1) under a new version; its logits have no offset."""
+        return Point(change, self.coordinates, is_direction=True)
 
     @property
     def state(self) -> StackState:
@@ -129,6 +145,8 @@ class Stack:
         self.penalty = self.penalty.keep(keep)
         if "moments" in self.__dict__:
             self.moments = self.moments.keep(keep)
+        if "offset_moments" in self.__dict__:
+            self.offset_moments = self.offset_moments.keep(keep)
         before, self.here = self.here, self.point(self.here.theta[keep])
         self.sum(DropMembers(self.state, keep, ((before.version, self.here.version),)))
 

@@ -100,7 +100,7 @@ class Objective(Stack):
         """Make the step to the trial point the direction: no pass over X."""
         assert self.ahead is not None, "try_step comes first"
         before = () if self.direction is None else (self.direction.version,)
-        self.direction = self.point(self.ahead.theta - self.here.theta)
+        self.direction = self.direction_point(self.ahead.theta - self.here.theta)
         self.sum(LogitDifference(self.state, self.ahead, self.direction.version, before))
         self.ahead = None
 
@@ -118,7 +118,7 @@ class Objective(Stack):
             Mean loss, slope and curvature at step 1.
         """
         before = () if self.direction is None else (self.direction.version,)
-        self.direction = self.point(direction)
+        self.direction = self.direction_point(direction)
         self.sum(KeepLogits(self.state_at(self.direction), *self._prepared(direction), before))
         return self.eval_along(np.ones(self.m))
 
@@ -243,7 +243,14 @@ class Objective(Stack):
         self.here = shifted
 
     def entropy(self, shift: Array, share: Array) -> Array:
-        """Return the mean entropy (m,) of `Y + share * (P - Y)` at the kept logits plus `shift`."""
+        """Return the mean (m,) of the entropy of `Q = Y + share * (P - Y)` at the kept logits plus `shift`.
+
+        Where rows have an offset, the mean of `<Q - Y, offset>` is added, as in the dual objective.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+        """
         return np.asarray(self.sum(MixedEntropy(self.state, shift, share))[0] / self.mass)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from softreg.optimize.objective.stack_state import StackState
+from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
 
 if TYPE_CHECKING:
@@ -63,6 +64,34 @@ class ScatterSums:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OffsetSums:
+    """Sums of the offset (m, q) and of the offset of the label (m,), with the row weights of each model."""
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Sums:
+        """Return the sums of one block; zeros where there is no offset."""
+        m, q, V, offset = self.state.m, self.state.q, self.state.weights(block), block.offset
+        if offset is None:
+            return np.zeros((m, q)), np.zeros(m)
+        v = np.ones((m, offset.shape[1])) if V is None else np.broadcast_to(V, (m, offset.shape[1]))
+        return v @ offset.T, v @ loss.given(offset[None], block.labels)[0]
+
+
+@dataclass(frozen=True)
+class OffsetMoments:
+    """Mean offset `of_class` (m, q), and mean offset of the label `of_label` (m,)."""
+
+    of_class: Array
+    of_label: Array
+
+    def keep(self, members: Array) -> OffsetMoments:
+        """Return the moments of the models of this mask."""
+        return OffsetMoments(self.of_class[members], self.of_label[members])
+
+
 @dataclass(frozen=True)
 class ClassMoments:
     """Mean label `rates` (m, q), and mean of label times row `sums` (m, q, d) in the solver's coordinates."""
@@ -88,6 +117,12 @@ def class_moments(objective: Stack) -> ClassMoments:
     rates = np.broadcast_to(rates / objective.mass[:, None], (m, objective.q))
     mean = sums / objective.mass[:, None, None]
     return ClassMoments(rates, objective.coordinates.gradient(mean, rates))
+
+
+def offset_moments(objective: Stack) -> OffsetMoments:
+    """Return the mean offsets with the row weights of each model."""
+    of_class, of_label = objective.sum(OffsetSums(objective.state))
+    return OffsetMoments(of_class / objective.mass[:, None], of_label / objective.mass)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,34 @@ def member_row_weights(block: Block, member: int) -> Array | None:
     return V if V is None else V[member if len(V) > 1 else 0]
 
 
+def column_logits(theta: Array, Z: Array, offset: Array | None, run: slice) -> Array:
+    """Return the logits (q, b) of one model at parameters theta (q, d + 1), for a run of rows with columns Z (d + 1, b).
+
+    Parameters
+    ----------
+    theta : ndarray of shape (q, d + 1)
+    Z : ndarray of shape (d + 1, b)
+    offset : ndarray of shape (q, n) or None
+        Offset of the logits of the whole block.
+    run : slice
+        The rows of the block.
+
+    Returns
+    -------
+    ndarray of shape (q, b)
+
+    Examples
+    --------
+    >>> column_logits(np.ones((2, 1)), np.ones((1, 3)), np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]), slice(0, 3))
+    array([[2., 3., 4.],
+           [1., 1., 1.]])
+    """
+    o = theta @ Z
+    if offset is not None:
+        o += offset[:, run]
+    return np.asarray(o)
+
+
 @dataclass(frozen=True, slots=True)
 class MemberMass:
     """Sum of the row weights of one model."""
@@ -89,9 +117,11 @@ class MemberLossGradient:
         """Return the sums of one block."""
         size = self.theta.shape[1] if self.T is None else len(self.T)
         V, value, G = member_row_weights(block, self.member), 0.0, np.zeros((len(self.theta), size))
+        offset = block.offset
         for run, Z in self.columns.runs(block):
             v = None if V is None else V[None, run]
-            row_loss, R = loss.loss_and_residual((self.theta @ Z)[None], block.labels[run], v)
+            o = column_logits(self.theta, Z, offset, run)
+            row_loss, R = loss.loss_and_residual(o[None], block.labels[run], v)
             value += float(row_loss[0])
             G += R[0] @ (Z if self.T is None else self.T @ Z).T
         return value, G
@@ -114,8 +144,9 @@ class MemberHessian:
         """Return the sums of one block."""
         q, r = len(self.theta), len(self.T)
         V, sums = member_row_weights(block, self.member), np.zeros((q * (q - 1) // 2, r, r))
+        offset = block.offset
         for run, Z in self._runs(block):
-            P = loss.probabilities((self.theta @ Z)[None])[0][0]
+            P = loss.probabilities(column_logits(self.theta, Z, offset, run)[None])[0][0]
             add_pairs(sums, P if V is None else P * np.sqrt(V[run]), self.T @ Z)
         return (sums,)
 
@@ -127,7 +158,7 @@ class MemberHessian:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogitRange:
-    """The largest range of a row's logits at parameters theta (q, d + 1), one number a block."""
+    """The largest range of the change of a row's logits for a direction theta (q, d + 1), one number a block."""
 
     columns: Columns
     theta: Array

@@ -50,6 +50,9 @@ class ColumnSums:
         ((_, Z),) = self.columns.runs(block)
         V = self.state.weights(block)
         o = (flat @ Z).reshape(*self.theta.shape[:2], -1)
+        offset = block.offset
+        if offset is not None:
+            o += offset
         P, row_loss = loss.losses(o, block.labels)
         value = loss.weigh(row_loss, V)
         pairs = (pair_sums(self.columns, block, P, V),) if self.curved else ()
@@ -88,6 +91,9 @@ class RowSums:
             return *sums, pair_sums(self.columns, block, P, V)
         bias = self.bias[:, None].astype(np.float64 if self.exact else dtype)
         o = (block.times(self.prepared) + bias).reshape(m, q, -1)
+        offset = block.offset
+        if offset is not None:
+            o += offset
         P, row_loss = loss.losses(o, block.labels)
         value = loss.weigh(row_loss, V)
         pairs = (pair_sums(self.columns, block, P, V),) if self.curved else ()

@@ -63,11 +63,11 @@ class RecomputedObjective(Objective):
     def reject(self) -> None:
         """Make the step to the trial point the direction."""
         assert self.ahead is not None, "try_step comes first"
-        self.direction, self.ahead = self.point(self.ahead.theta - self.here.theta), None
+        self.direction, self.ahead = self.direction_point(self.ahead.theta - self.here.theta), None
 
     def set_direction(self, direction: Array) -> Array:
         """Return value, slope and curvature (3, m) of the loss at step 1 in this direction: one pass."""
-        self.direction = self.point(direction)
+        self.direction = self.direction_point(direction)
         return self.eval_along(np.ones(self.m))
 
     def take_step(self, t: Array) -> None:

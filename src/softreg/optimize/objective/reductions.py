@@ -79,7 +79,7 @@ class LargestWeight:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeepLogits:
-    """Keep the logits `W @ X.T + bias` of the point of the state, in place of the versions that it replaces."""
+    """Keep the logits of the point of the state, or of a direction, in place of the versions that it replaces."""
 
     state: StackState
     prepared: BackendArray
@@ -89,7 +89,7 @@ class KeepLogits:
 
     def evaluate(self, block: Block) -> Sums:
         """Keep the logits of one block."""
-        self.state.on(block).keep(self.prepared, self.bias, self.state.point.version, self.replaces)
+        self.state.on(block).keep(self.prepared, self.bias, self.state.point, self.replaces)
         return NOTHING
 
 
@@ -219,7 +219,7 @@ class BiasNewton:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MixedEntropy:
-    """Entropy (m,) of `Y + share * (P - Y)` at kept logits plus a shift (m, q), share (m,)."""
+    """Entropy (m,) of `Q = Y + share * (P - Y)`, plus `<Q - Y, offset>`, at kept logits plus a shift (m, q)."""
 
     state: StackState
     shift: Array

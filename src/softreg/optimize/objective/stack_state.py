@@ -18,6 +18,8 @@ class Point:
 
     theta: Array
     coordinates: Coordinates
+    is_direction: bool = False
+    """Whether `theta` is a change of parameters, whose logits have no offset."""
     version: int = field(default_factory=lambda: next(_versions))
 
     def stored(self) -> tuple[Array, Array]:
@@ -52,7 +54,11 @@ class StackState:
         W, b = self.point.stored()
         o = block.times(block.prepare(W))
         o += b.astype(block.dtype)[:, None]
-        return o.reshape(self.m, self.q, -1)
+        o = o.reshape(self.m, self.q, -1)
+        offset = None if self.point.is_direction else block.offset
+        if offset is not None:
+            o += offset
+        return o
 
     def confidence(self, block: Block) -> LabelConfidence:
         """Return the probability of each label of the block, and mass and variance of each class."""

@@ -52,7 +52,7 @@ def newton_pays(f: Facts, limits: Limits) -> bool:
 def dual_ascent_pays(f: Facts, limits: Limits) -> bool:
     """Return True if dual coordinate ascent is expected to cost less than L-BFGS, and is exact enough."""
     exact_enough = not f.is_path or f.tolerance >= limits.dual_path_tolerance
-    return exact_enough and dual_budgets(f, limits) is not None
+    return exact_enough and not f.has_offset and dual_budgets(f, limits) is not None
 
 
 def clusters_pay(f: Facts, limits: Limits) -> bool:

@@ -59,6 +59,8 @@ class Facts:
     purpose : Purpose
     tolerance : float
         Nats: the gap that a fit has to prove, or how exact held-out losses have to be.
+    has_offset : bool
+        Whether the logits of the rows have an offset.
     """
 
     n: int
@@ -79,6 +81,7 @@ class Facts:
     working_set: bool
     purpose: Purpose
     tolerance: float
+    has_offset: bool = False
 
     @property
     def parameters(self) -> int:
@@ -152,4 +155,5 @@ def facts_of(
         working_set=working_set,
         purpose=purpose,
         tolerance=tolerance,
+        has_offset=rows.has_offset,
     )

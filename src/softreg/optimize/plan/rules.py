@@ -60,6 +60,7 @@ COLUMNS = Requirement("rows in memory, dense or CSR", lambda f, _: f.column_acce
 SINGLE_ROWS = Requirement("CSR rows in memory and compiled kernels", lambda f, _: f.row_access)
 MORE_COLUMNS = Requirement("no fewer columns than rows", lambda f, _: f.d >= f.n)
 NO_START = Requirement("no given start", lambda f, _: not f.started)
+NO_OFFSET = Requirement("no offset", lambda f, _: not f.has_offset)
 NO_PATH = Requirement("a single fit, not folds along a path", lambda f, _: not f.is_path)
 NESTED_ROWS = Requirement("rows for nested samples", lambda f, limits: f.n >= nested_rows(f, limits))
 
@@ -183,7 +184,7 @@ RULES = (
         class_clusters, start_at_class_means,
     ),
     Rule(
-        "dual-ascent", "lbfgs", Method.DUAL_ASCENT, (SMOOTH, STRONGLY_CONVEX, SINGLE_ROWS),
+        "dual-ascent", "lbfgs", Method.DUAL_ASCENT, (SMOOTH, STRONGLY_CONVEX, SINGLE_ROWS, NO_OFFSET),
         "{dual_margin} times the expected sweeps cost less than L-BFGS; on a path, held-out losses to "
         "{dual_path_tolerance:g} nats or less exactly",
         dual_ascent_pays,

@@ -22,7 +22,8 @@ import scipy.linalg as sl
 from softreg.optimize.problem.result import Solution
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows
-from softreg.rows.reductions import Labels, RowWeights
+from softreg.rows.memory.base import class_major
+from softreg.rows.reductions import Labels, Offsets, RowWeights
 
 LAPACK_BLOCK = 64
 """Columns of a block for which LAPACK's workspace is sized."""
@@ -88,5 +89,6 @@ def reduce(rows: Rows, coordinates: Coordinates) -> Reduction:
     labels = rows.map(Labels())
     weights = rows.map(RowWeights())
     plain = (weights == 1).all()
-    reduced = DenseRows(triangle, labels, None if plain else np.ascontiguousarray(weights.T))
+    offset = class_major(rows.map(Offsets())) if rows.has_offset else None
+    reduced = DenseRows(triangle, labels, None if plain else np.ascontiguousarray(weights.T), offset=offset)
     return Reduction(reduced, reflectors, tau, coordinates.shift)

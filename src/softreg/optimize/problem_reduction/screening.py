@@ -278,7 +278,11 @@ class KeepLogitsOfColumns:
         """Keep the logits of one block."""
         o = self.some.cut(block.start, block.stop).times(self.prepared)
         o += self.bias
-        self.state.store.entry(block.start).arrays[self.state.point.version] = o.reshape(self.state.m, self.state.q, -1)
+        o = o.reshape(self.state.m, self.state.q, -1)
+        offset = block.offset
+        if offset is not None:
+            o += offset
+        self.state.store.entry(block.start).arrays[self.state.point.version] = o
         return NOTHING
 
 

@@ -69,7 +69,7 @@ def _step_lengths(objective: Objective, sample: Rows, theta: FloatArray, D: Floa
     ridge = objective.ridge
     cross, square = dot(ridge * theta, D), dot(ridge * D, D)
     sampled.place(theta)
-    sampled.direction = sampled.point(np.asarray(D, dtype=np.float64))
+    sampled.direction = sampled.direction_point(np.asarray(D, dtype=np.float64))
 
     def eval_along(t: Float64Array) -> PointOnLine:
         ridge_part = np.stack([t * cross + t**2 * square / 2, cross + t * square, square])

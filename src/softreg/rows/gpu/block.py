@@ -37,6 +37,12 @@ class TorchBlock(MemoryBlock):
         V = V[self.start : self.stop]
         return V if V.shape[1] in (1, m) else V.index_select(1, self.rows.put(members, np.int64))
 
+    @property
+    def device_offset(self) -> Tensor | None:
+        """The offset (b, q) of the logits on the device, or None."""
+        offset = self.rows.device_offset
+        return None if offset is None else offset[self.start : self.stop]
+
     def chunks(self, k: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield chunks of rows for k columns of logits, with their position in the block."""
         for a, chunk in self.rows.chunks.read(self.start, self.stop, self.rows.chunk_rows(k)):

@@ -27,6 +27,7 @@ class DeviceLogits(KeptLogits):
         self.block, self.m, self.q, self.k = block, m, q, m * q
         self.rows, self.entry, self.b = block.rows, entry, block.stop - block.start
         self.V = block.device_weights(m, members)  # (b, m), (b, 1) or None
+        self.offset = block.device_offset  # (b, q) or None
 
     # --- chunks -------------------------------------------------------------------------------------------------
 
@@ -42,10 +43,28 @@ class DeviceLogits(KeptLogits):
             span = slice(a, min(a + size, self.b))
             yield span, self.block.targets[span], None if self.V is None else self.V[span]
 
-    def _logits(self, X: Tensor, prepared: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return the logits (b, m, q) of some rows, written to `out` if given."""
+    def _logits(
+        self,
+        rows: tuple[slice, Tensor],
+        prepared: Tensor,
+        bias: Tensor,
+        out: Tensor | None = None,
+        is_direction: bool = False,
+    ) -> Tensor:
+        """Return the logits (b, m, q) of a chunk's position and rows, written to `out` if given.
+
+        Those of a point have the offset of the rows, those of a direction have none.
+
+        Returns
+        -------
+        torch.Tensor
+        """
+        span, X = rows
         buffer = None if out is None else out.view(-1, self.k)
-        return self.rows.product(X, prepared, bias, buffer).view(-1, self.m, self.q)
+        o = self.rows.product(X, prepared, bias, buffer).view(-1, self.m, self.q)
+        if self.offset is not None and not is_direction:
+            o += self.offset[span][:, None]
+        return o
 
     def _put(self, values: Array, dtype: Any = None) -> Tensor:
         return self.rows.put(values, dtype)
@@ -63,11 +82,11 @@ class DeviceLogits(KeptLogits):
 
     # --- kept logits --------------------------------------------------------------------------------------------
 
-    def keep(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> None:
-        """Keep the logits under this version."""
-        b, out = self._put(bias), self._array_for(version, replaces)
+    def keep(self, prepared: BackendArray, bias: Array, point: ParameterPoint, replaces: tuple[int, ...]) -> None:
+        """Keep the logits of a point or a direction."""
+        b, out = self._put(bias), self._array_for(point.version, replaces)
         for span, X, _, _ in self._row_chunks():
-            self._logits(X, prepared, b, out[span])
+            self._logits((span, X), prepared, b, out[span], point.is_direction)
 
     def _array_for(self, version: int, replaces: tuple[int, ...]) -> BackendArray:
         """Return a tensor (b, m, q) for logits, in the memory of those that it replaces if that fits."""
@@ -79,7 +98,7 @@ class DeviceLogits(KeptLogits):
         kept = self.entry.arrays.get(point.version)
         if kept is None:
             W, b = point.stored()
-            self.keep(self.rows.prepare(W), b, point.version, ())
+            self.keep(self.rows.prepare(W), b, point, ())
             kept = self.entry.arrays[point.version]
         return kept
 
@@ -93,7 +112,7 @@ class DeviceLogits(KeptLogits):
         residuals = self.rows.residuals(self.q)
 
         def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
-            o = self._logits(X, prepared, b, buffer[span])
+            o = self._logits((span, X), prepared, b, buffer[span])
             if residuals is not None:
                 R = self.rows.empty(o.shape)
                 value, r = residuals(o, R, labels, V, None)
@@ -173,17 +192,22 @@ class DeviceLogits(KeptLogits):
 
     def bias_sums(self, point: ParameterPoint, shift: Array) -> Sums:
         """Return residual and curvature in the bias."""
-        return self._of_shifted(point, shift, loss.bias_sums)
+        return self._of_shifted(point, shift, lambda _, o, labels, V: loss.bias_sums(o, labels, V))
 
     def entropy(self, point: ParameterPoint, shift: Array, share: Array) -> Sums:
-        """Return the entropy of labels mixed with probabilities."""
+        """Return the entropy of labels mixed with probabilities, and what the offset adds."""
         part = self._put(share, np.float64)
-        return self._of_shifted(point, shift, lambda o, labels, V: (loss.mixed_entropy(o, labels, V, part),))
+
+        def sums(span: slice, o: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
+            offset = None if self.offset is None else self.offset[span]
+            return (loss.mixed_entropy(o, labels, V, part, offset),)
+
+        return self._of_shifted(point, shift, sums)
 
     def _of_shifted(self, point: ParameterPoint, shift: Array, part: Callable[..., tuple[Tensor, ...]]) -> Sums:
         kept, step_lengths = self._kept(point), self._put(shift, np.float64)
         return self._sum_chunks(
-            part(kept[span].double() + step_lengths, labels, V) for span, labels, V in self._chunks()
+            part(span, kept[span].double() + step_lengths, labels, V) for span, labels, V in self._chunks()
         )
 
     def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
@@ -214,10 +238,10 @@ class DeviceLogits(KeptLogits):
 
         def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
             if residuals is not None:
-                o = self._logits(X, prepared, b)
+                o = self._logits((span, X), prepared, b)
                 value, r, class_mass, class_variance = residuals(o, o, labels, V, p_label[span])
                 return value, r, self._gradient(o, X), class_mass, class_variance
-            value, P = loss.loss_and_probabilities(self._logits(X, prepared, b), labels, V)
+            value, P = loss.loss_and_probabilities(self._logits((span, X), prepared, b), labels, V)
             p_label[span], class_mass, class_variance = loss.label_confidence(P, labels, V)
             return *self._sums(value, loss.residual(P, labels, V), X), class_mass, class_variance
 
@@ -250,7 +274,8 @@ class DeviceLogits(KeptLogits):
         there, change = self._put(here[1]), self._put(step[1])
 
         def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
-            return loss.along(self._logits(X, here[0], there), self._logits(X, step[0], change), labels, V)
+            o = self._logits((span, X), here[0], there)
+            return loss.along(o, self._logits((span, X), step[0], change, is_direction=True), labels, V)
 
         return self._sum_chunks(part(*chunk) for chunk in self._row_chunks())
 
@@ -259,7 +284,7 @@ class DeviceLogits(KeptLogits):
         b = self._put(bias)
 
         def part(span: slice, X: Tensor, labels: Tensor, V: Tensor) -> tuple[Tensor, ...]:
-            P = self._logits(X, prepared, b).softmax(2)
+            P = self._logits((span, X), prepared, b).softmax(2)
             _, _, class_variance = loss.label_confidence(P, labels, V)
             K = loss.squares(P if V is None else P * V[..., None].to(P.dtype), P) if full else class_variance
             return loss.total(loss.residual(P, labels, V)), K

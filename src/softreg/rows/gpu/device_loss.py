@@ -107,12 +107,17 @@ def squares(A: Tensor, B: Tensor) -> Tensor:
     return A.permute(1, 2, 0) @ B.permute(1, 0, 2)
 
 
-def mixed_entropy(o: Tensor, labels: Tensor, V: Tensor, share: Tensor) -> Tensor:
-    """Return the summed entropy (m,) of `Y + share * (P - Y)`."""
-    P = o.softmax(2) * share[None, :, None]
+def mixed_entropy(o: Tensor, labels: Tensor, V: Tensor, share: Tensor, offset: Tensor | None = None) -> Tensor:
+    """Return the summed entropy (m,) of `Q = Y + share * (P - Y)`, plus `<Q - Y, offset>` for an offset (b, q)."""
+    P = o.softmax(2)
+    gained = 0.0
+    if offset is not None:
+        fixed = offset[:, None].to(P.dtype)
+        gained = ((P * fixed).sum(2) - label_values(fixed, labels)) * share
+    P *= share[None, :, None]
     if labels.ndim == 1:
         places = _places(P, labels)
         P.scatter_(2, places, P.gather(2, places) + (1 - share)[None, :, None])
     else:
         P += (1 - share)[None, :, None] * labels[:, None].to(P.dtype)
-    return weigh(-P.xlogy(P).sum(2), V)
+    return weigh(gained - P.xlogy(P).sum(2), V)

@@ -51,8 +51,9 @@ class TorchRows(RowsInBlocks):
         scale: Array | None = None,
         dtype: Any = None,
         reduced_precision: bool | None = None,
+        offset: Array | None = None,
     ) -> None:
-        self.X, self.labels, self.weights = X, labels, weights
+        self.X, self.labels, self.weights, self.offset = X, labels, weights, offset
         self.shift, self.scale = shift, scale
         self.n, self.d = X.shape
         self.device, self.torch = X.device, pytorch("rows on a device")
@@ -66,12 +67,18 @@ class TorchRows(RowsInBlocks):
         self.blocks = [TorchBlock(self, a, min(a + size, self.n)) for a in range(0, self.n, size)]
         self.targets = self._targets()
         self.device_weights = None if weights is None else self.put(weights.T, np.float64)
+        self.device_offset = None if offset is None else self.put(offset.T)
 
     def _targets(self) -> Tensor:
         """Return codes (n,) or label probabilities (n, q) on the device."""
         return self.put(self.labels, np.int64 if self.labels.ndim == 1 else self.dtype)
 
     # --- the protocol -------------------------------------------------------------------------------------------
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether the logits of the rows have an offset."""
+        return self.offset is not None
 
     def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in the order of the rows."""
@@ -98,7 +105,7 @@ class TorchRows(RowsInBlocks):
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         sampled = OnDevice(self.X[index].tensor.to(self.device), self.device, self.X.unit)
         return TorchRows(sampled, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
-                         reduced_precision=False)  # fmt: skip
+                         reduced_precision=False, offset=None if self.offset is None else self.offset[:, index])  # fmt: skip
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
         """Write `(X - shift) / scale` of these rows to `out`, in the host's memory."""
@@ -130,7 +137,13 @@ class TorchRows(RowsInBlocks):
         return self._changed(reduced_precision=False) if self.reduced_precision else self.precise(dtype=np.float64)
 
     def _changed(self, **changes: Any) -> TorchRows:
-        now: dict[str, Any] = {"labels": self.labels, "weights": self.weights, "shift": self.shift, "scale": self.scale}
+        now: dict[str, Any] = {
+            "labels": self.labels,
+            "weights": self.weights,
+            "shift": self.shift,
+            "scale": self.scale,
+            "offset": self.offset,
+        }
         return TorchRows(
             self.X, **({**now, "dtype": self.dtype, "reduced_precision": self.reduced_precision} | changes)
         )
@@ -175,7 +188,7 @@ class TorchRows(RowsInBlocks):
 
     def fused(self, m: int, q: int) -> Any:
         """Return the kernel for a whole pass (`triton_pass.fused_pass`), or None."""
-        if self.shift is not None or not self._compiled():
+        if self.shift is not None or self.offset is not None or not self._compiled():
             return None
         from softreg.rows.gpu import triton_pass
 

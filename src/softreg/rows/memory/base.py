@@ -42,6 +42,12 @@ class MemoryBlock:
         return None if weights is None else weights[:, self.start : self.stop]
 
     @property
+    def offset(self) -> Array | None:
+        """Fixed offset (q, b) of the logits, or None where there is none."""
+        offset: Array | None = self.rows.offset
+        return None if offset is None else offset[:, self.start : self.stop]
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Precision of the products."""
         dtype: np.dtype[Any] = self.rows.dtype
@@ -92,7 +98,14 @@ class MemoryRows(RowsInBlocks, Generic[OneBlock]):
     """Sums and maps over a list of blocks, by threads."""
 
     blocks: list[OneBlock]
+    offset: Any
+    """Offsets (q, n) of the logits, or None."""
     fits_in_memory = True
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether the logits of the rows have an offset."""
+        return self.offset is not None
 
     def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in the order of the rows."""
@@ -138,6 +151,25 @@ def member_weights(V: Array | None, m: int, members: Array) -> Array | None:
     [[1.0], [3.0]]
     """
     return V if V is None or len(V) == 1 or len(V) == m else V[members]
+
+
+def class_major(offset: Array | None) -> Array | None:
+    """Return offsets (n, q) as blocks read them, (q, n) in float64; None for None.
+
+    Parameters
+    ----------
+    offset : ndarray of shape (n, q) or None
+
+    Returns
+    -------
+    ndarray of shape (q, n) or None
+
+    Examples
+    --------
+    >>> class_major(np.zeros((3, 2))).shape
+    (2, 3)
+    """
+    return None if offset is None else np.ascontiguousarray(offset.T, dtype=np.float64)
 
 
 def class_sums(labels: Array, w: Array, X: Any, q: int) -> Array:

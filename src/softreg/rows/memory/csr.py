@@ -56,6 +56,8 @@ class SparseBlock(MemoryBlock):
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
         """Return loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, or None."""
+        if self.rows.offset is not None:
+            return None
         return csr_products.csr_loss_and_gradient(self.X, prepared, bias, self.labels, q, V, logits)
 
     def piece(self, start: int, stop: int) -> SparseBlock:
@@ -100,6 +102,8 @@ class SparseRows(MemoryRows[SparseBlock]):
         Row weights of each model of a stack, (1, n) for all of them, or None for ones.
     dtype : dtype, optional
         Precision of products; that of X by default.
+    offset : ndarray of shape (q, n), optional
+        Fixed offset of the logits of each row.
 
     Examples
     --------
@@ -111,8 +115,10 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     can_shift = False
 
-    def __init__(self, X: Any, labels: Array, weights: Array | None = None, *, dtype: Any = None) -> None:
-        self.X, self.labels, self.weights = X, labels, weights
+    def __init__(
+        self, X: Any, labels: Array, weights: Array | None = None, *, dtype: Any = None, offset: Any = None
+    ) -> None:
+        self.X, self.labels, self.weights, self.offset = X, labels, weights, offset
         self.n, self.d = X.shape
         self.dtype = np.dtype(dtype or X.dtype)
         self.blocks = [self.cut(a, b) for a, b in self._cuts()]
@@ -144,11 +150,12 @@ class SparseRows(MemoryRows[SparseBlock]):
     def sample(self, size: int, seed: int) -> SparseRows:
         """Return a stratified sample of about `size` rows, with weights that make its sums unbiased."""
         index, weights = draw_sample(self, size, int(self.stored / max(1, self.n) * (self.X.dtype.itemsize + 4)), seed)
-        return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype)
+        offset = None if self.offset is None else self.offset[:, index]
+        return SparseRows(self.X[index], self.labels[index], weights, dtype=self.dtype, offset=offset)
 
     def take(self, columns: Array) -> SparseRows:
         """Return the same rows with a copy of the columns of these numbers."""
-        return SparseRows(self.X[:, columns], self.labels, self.weights, dtype=self.dtype)
+        return SparseRows(self.X[:, columns], self.labels, self.weights, dtype=self.dtype, offset=self.offset)
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
         """Write `(X - shift) / scale` of these rows to `out`."""
@@ -181,7 +188,7 @@ class SparseRows(MemoryRows[SparseBlock]):
 
     def labelled(self, labels: Array, weights: Array | None) -> SparseRows:
         """Return the same rows with other labels and weights."""
-        return type(self)(self.X, labels, weights, dtype=self.dtype)
+        return type(self)(self.X, labels, weights, dtype=self.dtype, offset=self.offset)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> SparseRows:
         """Return the same rows, multiplied in float64; `scale` alone divides the columns of a copy.
@@ -201,4 +208,4 @@ class SparseRows(MemoryRows[SparseBlock]):
         if shift is None and scale is not None:
             data = X.data.astype(np.float64) / scale[X.indices]
             X = sp.csr_array((data, X.indices, X.indptr), shape=X.shape)
-        return type(self)(X, self.labels, self.weights, dtype=dtype or np.float64)
+        return type(self)(X, self.labels, self.weights, dtype=dtype or np.float64, offset=self.offset)

@@ -57,6 +57,8 @@ class DenseBlock(MemoryBlock):
         self, prepared: Array, bias: Array, q: int, V: Array | None, logits: Array | None
     ) -> Sums | None:
         """Return loss (m,), residual (k,) and gradient (k, d) from one reading of the rows, or None."""
+        if self.rows.offset is not None:
+            return None
         return kernels.loss_and_gradient(prepared, bias, self.X, q, self.labels, V, logits)
 
     def standardised(self, shift: Array, scale: Array) -> Array:
@@ -92,6 +94,8 @@ class DenseRows(MemoryRows[DenseBlock]):
         Blocks are shifted and scaled by these before they are multiplied.
     dtype : dtype, optional
         Precision of products; that of X by default.
+    offset : ndarray of shape (q, n), optional
+        Fixed offset of the logits of each row.
 
     Examples
     --------
@@ -111,10 +115,11 @@ class DenseRows(MemoryRows[DenseBlock]):
         shift: Array | None = None,
         scale: Array | None = None,
         dtype: Any = None,
+        offset: Any = None,
     ) -> None:
         small = isinstance(X, np.ndarray) and X.nbytes <= BLOCK_BYTES
         self.X, self.labels, self.weights = np.ascontiguousarray(X) if small else X, labels, weights
-        self.shift, self.scale = shift, scale
+        self.shift, self.scale, self.offset = shift, scale, offset
         self.n, self.d = X.shape
         self.fits_in_memory = isinstance(X, np.ndarray) and not is_large_memmap(X)
         self.dtype = np.dtype(dtype or X.dtype)
@@ -124,14 +129,16 @@ class DenseRows(MemoryRows[DenseBlock]):
     def sample(self, size: int, seed: int) -> DenseRows:
         """Return a stratified sample of about `size` rows, with weights that make its sums unbiased."""
         index, weights = draw_sample(self, size, self.d * self.X.dtype.itemsize, seed)
-        sampled = DenseRows(self.X[index], self.labels[index], weights)
+        offset = None if self.offset is None else self.offset[:, index]
+        sampled = DenseRows(self.X[index], self.labels[index], weights, offset=offset)
         return sampled if self.shift is None else sampled.precise(self.shift, self.scale, self.dtype)
 
     def take(self, columns: Array) -> DenseRows:
         """Return the same rows with a copy of the columns of these numbers."""
         shift, scale = (None if a is None else a[columns] for a in (self.shift, self.scale))
         X = np.take(self.X, columns, axis=1)
-        return DenseRows(X, self.labels, self.weights, shift=shift, scale=scale, dtype=self.dtype)
+        state = {"dtype": self.dtype, "offset": self.offset}
+        return DenseRows(X, self.labels, self.weights, shift=shift, scale=scale, **state)
 
     def cut(self, start: int, stop: int) -> DenseBlock:
         """Return rows `start` to `stop` as a block, without a copy."""
@@ -168,13 +175,15 @@ class DenseRows(MemoryRows[DenseBlock]):
 
     def labelled(self, labels: Array, weights: Array | None) -> DenseRows:
         """Return the same rows with other labels and weights."""
-        return type(self)(self.X, labels, weights, shift=self.shift, scale=self.scale, dtype=self.dtype)
+        state = {"shift": self.shift, "scale": self.scale, "dtype": self.dtype, "offset": self.offset}
+        return type(self)(self.X, labels, weights, **state)
 
     def precise(self, shift: Array | None = None, scale: Array | None = None, dtype: Any = None) -> DenseRows:
         """Return the same rows; each block is shifted, scaled and cast before it is multiplied."""
         if shift is None:
             shift, scale = self.shift, self.scale
-        return type(self)(self.X, self.labels, self.weights, shift=shift, scale=scale, dtype=dtype or self.dtype)
+        state = {"dtype": dtype or self.dtype, "offset": self.offset}
+        return type(self)(self.X, self.labels, self.weights, shift=shift, scale=scale, **state)
 
 
 def is_large_memmap(X: Any) -> bool:

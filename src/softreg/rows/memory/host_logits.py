@@ -29,22 +29,27 @@ class HostLogits(KeptLogits):
 
     # --- kept logits --------------------------------------------------------------------------------------------
 
-    def keep(self, prepared: BackendArray, bias: Array, version: int, replaces: tuple[int, ...]) -> None:
-        """Keep the logits under this version."""
+    def keep(self, prepared: BackendArray, bias: Array, point: ParameterPoint, replaces: tuple[int, ...]) -> None:
+        """Keep the logits of a point or a direction."""
         self.entry.discard(replaces)
-        self.entry.arrays[version] = self._compute(self.block, prepared, bias)
+        self.entry.arrays[point.version] = self._compute(self.block, prepared, bias, point.is_direction)
 
-    def _compute(self, block: Block, prepared: BackendArray, bias: Array) -> Array:
+    def _compute(self, block: Block, prepared: BackendArray, bias: Array, is_direction: bool = False) -> Array:
+        """Return the logits (m, q, b) of a point, which have the offset of the rows, or of a direction."""
         o = block.times(prepared)
         o += bias[:, None]
-        return o.reshape(self.m, self.q, -1)
+        o = o.reshape(self.m, self.q, -1)
+        offset = None if is_direction else block.offset
+        if offset is not None:
+            o += offset
+        return o
 
     def _kept(self, point: ParameterPoint) -> Array:
         """Return the kept logits (m, q, b) of a point; those that are missing are computed again and kept."""
         kept: Array | None = self.entry.arrays.get(point.version)
         if kept is None:
             W, b = point.stored()
-            kept = self._compute(self.block, self.block.prepare(W), b.astype(self.dtype))
+            kept = self._compute(self.block, self.block.prepare(W), b.astype(self.dtype), point.is_direction)
             self.entry.arrays[point.version] = kept
         return kept
 
@@ -57,6 +62,9 @@ class HostLogits(KeptLogits):
         if sums is not None:
             return sums
         np.add(self.block.times(prepared).reshape(o.shape), bias.reshape(self.m, self.q, 1), out=o)
+        offset = self.block.offset
+        if offset is not None:
+            o += offset
         value, R = loss.loss_and_residual(o, labels, V)
         flat = R.reshape(len(bias), -1).astype(self.dtype, copy=False)
         return value, flat.sum(axis=1, dtype=np.float64), self.block.transposed_times(flat)
@@ -113,8 +121,9 @@ class HostLogits(KeptLogits):
         return loss.bias_sums(self._shifted(point, shift), self.block.labels, self.V)
 
     def entropy(self, point: ParameterPoint, shift: Array, share: Array) -> Sums:
-        """Return the entropy of labels mixed with probabilities."""
-        return (loss.mixed_entropy(self._shifted(point, shift), self.block.labels, self.V, share),)
+        """Return the entropy of labels mixed with probabilities, and what the offset adds."""
+        o = self._shifted(point, shift)
+        return (loss.mixed_entropy(o, self.block.labels, self.V, share, self.block.offset),)
 
     def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:
         """Return probabilities of the labels, and mass and variance of each class."""
@@ -166,9 +175,11 @@ class HostLogits(KeptLogits):
 
     def recomputed_along(self, here: tuple[BackendArray, Array], step: tuple[BackendArray, Array]) -> Sums:
         """Return value, slope and curvature along a direction."""
-        return sum_runs(
-            [loss.along(self._compute(run, *here), self._compute(run, *step), run.labels, V) for run, V in self._runs()]
-        )
+        parts = [
+            loss.along(self._compute(run, *here), self._compute(run, *step, is_direction=True), run.labels, V)
+            for run, V in self._runs()
+        ]
+        return sum_runs(parts)
 
     def recomputed_bias_sums(self, prepared: BackendArray, bias: Array, full: bool) -> Sums:
         """Return the residual, and what the curvature in the bias is made of."""

@@ -125,6 +125,18 @@ class FileColumn:
         return np.array(self.decode(self.raw[key], key))  # never a view of the buffer
 
 
+class FileOffset:
+    """Offsets (q, n) of the logits, read from a scratch file with a row for each row (n, q)."""
+
+    def __init__(self, raw: FileArray, order: Array | None = None) -> None:
+        self.raw, self.order = raw, order
+
+    def __getitem__(self, key: tuple[slice, Any]) -> Array:
+        """Return the offsets of some rows, given as (all classes, rows); never a view of the buffer."""
+        part = self.raw[key[1]] if self.order is None else self.raw[key[1]][:, self.order]
+        return np.array(part.T, order="C")
+
+
 class FileCSR:
     """CSR rows (n, d) in scratch files; runs of rows are read on demand."""
 

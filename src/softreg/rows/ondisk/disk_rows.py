@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from softreg.rows.kernels.csr_columns import may_have_duplicates
 from softreg.rows.memory.csr import SparseBlock, SparseRows
 from softreg.rows.memory.dense import DenseRows
-from softreg.rows.ondisk.arrays import FileArray, FileColumn, FileCSR
+from softreg.rows.ondisk.arrays import FileArray, FileColumn, FileCSR, FileOffset
 from softreg.typing import Array
 
 MAX_IN_MEMORY_BYTES = 64 << 20
@@ -71,9 +71,10 @@ class RowWriter:
         self.X: FileArray | FileCSR | None = None
         self.labels: FileArray | None = None
         self.weights: FileArray | None = None
+        self.offset: FileArray | None = None
         self.n = 0
 
-    def append(self, X: Any, labels: Array, weights: Array | None) -> None:
+    def append(self, X: Any, labels: Array, weights: Array | None, offset: Array | None = None) -> None:
         """Write a batch of rows.
 
         Parameters
@@ -83,6 +84,8 @@ class RowWriter:
         labels : ndarray of shape (b,) or (b, q)
             Codes, whose classes `finish` may map, or label probabilities.
         weights : ndarray of shape (b,), optional
+        offset : ndarray of shape (b, q), optional
+            Fixed part of the logits, in all batches or in none.
 
         Raises
         ------
@@ -95,6 +98,7 @@ class RowWriter:
             hard = labels.ndim == 1
             self.labels = FileArray(np.int32 if hard else np.float64, None if hard else labels.shape[1], self.folder)
             self.weights = None if weights is None else FileArray(np.float64, None, self.folder)
+            self.offset = None if offset is None else FileArray(np.float64, offset.shape[1], self.folder)
         assert self.labels is not None
         if sp.issparse(X) and may_have_duplicates(X):  # duplicate entries are summed
             X = X.copy()
@@ -103,16 +107,25 @@ class RowWriter:
         self.labels.append(labels)
         if self.weights is not None:
             self.weights.append(weights if weights is not None else np.ones(X.shape[0]))
+        if self.offset is not None:
+            assert offset is not None
+            self.offset.append(offset)
         self.n += X.shape[0]
 
     def close(self) -> None:
         """Free the space on the disk, including that of the rows that `finish` has returned."""
-        for part in (self.X, self.labels, self.weights):
+        for part in (self.X, self.labels, self.weights, self.offset):
             if part is not None:
                 part.close()
 
     def finish(
-        self, codes: Array | None = None, class_weights: Array | None = None, scale: float = 1.0, weighted: bool = True
+        self,
+        codes: Array | None = None,
+        class_weights: Array | None = None,
+        scale: float = 1.0,
+        *,
+        weighted: bool = True,
+        offset_order: Array | None = None,
     ) -> Any:
         """Return the backend of all rows written.
 
@@ -126,6 +139,8 @@ class RowWriter:
             Factor of all row weights.
         weighted : bool
             Whether the row weights that were written are used.
+        offset_order : ndarray of shape (q,), optional
+            The column of the written offsets that belongs to each class; by default they are in the order of the codes.
 
         Returns
         -------
@@ -150,8 +165,10 @@ class RowWriter:
         plain = row_weights is None and class_weights is None
         weights: Any = None if plain else FileColumn(row_weights or self.labels, weigh, 2)
         sparse = isinstance(self.X, FileCSR)
+        offset = None if self.offset is None else FileOffset(self.offset, offset_order)
         if self.X.nbytes <= MAX_IN_MEMORY_BYTES:
-            columns = None if weights is None else weights[:, 0 : self.n]
-            return (SparseRows if sparse else DenseRows)(self.X.read_all(), labels[0 : self.n], columns)
+            whole = (slice(None), slice(0, self.n))
+            columns, fixed = (None if part is None else part[whole] for part in (weights, offset))
+            return (SparseRows if sparse else DenseRows)(self.X.read_all(), labels[0 : self.n], columns, offset=fixed)
         make: Any = DiskSparseRows if sparse else DenseRows  # a `FileArray` supports slices
-        return make(self.X, labels, weights)
+        return make(self.X, labels, weights, offset=offset)
