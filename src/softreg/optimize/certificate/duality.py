@@ -81,7 +81,7 @@ def balance(objective: Objective, theta: Array) -> BalancedPoint:
     theta[..., -1] += shift
     loss, G = objective.gradient(shift)  # in float64: kept float32 logits would round the shift
     objective.shift_bias(shift)
-    return BalancedPoint(theta, loss, G + objective.ridge * theta, imbalance)
+    return BalancedPoint(theta, loss, G + objective.ridge_gradient(theta), imbalance)
 
 
 def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array:

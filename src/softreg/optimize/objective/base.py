@@ -42,7 +42,7 @@ class Stack:
         if self.sum(MismatchedWeights(self.m))[0]:
             raise ValueError(f"the row weights must be (1, n) or (m, n) for the m = {self.m} models of the penalty")
         self.mass = np.broadcast_to(self.sum(Mass(self.m))[0], (self.m,)).astype(np.float64)
-        self.ridge = self._ridge()
+        self.ridge, self.center = self._ridge(), self._center()
 
     @cached_property
     def moments(self) -> ClassMoments:
@@ -108,6 +108,17 @@ class Stack:
         """
         ridge = self.penalty.quadratic_diagonal(self.coordinates.scale)
         return np.concatenate([ridge, np.zeros((*ridge.shape[:2], 1))], axis=2)
+
+    def _center(self) -> Array | None:
+        """Return the parameters (q, d + 1) at which the l2 part is 0 in the scaled coordinates; None for zeros."""
+        center = self.penalty.center
+        if center is None:
+            return None
+        return np.concatenate([center * self.coordinates.scale, np.zeros((self.q, 1))], axis=1)
+
+    def ridge_gradient(self, theta: Array) -> Array:
+        """Return the gradient (m, q, d + 1) of the l2 part in the scaled coordinates."""
+        return np.asarray(self.ridge * (theta if self.center is None else theta - self.center))
 
     @property
     def parameter_scale(self) -> Array:

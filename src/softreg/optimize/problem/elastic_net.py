@@ -65,6 +65,11 @@ class ElasticNet:
         return self.l2
 
     @property
+    def center(self) -> None:
+        """None: the quadratic part is 0 at weights of 0."""
+        return None
+
+    @property
     def bounds(self) -> None:
         """None: no weight is bounded."""
         return None

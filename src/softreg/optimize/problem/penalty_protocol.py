@@ -100,6 +100,11 @@ class Penalty(Protocol):
         ...
 
     @property
+    def center(self) -> Float64Array | None:
+        """Weights (q, d) at which the quadratic part is 0, the same for all models; None for weights of 0."""
+        ...
+
+    @property
     def bounds(self) -> tuple[Float64Array, Float64Array] | None:
         """Least and largest value (q, d) of each weight, the same for all models; None without bounds."""
         ...

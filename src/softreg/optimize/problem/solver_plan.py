@@ -46,6 +46,8 @@ class Method(StrEnum):
     ORTHANT_LBFGS = "orthant-wise L-BFGS"
     GROUP_PROXIMAL_NEWTON = "proximal Newton on a working set of columns"
     DUAL_ASCENT = "dual coordinate ascent"
+    PROXIMAL_NEWTON = "proximal Newton, one exact Hessian a step"
+    """Used for a Gaussian prior of all parameters, which no rule chooses."""
 
 
 class CurvatureModel(StrEnum):

@@ -1,13 +1,14 @@
-"""The elastic net with a factor for each weight, and with bounds on the weights.
+"""The elastic net with a factor and a center for each weight, and with bounds on the weights.
 
-For weight w_jk of column j and class k, with factors s_jk of the l1 and t_jk of the l2 part,
+For weight w_jk of column j and class k, with factors s_jk of the l1 and t_jk of the l2 part and centers c_jk,
 
-    penalty(W) = sum_jk l1 s_jk |w_jk| + l2 t_jk / 2 w_jk^2   if lower_jk <= w_jk <= upper_jk for all j, k,
+    penalty(W) = sum_jk l1 s_jk |w_jk| + l2 t_jk / 2 (w_jk - c_jk)^2   if lower_jk <= w_jk <= upper_jk for all j, k,
 
-and infinity otherwise. It is a sum over single weights, and so are its conjugate and the gap of the certificate: with
-`phi(w) = a w + l1 s |w| + l2 t / 2 w^2` and its minimiser w* within the bounds, weight w contributes
+and infinity otherwise. With l1 = 0 it is, up to a constant, the negative logarithm of a Gaussian prior with mean c_jk
+and precision l2 t_jk. It is a sum over single weights, and so are its conjugate and the gap of the certificate: with
+`phi(w) = a w + l1 s |w| + l2 t / 2 (w - c)^2` and its minimiser w* within the bounds, weight w contributes
 
-    phi(w) - phi(w*) = (w - w*) (a + l2 t (w + w*) / 2) + l1 s (|w| - |w*|)
+    phi(w) - phi(w*) = (w - w*) (a + l2 t ((w + w*) / 2 - c)) + l1 s (|w| - |w*|)
 
 to `penalty(W) + conjugate(-A) + <A, W>`. A weight without penalty and bound contributes 0 where a = 0 and infinity
 elsewhere.
@@ -41,17 +42,21 @@ class WeightTerms:
         Factors of the l1 and of the l2 part, >= 0; one row if all classes have the same.
     lower, upper : array of shape (q, d)
         Least and largest value of each weight, `lower <= upper`; infinite without a bound.
+    center : array of shape (q, d), optional
+        Weights at which the l2 part is 0; by default 0.
     """
 
     l1_factor: Float64Array
     l2_factor: Float64Array
     lower: Float64Array
     upper: Float64Array
+    center: Float64Array | None = None
 
     def keep_columns(self, columns: IntArray) -> WeightTerms:
         """Return the terms of some columns."""
         parts = (self.l1_factor, self.l2_factor, self.lower, self.upper)
-        return WeightTerms(*(part[:, columns] for part in parts))
+        center = None if self.center is None else self.center[:, columns]
+        return WeightTerms(*(part[:, columns] for part in parts), center)
 
     def unbounded(self) -> WeightTerms:
         """Return the factors without the bounds."""
@@ -61,7 +66,8 @@ class WeightTerms:
     def keep_classes(self, classes: IntArray) -> WeightTerms:
         """Return the terms of some classes."""
         factors = (part if len(part) == 1 else part[classes] for part in (self.l1_factor, self.l2_factor))
-        return WeightTerms(*factors, self.lower[classes], self.upper[classes])
+        center = None if self.center is None else self.center[classes]
+        return WeightTerms(*factors, self.lower[classes], self.upper[classes], center)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class WeightedElasticNet:
         free = terms.lower < terms.upper
         if (self.l2 > 0).all() and (np.broadcast_to(terms.l2_factor, free.shape) > 0)[free].all():
             traits.add(Trait.STRONGLY_CONVEX)
-        zero_allowed = ((terms.lower <= 0) & (terms.upper >= 0)).all()
+        zero_allowed = self.center is None and ((terms.lower <= 0) & (terms.upper >= 0)).all()
         if zero_allowed and (self.l1 > 0).all() and (terms.l1_factor > 0).all():
             traits.add(Trait.SELECTS_COLUMNS)
         return frozenset(traits)
@@ -112,6 +118,11 @@ class WeightedElasticNet:
         """Least and largest value (q, d) of each weight; None without bounds."""
         lower, upper = self.terms.lower, self.terms.upper
         return (lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
+
+    @property
+    def center(self) -> Float64Array | None:
+        """Weights (q, d) at which the l2 part is 0; None for weights of 0."""
+        return self.terms.center
 
     @property
     def strong_convexity(self) -> Float64Array:
@@ -168,12 +179,13 @@ class WeightedElasticNet:
     def smooth_value(self, W: Array) -> Float64Array:
         """Return the quadratic part, (m,)."""
         with np.errstate(over="ignore"):
-            square = np.where(self.terms.l2_factor > 0, self.terms.l2_factor * W * W, 0.0).sum(axis=(1, 2))
+            V = self._from_center(W)
+            square = np.where(self.terms.l2_factor > 0, self.terms.l2_factor * V * V, 0.0).sum(axis=(1, 2))
         return 0.5 * np.where(self.l2 > 0, self.l2 * square, 0.0)
 
     def smooth_gradient(self, W: Array) -> Float64Array:
         """Return the gradient (m, q, d) of the quadratic part."""
-        return np.asarray(self.l2[:, None, None] * self.terms.l2_factor * W)
+        return np.asarray(self.l2[:, None, None] * self.terms.l2_factor * self._from_center(W))
 
     def quadratic_diagonal(self, scale: Float64Array) -> Float64Array:
         """Return `l2 t / scale**2`, (m, 1 or q, d), at most `LARGEST_CURVATURE`."""
@@ -209,8 +221,10 @@ class WeightedElasticNet:
         >>> WeightedElasticNet(np.ones(1), np.ones(1), terms).prox(np.array([[[4.0, 4.0]]]), 1.0, np.ones(2)).tolist()
         [[[1.0, 1.5]]]
         """
-        shrunk = np.maximum(np.abs(U) - step * self.kink(scale), 0.0)
-        moved = np.copysign(shrunk / (1 + step * self.quadratic_diagonal(scale)), U)
+        curvature = step * self.quadratic_diagonal(scale)
+        pulled = U if self.center is None else U + curvature * self.center * scale
+        shrunk = np.maximum(np.abs(pulled) - step * self.kink(scale), 0.0)
+        moved = np.copysign(shrunk / (1 + curvature), pulled)
         return np.clip(moved, self.terms.lower * scale, self.terms.upper * scale)
 
     def conjugate(self, A: Array) -> Float64Array:
@@ -231,7 +245,7 @@ class WeightedElasticNet:
         best = self._minimiser(-A)
         with np.errstate(invalid="ignore", over="ignore"):
             l1, l2 = self._strengths()
-            terms = A * best - l1 * np.abs(best) - l2 / 2 * best**2
+            terms = A * best - l1 * np.abs(best) - l2 / 2 * self._from_center(best) ** 2
         return np.asarray(np.where(np.isinf(best), np.inf, terms).sum(axis=(1, 2)))
 
     def fenchel_gap(self, A: Array, W: Array) -> Float64Array:
@@ -239,7 +253,8 @@ class WeightedElasticNet:
         l1, l2 = self._strengths()
         best = self._minimiser(A)
         with np.errstate(all="ignore"):  # an overflow gives inf, which is a valid bound
-            terms = (W - best) * (A + l2 * (W + best) / 2) + l1 * (np.abs(W) - np.abs(best))
+            slope = A + l2 * self._from_center((W + best) / 2)
+            terms = (W - best) * slope + l1 * (np.abs(W) - np.abs(best))
             gap = np.where(np.isinf(best), np.inf, np.maximum(terms, 0.0)).sum(axis=(1, 2))
         return np.where(np.isnan(gap), np.inf, gap)
 
@@ -287,9 +302,10 @@ class WeightedElasticNet:
         """
         l1, l2 = (np.broadcast_to(strength, W.shape) for strength in self._strengths())
         order = np.argsort(W, axis=1, kind="stable")
-        w, jump, curvature = (np.take_along_axis(a, order, axis=1) for a in (W, l1, l2))
+        centered = np.broadcast_to(self._from_center(W), W.shape)
+        w, v, jump, curvature = (np.take_along_axis(a, order, axis=1) for a in (W, centered, l1, l2))
         total, whole = curvature.sum(axis=1, keepdims=True), jump.sum(axis=1, keepdims=True)
-        moment = (curvature * w).sum(axis=1, keepdims=True)
+        moment = (curvature * v).sum(axis=1, keepdims=True)
         passed = np.cumsum(jump, axis=1)
         right_slope = 2 * passed - whole + total * w - moment
         first = np.argmax(right_slope >= 0, axis=1)[:, None, :]
@@ -314,6 +330,10 @@ class WeightedElasticNet:
         """Return the strengths of the l1 and of the l2 part of each weight, (m, 1 or q, d)."""
         return self.l1[:, None, None] * self.terms.l1_factor, self.l2[:, None, None] * self.terms.l2_factor
 
+    def _from_center(self, W: Array) -> Array:
+        """Return weights (m, q, d) relative to the center."""
+        return W if self.center is None else W - self.center
+
     @staticmethod
     def _factor(factor: Float64Array, like: Array) -> Float64Array:
         """Return factors (1 or q, d), with a column of zeros for a bias where `like` (..., d + 1) has one."""
@@ -324,6 +344,7 @@ class WeightedElasticNet:
         """Return the minimiser (m, q, d) of `a w + phi(w)` within the bounds; infinite where there is none."""
         l1, l2 = self._strengths()
         terms = self.terms
+        A = A if self.center is None else A - l2 * self.center
         excess = np.abs(A) - l1
         excess = np.where(excess > FEASIBILITY * np.abs(A) * (l1 > 0), excess, 0.0)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):

@@ -111,7 +111,7 @@ class Descent:
     def _set_loss(self, loss: Float64Array, loss_gradient: FloatArray) -> None:
         """Set mean loss and gradient at the current parameters."""
         members = self.members
-        members.loss, members.gradient = loss, loss_gradient + self.objective.ridge * members.theta
+        members.loss, members.gradient = loss, loss_gradient + self.objective.ridge_gradient(members.theta)
 
     def _value(self) -> Float64Array:
         """Return the objective (m,)."""

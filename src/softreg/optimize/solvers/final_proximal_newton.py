@@ -12,7 +12,8 @@ bound, the part of the gradient that pushes against it). For any v that stays wi
 so the Newton decrement of the part of e in the range of the Hessian gives the bound of
 `certificate/self_concordance.py`. The part in its null space (a shift common to all classes, a combination of columns)
 is a rounding error; the size of the optimum bounds it: the penalty there is at most F(theta), and weights are within
-their bounds. In a column without penalty and bounds the common shift of the classes changes nothing and is left out.
+their bounds. In a column without penalty a common shift of the classes changes nothing as long as no bound stops it;
+then its weights count as unbounded, and the shift is left out.
 
 References
 ----------
@@ -30,6 +31,7 @@ from softreg.optimize.objective.column_reductions import ColumnCrossProducts, Me
 from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
+from softreg.optimize.problem.quadratic_form import QuadraticForm
 from softreg.optimize.problem.result import Status
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.box_quadratic import Box, minimise_box_quadratic
@@ -55,7 +57,10 @@ MIN_VALUE_SCALE = 1e-3
 
 
 class FinalProximal(FinalNewton):
-    """Proximal Newton steps for one model of a stack with an l1 part; `penalty` is the penalty of this model alone."""
+    """Proximal Newton steps for one model of a stack with an l1 part, bounds or a quadratic form of all parameters.
+
+    `penalty` is the penalty of this model alone; `form` is added to it, in the solver's coordinates.
+    """
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class FinalProximal(FinalNewton):
         penalty: Penalty,
         fit_intercept: bool,
         limits: Limits = LIMITS,
+        form: QuadraticForm | None = None,
     ) -> None:
         super().__init__(rows, coordinates, q, member, np.zeros(rows.d), fit_intercept, limits)
         scale = coordinates.scale
@@ -73,9 +79,12 @@ class FinalProximal(FinalNewton):
         self.kink = self._with_bias(np.minimum(penalty.kink(scale)[0], LARGEST_KINK), 0.0)
         lower, upper = (-np.inf, np.inf) if penalty.bounds is None else (bound * scale for bound in penalty.bounds)
         self.low, self.high = self._with_bias(lower, -np.inf), self._with_bias(upper, np.inf)
-        unbounded = np.isinf(self.low) & np.isinf(self.high)
-        self.invariant = (unbounded & (self.ridge == 0) & (self.kink == 0)).all(axis=0)
-        """Columns (d + 1,) whose weights may be shifted by the same amount for all classes."""
+        self.center = self._with_bias(0.0 if penalty.center is None else penalty.center * scale, 0.0)
+        self.form = form
+        self.unpenalised = ((self.ridge == 0) & (self.kink == 0)).all(axis=0)
+        if form is not None:
+            self.unpenalised &= form.is_invariant()
+        """Columns (d + 1,) without a penalty."""
         self.S = self._expansion()
         self.A = np.kron(contrasts(q).T, self.S.T)
         """Map of parameters (q (d + 1),) to parameters of the basis."""
@@ -92,8 +101,11 @@ class FinalProximal(FinalNewton):
     def at(self, theta: Array, previous: Array | None = None) -> Point:
         """Return the objective and the gradient (q, d + 1) of loss and l2 part by one pass."""
         value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta))
-        ridge_gradient = self.ridge * theta
-        penalty = float((ridge_gradient * theta).sum()) / 2 + float((self.kink * np.abs(theta)).sum())
+        from_center = theta - self.center
+        ridge_gradient = self.ridge * from_center
+        penalty = float((ridge_gradient * from_center).sum()) / 2 + float((self.kink * np.abs(theta)).sum())
+        if self.form is not None:
+            penalty, ridge_gradient = penalty + self.form.value(theta), ridge_gradient + self.form.gradient(theta)
         return Point(theta, float(value) / self.mass + penalty, G / self.mass + ridge_gradient, 0.0)
 
     def run(self, theta: Array, tol: float) -> Proof:
@@ -122,12 +134,15 @@ class FinalProximal(FinalNewton):
         theta, C = current.theta, contrasts(self.q)
         subgradient = np.where(theta != 0, np.sign(theta) * self.kink, np.clip(-current.G, -self.kink, self.kink))
         e = current.G + subgradient
-        e[((theta <= self.low) & (e > 0)) | ((theta >= self.high) & (e < 0))] = 0.0
-        e[:, self.invariant] -= e[:, self.invariant].mean(axis=0)
+        at_low, at_high = theta <= self.low, theta >= self.high
+        invariant = self.unpenalised & ~(at_low.any(axis=0) & at_high.any(axis=0))
+        e[((at_low & (e > 0)) | (at_high & (e < 0))) & ~invariant] = 0.0
+        e[:, invariant] -= e[:, invariant].mean(axis=0)
         E = C.T @ e @ self.T.T
         square = float(E.ravel() @ solve_factored(L, E.ravel()))
         proved = self_concordant_gap(np.sqrt(max(0.0, square)), self._leverage(L))
-        return proved + self._null_bound(current, self._null_part(e, C @ E @ self.S.T))
+        null_part = np.where(invariant[:-1], 0.0, self._null_part(e, C @ E @ self.S.T))
+        return proved + self._null_bound(current, null_part)
 
     def _null_part(self, e: Array, in_range: Array) -> Array:
         """Return the part (q, d) of e in the null space of the Hessian."""
@@ -140,8 +155,12 @@ class FinalProximal(FinalNewton):
         kink, size = self.kink[:, :-1], np.abs(null_part)
         with np.errstate(all="ignore"):
             largest = np.maximum(np.abs(self.low), np.abs(self.high))[:, :-1]
-            radius = np.minimum(largest, np.sqrt(2 * current.value / self.ridge[:, :-1])).min(axis=0)
-            by_radius = np.where((size > 0) & (kink == 0) & ~self.invariant[:-1], size * radius, 0.0).sum()
+            from_center = np.sqrt(2 * current.value / self.ridge[:, :-1])
+            radius = np.minimum(largest, np.abs(self.center[:, :-1]) + from_center).min(axis=0)
+            if self.form is not None:
+                from_prior = np.sqrt(2 * current.value / self.form.least_curvature())
+                radius = np.minimum(radius, np.abs(self.form.center).max() + from_prior)
+            by_radius = np.where((size > 0) & (kink == 0), size * radius, 0.0).sum()
             ratio = np.where((size > 0) & (kink > 0), size / kink, 0.0).max(initial=0.0)
         bound = by_radius + current.value * ratio + (size * np.abs(current.theta[:, :-1])).sum()
         return float(bound)
@@ -150,6 +169,8 @@ class FinalProximal(FinalNewton):
         """Return the next point; None if the objective does not decrease."""
         shape = current.theta.shape
         full = self.A.T @ H @ self.A
+        if self.form is not None:
+            full = full + self.form.matrix
         index = np.arange(len(full))
         full[index, index] = (full[index, index] + self.ridge.ravel()) * (1 + ADDED_DIAGONAL)
         free = np.tile(np.append(~self.coordinates.constant, self.fit_intercept), self.q)

@@ -179,7 +179,8 @@ class ObjectiveAlongDirection:
 
     def __post_init__(self) -> None:
         ridge = self.objective.ridge
-        self.cross, self.square = dot(ridge * self.theta, self.D), dot(ridge * self.D, self.D)
+        self.cross = dot(self.objective.ridge_gradient(self.theta), self.D)
+        self.square = dot(ridge * self.D, self.D)
         penalty, self.scale = self.objective.penalty, self.objective.parameter_scale
         self.is_linear = Trait.SEPARABLE in penalty.traits  # no weight changes its sign before step 1
         if self.is_linear:
