@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV
-from softreg.models.selection.stored_parameters import NotStored
+from softreg.models.serialization.not_stored import NotStored
 
 ROWS = np.arange(300)
 GROUPS, third = ROWS % 7, ROWS % 3

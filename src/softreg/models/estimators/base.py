@@ -56,6 +56,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_: Array
     has_offset_: bool = False
     tol: float
+    _posterior: Any = None
+    """Posterior of a fit that kept it."""
 
     _column_names: Array | None = None
     """Names of the columns for messages where X has none; a table model sets them."""

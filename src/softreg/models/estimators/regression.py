@@ -15,13 +15,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.mini_batch import partial_fit
+from softreg.models.estimators.prior_fit import PriorFit, posterior_of, prior_posterior, relabelled
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
 from softreg.models.inputs.weight_terms import WeightNames, weight_terms
 from softreg.models.likelihood import firth
+from softreg.models.likelihood.posterior import Posterior, posterior_from_state
 from softreg.models.likelihood.separation_lp import check_separation
 from softreg.models.serialization.model_file import write_model
+from softreg.models.serialization.not_stored import check_was_stored
 from softreg.models.serialization.regression_state import read_parameters, regression_to_state, restore_checked
 from softreg.optimize import Progress, Solution, make_penalty, minimise
 from softreg.typing import Array
@@ -53,13 +56,22 @@ class SoftmaxRegression(LinearClassifier):
         by column and class: `{"age": 0, "income": {"yes": 2}}`; columns that are not named have factor 1.
     bounds : dict or pair of arrays of shape (d,) or (d, q), optional
         Bounds of weights, in units of `coef_`: `{"age": "+"}` for weights >= 0, `{"age": (-1, None)}` for weights
-        >= -1, `{"age": {"yes": "+"}}` for one class. Two classes have opposite bounds, and a bound without class is that
-        of the second: with "+" its probability does not decrease with the column. More classes need a class, or
-        `bounds_reference`. There a bound limits the weight itself: a shift of the weights of all classes changes no
+        of -1 or more, `{"age": {"yes": "+"}}` for one class. Two classes have opposite bounds, and a bound without
+        class is that of the second: with "+" its probability does not decrease with the column. More classes need a
+        class or `bounds_reference`. There a bound limits the weight itself: a shift of the weights of all classes changes no
         probability, so that a bound of one class alone acts through the penalty.
     bounds_reference : label, optional
         A class whose weight is 0 in the columns with bounds, so that the bounds of the others limit the slope of the
         log-odds against this class.
+    prior : (mean, precision), Posterior or fitted model, optional
+        A Gaussian prior in place of the penalty, in which case `strength` is not used. `mean` and `precision` are
+        numbers, arrays of shape (d,) or (d, q), or dicts by column as in `penalty_factors`; the bias then has no prior,
+        and the fit minimises the loss plus `sum precision / (2 N) * (w - mean)**2`. The posterior of another fit of the
+        same columns, or that fit if it has `keep_posterior=True`, is a prior of all parameters: the result is that of
+        the rows of both fits up to the second order of the first likelihood.
+    keep_posterior : bool
+        Whether `fit` keeps mean and precision of the Gaussian approximation to the posterior, for `posterior`. The
+        model file then holds them: 8 (q (d + 1))^2 bytes up to 1,000 parameters q (d + 1), 16 bytes a parameter beyond.
     fit_intercept : bool
         Whether there is a bias. It is not penalized, so shifts of the features change no probability.
     class_weight : dict, "balanced" or None
@@ -124,6 +136,8 @@ class SoftmaxRegression(LinearClassifier):
         penalty_factors: Any = None,
         bounds: Any = None,
         bounds_reference: Any = None,
+        prior: Any = None,
+        keep_posterior: bool = False,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -140,6 +154,8 @@ class SoftmaxRegression(LinearClassifier):
         self.penalty_factors = penalty_factors
         self.bounds = bounds
         self.bounds_reference = bounds_reference
+        self.prior = prior
+        self.keep_posterior = keep_posterior
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -205,14 +221,20 @@ class SoftmaxRegression(LinearClassifier):
         >>> model.classes_.tolist(), model.coef_.shape
         (['no', 'yes'], (2, 1))
         """
+        check_was_stored("prior", self.prior)
         l1_share = check_parameters(self)
         validator = copy.copy(self)  # receives the attributes of the features, so that an error leaves self as it is
         with closing(gather_training_rows(validator, X, y, sample_weight, self._on_progress(), offset)) as data:
             names = getattr(validator, "feature_names_in_", self._column_names)
-            solution = self._solve(data, l1_share, names, checkpoint)
+            posterior = None if self.prior is None else prior_posterior(self.prior)
+            rows = data if posterior is None else relabelled(data, posterior)
+            solution = self._solve(rows, l1_share, names, checkpoint)
+            weight_names = WeightNames.of(names, rows.rows.d, rows.classes)
+            kept = posterior_of(self, rows, solution, weight_names) if self.keep_posterior else None
         copy_feature_attributes(self, validator)
-        self.classes_, self.has_offset_ = data.classes, data.rows.has_offset
+        self.classes_, self.has_offset_ = rows.classes, rows.rows.has_offset
         self._set_solution(solution)
+        self._posterior = kept
         self._warn_unless_converged(solution)
         return self
 
@@ -226,19 +248,20 @@ class SoftmaxRegression(LinearClassifier):
             return firth.fit(self, host, len(data.classes), names, start)
         strength = 0.0 if self.penalty is None else self.strength
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        terms = weight_terms(self, WeightNames(names, data.rows.d, data.classes))
+        weight_names = WeightNames.of(names, data.rows.d, data.classes)
+        terms = weight_terms(self, weight_names)
+        options: dict[str, Any] = {
+            "fit_intercept": self.fit_intercept, "solver": self.solver, "tol": self.tol, "max_iter": self.max_iter,
+            "start": start, "seed": seed, "on_progress": self._on_progress(),
+        }  # fmt: skip
+        if self.prior is not None:
+            return PriorFit(self, data, weight_names, terms).solve(options)
         with checkpointed_rows(self, data, start=start, seed=seed, checkpoint=checkpoint) as rows:
             (solution,) = minimise(
                 rows,
                 len(data.classes),
                 make_penalty(self.penalty, strength, l1_share, terms),
-                fit_intercept=self.fit_intercept,
-                solver=self.solver,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                start=start,
-                seed=seed,
-                on_progress=self._on_progress(),
+                **options,
             )
         if strength > 0 or data.labels is None or terms is not None:
             return solution
@@ -294,6 +317,35 @@ class SoftmaxRegression(LinearClassifier):
         """
         partial_fit(self, X, y, classes, sample_weight)
         return self
+
+    # --- the posterior ------------------------------------------------------------------------------------------
+
+    def posterior(self) -> Posterior:
+        """Return the Gaussian approximation to the posterior of the parameters, as prior of further rows.
+
+        Returns
+        -------
+        Posterior
+            Mean and precision.
+
+        Raises
+        ------
+        ValueError
+            If the fit did not keep it.
+
+        Examples
+        --------
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+        >>> first = SoftmaxRegression(0.1, keep_posterior=True).fit(X, y)
+        >>> both = SoftmaxRegression(prior=first.posterior()).fit(X + 1, y)
+        >>> both.solution_.status.value
+        'converged'
+        """
+        check_is_fitted(self, "coef_")
+        if getattr(self, "_posterior", None) is None:
+            raise ValueError("this fit did not keep its posterior; fit with keep_posterior=True.")
+        posterior: Posterior = self._posterior
+        return posterior
 
     # --- storing ------------------------------------------------------------------------------------------------
 
@@ -362,6 +414,8 @@ class SoftmaxRegression(LinearClassifier):
         """
         model = cls(**read_parameters(metadata))
         restore_checked(model, arrays, metadata)
+        names = getattr(model, "feature_names_in_", None)
+        model._posterior = posterior_from_state(arrays, model.classes_, None if names is None else tuple(names))
         return model
 
 

@@ -89,6 +89,11 @@ class FittedRows:
                 "an l1 penalty selects columns, and standard errors that ignore the selection are too small; select "
                 "with it, then fit the selected columns of other rows with penalty=None."
             )
+        if model.bounds is not None or model.penalty_factors is not None or getattr(model, "prior", None) is not None:
+            raise ValueError(
+                "standard errors of a model with bounds, penalty factors or a prior are not defined here; fit with "
+                "keep_posterior=True for the posterior of a prior or of penalty factors, and without bounds."
+            )
         status = getattr(getattr(model, "solution_", None), "status", None)
         if status is Status.SEPARATED:
             raise SeparationError(

@@ -60,6 +60,7 @@ def check_parameters(model: BaseEstimator) -> float:
     """
     _check_number("strength", model.strength, positive=False)
     _check_flag("warm_start", model.warm_start)
+    _check_flag("keep_posterior", model.keep_posterior)
     _check_common_parameters(model)
     return _l1_share(model.penalty, model.l1_ratio)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,11 @@ class WeightNames:
     columns: Sequence[Any] | None
     n_columns: int
     classes: Array
+
+    @classmethod
+    def of(cls, columns: Any, n_columns: int, classes: Array) -> WeightNames:
+        """Return the names for columns given as an array, or None."""
+        return cls(None if columns is None else [str(name) for name in columns], n_columns, classes)
 
     def column(self, key: Any, parameter: str) -> int:
         """Return the position of a column given by name or number.
@@ -124,6 +129,14 @@ def check_weight_parameters(model: Any) -> None:
             )
         if isinstance(value, (str, bytes)) or is_real(value):
             raise ValueError(f"{name}={spell(value)}: it is a dict by column, or an array.")
+    prior = getattr(model, "prior", None)
+    if prior is not None and (model.penalty != "l2" or model.penalty_factors is not None):
+        raise ValueError("prior takes the place of the penalty; leave penalty at 'l2' and penalty_factors out.")
+    if getattr(model, "keep_posterior", False) and (model.penalty not in (None, "l2") or model.bounds is not None):
+        raise ValueError(
+            "keep_posterior=True needs penalty='l2' or None, without bounds: the posterior of other fits is not "
+            "approximately Gaussian."
+        )
     if model.bounds_reference is not None and model.bounds is None:
         raise ValueError("bounds_reference has no effect without bounds; give bounds, or leave it out.")
 
@@ -171,6 +184,66 @@ def weight_terms(model: Any, names: WeightNames) -> WeightTerms | None:
     return WeightTerms(factors, factors, lower, upper)
 
 
+def prior_terms(prior: Any, names: WeightNames, bounds: WeightTerms | None) -> WeightTerms:
+    """Return center and precision of each weight as terms of a penalty.
+
+    Parameters
+    ----------
+    prior : pair (mean, precision)
+        Numbers, arrays of shape (d,) or (d, q), or dicts by column, or by column and class; columns that are not named
+        have mean 0 and precision 0.
+    names : WeightNames
+        Names of columns and classes.
+    bounds : WeightTerms or None
+        Bounds of the weights.
+
+    Returns
+    -------
+    WeightTerms
+        Terms of the penalty `sum precision / 2 * (w - mean)**2`.
+
+    Raises
+    ------
+    ValueError
+        If the prior has another form.
+
+    Examples
+    --------
+    >>> terms = prior_terms(({"age": 1.0}, 4.0), WeightNames(["age"], 1, np.array([0, 1])), None)
+    >>> terms.center.tolist(), terms.l2_factor.tolist()
+    ([[1.0], [1.0]], [[4.0], [4.0]])
+    """
+    if not isinstance(prior, Sequence) or isinstance(prior, str) or len(prior) != 2:
+        raise ValueError(
+            "prior is a pair (mean, precision), the posterior of another fit (model.posterior()), or that model."
+        )
+    shape = len(names.classes), names.n_columns
+    mean = _number_by_weight(prior[0], "the mean of prior", names, np.isfinite, "a finite number")
+    precision = _number_by_weight(prior[1], "the precision of prior", names, _is_precision, "a finite number >= 0")
+    free = np.full(shape, np.inf)
+    lower, upper = (-free, free) if bounds is None else (bounds.lower, bounds.upper)
+    return WeightTerms(np.ones((1, shape[1])), precision, lower, upper, mean)
+
+
+def _is_precision(value: Any) -> Any:
+    """Return where a number or array is a precision."""
+    return np.isfinite(value) & (np.asarray(value) >= 0)
+
+
+def _number_by_weight(
+    value: Any, parameter: str, names: WeightNames, is_valid: Callable[[Any], Any], kind: str
+) -> Float64Array:
+    """Return a number for each weight, (q, d), from a number, an array or a dict; 0 for columns that it leaves out."""
+    if not isinstance(value, Mapping):
+        return _array(value, parameter, names, is_valid)
+    numbers = np.zeros((len(names.classes), names.n_columns))
+    for j, code, number in _entries(value, parameter, names):
+        if not is_real(number) or not is_valid(as_float(number)):
+            raise ValueError(f"{parameter} has {spell(number)} for {names.label(j)}; it is {kind}.")
+        numbers[slice(None) if code is None else code, j] = as_float(number)
+    return numbers
+
+
 # --- penalty factors ------------------------------------------------------------------------------------------------
 
 
@@ -215,8 +288,8 @@ def _bounds(value: Any, reference: Any, names: WeightNames) -> tuple[Float64Arra
     if len(wrong):
         code, j = wrong[0]
         raise ValueError(
-            f"bounds: the least value {lower[code, j]:g} of {names.label(j)} for class {spell(names.classes[code])} exceeds "
-            f"the largest, {upper[code, j]:g}."
+            f"bounds: the least value {lower[code, j]:g} of {names.label(j)} for class {spell(names.classes[code])} "
+            f"exceeds the largest, {upper[code, j]:g}."
         )
     return lower, upper
 
@@ -227,8 +300,8 @@ def _classes_of(code: int | None, column: int, fixed: int | None, names: WeightN
     if code is not None:
         if code == fixed:
             raise ValueError(
-                f"bounds names class {spell(names.classes[code])} for {names.label(column)}, which is the reference; its "
-                "weight is 0. Name the other classes."
+                f"bounds names class {spell(names.classes[code])} for {names.label(column)}, which is the reference; "
+                "its weight is 0. Name the other classes."
             )
         return [code]
     if fixed is not None:
@@ -237,8 +310,8 @@ def _classes_of(code: int | None, column: int, fixed: int | None, names: WeightN
         return [1]
     raise ValueError(
         f"bounds of {names.label(column)}: with {q} classes, a bound on a column needs a class, as in "
-        f"{{{names.label(column)}: {{{spell(names.classes[-1])}: '+'}}}}, or bounds_reference, a class against which all "
-        "others are compared."
+        f"{{{names.label(column)}: {{{spell(names.classes[-1])}: '+'}}}}, or bounds_reference, a class against which "
+        "all others are compared."
     )
 
 
@@ -271,7 +344,7 @@ def _entries(value: Mapping[Any, Any], parameter: str, names: WeightNames) -> It
             yield j, None, entry
 
 
-def _array(value: Any, parameter: str, names: WeightNames, is_valid: Any) -> Float64Array:
+def _array(value: Any, parameter: str, names: WeightNames, is_valid: Callable[[Any], Any]) -> Float64Array:
     """Return an array of shape (d,) or (d, q) as (q, d)."""
     q, d = len(names.classes), names.n_columns
     try:
@@ -280,15 +353,15 @@ def _array(value: Any, parameter: str, names: WeightNames, is_valid: Any) -> Flo
         raise ValueError(f"{parameter} holds something that is not a number.") from None
     if array.shape not in ((), (d,), (d, q)):
         raise ValueError(
-            f"{parameter} has shape {array.shape}; it is ({d},) for one number a column, or ({d}, {q}) for one a column "
-            "and class (the transpose of coef_)."
+            f"{parameter} has shape {array.shape}; it is ({d},) for one number a column, or ({d}, {q}) for one a "
+            "column and class (the transpose of coef_)."
         )
     array = np.broadcast_to(array if array.ndim == 2 else array[..., None], (d, q))
     wrong = np.argwhere(~is_valid(array))
     if len(wrong):
         j, code = wrong[0]
         raise ValueError(
-            f"{parameter} has {array[j, code]:g} for {names.label(j)} and class {spell(names.classes[code])}, which is not "
-            "allowed."
+            f"{parameter} has {array[j, code]:g} for {names.label(j)} and class {spell(names.classes[code])}, which is "
+            "not allowed."
         )
     return np.array(array.T)

@@ -40,7 +40,7 @@ from softreg.models.selection.regularization_path import PathPoint, make_path
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.models.selection.scorers import find_scorer, more_is_better, scorer_name
 from softreg.models.selection.search_state import selection_from_state, selection_to_state
-from softreg.models.selection.stored_parameters import check_was_stored
+from softreg.models.serialization.not_stored import check_was_stored
 from softreg.models.selection.strength_search import SearchResult, StrengthSearch
 from softreg.models.serialization.model_file import write_model
 from softreg.typing import Array, BoolArray
@@ -236,7 +236,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         fixed = None if offset is None else offset_array(offset, X.shape[0], classes)
         rows = drop_zero_weight_rows(X, labels, weight, fixed)
         check_classes(classes, rows.labels, rows.weight)
-        names = WeightNames(getattr(validator, "feature_names_in_", self._column_names), X.shape[1], classes)
+        names = WeightNames.of(getattr(validator, "feature_names_in_", self._column_names), X.shape[1], classes)
         stack = FoldStack(
             rows.X,
             rows.labels,

@@ -211,7 +211,8 @@ class FoldStack:
         def penalty(cohort: Cohort, begin: Weights | None) -> Penalty:
             terms = self.settings.terms
             of_classes = None if terms is None else terms.keep_classes(cohort.classes)
-            return make_penalty(self.settings.penalty, *np.repeat(points, len(cohort.folds), axis=0).T, of_classes)
+            strength, l1_ratio = np.repeat(points, len(cohort.folds), axis=0).T
+            return make_penalty(self.settings.penalty, strength, l1_ratio, of_classes)
 
         return self._fit(len(specs), penalty, start)
 

@@ -27,7 +27,7 @@ _PLAIN = ("strengths", "rule", "relaxed")
 """Parameters that `SoftmaxRegression` does not have, and JSON can hold."""
 _DESCRIBED = ("cv", "scoring")
 """Parameters that JSON may not be able to hold."""
-_SHARED = tuple(name for name in PARAMETERS if name not in ("strength", "warm_start"))
+_SHARED = tuple(name for name in PARAMETERS if name not in ("strength", "warm_start", "prior", "keep_posterior"))
 _ARRAYS = (*PATH_COLUMNS, "scores")
 
 

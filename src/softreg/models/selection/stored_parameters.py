@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from softreg.models.serialization.not_stored import NotStored, description_of
 
 SPLITTERS = (
     "GroupKFold", "GroupShuffleSplit", "KFold", "LeaveOneGroupOut", "LeaveOneOut", "LeavePGroupsOut", "LeavePOut",
@@ -16,24 +16,6 @@ SPLITTERS = (
     "StratifiedShuffleSplit", "TimeSeriesSplit",
 )  # fmt: skip
 """Splitters of scikit-learn that are stored by name and parameters; splitters that hold row numbers are not stored."""
-MAX_CHARACTERS = 200
-"""Length of the description of a parameter that is not stored."""
-
-
-@dataclass(frozen=True)
-class NotStored:
-    """Placeholder for a parameter that a model file cannot store; `fit` raises an error until it is set again.
-
-    Parameters
-    ----------
-    description : str
-        Text of the parameter when the model was saved.
-    """
-
-    description: str
-
-    def __repr__(self) -> str:
-        return f"NotStored({self.description!r})"
 
 
 def parameter_to_json(value: Any) -> Any:
@@ -68,7 +50,7 @@ def parameter_to_json(value: Any) -> Any:
         parameters = {name: _constructor_argument(value, name) for name in inspect.signature(kind).parameters}
         if all(v is None or isinstance(v, (bool, int, float)) for v in parameters.values()):
             return {"splitter": kind.__name__, "parameters": dict(sorted(parameters.items()))}
-    return {"not_stored": _description(value)}
+    return {"not_stored": description_of(value)}
 
 
 def parameter_from_json(stored: Any) -> Any:
@@ -104,25 +86,8 @@ def parameter_from_json(stored: Any) -> Any:
         raise ValueError(f"the splitter {stored['splitter']} cannot be created: {error}") from error
 
 
-def check_was_stored(name: str, value: Any) -> None:
-    """Raise `ValueError` for a parameter that the model file did not store."""
-    if isinstance(value, NotStored):
-        raise ValueError(
-            f"{name} was {value.description} when this model was saved, and a model file stores no code and no rows. "
-            f"To fit again, set it: model.set_params({name}=...)."
-        )
-
-
 def _constructor_argument(splitter: Any, name: str) -> Any:
     """Return an argument of the constructor; repeated splitters keep those of the inner splitter in `cvargs`."""
     inner = getattr(splitter, "cvargs", {})
     value = inner[name] if name in inner else getattr(splitter, name, splitter)
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _description(value: Any) -> str:
-    """Return the text of a parameter in one line, without addresses."""
-    if isinstance(value, (list, tuple)):
-        return f"a {type(value).__name__} of {len(value)}"
-    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(repr(value).split()))
-    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"

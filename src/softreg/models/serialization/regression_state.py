@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.serialization.label_state import labels_from_json, labels_to_json
+from softreg.models.serialization.not_stored import NotStored, description_of
 from softreg.models.serialization.weight_parameters import (
     WEIGHT_PARAMETERS,
     weight_parameter_from_json,
@@ -25,7 +26,7 @@ from softreg.typing import Array
 
 PARAMETERS = (
     "strength", "penalty", "l1_ratio", "fit_intercept", "class_weight", "solver", "tol", "max_iter", "warm_start",
-    "random_state", *WEIGHT_PARAMETERS,
+    "random_state", *WEIGHT_PARAMETERS, "prior", "keep_posterior",
 )  # fmt: skip
 """Parameters of `SoftmaxRegression` that are stored."""
 
@@ -39,6 +40,9 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
         arrays["classes"] = labels
     names = getattr(model, "feature_names_in_", None)
     solution = getattr(model, "solution_", None)
+    posterior = getattr(model, "_posterior", None)
+    if posterior is not None:
+        arrays |= {"posterior_mean": posterior.mean, "posterior_precision": posterior.precision}
     metadata: dict[str, Any] = {
         "parameters": {name: _plain_parameter(name, getattr(model, name)) for name in PARAMETERS},
         "classes": None if "classes" in arrays else labels_to_json(labels),
@@ -54,6 +58,9 @@ def _plain_parameter(name: str, value: Any) -> Any:
     """Return a parameter as strict JSON; None for a random generator, whose state is not stored."""
     if name in WEIGHT_PARAMETERS:
         return weight_parameter_to_json(value)
+    if name == "prior" and value is not None:
+        text = value.description if isinstance(value, NotStored) else description_of(value)
+        return {"not_stored": text}
     if isinstance(value, Mapping):
         return {"items": [[_plain_parameter(name, k), float(v)] for k, v in value.items()]}
     if isinstance(value, np.generic):
@@ -82,6 +89,9 @@ def read_parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
     weight = parameters.get("class_weight")
     if isinstance(weight, Mapping):
         parameters["class_weight"] = dict(weight["items"])
+    prior = parameters.get("prior")
+    if prior is not None:
+        parameters["prior"] = NotStored(str(prior["not_stored"]))
     for name in WEIGHT_PARAMETERS:
         parameters[name] = weight_parameter_from_json(parameters.get(name))
     return parameters

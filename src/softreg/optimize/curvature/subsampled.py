@@ -167,9 +167,7 @@ class DiagonalCurvature(SubsampledCurvature):
         mean = np.maximum(mean * share, TINY)
         # a column has variance 1, so `mean` is its diagonal element if its values are independent of the variances
         diagonal = (1 - EVEN_SHARE) * squares * share[:, :, None] + EVEN_SHARE * mean[:, :, None]
-        return DiagonalPreconditioner(
-            np.concatenate([diagonal, mean[:, :, None]], axis=2) + objective.ridge
-        )
+        return DiagonalPreconditioner(np.concatenate([diagonal, mean[:, :, None]], axis=2) + objective.ridge)
 
 
 def distinct(shares: Float64Array) -> Float64Array:

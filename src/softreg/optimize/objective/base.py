@@ -102,10 +102,7 @@ class Stack:
         return self.rows.map(reduction)
 
     def _ridge(self) -> Array:
-        """Return the curvature (m, 1, d + 1) or (m, q, d + 1) of the l2 part in the scaled coordinates; 0 for the bias.
-
-        The axis of the classes has length 1 where all classes have the same curvature.
-        """
+        """Return the curvature (m, 1 or q, d + 1) of the l2 part in the scaled coordinates; 0 for the bias."""
         ridge = self.penalty.quadratic_diagonal(self.coordinates.scale)
         return np.concatenate([ridge, np.zeros((*ridge.shape[:2], 1))], axis=2)
 
@@ -142,7 +139,7 @@ class Stack:
         return np.concatenate([lower, -free], axis=1), np.concatenate([upper, free], axis=1)
 
     def within_bounds(self, theta: Array) -> Array:
-        """Return parameters (m, q, d + 1) in the scaled coordinates, each moved to its nearest bound if it exceeds it."""
+        """Return parameters (m, q, d + 1) in the scaled coordinates, each moved to the bound that it exceeds."""
         bounds = self.bounds_scaled
         return theta if bounds is None else np.clip(theta, *bounds)
 

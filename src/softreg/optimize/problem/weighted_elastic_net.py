@@ -54,9 +54,8 @@ class WeightTerms:
 
     def keep_columns(self, columns: IntArray) -> WeightTerms:
         """Return the terms of some columns."""
-        parts = (self.l1_factor, self.l2_factor, self.lower, self.upper)
-        center = None if self.center is None else self.center[:, columns]
-        return WeightTerms(*(part[:, columns] for part in parts), center)
+        l1, l2, lower, upper = (part[:, columns] for part in (self.l1_factor, self.l2_factor, self.lower, self.upper))
+        return WeightTerms(l1, l2, lower, upper, None if self.center is None else self.center[:, columns])
 
     def unbounded(self) -> WeightTerms:
         """Return the factors without the bounds."""
@@ -65,9 +64,9 @@ class WeightTerms:
 
     def keep_classes(self, classes: IntArray) -> WeightTerms:
         """Return the terms of some classes."""
-        factors = (part if len(part) == 1 else part[classes] for part in (self.l1_factor, self.l2_factor))
+        l1, l2 = (part if len(part) == 1 else part[classes] for part in (self.l1_factor, self.l2_factor))
         center = None if self.center is None else self.center[classes]
-        return WeightTerms(*factors, self.lower[classes], self.upper[classes], center)
+        return WeightTerms(l1, l2, self.lower[classes], self.upper[classes], center)
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class WeightedElasticNet:
     def strong_convexity(self) -> Float64Array:
         """Smallest curvature of a weight that may vary, (m,)."""
         free = self.terms.lower < self.terms.upper
-        return self.l2 * np.broadcast_to(self.terms.l2_factor, free.shape).min(initial=np.inf, where=free)
+        return np.asarray(self.l2 * np.broadcast_to(self.terms.l2_factor, free.shape).min(initial=np.inf, where=free))
 
     @property
     def quadratic_strength(self) -> Float64Array:
@@ -181,7 +180,7 @@ class WeightedElasticNet:
         with np.errstate(over="ignore"):
             V = self._from_center(W)
             square = np.where(self.terms.l2_factor > 0, self.terms.l2_factor * V * V, 0.0).sum(axis=(1, 2))
-        return 0.5 * np.where(self.l2 > 0, self.l2 * square, 0.0)
+        return np.asarray(0.5 * np.where(self.l2 > 0, self.l2 * square, 0.0))
 
     def smooth_gradient(self, W: Array) -> Float64Array:
         """Return the gradient (m, q, d) of the quadratic part."""
@@ -225,7 +224,7 @@ class WeightedElasticNet:
         pulled = U if self.center is None else U + curvature * self.center * scale
         shrunk = np.maximum(np.abs(pulled) - step * self.kink(scale), 0.0)
         moved = np.copysign(shrunk / (1 + curvature), pulled)
-        return np.clip(moved, self.terms.lower * scale, self.terms.upper * scale)
+        return np.asarray(np.clip(moved, self.terms.lower * scale, self.terms.upper * scale))
 
     def conjugate(self, A: Array) -> Float64Array:
         """Return `sup a w - phi(w)` within the bounds, summed over the weights, (m,).
@@ -349,4 +348,5 @@ class WeightedElasticNet:
         excess = np.where(excess > FEASIBILITY * np.abs(A) * (l1 > 0), excess, 0.0)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             size = np.where(excess > 0, excess / l2, 0.0)
-        return np.clip(-np.copysign(size, A), terms.lower, terms.upper)
+        minimiser: Float64Array = np.clip(-np.copysign(size, A), terms.lower, terms.upper)
+        return minimiser

@@ -43,11 +43,7 @@ class Box:
     high: Array
 
     def release_slope(self, x: Array, g: Array) -> tuple[Array, Array]:
-        """Return the decrease of the value by a move of each variable, (k,), and the direction of that move, (k,).
-
-        The decrease is the slope's size beyond its rounding error; 0 where no move within the bounds decreases the
-        value.
-        """
+        """Return size (k,) and sign (k,) of the slope along which each variable may decrease the value; size 0 for none."""
         margin = self.kink * GRADIENT_TOLERANCE
         up = -(g + self.kink * np.where(x < 0, -1.0, 1.0)) - margin
         down = g + self.kink * np.where(x > 0, 1.0, -1.0) - margin

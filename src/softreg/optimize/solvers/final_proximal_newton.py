@@ -141,7 +141,7 @@ class FinalProximal(FinalNewton):
         E = C.T @ e @ self.T.T
         square = float(E.ravel() @ solve_factored(L, E.ravel()))
         proved = self_concordant_gap(np.sqrt(max(0.0, square)), self._leverage(L))
-        null_part = np.where(invariant[:-1], 0.0, self._null_part(e, C @ E @ self.S.T))
+        null_part = self._null_part(e, C @ E @ self.S.T) * ~invariant[:-1]
         return proved + self._null_bound(current, null_part)
 
     def _null_part(self, e: Array, in_range: Array) -> Array:
