@@ -298,9 +298,7 @@ def bias_sums(o: Array, labels: Array, V: Array | None) -> tuple[Array, Array]:
     return residual(P, labels, V).sum(axis=2, dtype=np.float64), curvature
 
 
-def mixed_entropy(
-    o: Array, labels: Array, V: Array | None, share: Array, offset: Array | None = None
-) -> Array:
+def mixed_entropy(o: Array, labels: Array, V: Array | None, share: Array, offset: Array | None = None) -> Array:
     """Return the summed entropy (m,) of `Q = Y + share * (P - Y)`, for the dual objective.
 
     Parameters

@@ -68,7 +68,8 @@ def test_zeros_are_no_offset() -> None:
     plain = SoftmaxRegression(0.01).fit(X, y)
     zeros = SoftmaxRegression(0.01).fit(X, y, offset=np.zeros((len(X), 3)))
     np.testing.assert_allclose(zeros.coef_, plain.coef_, atol=1e-9)
-    assert plain.has_offset_ is False and zeros.has_offset_ is True
+    assert plain.has_offset_ is False
+    assert zeros.has_offset_ is True
     np.testing.assert_allclose(plain.predict_proba(X, np.ones((len(X), 3))), plain.predict_proba(X), atol=1e-15)
 
 
@@ -133,7 +134,9 @@ def test_every_form_of_the_rows_gives_the_same_model(q: int, soft: bool, monkeyp
         np.testing.assert_allclose(model.predict_proba(form, offset), expected.predict_proba(X, offset), atol=1e-5)
     monkeypatch.setattr(disk_rows, "MAX_IN_MEMORY_BYTES", 0)
     for form in (X, sp.csr_array(X)):
-        parts = [(form[a : a + 150], labels[a : a + 150], weight[a : a + 150], offset[a : a + 150]) for a in (0, 150, 300)]
+        parts = [
+            (form[a : a + 150], labels[a : a + 150], weight[a : a + 150], offset[a : a + 150]) for a in (0, 150, 300)
+        ]
         model = SoftmaxRegression(0.01, tol=1e-10).fit(iter(parts))
         np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
 

@@ -54,7 +54,10 @@ def test_tensors_are_read() -> None:
 @pytest.mark.parametrize(
     ("offset", "message"),
     [
-        (np.zeros((2, 2)), r"offset.shape == \(2, 2\), expected \(2, 3\): a number for each of the 2 rows and 3 classes"),
+        (
+            np.zeros((2, 2)),
+            r"offset.shape == \(2, 2\), expected \(2, 3\): a number for each of the 2 rows and 3 classes",
+        ),
         (np.zeros(2), r"offset.shape == \(2,\), expected \(2, 3\)"),
         (np.array([[0, 1, 2], [0, np.nan, 0]]), "the offset of row 1 for class 'b' is nan"),
         (np.array([[0, 1, -np.inf], [0, 1, 0]]), "the offset of row 0 for class 'c' is -inf"),
@@ -111,7 +114,7 @@ def test_batches_have_an_offset_each_or_none() -> None:
         SoftmaxRegression(0.1).fit(iter([(X, y)]), offset=offset)
     with pytest.raises(ValueError, match="4 columns, and there are 3 classes"):
         SoftmaxRegression(0.1).fit(iter([(X, y, None, np.zeros((60, 4)))]))
-    with pytest.raises(ValueError, match="in batch 1, .*the offset of row 0 for class 2 is nan"):
+    with pytest.raises(ValueError, match=r"in batch 1, .*the offset of row 0 for class 2 is nan"):
         SoftmaxRegression(0.1).fit(
             iter([(X[:20], y[:20], None, offset[:20]), (X[20:], y[20:], None, np.full((40, 3), [0.0, 0, np.nan]))])
         )

@@ -87,13 +87,11 @@ def test_folds_without_a_class_use_the_offsets_of_the_others() -> None:
 
 def test_relaxed_fits_and_the_model_file(tmp_path: Any) -> None:
     X, y, offset = problem(3)
-    model = SoftmaxRegressionCV(
-        [0.1, 0.02], penalty="elasticnet", l1_ratio=0.9, relaxed=[1.0, 0.5], cv=3
-    ).fit(X, y, offset=offset)
-    model.save(tmp_path / "model")
-    np.testing.assert_array_equal(
-        load(tmp_path / "model").predict_proba(X, offset), model.predict_proba(X, offset)
+    model = SoftmaxRegressionCV([0.1, 0.02], penalty="elasticnet", l1_ratio=0.9, relaxed=[1.0, 0.5], cv=3).fit(
+        X, y, offset=offset
     )
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict_proba(X, offset), model.predict_proba(X, offset))
 
 
 def test_resamples_have_the_offsets_of_their_rows() -> None:

@@ -296,9 +296,7 @@ class WeightedRows:
     offset: Array | None = None
 
 
-def drop_zero_weight_rows(
-    X: Any, labels: Array, weight: Array | None, offset: Array | None = None
-) -> WeightedRows:
+def drop_zero_weight_rows(X: Any, labels: Array, weight: Array | None, offset: Array | None = None) -> WeightedRows:
     """Return the rows whose weight is not zero; the others take no part, not even in the scaling of features."""
     if weight is None:
         return WeightedRows(X, labels, None, offset)

@@ -29,7 +29,7 @@ from softreg.models.inputs.sample_and_class_weights import (
     sample_weights,
 )
 from softreg.models.inputs.tensors import training_features
-from softreg.models.selection.cv_splits import check_fold_classes, make_folds
+from softreg.models.selection.cv_splits import Folds, check_fold_classes, make_folds
 from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, Weights
 from softreg.models.selection.leave_one_out import check_size
@@ -229,16 +229,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         fixed = None if offset is None else offset_array(offset, X.shape[0], classes)
         rows = drop_zero_weight_rows(X, labels, weight, fixed)
         check_classes(classes, rows.labels, rows.weight)
-        stack = FoldStack(
-            rows.X,
-            rows.labels,
-            score_weight,
-            folds=folds,
-            class_weights=ClassWeights(classes, self.class_weight),
-            settings=self._settings(),
-            whole=max(grid.l1_ratios) > 0,
-            offset=rows.offset,
-        )
+        stack = self._stack(rows, score_weight, folds, classes, whole=max(grid.l1_ratios) > 0)
         check_fold_classes(stack.class_mass[1:], classes)
         fold_scorer = FoldScorer(rows.X, hard[kept], rows.labels, score_weight, classes, stack, folds, scorer)
         fold_scorer.warn_of_unseen_classes()
@@ -255,6 +246,21 @@ class SoftmaxRegressionCV(LinearClassifier):
         self._warn_unless_converged(self.solution_)
         self._warn_unless_settled(result)
         return self
+
+    def _stack(
+        self, rows: WeightedRows, score_weight: Array | None, folds: Folds | None, classes: Array, *, whole: bool
+    ) -> FoldStack:
+        """Return the models of the folds and, if `whole`, of all rows."""
+        return FoldStack(
+            rows.X,
+            rows.labels,
+            score_weight,
+            folds=folds,
+            class_weights=ClassWeights(classes, self.class_weight),
+            settings=self._settings(),
+            whole=whole,
+            offset=rows.offset,
+        )
 
     def _settings(self) -> StackSettings:
         """Return the parameters that all fits of the path share."""
