@@ -593,7 +593,7 @@ def result(reduction: Any, case: Case, rows: Any, here: int) -> Any:
 @pytest.mark.parametrize("reduction", CASES, ids=lambda reduction: reduction.__name__)
 def test_a_reduction_gives_its_formula_on_each_backend(reduction: type, on_backend: OnBackend) -> None:
     case, problem, rows = CASES[reduction], on_backend.problem, on_backend.rows
-    if reduction in WITHOUT_OFFSET and rows.has_offset or reduction is of_rows.Offsets and not rows.has_offset:
+    if (reduction in WITHOUT_OFFSET and rows.has_offset) or (reduction is of_rows.Offsets and not rows.has_offset):
         pytest.skip("the reduction is for the other rows")
     close = {"rtol": 2e-4, "atol": 2e-4} if rows.dtype == np.float32 else {"rtol": 1e-6, "atol": 1e-9}
     expected = case.expected(problem)

@@ -195,7 +195,7 @@ class BlockLogits(Protocol):
         ...
 
     def entropy(self, point: ParameterPoint, shift: Array, share: Array) -> Sums:
-        """Return the entropy (m,) of `Q = Y + share * (P - Y)` at shifted logits, plus `<Q - Y, offset>`; share (m,)."""
+        """Return the entropy (m,) of `Q = Y + share * (P - Y)` plus `<Q - Y, offset>` at shifted logits; share (m,)."""
         ...
 
     def confidence(self, point: ParameterPoint) -> tuple[Array, Array, Array]:

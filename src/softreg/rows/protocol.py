@@ -69,8 +69,8 @@ class Block(Protocol):
         """Return loss, residual and gradient of softmax regression from one reading of the rows, or None.
 
         None if the backend has no fused kernel, or the rows have an offset: the caller then composes the sums from
-        `times` and `transposed_times`. A fused kernel is faster only while a row is in the cache, so this is the one place where a backend computes the
-        loss.
+        `times` and `transposed_times`. A fused kernel is faster only while a row is in the cache, so this is the one
+        place where a backend computes the loss.
 
         Parameters
         ----------

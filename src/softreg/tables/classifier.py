@@ -13,7 +13,15 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from softreg.models.serialization.model_file import write_model
-from softreg.tables.columns.errors import Names, TableError, column_name, column_names, emit_warnings
+from softreg.tables.columns.errors import (
+    Names,
+    TableError,
+    column_name,
+    column_names,
+    emit_warnings,
+    quote,
+    unknown_column_error,
+)
 from softreg.tables.encode.weighted_encoder import with_weighted_moments
 from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_numeric_form import fit_encoder
@@ -31,6 +39,7 @@ from softreg.tables.fit.training_table import (
     training_table,
 )
 from softreg.tables.row_selection.group_splits import group_codes
+from softreg.tables.row_selection.offset_columns import Offsets, columns_by_class, offset_columns, read_offsets
 from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS, time_codes
 from softreg.tables.schema import label_types
@@ -69,6 +78,10 @@ class TableClassifier(BaseTableClassifier):
     time : str or int, optional
         Column of dates or numbers. The folds that choose the strength are trained on the past and tested on the rows
         that follow (an expanding window). The column is no feature unless `features`, `date` or `number` names it.
+    offset : mapping, optional
+        Columns that are added to the logits, by class: {"yes": "score_yes", "no": "score_no"}, such as the logits of
+        another model or the logarithms of exposures. A class that is not named has the offset 0. The columns are no
+        features, and predictions need them, too.
     missing_target : {"drop", "error"}
         Whether rows without a label are left out, with a `TableNote`, or refused. Labels y beside the features must be
         complete.
@@ -131,6 +144,7 @@ class TableClassifier(BaseTableClassifier):
         numeric_form: NumericForm = None,
         groups: str | int | None = None,
         time: str | int | None = None,
+        offset: Mapping[Any, str | int] | None = None,
         missing_target: str = "drop",
         rare: str = "keep",
         strength: float | str = "auto",
@@ -150,9 +164,8 @@ class TableClassifier(BaseTableClassifier):
         self.drop = drop
         self.text, self.category, self.number, self.date = text, category, number, date
         self.features, self.numeric_form = features, numeric_form
-        self.groups, self.time = groups, time
-        self.missing_target = missing_target
-        self.rare = rare
+        self.groups, self.time, self.offset = groups, time, offset
+        self.missing_target, self.rare = missing_target, rare
         self.folds = folds
         self.rule = rule
         self.scoring = scoring
@@ -261,13 +274,15 @@ class TableClassifier(BaseTableClassifier):
         drop = [name for name in dropped if not (given.separate and name == target)]
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._requested_kinds())
         settings = self._settings(np.unique(y).tolist())
-        encoder = fit_encoder(schema, table, chosen, y, settings, choice, weight=given.row_weight)
+        by_class, offsets = self._training_offsets(table, chosen, np.unique(y).tolist())
+        rows: dict[str, Any] = {"weight": given.row_weight, "offsets": offsets}
+        encoder = fit_encoder(schema, table, chosen, y, settings, choice, **rows)
         if given.row_weight is not None:
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
-        model, path = fit_model(settings, X, y, names, checkpoint, choice, weight=given.row_weight)
-        self.rare_ = labelled.rare
+        model, path = fit_model(settings, X, y, names, checkpoint, choice, **rows)
+        self.rare_, self.offset_ = labelled.rare, by_class
         fitted = FittedParts(schema, encoder, model, path)
         return self._finish(fitted, table.schema, given.label_dtype)
 
@@ -282,9 +297,21 @@ class TableClassifier(BaseTableClassifier):
                     f"{name} {need} all rows in memory, and this table is read in batches; use memory='high'."
                 )
         drop = self._dropped(scan.source.names, scan.target, scan.weights)
-        fitted = fit_in_batches(scan, self._settings(scan.classes), drop, self._requested_kinds(), checkpoint, choice)
-        self.rare_ = scan.rare
+        by_class, settings = columns_by_class(self.offset, scan.classes), self._settings(scan.classes)
+        kinds = self._requested_kinds()
+        fitted = fit_in_batches(scan, settings, drop, kinds, checkpoint, choice, offsets=by_class)
+        self.rare_, self.offset_ = scan.rare, by_class
         return self._finish(fitted, scan.source.schema)
+
+    def _training_offsets(
+        self, table: pa.Table, rows: Any, classes: list[str]
+    ) -> tuple[dict[str, str], Offsets | None]:
+        """Return the column of offsets of each class that has one, and the offsets of the training rows."""
+        by_class = columns_by_class(self.offset, classes)
+        if not by_class:
+            return by_class, None
+        chosen = table if rows is None else table.take(pa.array(rows))
+        return by_class, Offsets(read_offsets(chosen, by_class, classes), tuple(classes))
 
     def _settings(self, classes: list[str]) -> dict[str, Any]:
         """Return the parameters of the regression, with class weights by the text of labels."""
@@ -335,7 +362,13 @@ class TableClassifier(BaseTableClassifier):
         """Return the columns that are no features by the parameters."""
         features = None if self.features is None else column_names(self.features)
         beside = (self._name("groups"), self._name("time"), weights)
-        drop, kinds = column_names(self.drop), self._requested_kinds()
+        drop, kinds, offsets = column_names(self.drop), self._requested_kinds(), offset_columns(self.offset)
+        for name in offsets:
+            if name not in names:
+                raise unknown_column_error(name, names, "column of offsets")
+            if name == target or name in (features or ()) or name in kinds or name in beside:
+                raise TableError(f"Column {quote(name)} is an offset of the logits, and has another role as well.")
+        drop = tuple(dict.fromkeys([*drop, *offsets]))
         return excluded_columns(names, target, drop=drop, features=features, beside=beside, requested=kinds)
 
     def _target_is_categorical(self, target: str | None) -> bool:
@@ -354,4 +387,5 @@ class TableClassifier(BaseTableClassifier):
 
     def _unused(self, target: str | None) -> set[str]:
         """Return the columns whose values are not read."""
-        return set(column_names(self.drop)) - {self._name("groups"), self._name("time"), target}
+        used = {self._name("groups"), self._name("time"), target, *offset_columns(self.offset)}
+        return set(column_names(self.drop)) - used

@@ -21,6 +21,7 @@ from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.cli.data.read_table import open_source, read_evaluation_table
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.costs import cost_matrix, format_costs
+from softreg.cli.options.train_request import OFFSET_REPORT
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_rows
 from softreg.cli.report_inputs.provenance import provenance
@@ -59,6 +60,7 @@ def evaluate_table(
     check_writable(report, REPORT_ENDINGS, "--report")
     model, source = load_model(model_path), open_source(data, reading)
     target = resolve_column(_target(model, target), source.names)
+    _check_report(report, model)
     refuse_inputs(report, "--report", [model_path, *source.paths])
     labelled = _labelled_table(model, source, target, reading, missing_target)
     table, codes = labelled.table, labelled.codes
@@ -91,6 +93,12 @@ def evaluate_table(
         print_message(f"Report: {report}")
 
 
+def _check_report(report: Path | None, model: LoadedModel) -> None:
+    """Raise `CommandError` for the report of a model with an offset."""
+    if report is not None and model.regression.has_offset_:
+        raise CommandError(OFFSET_REPORT)
+
+
 def _predict(model: LoadedModel, table: pa.Table) -> tuple[FloatArray, float]:
     """Return the probabilities of the rows of a table, and the seconds of their computation."""
     start = time.perf_counter()
@@ -117,6 +125,7 @@ def _labelled_table(
     if model.table_model is not None:
         encoder, rare = model.table_model.encoder_, model.table_model.rare_
         used = {column.name for column in model.table_model.schema_.features}
+        used |= set(model.table_model.offset_.values())
         source = source.ignoring(set(source.names) - used - {target})
     table, numbers = read_evaluation_table(source, target, encoder, reading, missing)
     codes = known_codes(table, target, model.classes, rare, missing=missing, numbers=numbers)

@@ -39,6 +39,7 @@ def _as_record(model: LoadedModel) -> dict[str, Any]:
         "kind": "table" if model.schema else "regression",
         "target": model.schema.target if model.schema else None,
         "classes": list(model.classes),
+        "offset": dict(model.table_model.offset_) if model.table_model else {},
         "columns": [{"name": name, "kind": kind, "reason": reason} for name, kind, reason in columns],
         "features": list(model.features) if model.features else None,
         "n_features": int(regression.n_features_in_),

@@ -156,7 +156,7 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
         def table_model(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
             for message in predictor.schema.match(table.names):
                 warnings.warn(message, TableWarning, stacklevel=2)
-            columns = list(dict.fromkeys([*wanted_columns(predictor.schema, table), *kept]))
+            columns = list(dict.fromkeys([*wanted_columns(predictor.schema, table, predictor.offset), *kept]))
             unseen = UnseenValues()
             for batch in drop_invalid_rows(predictor.encoder, table.batches(columns), left_out if skip else None):
                 yield batch, predictor.probabilities(batch, unseen)

@@ -87,7 +87,8 @@ def train_table(request: TrainRequest) -> None:
     refuse_inputs(request.model, "--model", inputs)
     refuse_inputs(request.report, "--report", inputs)
     request = request.with_columns(source.names)
-    source = source.ignoring(set(request.drop) - {request.groups, request.target, request.time, request.weights})
+    used = {request.groups, request.target, request.time, request.weights, *request.offset.values()}
+    source = source.ignoring(set(request.drop) - used)
     (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source)
 
 
@@ -183,6 +184,7 @@ def _classifier(request: TrainRequest, classes: Sequence[str]) -> TableClassifie
         scoring=request.scoring or "log_loss",
         groups=request.groups,
         time=request.time,
+        offset=request.offset or None,
         missing_target=request.missing_target,
         rare=request.rare,
         features=request.features or None,
@@ -216,7 +218,8 @@ def _evaluate(
     names = [str(label) for label in model.classes_]
     codes = known_codes(held.table.take(pa.array(held.rows)), request.target, names, classifier.rare_)
     unseen = UnseenValues()
-    P = model.predict_proba(classifier.encoder_.encode(held.table, held.rows, unseen=unseen))
+    X, offsets = classifier.encoder_.encode(held.table, held.rows, unseen=unseen), classifier.offsets(held.table)
+    P = model.predict_proba(X, None if offsets is None else offsets[held.rows])
     for message in unseen.outside_messages():
         warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
     evaluation = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)

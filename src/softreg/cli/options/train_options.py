@@ -37,6 +37,15 @@ def forms(context: click.Context, parameter: click.Parameter, value: tuple[str, 
     return {name: form for name, _, form in pairs}
 
 
+def offset(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Parse `CLASS=COLUMN`, for each class that is named."""
+    pairs = [text.partition("=") for text in value]
+    for given, (label, _, column) in zip(value, pairs, strict=True):
+        if not label or not column:
+            raise click.BadParameter(f"{given!r} is not CLASS=COLUMN.")
+    return {label: column for label, _, column in pairs}
+
+
 def strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
     """Parse a number, or "auto" as None."""
     if value == "auto":
@@ -93,6 +102,14 @@ OPTIONS = (
         "--weights",
         metavar="COLUMN",
         help="Column of row weights, which is not a feature; rows of weight 0 are left out.",
+    ),
+    click.option(
+        "--offset",
+        multiple=True,
+        metavar="CLASS=COLUMN",
+        callback=offset,
+        help="Column of numbers that are added to the logits of a class, such as the logits of another model; it is "
+        "not a feature, and predictions need it too. Repeatable.",
     ),
     click.option(
         "--groups",

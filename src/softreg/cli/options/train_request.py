@@ -17,6 +17,8 @@ from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
 from softreg.tables.schema.feature_columns import split_column_names
 
+OFFSET_REPORT = "--report explains predictions by columns, and has no explanation of an offset; omit --report."
+
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -41,6 +43,8 @@ class TrainRequest:
     """Column by which the latest rows are held out."""
     weights: str | None
     """Column of row weights."""
+    offset: Mapping[str, str]
+    """Column of offsets of the logits, by class."""
     missing_target: str
     rare: str
     test_size: float | None
@@ -85,6 +89,7 @@ class TrainRequest:
             features=split_column_names(self.features, names),
             drop=split_column_names(self.drop, names),
             column_kinds=column_kinds,
+            offset={label: resolve_column(name, names) for label, name in self.offset.items()},
         )
 
 
@@ -109,6 +114,8 @@ def check_request(request: TrainRequest) -> None:
         raise CommandError(f"--time and --groups exclude each other. {TIME_AND_GROUPS}")
     if request.weights is not None and request.weights in (request.target, request.groups, request.time):
         raise CommandError(f"{request.weights!r} is the column of weights and has another role as well.")
+    if request.report is not None and request.offset:
+        raise CommandError(OFFSET_REPORT)
 
 
 def _check_checkpoint(request: TrainRequest) -> None:

@@ -88,6 +88,11 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray or torch.Tensor
+
+        Raises
+        ------
+        ValueError
+            If the model was fitted with an offset and there is none.
         """
         check_is_fitted(self, "coef_")
         if offset is None and is_batch_source(X):

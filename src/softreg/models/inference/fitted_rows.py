@@ -233,10 +233,10 @@ class FittedRows:
         """Log-likelihood of the model of intercept and offset alone (without either, of equal probabilities)."""
         q = len(self.labels)
         if self.offset is not None:
-            weight = None if self.weight is None else self.weight[None, :]
-            rows = as_rows(np.zeros((len(self.y), 1)), self.y, weight, self.offset)
-            mass = len(self.y) if self.weight is None else float(self.weight.sum())
-            return -mass * null_model(rows, q, bool(self.model.fit_intercept)).loss
+            V = None if self.weight is None else self.weight[None, :]
+            rows = as_rows(np.zeros((len(self.y), 1)), self.y, V, self.offset)
+            count = float(len(self.y) if self.weight is None else self.weight.sum())
+            return -count * null_model(rows, q, bool(self.model.fit_intercept)).loss
         ones = np.ones(len(self.y)) if self.weight is None else self.weight
         mass = np.bincount(self.y, weights=ones, minlength=q) if self.y.ndim == 1 else ones @ self.y
         total = float(mass.sum())

@@ -84,7 +84,7 @@ class ArrayBatches:
     weight: Array | None = None
     offset: Array | None = None
 
-    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+    def __iter__(self) -> Iterator[tuple[Array | None, ...]]:
         for a in range(0, len(self.X), BATCH_ROWS):
             X = self.X[a : a + BATCH_ROWS]
             if X.dtype.kind in "biuf" and X.dtype.itemsize <= 2:
@@ -320,7 +320,10 @@ class BatchCollector:
         if self.writer.offset is None:
             return None
         if self._offset_names is not None:
-            return column_order(self._offset_names, classes)
+            text = {str(label) for label in classes.tolist()}  # a class may have no row of a weight above 0
+            named = [name for name in self._offset_names if str(name) in text]
+            order = column_order(named if set(map(str, named)) == text else self._offset_names, classes)
+            return np.array([self._offset_names.index(named[k]) for k in order])
         if self.writer.offset.shape[1] != len(classes):
             raise ValueError(
                 f"the offsets of the batches have {self.writer.offset.shape[1]} columns, and there are {len(classes)} "

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from softreg import value_text
 from softreg.atomic_files import PipeCopy, is_pipe
-from softreg.models.inputs.batches import BATCH_ROWS, EncodedLabels
 from softreg.csv_quotes import QuoteCounter, check_quotes
+from softreg.models.inputs.batches import BATCH_ROWS, EncodedLabels
 
 FORMAT_OF_SUFFIX = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc",
                     ".ipc": "ipc", ".feather": "ipc"}  # fmt: skip

@@ -30,7 +30,7 @@ from softreg.models.inputs.sample_and_class_weights import (
 )
 from softreg.models.inputs.tensors import training_features
 from softreg.models.inputs.weight_terms import WeightNames, weight_terms
-from softreg.models.selection.cv_splits import check_fold_classes, make_folds
+from softreg.models.selection.cv_splits import Folds, check_fold_classes, make_folds
 from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, Weights
 from softreg.models.selection.leave_one_out import check_size
@@ -237,16 +237,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         rows = drop_zero_weight_rows(X, labels, weight, fixed)
         check_classes(classes, rows.labels, rows.weight)
         names = WeightNames.of(getattr(validator, "feature_names_in_", self._column_names), X.shape[1], classes)
-        stack = FoldStack(
-            rows.X,
-            rows.labels,
-            score_weight,
-            folds=folds,
-            class_weights=ClassWeights(classes, self.class_weight),
-            settings=self._settings(names),
-            whole=max(grid.l1_ratios) > 0,
-            offset=rows.offset,
-        )
+        stack = self._stack(rows, score_weight, folds, names, whole=max(grid.l1_ratios) > 0)
         check_fold_classes(stack.class_mass[1:], classes)
         fold_scorer = FoldScorer(rows.X, hard[kept], rows.labels, score_weight, classes, stack, folds, scorer)
         fold_scorer.warn_of_unseen_classes()
@@ -263,6 +254,21 @@ class SoftmaxRegressionCV(LinearClassifier):
         self._warn_unless_converged(self.solution_)
         self._warn_unless_settled(result)
         return self
+
+    def _stack(
+        self, rows: WeightedRows, score_weight: Array | None, folds: Folds | None, names: WeightNames, *, whole: bool
+    ) -> FoldStack:
+        """Return the models of the folds and, if `whole`, of all rows."""
+        return FoldStack(
+            rows.X,
+            rows.labels,
+            score_weight,
+            folds=folds,
+            class_weights=ClassWeights(names.classes, self.class_weight),
+            settings=self._settings(names),
+            whole=whole,
+            offset=rows.offset,
+        )
 
     def _settings(self, names: WeightNames) -> StackSettings:
         """Return the parameters that all fits of the path share."""

@@ -96,7 +96,8 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
     """Return the certified gap (m,) at the kept logits plus `shift`.
 
     An infeasible dual point is scaled: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its
-    gradient is `share A`; an offset adds `share <p - Y, offset>` to its entropy. Columns with zero weights and a dual norm within the threshold may be left out.
+    gradient is `share A`; an offset adds `share <p - Y, offset>` to its entropy. Columns with zero weights and a dual
+    norm within the threshold may be left out.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Separated classes: without a penalty the likelihood increases along some direction and has no maximum.
 
 Complete separation: the current logits classify each training row correctly with a positive margin, so any multiple
-t > 1 of them has a larger likelihood. Where rows have an offset, these are the logits without it. Quasi-complete separation: the last step decreases no margin of a training row
-and increases some; steps converge to such a direction while the other parameters converge.
+t > 1 of them has a larger likelihood. Where rows have an offset, these are the logits without it. Quasi-complete
+separation: the last step decreases no margin of a training row and increases some; steps converge to such a direction
+while the other parameters converge.
 
 References
 ----------

@@ -29,12 +29,13 @@ def member_row_weights(block: Block, member: int) -> Array | None:
 
 
 def column_logits(theta: Array, Z: Array, offset: Array | None, run: slice) -> Array:
-    """Return the logits (q, b) of one model at parameters theta (q, d + 1), for a run of rows with columns Z (d + 1, b).
+    """Return the logits (q, b) of one model at parameters theta (q, d + 1) for a run of rows.
 
     Parameters
     ----------
     theta : ndarray of shape (q, d + 1)
     Z : ndarray of shape (d + 1, b)
+        Columns of the rows.
     offset : ndarray of shape (q, n) or None
         Offset of the logits of the whole block.
     run : slice

@@ -104,8 +104,9 @@ class TorchRows(RowsInBlocks):
         index, share = stratified(self.labels, min(size, MAX_SAMPLED_ROWS), seed)
         weights = share[None, :] if self.weights is None else self.weights[:, index] * share
         sampled = OnDevice(self.X[index].tensor.to(self.device), self.device, self.X.unit)
+        offset = None if self.offset is None else self.offset[:, index]
         return TorchRows(sampled, self.labels[index], weights, shift=self.shift, scale=self.scale, dtype=self.dtype,
-                         reduced_precision=False, offset=None if self.offset is None else self.offset[:, index])  # fmt: skip
+                         reduced_precision=False, offset=offset)  # fmt: skip
 
     def standardise(self, index: Array, shift: Array, scale: Array, out: Array) -> None:
         """Write `(X - shift) / scale` of these rows to `out`, in the host's memory."""

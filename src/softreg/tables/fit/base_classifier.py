@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from softreg.tables.fit.training_table import label_codes, with_labels
 from softreg.tables.io.numpy_arrays import is_matrix
 from softreg.tables.io.open_table import as_table
 from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
+from softreg.tables.row_selection.offset_columns import offset_remarks, read_offsets
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
@@ -59,6 +62,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
     rare_: RareClasses = NO_RARE
+    offset_: Mapping[str, str] = MappingProxyType({})
     n_features_in_: int
     n_iter_: int
 
@@ -83,10 +87,10 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         TableError
             If a column is missing, or holds another kind of value than in training.
         """
-        X = self.encode(data)
+        X, offset = self._encoded_with_offset(data)
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes_)))
-        return np.asarray(self.model_.predict_proba(X))
+        return np.asarray(self.model_.predict_proba(X, offset))
 
     def predict(self, data: Any) -> Array:
         """Return the most probable label of each row (n,), in the type of `classes_`."""
@@ -95,17 +99,17 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_log_proba(self, data: Any) -> Float64Array:
         """Return the logarithms of the probabilities (n, q) in nats, finite where a probability would round to 0."""
-        X = self.encode(data)
+        X, offset = self._encoded_with_offset(data)
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes_)))
-        return np.asarray(self.model_.predict_log_proba(X))
+        return np.asarray(self.model_.predict_log_proba(X, offset))
 
     def decision_function(self, data: Any) -> Float64Array:
         """Return the logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
-        X = self.encode(data)
+        X, offset = self._encoded_with_offset(data)
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes_)) if len(self.classes_) > 2 else 0)
-        return np.asarray(self.model_.decision_function(X))
+        return np.asarray(self.model_.decision_function(X, offset))
 
     def score(self, data: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy: the weighted share of rows whose label is the most probable one.
@@ -158,12 +162,40 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         emit_warnings(unseen.messages())
         return X
 
+    def offsets(self, data: Any) -> Float64Array | None:
+        """Return the offsets (n, q) that the model adds to the logits of the rows, or None without offsets.
+
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array
+            Rows, with the columns that the parameter `offset` names.
+
+        Returns
+        -------
+        array of float64 (n, q) or None
+            Offsets in the order of `classes_`; 0 for a class without a column.
+
+        Raises
+        ------
+        TableError
+            If a column is missing, or a value is no finite number.
+        """
+        self._check_fitted()
+        if not self.offset_:
+            return None
+        return read_offsets(self._table(data), self.offset_, self.model_.classes_.tolist())
+
+    def _encoded_with_offset(self, data: Any) -> tuple[Any, Float64Array | None]:
+        """Return the matrix X (n, d) of the model, and the offsets (n, q) of the rows or None."""
+        table = self._table(data)
+        return self.encode(table), self.offsets(table)
+
     def describe(self) -> list[tuple[str, str, str]]:
         """Return name, kind and reason of each column, with what was fitted, in the order of the table."""
         self._check_fitted()
-        remarks = self.encoder_.remarks
+        remarks, offsets = self.encoder_.remarks, offset_remarks(self.offset_)
         return [
-            (name, kind, f"{reason}; {remarks[name]}" if name in remarks else reason)
+            (name, kind, offsets.get(name, f"{reason}; {remarks[name]}" if name in remarks else reason))
             for name, kind, reason in self.schema_.describe()
         ]
 
@@ -222,7 +254,14 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reference_class = (
             None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
         )
-        options: dict[str, Any] = {"reference": reference_class, "errors": errors, "clusters": cluster, "level": level}
+        offsets = self.offsets(table)
+        options: dict[str, Any] = {
+            "reference": reference_class,
+            "errors": errors,
+            "clusters": cluster,
+            "level": level,
+            "offset": None if offsets is None else offsets[selected],
+        }
         inference = infer(self.model_, X, y, weight, **options)
         return replace(inference, changes={**inference.changes, **discrete_changes(self.encoder_, X)})
 
@@ -280,7 +319,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _table(self, data: Any) -> pa.Table:
         """Return new rows as a table; raise `TableError` for an array with another number of columns."""
         self._check_fitted()
-        features = {column.name for column in self.schema_.features}
+        features = {column.name for column in self.schema_.features} | set(self.offset_.values())
         table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in features])
         if not is_matrix(data):
             return table

@@ -14,6 +14,7 @@ from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, FormLoss, NumberEncoder
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
 from softreg.tables.fit.numeric_form_cv import NumericFormCV, NumericForms
+from softreg.tables.row_selection.offset_columns import Offsets
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema
 from softreg.typing import Codes, Float64Array, RowNumbers, TextArray
@@ -112,6 +113,7 @@ def fit_encoder(
     *,
     sample: Any = None,
     weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
 ) -> Encoder:
     """Fit the encoder of a table or of batches, with requested numeric forms and those that cross-validation chooses.
 
@@ -133,6 +135,8 @@ def fit_encoder(
         Sample of the training rows, if the table is given as batches.
     weight : array of float64 (n,), optional
         Weights of these rows.
+    offsets : Offsets, optional
+        Fixed part of the logits of these rows.
 
     Returns
     -------
@@ -142,7 +146,7 @@ def fit_encoder(
     given = requested_forms(choice.numeric_form, schema)
     encoder = Encoder.fit(schema, batches, rows, given)
     table, chosen = (batches, rows) if sample is None else (sample, None)
-    return choose_numeric_forms(encoder, table, chosen, y, settings, choice, given, weight)
+    return choose_numeric_forms(encoder, table, chosen, y, settings, choice, given, weight=weight, offsets=offsets)
 
 
 def choose_numeric_forms(
@@ -153,7 +157,9 @@ def choose_numeric_forms(
     settings: Mapping[str, Any],
     choice: CrossValidation,
     given: NumericForms,
+    *,
     weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
 ) -> Encoder:
     """Return the encoder with the form of each heavy-tailed column that cross-validation chooses.
 
@@ -175,6 +181,8 @@ def choose_numeric_forms(
         Requested forms; these columns keep theirs.
     weight : array of float64 (n,), optional
         Weights of the training rows.
+    offsets : Offsets, optional
+        Fixed part of the logits of the training rows.
 
     Returns
     -------
@@ -206,9 +214,9 @@ def choose_numeric_forms(
             return encoder
         splits = replace(some_choice, folds=None).splits(y[some], settings["random_state"])
     share = None if weight is None else weight[some]
-    trial = NumericFormCV.from_encoded(
-        both.encode(table, np.asarray(sample_rows)), y[some], splits, settings, both, columns, share
-    )
+    offset = None if offsets is None else offsets.of(some, np.unique(y[some]))
+    X = both.encode(table, np.asarray(sample_rows))
+    trial = NumericFormCV.from_encoded(X, y[some], splits, settings, both, columns, weight=share, offset=offset)
     return _encoder_with_best_forms(encoder, trial, columns)
 
 

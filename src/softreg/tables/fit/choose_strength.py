@@ -15,6 +15,7 @@ from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegression
 from softreg.models.selection.regularization_path import make_path
 from softreg.tables.columns.errors import emit_warnings
 from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
+from softreg.tables.row_selection.offset_columns import Offsets
 from softreg.typing import Array, Float64Array, IntArray, TextArray
 
 Folder = str | os.PathLike[str] | None
@@ -52,6 +53,7 @@ def fit_model(
     choice: CrossValidation = DEFAULT_CROSS_VALIDATION,
     *,
     weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
 ) -> tuple[SoftmaxRegression, Path | None]:
     """Fit the regression, at the strength that cross-validation chooses if `settings["strength"]` is "auto".
 
@@ -71,6 +73,8 @@ def fit_model(
         Folds, rule and score of the choice.
     weight : array of float64 (n,), optional
         Weights of the rows in the objective and in the held-out loss.
+    offsets : Offsets, optional
+        Fixed part of the logits of the rows.
 
     Returns
     -------
@@ -80,11 +84,13 @@ def fit_model(
         Strengths that were tried; None if the strength was given or could not be chosen.
     """
     if settings["strength"] != "auto":
-        return fit_at_strength(settings, X, y, names, checkpoint, weight), None
-    best, path = _best_strength(settings, X, y, names, choice, fitted=checkpoint is None, weight=weight)
+        return fit_at_strength(settings, X, y, names, checkpoint, weight=weight, offsets=offsets), None
+    fitted = checkpoint is None
+    best, path = _best_strength(settings, X, y, names, choice, fitted=fitted, weight=weight, offsets=offsets)
     if isinstance(best, SoftmaxRegression):
         return best, path
-    return fit_at_strength({**settings, "strength": best, "verbose": 0}, X, y, names, checkpoint, weight), path
+    settings = {**settings, "strength": best, "verbose": 0}
+    return fit_at_strength(settings, X, y, names, checkpoint, weight=weight, offsets=offsets), path
 
 
 def choose_strength(
@@ -94,9 +100,10 @@ def choose_strength(
     names: Array,
     choice: CrossValidation,
     weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
 ) -> tuple[float, Path | None]:
     """Return the best strength by cross-validation, and the path of strengths; None if there are too few rows."""
-    best, path = _best_strength(settings, X, y, names, choice, fitted=False, weight=weight)
+    best, path = _best_strength(settings, X, y, names, choice, fitted=False, weight=weight, offsets=offsets)
     return float(best.strength if isinstance(best, SoftmaxRegression) else best), path
 
 
@@ -109,6 +116,7 @@ def _best_strength(
     *,
     fitted: bool,
     weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
 ) -> tuple[SoftmaxRegression | float, Path | None]:
     """Return the best strength, or the model refitted at it if `fitted` and available, and the path of strengths."""
     # Folds are shuffled, because files are often sorted; for wide sparse rows, one fold is held out.
@@ -128,11 +136,11 @@ def _best_strength(
     elif wide:
         splits = splits[:1]
     if wide and choice.scoring == "log_loss":
-        return _search_on_one_fold(settings, X, y, names, splits[0], choice.rule, weight)
+        return _search_on_one_fold(settings, X, y, names, splits[0], choice.rule, weight=weight, offsets=offsets)
     others = {name: value for name, value in settings.items() if name != "strength"}
     search = SoftmaxRegressionCV(cv=splits, rule=choice.rule, scoring=choice.scoring, **others)  # type: ignore[arg-type]
     search._column_names = names
-    search.fit(X, y, weight)
+    search.fit(X, y, weight, offset=None if offsets is None else offsets.of(slice(None), np.unique(y)))
     model = search.best_estimator_
     model._column_names = names
     return model if fitted else float(model.strength), search.path_
@@ -145,7 +153,9 @@ def _search_on_one_fold(
     names: Array,
     split: tuple[IntArray, IntArray],
     rule: str,
+    *,
     weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
 ) -> tuple[float, Path]:
     """Return the strength with the least loss on one held-out fold, among half powers of ten."""
     train, test = split
@@ -153,13 +163,17 @@ def _search_on_one_fold(
     started, points = time.perf_counter(), list[PathPoint]()
     callback = settings["verbose"] if callable(settings["verbose"]) else None
     X_train, X_test = X[train], X[test]
+    train_weight, test_weight = (None if weight is None else weight[rows] for rows in (train, test))
+    of_train, of_test = (
+        None if offsets is None else Offsets(offsets.values[rows], offsets.classes) for rows in (train, test)
+    )
     while True:
         strength = _next_strength(points, share)
         if strength is None:
             break
         tried = {**settings, "strength": strength, "tol": max(SEARCH_TOL, settings["tol"]), "verbose": 0}
-        model = fit_at_strength(tried, X_train, y[train], names, weight=None if weight is None else weight[train])
-        points.append(_held_out_point(model, X_test, y[test], None if weight is None else weight[test]))
+        model = fit_at_strength(tried, X_train, y[train], names, weight=train_weight, offsets=of_train)
+        points.append(_held_out_point(model, X_test, y[test], test_weight, of_test))
         if callback is not None:
             callback(points[-1])
     least = min(points, key=lambda point: point.log_loss)
@@ -196,11 +210,17 @@ def _round_to_half_decade(strength: float) -> float:
     return float(f"{10 ** (round(2 * np.log10(strength)) / 2):.3g}")
 
 
-def _held_out_point(model: SoftmaxRegression, X: Any, y: TextArray, weight: Float64Array | None = None) -> PathPoint:
+def _held_out_point(
+    model: SoftmaxRegression,
+    X: Any,
+    y: TextArray,
+    weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
+) -> PathPoint:
     """Return the path point of a model by its weighted log loss on held-out rows."""
     class_index = np.searchsorted(model.classes_, y)
     known = np.isin(y, model.classes_)
-    P = model.predict_proba(X[known])
+    P = model.predict_proba(X[known], None if offsets is None else offsets.of(known, model.classes_))
     loss = -np.log(np.maximum(P[np.arange(len(P)), class_index[known]], np.finfo(float).tiny))
     solution = model.solution_
     share = np.full(len(loss), 1 / len(loss)) if weight is None else weight[known] / weight[known].sum()
@@ -230,9 +250,12 @@ def fit_at_strength(
     y: TextArray | None,
     names: Array,
     checkpoint: Folder = None,
+    *,
     weight: Float64Array | None = None,
+    offsets: Offsets | None = None,
 ) -> SoftmaxRegression:
     """Fit the regression at the strength of the settings; X may be batches `(X, labels)`, with y None."""
     model = SoftmaxRegression(**settings)
     model._column_names = names
-    return model.fit(X, y, weight, checkpoint=checkpoint)
+    offset = None if offsets is None or y is None else offsets.of(slice(None), np.unique(y))
+    return model.fit(X, y, weight, offset=offset, checkpoint=checkpoint)

@@ -11,7 +11,7 @@ from softreg.models.selection.search_state import path_from_json, path_to_json
 from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
 from softreg.tables.columns.errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
-from softreg.tables.fit.predictor import MODEL_PREFIX, schema_and_encoder
+from softreg.tables.fit.predictor import MODEL_PREFIX, offset_state, schema_and_encoder
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import USER_KINDS
@@ -58,6 +58,7 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
             "scoring": parameter_to_json(model.scoring),
             "features": None if model.features is None else list(column_names(model.features)),
         },
+        **({"offset": dict(model.offset_)} if model.offset_ else {}),
         "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_to_json(model.path_),
     }
@@ -88,8 +89,10 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     kept["scoring"], features = parameter_from_json(choice.get("scoring", "log_loss")), choice.get("features")
     kept["numeric_form"] = choice.get("numeric_form")
     kept["features"] = None if features is None else tuple(features)
+    offset = offset_state(metadata)
+    kept["offset"] = offset or None
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
-    self.schema_, self.encoder_, self.path_ = schema, encoder, path
+    self.schema_, self.encoder_, self.path_, self.offset_ = schema, encoder, path, offset
     rare = metadata.get("rare")
     self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
     kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions

@@ -53,7 +53,9 @@ class NumericFormCV:
         settings: Mapping[str, Any],
         encoder: Encoder,
         columns: Sequence[str],
+        *,
         weight: Float64Array | None = None,
+        offset: Float64Array | None = None,
     ) -> NumericFormCV:
         """Return the cross-validation of rows X that an encoder with both forms of `columns` encoded."""
         classes, labels = np.unique(y, return_inverse=True)
@@ -66,7 +68,14 @@ class NumericFormCV:
         penalty = settings["penalty"]
         fits = StackSettings(True, "auto", LOSS_PRECISION, MAX_ITER, seed, penalty if penalty in PENALTIES else "l2")
         stack = FoldStack(
-            X, labels, weight, folds=folds, class_weights=ClassWeights(classes, weights), settings=fits, whole=False
+            X,
+            labels,
+            weight,
+            folds=folds,
+            class_weights=ClassWeights(classes, weights),
+            settings=fits,
+            whole=False,
+            offset=offset,
         )
         feature_indices, start = {}, 0
         for code in encoder.column_encoders:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import EncodedLabels
@@ -23,10 +24,11 @@ from softreg.tables.fit.row_set import RowMask, row_mask
 from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
+from softreg.tables.row_selection.offset_columns import Offsets, read_offsets
 from softreg.tables.row_selection.rare_classes import DEFAULT_LABEL_RULES, LabelRules
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema, infer_schema
-from softreg.typing import Array, BoolArray, Float64Array
+from softreg.typing import Array, BoolArray, Codes, Float64Array
 
 MAX_CELLS = 1 << 24
 """Most entries of X of the rows that choose the strength (128 MB); of sparse rows, entries that are not zero."""
@@ -36,10 +38,14 @@ MIN_ROWS = 1000
 
 @dataclass(frozen=True)
 class EncodedBatches:
-    """Batches (X, labels) or (X, labels, weights) of the training rows, encoded as they are read at each iteration."""
+    """Batches (X, labels, weights, offsets) of the training rows, encoded as they are read at each iteration.
+
+    Weights and offsets are None for rows without. `offsets` has the column of offsets of each class that has one.
+    """
 
     scan: TableScan
     encoder: Encoder
+    offsets: Mapping[str, str]
 
     @property
     def n_rows(self) -> int:
@@ -48,7 +54,8 @@ class EncodedBatches:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         target = self.scan.target
-        columns = [*(code.name for code in self.encoder.column_encoders), target, *self.scan.weight_names]
+        encoded = [code.name for code in self.encoder.column_encoders]
+        columns = [*encoded, target, *self.scan.weight_names, *self.offsets.values()]
         for batch, positions, first in self.scan.batches_with_offsets(list(dict.fromkeys(columns))):
             X = self.encoder.encode(batch, positions)
             values, codes = self.scan.labels(batch)
@@ -56,7 +63,14 @@ class EncodedBatches:
                 EncodedLabels(values, codes[positions]),
                 self.scan.row_weights(batch, first + positions, positions),
             )
-            yield (X, y) if weight is None else (X, y, weight)
+            yield X, y, weight, self._offset(batch, positions, values)
+
+    def _offset(self, batch: pa.RecordBatch, positions: Codes, classes: Sequence[str]) -> pa.Table | None:
+        """Return the offsets of rows of a batch, one column a class, or None without offsets."""
+        if not self.offsets:
+            return None
+        values = read_offsets(batch, self.offsets, classes)[positions]
+        return pa.table({name: values[:, k] for k, name in enumerate(classes)})
 
 
 def weighted_batches(scan: TableScan, encoder: Encoder) -> Iterator[WeightedBatch]:
@@ -187,6 +201,8 @@ def fit_in_batches(
     kinds: Mapping[str, Kind],
     checkpoint: str | os.PathLike[str] | None,
     choice: CrossValidation,
+    *,
+    offsets: Mapping[str, str],
 ) -> FittedParts:
     """Fit schema, encoder and model with the memory of a few batches and the sample.
 
@@ -207,6 +223,8 @@ def fit_in_batches(
         Folder from which the same call resumes an interrupted fit.
     choice : CrossValidation
         How the strength and numeric forms are chosen.
+    offsets : mapping of str to str
+        Column of offsets by class.
 
     Returns
     -------
@@ -228,21 +246,35 @@ def fit_in_batches(
     values, codes = scan.labels(scan.sample)
     batches = scan.source.batches([column.name for column in schema.features])
     y = np.array(values)[codes]
-    weight = scan.row_weights(scan.sample, scan.numbers)
-    encoder = fit_encoder(schema, batches, scan.mask, y, settings, choice, sample=scan.sample, weight=weight)
+    weight, fixed = scan.row_weights(scan.sample, scan.numbers), _sample_offsets(scan, offsets)
+    sample = {"sample": scan.sample, "weight": weight, "offsets": fixed}
+    encoder = fit_encoder(schema, batches, scan.mask, y, settings, choice, **sample)
     if weight is not None:
         encoder = with_weighted_moments(encoder, weighted_batches(scan, encoder))
     names = np.array(encoder.feature_names_out, dtype=object)
     path = None
     if settings["strength"] == "auto":
-        strength, path = _choose_strength_on_sample(scan, encoder, settings, names, choice)
+        strength, path = _choose_strength_on_sample(scan, encoder, settings, names, choice, fixed)
         settings = {**settings, "strength": strength}
-    model = fit_at_strength(settings, EncodedBatches(scan, encoder), None, names, checkpoint)
+    model = fit_at_strength(settings, EncodedBatches(scan, encoder, offsets), None, names, checkpoint)
     return FittedParts(schema, encoder, model, path)
 
 
+def _sample_offsets(scan: TableScan, columns: Mapping[str, str]) -> Offsets | None:
+    """Return the offsets of the sample of training rows, or None without offsets."""
+    if not columns:
+        return None
+    assert scan.sample is not None
+    return Offsets(read_offsets(scan.sample, columns, scan.classes), tuple(scan.classes))
+
+
 def _choose_strength_on_sample(
-    scan: TableScan, encoder: Encoder, settings: Mapping[str, Any], names: Array, choice: CrossValidation
+    scan: TableScan,
+    encoder: Encoder,
+    settings: Mapping[str, Any],
+    names: Array,
+    choice: CrossValidation,
+    offsets: Offsets | None,
 ) -> tuple[float, Path | None]:
     """Return the strength that is best on the sample, and the path of strengths."""
     assert scan.sample is not None
@@ -263,4 +295,6 @@ def _choose_strength_on_sample(
                 "for all of them"
             ]
         )
-    return choose_strength(settings, X, y, names, choice, weight)
+    if offsets is not None and rows is not None:
+        offsets = Offsets(offsets.values[rows], offsets.classes)
+    return choose_strength(settings, X, y, names, choice, weight, offsets)

@@ -17,6 +17,7 @@ from softreg.tables.columns.row_location import filter_rows, input_row_numbers, 
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.io.open_table import OpenTable
+from softreg.tables.row_selection.offset_columns import read_offsets
 from softreg.tables.schema.schema import Schema
 from softreg.typing import Array, Float64Array
 
@@ -39,6 +40,8 @@ class TablePredictor:
     coef: Float64Array
     intercept: Float64Array
     classes: tuple[str, ...]
+    offset: Mapping[str, str]
+    """Column of offsets by class."""
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TablePredictor:
@@ -59,7 +62,7 @@ class TablePredictor:
             raise ValueError(f"weights {coef.shape} and bias {intercept.shape} do not fit {len(classes)} classes")
         if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in (coef, intercept)):
             raise ValueError("the weights are not finite numbers")
-        return cls(schema, encoder, coef, intercept, classes)
+        return cls(schema, encoder, coef, intercept, classes, offset_state(metadata))
 
     def probabilities(self, batch: pa.Table | pa.RecordBatch, unseen: UnseenValues | None = None) -> Float64Array:
         """Return the probabilities of the rows of a table or batch, whose columns are matched by name.
@@ -79,10 +82,10 @@ class TablePredictor:
         Raises
         ------
         TableError
-            If a logit overflows, or a cell is not of its column's kind.
+            If a logit overflows, a cell is not of its column's kind, or a column of offsets is missing.
         """
         X = self.encoder.encode(batch, unseen=unseen)
-        if isinstance(X, np.ndarray) and X.size >= MIN_COMPILED_SIZE:
+        if isinstance(X, np.ndarray) and X.size >= MIN_COMPILED_SIZE and not self.offset:
             probabilities = scores(self.coef, self.intercept, X, probabilities=True)
             if probabilities is not None:
                 return probabilities
@@ -92,7 +95,13 @@ class TablePredictor:
             raise TableError(
                 f"In {row} stand numbers so large that their logits overflow. Look for a damaged value there."
             )
-        return np.asarray(softmax(o))
+        return np.asarray(softmax(o + read_offsets(batch, self.offset, self.classes) if self.offset else o))
+
+
+def offset_state(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the column of offsets by class of the state of a table model; empty for a file without."""
+    stored = fields.mapping(metadata, "offset") if "offset" in metadata else {}
+    return {str(label): str(column) for label, column in stored.items()}
 
 
 def schema_and_encoder(metadata: Mapping[str, Any]) -> tuple[Schema, Encoder]:
@@ -134,7 +143,7 @@ def drop_invalid_rows(
         yield filter_rows(batch, ~invalid) if invalid.any() else batch
 
 
-def wanted_columns(schema: Schema, table: OpenTable) -> list[str]:
-    """Return the columns of the files that a model reads, in their order."""
-    features = {column.name for column in schema.features}
+def wanted_columns(schema: Schema, table: OpenTable, offset: Mapping[str, str]) -> list[str]:
+    """Return the columns of the files that a model reads, in their order; `offset` has columns of offsets by class."""
+    features = {column.name for column in schema.features} | set(offset.values())
     return [name for name in table.names if name in features]
