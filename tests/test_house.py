@@ -44,6 +44,7 @@ FREE = {
     "linalg",
     "value_text",
     "splitmix",
+    "splits",
     "typing",
     "canonical_values",
     "version",
