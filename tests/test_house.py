@@ -40,6 +40,7 @@ FLOORS = (
 FREE = {
     "deprecated",
     "atomic_files",
+    "files",
     "lazy",
     "linalg",
     "value_text",
@@ -53,6 +54,7 @@ ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {
+    "files": "formats streams prefetch temporary_copies typed_files csv_quotes",
     "rows": "parallel dual_variables logits protocol reductions sampling checkpoint kernels memory ondisk gpu",
     "optimize": (
         "problem objective certificate curvature dual solvers sgd problem_reduction firth plan minimisation "
