@@ -40,10 +40,12 @@ FLOORS = (
 FREE = {
     "deprecated",
     "atomic_files",
+    "files",
     "lazy",
     "linalg",
     "value_text",
     "splitmix",
+    "splits",
     "typing",
     "canonical_values",
     "csv_quotes",
@@ -53,6 +55,7 @@ ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {
+    "files": "formats streams prefetch temporary_copies typed_files csv_quotes",
     "rows": "parallel dual_variables logits protocol reductions sampling checkpoint kernels memory ondisk gpu",
     "optimize": (
         "problem objective certificate curvature dual solvers sgd problem_reduction firth plan minimisation "

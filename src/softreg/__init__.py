@@ -42,7 +42,7 @@ _DEFINED_IN = {
     "TableWarning": "tables",
     "open_table": "tables",
     "read_table": "tables",
-    "split_rows": "tables",
+    "split_rows": "splits",
     "table_statistics": "tables",
     "Audit": "report",
     "audit": "report",

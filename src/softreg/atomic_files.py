@@ -1,18 +1,12 @@
-"""Atomic writing of files, and temporary copies of pipes."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import copyfileobj, rmtree
-from typing import IO
-from weakref import finalize
-
-FORMAT_BY_MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
-"""First bytes of a file, and the suffix of its format."""
 
 
 @contextmanager
@@ -68,79 +62,3 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
     finally:
         draft.unlink(missing_ok=True)
-
-
-def is_pipe(path: Path) -> bool:
-    """Return True if a path can be read only once: a named pipe, `/dev/stdin`, or `<(command)` of a shell."""
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-class TemporaryCopy:
-    """Temporary file that is removed together with this object.
-
-    Parameters
-    ----------
-    name : str
-        Name of the file.
-    write : callable
-        Writes to the binary file; after an error nothing remains.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-
-    Examples
-    --------
-    >>> copy = TemporaryCopy("a.csv", lambda file: file.write(b"x,1"))
-    >>> copy.path.name, copy.path.read_bytes()
-    ('a.csv', b'x,1')
-    """
-
-    path: Path
-
-    def __init__(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="softreg-"))
-        finalize(self, rmtree, folder, ignore_errors=True)
-        self.path = folder / name
-        with self.path.open("wb") as file:
-            write(file)
-
-
-class PipeCopy:
-    """Contents of a pipe in a temporary file that is removed together with this object.
-
-    The file has the name of the pipe. If that has no known suffix, one is added by the first bytes: Parquet, Arrow, or
-    else CSV.
-
-    Parameters
-    ----------
-    pipe : Path
-        The pipe.
-    endings : container of str
-        Known suffixes.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-
-    Examples
-    --------
-    >>> copy = PipeCopy(Path(os.devnull), {".csv"})
-    >>> copy.path.name, copy.path.read_bytes()
-    ('null.csv', b'')
-    """
-
-    path: Path
-
-    def __init__(self, pipe: Path, endings: Container[str]) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="softreg-"))
-        finalize(self, rmtree, folder, ignore_errors=True)
-        copy = folder / "copy"
-        with pipe.open("rb") as source, copy.open("wb") as target:
-            copyfileobj(source, target)
-        with copy.open("rb") as written:
-            head = written.read(max(map(len, FORMAT_BY_MAGIC)))
-        ending = next((ending for magic, ending in FORMAT_BY_MAGIC.items() if head.startswith(magic)), ".csv")
-        self.path = copy.rename(folder / f"{pipe.name}{'' if pipe.suffix.lower() in endings else ending}")

@@ -59,6 +59,31 @@ def as_uniform(bits: UInt64Array) -> Float64Array:
     return np.asarray((bits >> np.uint64(11)) * 2.0**-53)
 
 
+def keyed_uniform(numbers: Array, seed: int, stream: int) -> Float64Array:
+    """Return a number in [0, 1) for each row number, a function of that number, the seed and the stream alone.
+
+    Parameters
+    ----------
+    numbers : array of int64 (n,)
+        Row numbers.
+    seed, stream : int
+        Keys of the sequence.
+
+    Returns
+    -------
+    array of float64 (n,)
+        Uniform numbers.
+
+    Examples
+    --------
+    >>> whole = keyed_uniform(np.arange(1000), seed=0, stream=1)
+    >>> bool((whole[600:] == keyed_uniform(np.arange(600, 1000), 0, 1)).all()), bool(abs(whole.mean() - 0.5) < 0.05)
+    (True, True)
+    """
+    start = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
+    return as_uniform(hashed(numbers, start))
+
+
 def _mixed(bits: UInt64Array) -> UInt64Array:
     bits = bits * MULTIPLIERS[0]
     bits = (bits ^ (bits >> np.uint64(27))) * MULTIPLIERS[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from softreg import SoftmaxRegression, open_rows
-from softreg.csv_quotes import QuoteCounter
+from softreg.files.csv_quotes import QuoteCounter
 
 # --- labels of dates ---
 
@@ -52,7 +52,7 @@ def test_the_watch_counts_quotes_of_lines_in_blocks_of_any_size(
     tmp_path: Path, size: int, text: str, odd: bool
 ) -> None:
     (tmp_path / "t.csv").write_text(text)
-    watch = QuoteCounter(tmp_path / "t.csv")
+    watch = QuoteCounter((tmp_path / "t.csv").open("rb"))
     while watch.read(size):
         pass
     watch.close()

@@ -15,39 +15,15 @@ from softreg import SoftmaxRegression, infer, table_statistics
 from softreg.models.inference.estimates import as_text
 from softreg.tables import TableError, TableWarning
 
+from ..people import people, with_gaps
+
 FORMS = {"pandas": lambda d: d, "polars": pl.from_pandas, "arrow": pa.Table.from_pandas}
-
-
-def people(n: int = 500, seed: int = 0, q: int = 2) -> pd.DataFrame:
-    random = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "age": random.normal(45, 12, n).round(1),
-            "town": random.choice(["Bonn", "Kiel", "Ulm"], n, p=[0.5, 0.3, 0.2]),
-            "member": random.choice(["yes", "no"], n),
-            "child": random.integers(0, 2, n),
-        }
-    )
-    o = np.column_stack([k * (0.03 * frame.age - 1 + 0.8 * (frame.town == "Kiel")) for k in range(q)])
-    frame["buys"] = np.array(["no", "yes", "later", "never"])[(o + random.gumbel(size=(n, q))).argmax(axis=1)]
-    return frame
-
-
-def with_gaps() -> pd.DataFrame:
-    frame = people()
-    frame.loc[:19, "age"] = np.nan
-    frame.loc[15:24, "town"] = None
-    frame.loc[30:31, "member"] = None
-    frame.loc[40:42, "buys"] = None
-    frame["note"] = None
-    frame.loc[::2, "note"] = "seen"
-    return frame
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_with_missing_values_are_left_out_and_counted(form: str) -> None:
-    found = table_statistics(FORMS[form](with_gaps()), "buys", drop=["note"])
-    rest = with_gaps().drop(columns="note").dropna()
+    found = table_statistics(FORMS[form](with_gaps(note=True)), "buys", drop=["note"])
+    rest = with_gaps().dropna()
     same = table_statistics(rest, "buys")
     assert found.inference.coefficients.estimate == pytest.approx(same.inference.coefficients.estimate, abs=1e-8)
     assert found.inference.columns == same.inference.columns
@@ -60,7 +36,7 @@ def test_rows_with_missing_values_are_left_out_and_counted(form: str) -> None:
 
 
 def test_missing_values_are_imputed_or_refused_on_request() -> None:
-    frame = with_gaps().drop(columns="note")
+    frame = with_gaps()
     imputed = table_statistics(frame, "buys", missing="impute", penalty="firth")
     assert imputed.inference.n == 497
     assert {"age=missing", "town=missing", "member=missing"} <= set(imputed.inference.columns)
@@ -280,4 +256,4 @@ def test_a_class_that_only_incomplete_rows_have_is_named() -> None:
     found = table_statistics(frame, "buys")
     assert "no row that has all values has the label 'rarely': the model lacks it" in found.notes
     assert found.inference.fitted.labels == ["no", "yes"]
-    assert not any("lacks it" in note for note in table_statistics(with_gaps(), "buys", drop=["note"]).notes)
+    assert not any("lacks it" in note for note in table_statistics(with_gaps(note=True), "buys", drop=["note"]).notes)

@@ -17,8 +17,10 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.result import Status
 from softreg.optimize.solvers.descent_loop import Descent
+from softreg.optimize.solvers.stack_members import keep_entries
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
+from softreg.typing import BoolArray, Float64Array, IntArray
 
 CHANCE_FACTOR = 8.0
 """The mean loss of some rows may stand still where gains and losses cancel by chance: it is taken to move by at least
@@ -148,6 +150,42 @@ def remaining_movement(before: Array, last: Array, iterations: Array) -> Array:
     return np.asarray(np.maximum(last, before / 2) * shrink / (1 - shrink))
 
 
+@dataclass
+class HeldOutMovements:
+    """How far the held-out losses of the unfinished members have moved; a follower of `Members`."""
+
+    loss: Float64Array
+    """Held-out loss (m,) of the last evaluation."""
+    iteration: IntArray
+    """Iterations (m,) at the last evaluation."""
+    before: Float64Array
+    """Movement (m,) in nats of the iteration before the last."""
+    last: Float64Array
+    """Movement (m,) in nats of the last iteration."""
+
+    @classmethod
+    def unknown(cls, m: int) -> HeldOutMovements:
+        """Return the movements of m members before their first evaluation."""
+        loss, before, last = np.full((3, m), UNKNOWN_MOVEMENT)
+        return cls(loss, np.zeros(m, dtype=np.int64), before, last)
+
+    def drop_members(self, keep: BoolArray) -> None:
+        """Keep only the members marked in `keep` (m,)."""
+        keep_entries(self, keep)
+
+    def update(self, loss: Float64Array, movement: Float64Array, iteration: IntArray) -> None:
+        """Record an evaluation whose losses have moved by at least `movement` (m,), after these iterations (m,)."""
+        latest = np.fmax(np.abs(loss - self.loss), movement)  # fmax ignores nan
+        stepped = iteration > self.iteration
+        self.before = np.where(stepped, self.last, self.before)
+        self.last = np.where(stepped, latest, self.last)
+        self.loss, self.iteration = loss, iteration
+
+    def remaining(self) -> Float64Array:
+        """Return how far the losses (m,) will still move."""
+        return remaining_movement(self.before, self.last, self.iteration)
+
+
 class HeldOutDescent(Descent):
     """A descent that ends when the held-out losses of all members have converged.
 
@@ -157,22 +195,18 @@ class HeldOutDescent(Descent):
     def __init__(self, held_out: HeldOutRows, tolerance: float, objective: Objective, *rest: Any, **more: Any) -> None:
         super().__init__(objective, *rest, **more)
         self.held_out, self.tolerance = held_out, tolerance
-        m = held_out.m
-        self.last_loss, self.last_iteration = np.full(m, UNKNOWN_MOVEMENT), np.zeros(m, dtype=np.int64)
-        self.movements = np.full((2, m), UNKNOWN_MOVEMENT)
-        self.converged = np.zeros(m, dtype=bool)
+        self.movements = HeldOutMovements.unknown(held_out.m)
+        self.members.followers = (*self.members.followers, self.movements)
+        self.converged = np.zeros(held_out.m, dtype=bool)
+        """The members (m,) that ended by their held-out loss, by original position."""
         self._evaluate_held_out()
 
     def _evaluate_held_out(self) -> None:
         """Evaluate the held-out losses, and how far they have moved since the last iteration."""
-        losses, members = self.held_out.evaluate(self.objective), self.objective.members
+        losses = self.held_out.evaluate(self.objective)
         loss = np.where(np.isnan(losses.loss), self.members.loss, losses.loss)
-        share = np.minimum(1.0, CHANCE_FACTOR / np.sqrt(np.maximum(self.held_out.rows[members], 1.0)))
-        latest = np.fmax(np.abs(loss - self.last_loss[members]), share * losses.movement)  # fmax ignores nan
-        movements = np.stack([self.movements[1, members], latest])
-        stepped = self.members.n_iter > self.last_iteration[members]
-        self.movements[:, members] = np.where(stepped, movements, self.movements[:, members])
-        self.last_loss[members], self.last_iteration[members] = loss, self.members.n_iter
+        share = np.minimum(1.0, CHANCE_FACTOR / np.sqrt(np.maximum(self.held_out.rows[self.members.positions], 1.0)))
+        self.movements.update(loss, share * losses.movement, self.members.n_iter)
 
     def _keep_members(self, keep: Array) -> bool:
         if not keep.all():
@@ -184,13 +218,11 @@ class HeldOutDescent(Descent):
         if not super()._iterate(iteration):
             return False
         self._evaluate_held_out()
-        members = self.objective.members
-        left = remaining_movement(self.movements[0, members], self.movements[1, members], self.last_iteration[members])
-        done = left <= REMAINING_FACTOR * self.tolerance
+        done = self.movements.remaining() <= REMAINING_FACTOR * self.tolerance
         if self.tolerance == 0 or done.sum() < max(1, LEAVING_SHARE * len(done)):
             return True
         gap, bound = self._certified_gaps(np.full(self.objective.m, np.inf), last=True)
         self.members.record(done, Status.STOPPED, value=self._value(), gap=gap, bound=bound)
-        self.converged[self.objective.members[done]] = True
+        self.converged[self.members.positions[done]] = True
         self._keep_members(~done)
-        return self.objective.m > 0
+        return len(self.members) > 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from softreg.typing import Array
 
@@ -125,9 +125,19 @@ class KeptLogits:
 
     __slots__ = ("entry",)
     entry: LogitEntry
+    member_axis: ClassVar[int]
+    """Axis of the models in arrays with rows; in sums over the rows they are on the first one."""
 
     def _kept(self, point: ParameterPoint) -> BackendArray:
         """Return the kept logits of a point; those that are missing are computed again and kept."""
+        raise NotImplementedError
+
+    def _member_positions(self, keep: Array) -> BackendArray:
+        """Return the positions of the models of a mask, as an array of the backend."""
+        raise NotImplementedError
+
+    def _take(self, array: BackendArray, positions: BackendArray, axis: int) -> BackendArray:
+        """Return a part of an array along an axis."""
         raise NotImplementedError
 
     def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
@@ -136,6 +146,20 @@ class KeptLogits:
         kept, step = self._kept(here), self._kept(ahead)
         step -= kept
         self.entry.rename(ahead.version, version)
+
+    def drop_members(self, keep: Array, renamed: tuple[tuple[int, int], ...]) -> None:
+        """Keep the models of this mask; of all versions only the renamed ones (old, new) stay."""
+        kept, confidence, versions = self.entry.arrays, self.entry.confidence, dict(renamed)
+        at = self._member_positions(keep)
+        self.entry.arrays = {new: self._take(kept[old], at, self.member_axis) for old, new in renamed if old in kept}
+        self.entry.confidence = None
+        if confidence is not None and confidence.version in versions:
+            self.entry.confidence = Confidence(
+                versions[confidence.version],
+                self._take(confidence.p_label, at, self.member_axis),
+                self._take(confidence.class_mass, at, 0),
+                self._take(confidence.class_variance, at, 0),
+            )
 
 
 class BlockLogits(Protocol):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from softreg.tables.io.open_table import OpenTable, as_table, open_table, read_table
     from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
     from softreg.tables.read_options import ReadOptions
-    from softreg.tables.row_selection.group_splits import group_codes, split_groups
-    from softreg.tables.row_selection.stratified_splits import split_rows
+    from softreg.tables.row_selection.group_codes import group_codes
+    from softreg.tables.row_selection.table_splits import split_groups, split_rows
     from softreg.tables.schema.kinds import Column, Kind
     from softreg.tables.schema.schema import Schema, infer_schema, without_bad_rows
     from softreg.tables.schema.target_labels import check_labels, labels
@@ -39,8 +39,8 @@ _DEFINED_IN = {
     "TableStatistics": "statistics.statistics_result",
     "TableWarning": "columns.errors",
     "as_table": "io.open_table",
-    "group_codes": "row_selection.group_splits",
-    "split_groups": "row_selection.group_splits",
+    "group_codes": "row_selection.group_codes",
+    "split_groups": "row_selection.table_splits",
     "check_labels": "schema.target_labels",
     "labels": "schema.target_labels",
     "infer_schema": "schema.schema",
@@ -48,7 +48,7 @@ _DEFINED_IN = {
     "prediction_table": "io.prediction_writer",
     "predictions_csv": "io.prediction_writer",
     "read_table": "io.open_table",
-    "split_rows": "row_selection.stratified_splits",
+    "split_rows": "row_selection.table_splits",
     "table_statistics": "statistics.table_statistics",
     "without_bad_rows": "schema.schema",
     "write_predictions": "io.prediction_writer",

@@ -165,19 +165,6 @@ def test_groups_that_cannot_be_split(run: Any, tmp_path: Path) -> None:
     assert "The column of groups 'g' has no value in 1 row, row 21 the first" in hole.stderr
 
 
-def test_split_groups_by_hand() -> None:
-    draw = np.random.default_rng(0)
-    groups, codes = draw.integers(0, 60, 900), draw.choice(3, 900, p=[0.6, 0.3, 0.1])
-    for seed in range(5):
-        train, test = split_groups(codes, groups, 0.25, seed)
-        assert sorted([*train, *test]) == list(range(900))
-        assert not set(groups[train]) & set(groups[test])
-        share = np.bincount(codes[test], minlength=3) / np.bincount(codes, minlength=3)
-        np.testing.assert_allclose(share, 0.25, atol=0.06)
-    np.testing.assert_array_equal(split_groups(codes, groups, 0.25, 4)[1], test)
-    assert len(split_groups(codes, np.arange(900), 0.25, 0)[1]) == pytest.approx(225, abs=3)
-
-
 def test_groups_of_any_type_of_column() -> None:
     for values in ([3, 3, 1], [0.5, 0.5, 2.0], [True, True, False], pa.array(["a", "a", "b"]).dictionary_encode()):
         table = pa.table({"g": values, "y": ["u", "v", "u"]})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -59,6 +61,45 @@ def test_several_files_are_one(tmp_path: Path) -> None:
         open_rows([])
 
 
+@pytest.mark.parametrize("name", ["train.csv.gz", "train.tsv.zst", "train.parquet.bz2", "train.arrow.gz"])
+def test_a_compressed_file_is_its_rows(name: str, tmp_path: Path) -> None:
+    plain = write(FRAME, tmp_path / name.rpartition(".")[0])
+    codec = {"gz": "gzip", "zst": "zstd", "bz2": "bz2"}[name.rpartition(".")[2]]
+    with pa.CompressedOutputStream(str(tmp_path / name), codec) as packed:
+        packed.write(plain.read_bytes())
+    np.testing.assert_array_equal(fit(tmp_path / name).coef_, PLAIN.coef_)
+    (tmp_path / f"cut.{name}").write_bytes((tmp_path / name).read_bytes()[:-2000])
+    with pytest.raises(ValueError, match=r"is not a complete|cannot be read to its end"):
+        fit(tmp_path / f"cut.{name}")
+
+
+def test_a_quote_left_open_in_a_compressed_file_is_named(tmp_path: Path) -> None:
+    lines = ["x,y", *[f"{i % 7},{'ab'[i % 2]}" for i in range(100)]]
+    lines[50] = '1,"a'
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    with pytest.raises(ValueError, match=r"line 51 of 't.csv.gz' opens a quote that is not closed"):
+        fit(tmp_path / "t.csv.gz")
+
+
+def test_the_first_bytes_decide_before_the_ending(tmp_path: Path) -> None:
+    for written, name in (("a.parquet", "a.numbers"), ("b.arrow", "b.csv"), ("c.csv", "c.txt")):
+        write(FRAME, tmp_path / written).rename(tmp_path / name)
+        np.testing.assert_array_equal(fit(tmp_path / name).coef_, PLAIN.coef_)
+    table = pa.Table.from_pandas(FRAME, preserve_index=False)
+    with pa.ipc.new_stream(tmp_path / "stream.arrows", table.schema) as stream:
+        stream.write_table(table)
+    np.testing.assert_array_equal(fit(tmp_path / "stream.arrows").coef_, PLAIN.coef_)
+
+
+def test_formats_that_are_not_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "lines.jsonl").write_text('{"x": 1, "y": "a"}\n')
+    with ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.writestr("a.csv", "x,y\n1,a\n")
+    for name, kind in (("lines.jsonl", "a JSON file"), ("packed.zip", "a zip archive")):
+        with pytest.raises(ValueError, match=f"'{name}' is {kind}, which open_rows does not read"):
+            open_rows(tmp_path / name)
+
+
 def test_weights_columns_left_out_and_float32(tmp_path: Path) -> None:
     frame = FRAME.assign(w=RANDOM.integers(0, 3, N).astype(float), id=np.arange(N))
     frame = frame.astype(dict.fromkeys(FRAME.columns[:4], np.float32))
@@ -79,8 +120,9 @@ def fit(path: Path, target: str = "y", **more: Any) -> SoftmaxRegression:
 def test_files_that_are_not_as_they_should_be(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file"):
         fit(tmp_path / "missing.parquet")
+    (tmp_path / "train.numbers").write_text("x,y\n1,a\n")
     with pytest.raises(ValueError, match="ends in none of"):
-        fit(tmp_path / "train.xlsx")
+        fit(tmp_path / "train.numbers")
     good = write(FRAME, tmp_path / "train.parquet")
     with pytest.raises(ValueError, match="no column 'label'; there are 'a', 'b, c'"):
         fit(good, "label")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import top_k_accuracy_score
 
-from softreg.models.calibration.temperature import fit_scaling, folds, log_probabilities
+from softreg.models.calibration.temperature import fit_scaling, log_probabilities
 from softreg.probability import log_loss, softmax
 from softreg.report import audit
 
@@ -95,11 +95,3 @@ def test_scaling_has_no_gradient_at_its_optimum() -> None:
     for j in range(6):
         e = 1e-5 * np.eye(6)[j]
         assert (objective(value + e) - objective(value - e)) / 2e-5 == pytest.approx(0, abs=1e-6)
-
-
-def test_folds_spread_every_class() -> None:
-    y = np.random.default_rng(0).choice(4, size=203, p=[0.05, 0.15, 0.3, 0.5])
-    fold = folds(y, 5, seed=1)
-    for k in range(4):
-        counts = np.bincount(fold[y == k], minlength=5)
-        assert counts.max() - counts.min() <= 1

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from softreg import TableClassifier
+from softreg.splitmix import keyed_uniform
 from softreg.tables import TableError, TableWarning, open_table
 from softreg.tables.fit import memory_mode, table_scan
-from softreg.tables.fit.row_sample import RowSampler, uniform
+from softreg.tables.fit.row_sample import RowSampler
 from softreg.tables.fit.table_scan import scan_table
 from softreg.tables.io import file_readers
 
@@ -98,14 +99,14 @@ def test_rows_held_out_do_not_depend_on_the_batches(files: Path, size: int, monk
     monkeypatch.setattr(file_readers, "MAX_BATCH_ROWS", size)
     monkeypatch.setattr(table_scan, "SAMPLE", 100)
     scan = scan_table(open_table(files), "label", seed=3, test_size=0.25)
-    test = uniform(np.arange(1200), 3, 1) < 0.25
+    test = keyed_uniform(np.arange(1200), 3, 1) < 0.25
     assert (scan.rows, scan.tested) == (1200, test.sum())
     assert 200 < scan.tested < 400
     assert len(scan.held_numbers) == len(scan.numbers) == 100
     assert test[scan.held_numbers].all()
     assert not test[scan.numbers].any()
     expected = np.flatnonzero(test)
-    best = np.sort(expected[np.argsort(uniform(expected, 3, 2))[:100]])
+    best = np.sort(expected[np.argsort(keyed_uniform(expected, 3, 2))[:100]])
     np.testing.assert_array_equal(scan.held_numbers, best)
     assert scan.held is not None
     assert scan.held.column("said").to_pylist() == mixed().column("said").take(pa.array(best)).to_pylist()

@@ -18,9 +18,9 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
+from softreg.files.prefetch import prefetch
 from softreg.tables import Encoder, TableError, TableNote, infer_schema, open_table, read_table
 from softreg.tables.delimited import csv_reader
-from softreg.tables.io.prefetch import prefetch
 from softreg.tables.json_files import json_lines
 
 TABLE = pa.table(

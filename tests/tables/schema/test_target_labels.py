@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from softreg.tables import TableError, as_table, check_labels, labels, split_rows
+from softreg.tables import TableError, as_table, check_labels, labels
 
 
 def refusal(table: pa.Table, target: str = "y") -> str:
@@ -91,55 +89,3 @@ def test_many_classes_with_many_rows_are_fine() -> None:
 
 
 # The split
-
-
-@given(
-    st.lists(st.integers(1, 40), min_size=1, max_size=8),
-    st.floats(0.05, 0.5),
-    st.integers(0, 5),
-)
-def test_the_split_is_a_stratified_partition(counts: list[int], size: float, seed: int) -> None:
-    codes = np.random.default_rng(9).permutation(np.repeat(np.arange(len(counts)), counts))
-    n = len(codes)
-    expected = max(1, round(size * n))
-    if expected > n - len(counts):
-        with pytest.raises(ValueError, match="must stay for training"):
-            split_rows(codes, size, seed)
-        return
-    train, test = split_rows(codes, size, seed)
-    assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(n))
-    assert len(test) == expected
-    kept = np.bincount(codes[train], minlength=len(counts))
-    assert (kept >= 1).all()
-    if min(counts) * (1 - size) >= 2:  # no class runs out of rows: shares are exact up to one row
-        share = np.bincount(codes[test], minlength=len(counts))
-        assert (np.abs(share - np.array(counts) * expected / n) < 1).all()
-    again = split_rows(codes, size, seed)
-    assert np.array_equal(again[0], train)
-    assert np.array_equal(again[1], test)
-
-
-def test_shares_by_hand() -> None:
-    codes = np.repeat([0, 1, 2], [70, 25, 5])
-    _, test = split_rows(codes, 0.2)
-    assert np.bincount(codes[test]).tolist() == [14, 5, 1]
-    _, test = split_rows(codes, 10)  # 7, 2.5, 0.5: the first of equal remainders gets the row
-    assert np.bincount(codes[test], minlength=3).tolist() == [7, 3, 0]
-
-
-def test_the_seed_chooses_the_rows() -> None:
-    codes = np.repeat([0, 1], 50)
-    splits = [tuple(split_rows(codes, 0.2, seed)[1]) for seed in range(3)]
-    assert len(set(splits)) == 3
-    assert splits[0] != tuple(range(10))
-
-
-def test_a_split_can_be_empty() -> None:
-    train, test = split_rows(np.array([0, 1]), 0)
-    assert (train.tolist(), test.tolist()) == ([0, 1], [])
-
-
-@pytest.mark.parametrize("size", [0.0, 1.0, -0.1, 1.5, -3, float("nan"), True])
-def test_a_size_that_means_nothing(size: Any) -> None:
-    with pytest.raises(ValueError, match="expected a fraction between 0 and 1"):
-        split_rows(np.array([0, 0, 1, 1]), size)

@@ -18,7 +18,8 @@ from softreg.tables.columns.errors import pluralize, quote_list
 from softreg.tables.fit.memory_mode import is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
-from softreg.tables.row_selection.time_splits import split_by_time, time_codes
+from softreg.tables.row_selection.table_splits import split_by_time
+from softreg.tables.row_selection.time_codes import time_codes
 from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
 from softreg.typing import Array, BoolArray, Codes, Float64Array, TextArray
 

@@ -14,7 +14,7 @@ from softreg.rows.checkpoint import FILE_NAME
 from softreg.tables import ReadOptions
 from softreg.tables.fit.memory_mode import Memory
 from softreg.tables.row_selection.rare_classes import LabelRules
-from softreg.tables.row_selection.time_splits import TIME_AND_GROUPS
+from softreg.tables.row_selection.time_codes import TIME_AND_GROUPS
 from softreg.tables.schema.feature_columns import split_column_names
 
 OFFSET_REPORT = "--report explains predictions by columns, and has no explanation of an offset; omit --report."

@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.methods import METHODS, applicable_methods, out_of_fold_losses
-from softreg.models.calibration.temperature import Codes, Floats, folds, least_positive, without_zeros
+from softreg.models.calibration.temperature import Codes, Floats, least_positive, without_zeros
 from softreg.probability import Classes, check_probabilities
 from softreg.probability.class_prior import estimate_rates, shift_rates
+from softreg.splits import stratified_fold_numbers
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _compare_methods(self, names: list[str], P: Floats, codes: Codes) -> tuple[Trial, ...]:
-        fold = folds(codes, self.folds, self.seed)
+        fold = stratified_fold_numbers(codes, self.folds, self.seed)
         best = out_of_fold_losses(names[0], P, codes, fold)
         trials = [Trial(names[0], float(best.mean()), 0.0, 0.0, True)]
         for name in names[1:]:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from softreg.models.calibration.temperature import Codes, Floats, folds
+from softreg.models.calibration.temperature import Codes, Floats
 from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.probability import Classes
 from softreg.probability.intervals import design_effect
 from softreg.rows import Array
+from softreg.splits import stratified_fold_numbers
 
 SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.0625, 0.125, 0.25, 0.5, 1.0)
 """Shares of the rows after which the model is refitted."""
@@ -236,7 +237,7 @@ def added_information(
     codes = np.asarray(classes.encode(y), dtype=np.int64)
     groups = groups if groups is not None else {name: [j] for j, name in enumerate(_names(X))}
     make = model if model is not None else SoftmaxRegression(tol=TOL)
-    fold = folds(codes, n_folds, seed)
+    fold = stratified_fold_numbers(codes, n_folds, seed)
     with_all = _held_out(X, codes, fold, make)
     added = []
     for name, columns in groups.items():

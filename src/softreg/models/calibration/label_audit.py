@@ -13,8 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.calibrator import check_labelled, mean_loss_reduction
-from softreg.models.calibration.temperature import Codes, Floats, folds, log_probabilities
+from softreg.models.calibration.temperature import Codes, Floats, log_probabilities
 from softreg.models.estimators.regression import SoftmaxRegression
+from softreg.splits import stratified_fold_numbers
 from softreg.typing import Array
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _second_stage(L: Floats, y: Codes, seed: int) -> Floats | None:
     n, q = L.shape
     if q > MOST_CLASSES or n < ROWS_A_FEATURE * q * (q + 3) / 2 or len(np.unique(y)) < 2:
         return None
-    fold, F = folds(y, FOLDS, seed), _products(L)
+    fold, F = stratified_fold_numbers(y, FOLDS, seed), _products(L)
     after = np.empty_like(L)
     for k in range(FOLDS):
         rest, inside = fold != k, fold == k

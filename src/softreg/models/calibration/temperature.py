@@ -208,23 +208,3 @@ def log_probabilities(P: NDArray[np.floating], floor: float | None = None) -> tu
     """
     floor = least_positive(P) if floor is None else floor
     return np.log(without_zeros(P, floor)), floor
-
-
-def folds(y: Codes, count: int, seed: int) -> NDArray[np.int64]:
-    """Return the fold of each row, stratified by class.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Integers from 0 to ``count - 1``, the same for the same seed.
-
-    Examples
-    --------
-    >>> np.bincount(folds(np.array([0] * 10 + [1] * 5), 5, seed=0)).tolist()
-    [3, 3, 3, 3, 3]
-    """
-    order = np.random.default_rng(seed).permutation(len(y))
-    order = order[np.argsort(y[order], kind="stable")]
-    fold = np.empty(len(y), dtype=np.int64)
-    fold[order] = np.arange(len(y)) % count
-    return fold

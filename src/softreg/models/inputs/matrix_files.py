@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import finalize
@@ -14,19 +14,30 @@ from weakref import finalize
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
-import pyarrow.ipc
-import pyarrow.parquet as pq
 
 from softreg import value_text
-from softreg.atomic_files import PipeCopy, is_pipe
-from softreg.csv_quotes import QuoteCounter, check_quotes
+from softreg.files.csv_quotes import QuoteCounter, check_quotes
+from softreg.files.formats import (
+    ARROW_ENDINGS,
+    FORMAT_NAMES,
+    PARQUET_ENDINGS,
+    TEXT_ENDINGS,
+    DataFile,
+    detect_file,
+    format_ending,
+)
+from softreg.files.prefetch import prefetch
+from softreg.files.streams import open_bytes
+from softreg.files.temporary_copies import PipeCopy, is_pipe
+from softreg.files.typed_files import READ_ERRORS, arrow_batches, open_arrow, open_parquet, parquet_batches
 from softreg.models.inputs.batches import BATCH_ROWS, EncodedLabels
 
-FORMAT_OF_SUFFIX = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".arrow": "ipc",
-                    ".ipc": "ipc", ".feather": "ipc"}  # fmt: skip
-"""Format of a file by its suffix."""
-PARQUET_BUFFER = 1 << 18
-"""Bytes of a Parquet column that are read at a time; whole column chunks would hold a row group in memory."""
+TYPED = ("parquet", "arrow")
+"""Formats whose columns have types."""
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+"""Character between the fields of each format of text."""
+BATCHES_AHEAD = 1
+"""Batches that are read in advance; more would take more memory."""
 CSV_BLOCK = 8 << 20
 """Bytes of CSV that are parsed at a time."""
 MAX_LISTED = 10
@@ -42,13 +53,16 @@ def open_rows(
 ) -> FileRows:
     """Open rows of numbers in a Parquet, CSV, TSV or Arrow IPC file, which are read a batch at a time.
 
+    The first bytes and the ending of a file decide on its format, as in `open_table`; a file that is compressed with
+    gzip, zstd or bz2 is decompressed while it is read, and one of Parquet in memory.
+
     `SoftmaxRegression.fit`, `predict` and `predict_proba` accept the result; memory holds a few batches of it. Only the
     names and types of the columns are read at first.
 
     Parameters
     ----------
     path : path or sequence of paths
-        The file, or several files of one format with the same columns. A pipe is copied into a temporary file that is
+        The file, or several files with the same columns. A pipe is copied into a temporary file that is
         removed with the result; if its name has no known suffix, its first bytes decide between Parquet, Arrow and CSV.
     target : str, optional
         Column of the labels. In CSV and TSV labels are text as written, except that booleans in several spellings
@@ -84,28 +98,29 @@ def open_rows(
     paths = [Path(p) for p in ([path] if isinstance(path, (str, os.PathLike)) else path)]
     if not paths:
         raise ValueError("there is no file to open: the list of paths is empty.")
-    copies = {p: PipeCopy(p, FORMAT_OF_SUFFIX) for p in paths if is_pipe(p)}
-    rows = _open_files([copies[p].path if p in copies else p for p in paths], target, weight, drop)
+    copies = {p: PipeCopy(p) for p in paths if is_pipe(p)}
+    files = [_detect_file(copies[p].path if p in copies else p) for p in paths]
+    rows = _open_files(files, target, weight, drop)
     finalize(rows, copies.clear)  # the finalizer holds the copies as long as the rows exist
     return rows
 
 
-def _open_files(paths: list[Path], target: str | None, weight: str | None, drop: Sequence[str]) -> FileRows:
+def _open_files(files: list[DataFile], target: str | None, weight: str | None, drop: Sequence[str]) -> FileRows:
     """Return the rows of these files after checking the names and types of their columns."""
-    schemas = [_read_schema(p) for p in paths]
-    for p, schema in zip(paths, schemas, strict=True):
+    schemas, first = [_read_schema(file) for file in files], files[0].path.name
+    for file, schema in zip(files, schemas, strict=True):
         if schema.names != schemas[0].names:
-            raise ValueError(f"the columns of {p.name!r} are not those of {paths[0].name!r}; files must have the same.")
+            raise ValueError(f"the columns of {file.path.name!r} are not those of {first!r}; files must have the same.")
     names = schemas[0].names
     duplicate = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if duplicate is not None:
-        raise ValueError(f"{paths[0].name!r} has two columns {duplicate!r}; rename one.")
+        raise ValueError(f"{first!r} has two columns {duplicate!r}; rename one.")
     for name in (target, weight, *drop):
         if name is not None and name not in names:
             known = ", ".join(map(repr, names[:MAX_LISTED]))
-            raise ValueError(f"{paths[0].name!r} has no column {name!r}; there are {known}.")
+            raise ValueError(f"{first!r} has no column {name!r}; there are {known}.")
     not_features = {target, weight, *drop}
-    rows = FileRows(tuple(paths), tuple(n for n in names if n not in not_features), target, weight)
+    rows = FileRows(tuple(files), tuple(n for n in names if n not in not_features), target, weight)
     rows.check_numbers(schemas[0])
     return rows
 
@@ -116,7 +131,7 @@ class FileRows:
 
     Parameters
     ----------
-    paths : tuple of Path
+    files : tuple of DataFile
         The files.
     features : tuple of str
         Columns that are features.
@@ -124,22 +139,28 @@ class FileRows:
         Columns of the labels and of the row weights.
     """
 
-    paths: tuple[Path, ...]
+    files: tuple[DataFile, ...]
     features: tuple[str, ...]
     target: str | None
     weight: str | None
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """Paths of the files."""
+        return tuple(file.path for file in self.files)
+
+    @property
     def n_rows(self) -> int | None:
         """Number of rows; None unless all files are Parquet, which state it."""
-        counts = [pq.ParquetFile(p).metadata.num_rows if _file_format(p) == "parquet" else None for p in self.paths]
-        return None if None in counts else sum(c for c in counts if c is not None)
+        if any(file.format != "parquet" for file in self.files):
+            return None
+        return sum(int(open_parquet(file).metadata.num_rows) for file in self.files)
 
     def check_numbers(self, schema: pa.Schema) -> None:
         """Raise `ValueError` for a feature that does not hold numbers, or if there is no feature."""
         for name in self.features:
             kind = schema.field(name).type
-            if not _is_number(kind) and _file_format(self.paths[0]) != "csv":
+            if not _is_number(kind) and self.files[0].format in TYPED:
                 raise ValueError(
                     f"the column {name!r} of {self.paths[0].name!r} holds {kind}, not numbers. Leave it out with "
                     "drop=[...], or use softreg.TableClassifier, which takes columns of mixed kinds."
@@ -148,14 +169,13 @@ class FileRows:
             raise ValueError(f"{self.paths[0].name!r} has no column left as a feature.")
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        for path in self.paths:
+        for file in self.files:
             try:
-                for batch in _read_ahead(self._read(path)):
+                for batch in prefetch(partial(self._read, file), BATCHES_AHEAD):
                     if batch.num_rows:
                         yield self._split(batch)
             except (pa.ArrowException, OSError, OverflowError, MemoryError) as error:  # Arrow raises all of them
-                reason = str(error).strip().split("\n")[0]
-                raise ValueError(f"{path.name!r} cannot be read to its end: {reason}") from error
+                raise _unreadable(file, error) from error
 
     def _split(self, batch: pa.RecordBatch) -> tuple[Any, ...]:
         """Return features, labels and weights of a batch, as far as they were asked for."""
@@ -170,31 +190,27 @@ class FileRows:
             labels = labels.cast(kind)
         return (X, labels) if self.weight is None else (X, labels, batch.column(self.weight))
 
-    def _read(self, path: Path) -> Iterator[pa.RecordBatch]:
+    def _read(self, file: DataFile) -> Iterator[pa.RecordBatch]:
         """Yield record batches of the features, the target and the weights."""
         columns = [name for name in (*self.features, self.target, self.weight) if name is not None]
-        file_format = _file_format(path)
-        if file_format == "parquet":
-            with pq.ParquetFile(
-                path, buffer_size=PARQUET_BUFFER, pre_buffer=False, page_checksum_verification=True
-            ) as file:
-                yield from map(_validate, file.iter_batches(batch_size=BATCH_ROWS, columns=columns))
-        elif file_format == "csv":
-            numbers = {name: pa.float64() for name in columns if name != self.target}
-            text = {} if self.target is None else {self.target: pa.string()}
-            convert = pc.ConvertOptions(column_types=numbers | text, include_columns=columns, strings_can_be_null=False)
-            with _open_csv_bytes(path) as quotes:
-                yield from _open_csv(quotes, path, convert)
-        else:
-            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-                for k in range(file.num_record_batches):
-                    yield _validate(file.get_batch(k).select(columns))
+        if file.format in TYPED:
+            parquet = file.format == "parquet"
+            try:
+                yield from parquet_batches(file, columns, BATCH_ROWS) if parquet else arrow_batches(file, columns)
+            except READ_ERRORS as error:
+                raise _unreadable(file, error) from error
+            return
+        numbers = {name: pa.float64() for name in columns if name != self.target}
+        text = {} if self.target is None else {self.target: pa.string()}
+        convert = pc.ConvertOptions(column_types=numbers | text, include_columns=columns, strings_can_be_null=False)
+        with _open_csv_bytes(file) as quotes:
+            yield from _open_csv(quotes, file, convert)
 
 
-def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the batch after checking offsets, indices and text; invalid ones of a damaged file crash the process."""
-    batch.validate(full=True)
-    return batch
+def _unreadable(file: DataFile, error: Exception) -> ValueError:
+    """Return the error for a file that is damaged behind its first rows."""
+    reason = str(error).strip().split("\n")[0]
+    return ValueError(f"{file.path.name!r} cannot be read to its end: {reason}")
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -223,66 +239,57 @@ def _encode_labels(labels: pa.Array) -> EncodedLabels:
     return EncodedLabels(values, codes[encoded.indices.fill_null(len(values)).to_numpy()])
 
 
-def _file_format(path: Path) -> str:
-    """Return "parquet", "csv" or "ipc"; raise `ValueError` for another suffix."""
-    file_format = FORMAT_OF_SUFFIX.get(path.suffix.lower())
-    if file_format is None:
-        raise ValueError(f"{path.name!r} ends in none of {', '.join(FORMAT_OF_SUFFIX)}, so its format is unknown.")
-    return file_format
-
-
-def _read_schema(path: Path) -> pa.Schema:
-    """Return names and types of the columns; types in CSV are inferred from its first block."""
-    file_format = _file_format(path)
+def _detect_file(path: Path) -> DataFile:
+    """Return a file with its format; raise an error if there is none, or if its format is not read."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
+    file = detect_file(path)
+    if file.format not in (*TYPED, *DELIMITERS):
+        raise ValueError(
+            f"{path.name!r} is a {FORMAT_NAMES[file.format]}, which open_rows does not read; write its numbers as "
+            "Parquet, or use softreg.TableClassifier, which reads it."
+        )
+    if file.format == "csv" and format_ending(path, file.compression) not in TEXT_ENDINGS:
+        known = ", ".join((*PARQUET_ENDINGS, *ARROW_ENDINGS, *TEXT_ENDINGS))
+        raise ValueError(f"{path.name!r} ends in none of {known}, so its format is unknown.")
+    return file
+
+
+def _read_schema(file: DataFile) -> pa.Schema:
+    """Return names and types of the columns; types in CSV are inferred from its first block."""
+    damage = READ_ERRORS if file.format in TYPED else (pa.ArrowException, OSError, UnicodeError)
     try:
-        if file_format == "parquet":
-            return pq.read_schema(path)
-        if file_format == "csv":
-            with _open_csv_bytes(path, whole=False) as quotes:
-                return _open_csv(quotes, path, None).schema
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-            return file.schema
-    except (pa.ArrowException, OSError, UnicodeError) as error:
+        if file.format == "parquet":
+            return open_parquet(file).schema_arrow
+        if file.format == "arrow":
+            return open_arrow(file).schema
+        with _open_csv_bytes(file, whole=False) as quotes:
+            return _open_csv(quotes, file, None).schema
+    except damage as error:
         reason = str(error).strip().split("\n")[0]
-        raise ValueError(f"{path.name!r} is not a complete {path.suffix[1:].upper()} file: {reason}") from error
+        raise ValueError(f"{file.path.name!r} is not a complete {file.format.upper()} file: {reason}") from error
 
 
 @contextmanager
-def _open_csv_bytes(path: Path, *, whole: bool = True) -> Iterator[QuoteCounter]:
+def _open_csv_bytes(file: DataFile, *, whole: bool = True) -> Iterator[QuoteCounter]:
     """Open the bytes of a CSV file; look for an unclosed quote if it cannot be parsed or was read as a `whole`."""
-    quotes = QuoteCounter(path)
+    quotes = QuoteCounter(open_bytes(file))
     try:
         yield quotes
     except pa.ArrowException:
-        check_quotes(path, _delimiter(path))
+        check_quotes(file, DELIMITERS[file.format])
         raise
     finally:
         quotes.close()
     if whole and quotes.has_odd_line:
-        check_quotes(path, _delimiter(path))
+        check_quotes(file, DELIMITERS[file.format])
 
 
-def _delimiter(path: Path) -> str:
-    """Return the character between fields."""
-    return "\t" if path.suffix.lower() == ".tsv" else ","
-
-
-def _open_csv(quotes: QuoteCounter, path: Path, convert: pc.ConvertOptions | None) -> pc.CSVStreamingReader:
+def _open_csv(quotes: QuoteCounter, file: DataFile, convert: pc.ConvertOptions | None) -> pc.CSVStreamingReader:
     """Return a reader of record batches."""
     return pc.open_csv(
         pa.PythonFile(quotes, mode="r"),
         pc.ReadOptions(block_size=CSV_BLOCK),
-        pc.ParseOptions(delimiter=_delimiter(path)),
+        pc.ParseOptions(delimiter=DELIMITERS[file.format]),
         convert or pc.ConvertOptions(),
     )
-
-
-def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield batches, the next of which a thread reads while one is used."""
-    with ThreadPoolExecutor(1, thread_name_prefix="softreg-read") as reader:
-        following = reader.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = reader.submit(next, batches, None)
-            yield batch

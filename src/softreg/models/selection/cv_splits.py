@@ -11,10 +11,8 @@ import numpy as np
 
 from softreg.models.inputs.row_keys import RowKeys, read_row_keys
 from softreg.probability.label_arrays import spell
+from softreg.splits import DEFAULT_FOLDS, stratified_folds
 from softreg.typing import Array, BoolArray, Float64Array, IntArray
-
-DEFAULT_FOLDS = 5
-"""Number of folds for cv=None, as in scikit-learn."""
 
 
 @dataclass(frozen=True)
@@ -145,19 +143,17 @@ def _group_keys(groups: Any, needed: BoolArray) -> RowKeys:
 
 def _splits_of_count(count: Any, y: Array, groups: IntArray | None) -> Iterable[Any]:
     """Return the splits of a number of stratified folds, which keep groups together."""
-    from sklearn.model_selection import StratifiedGroupKFold, check_cv  # not at the top: a single fit does not split
-
     if isinstance(count, (bool, np.bool_)):
         raise ValueError(f"cv={count}: it is a number of folds of at least 2, a splitter, an iterable of splits.")
     if groups is None:
-        return check_cv(count, y, classifier=True).split(np.zeros((len(y), 1)), y)  # type: ignore[no-any-return]
+        return stratified_folds(y, count)
     n_folds, n_groups = DEFAULT_FOLDS if count is None else count, len(np.unique(groups))
     if n_groups < n_folds:
         raise ValueError(
             f"cv={n_folds} folds need as many groups at least, but groups has {n_groups}: rows of a group stay "
             "together. Use fewer folds."
         )
-    return StratifiedGroupKFold(n_folds).split(np.zeros((len(y), 1)), y, groups)  # type: ignore[no-any-return]
+    return stratified_folds(y, n_folds, groups=groups)
 
 
 def _splits_of_splitter(cv: Any, X: Any, y: Array, groups: Array | None) -> Iterable[Any]:

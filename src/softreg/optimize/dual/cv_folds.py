@@ -101,7 +101,10 @@ def run_sdca_on_folds(
 
 
 class _FoldRuns:
-    """The runs of all members, what they share, and where each writes its result."""
+    """The runs of all members, what they share, and where each writes its result.
+
+    Each member runs by itself and writes at its own position, so none is dropped from the others' arrays.
+    """
 
     def __init__(
         self,

@@ -117,9 +117,14 @@ class Members:
         self.objective.drop_members(keep)
         for follower in self.followers:
             follower.drop_members(keep)
-        for name in _member_fields(type(self)):  # type: ignore[arg-type]  # classes are hashable
-            setattr(self, name, _kept(getattr(self, name), keep))
+        keep_entries(self, keep)
         return True
+
+
+def keep_entries(record: Any, keep: BoolArray) -> None:
+    """Keep the entries of the members marked in `keep` (m,) in all fields of a dataclass but `COMMON_FIELDS`."""
+    for name in _member_fields(type(record)):  # type: ignore[arg-type]  # classes are hashable
+        setattr(record, name, _kept(getattr(record, name), keep))
 
 
 @cache

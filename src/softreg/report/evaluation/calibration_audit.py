@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.deprecated import DeprecatedAttributes
-from softreg.models.calibration.temperature import fit_scaling, folds, log_probabilities
+from softreg.models.calibration.temperature import fit_scaling, log_probabilities
 from softreg.probability import score_interval, wilson_interval
 from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.intervals import design_effect
 from softreg.probability.scores import weighted_mean
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
+from softreg.splits import stratified_fold_numbers
 from softreg.typing import Array, Codes, Float64Array, FloatArray
 
 MAX_CURVES = 12
@@ -252,7 +253,7 @@ def _one_of_each(groups: Array) -> Codes:
 def _recalibrated(P: Float64Array, codes: Codes, weights: Float64Array | None) -> tuple[Float64Array, str]:
     """Return probabilities (n, q) after the better of two cross-fitted recalibrations, and its name."""
     n, q = P.shape
-    at, fold = np.arange(n), folds(codes, FOLDS, seed=0)
+    at, fold = np.arange(n), stratified_fold_numbers(codes, FOLDS, seed=0)
     L, _ = log_probabilities(P)
     candidates = []
     for name, shared in (("temperature", True), ("vector", False)):

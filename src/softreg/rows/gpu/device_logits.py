@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class DeviceLogits(KeptLogits):
     """m models with q classes on a block; `members` are their positions among the row weights."""
 
+    member_axis = 1
+
     def __init__(self, block: TorchBlock, m: int, q: int, members: Array, entry: LogitEntry) -> None:
         self.block, self.m, self.q, self.k = block, m, q, m * q
         self.rows, self.entry, self.b = block.rows, entry, block.stop - block.start
@@ -161,21 +163,11 @@ class DeviceLogits(KeptLogits):
         if o is not None:
             o += self._put(shift)
 
-    def drop_members(self, keep: Array, renamed: tuple[tuple[int, int], ...]) -> None:
-        """Keep the models of this mask: the second axis of arrays with rows, the first of sums."""
-        places = self._put(np.flatnonzero(keep), np.int64)
-        kept, confidence = self.entry.arrays, self.entry.confidence
-        self.entry.arrays = {new: kept[old].index_select(1, places) for old, new in renamed if old in kept}
-        versions = dict(renamed)
-        if confidence is not None and confidence.version in versions:
-            self.entry.confidence = Confidence(
-                versions[confidence.version],
-                confidence.p_label.index_select(1, places),
-                confidence.class_mass.index_select(0, places),
-                confidence.class_variance.index_select(0, places),
-            )
-        else:
-            self.entry.confidence = None
+    def _member_positions(self, keep: Array) -> Tensor:
+        return self._put(np.flatnonzero(keep), np.int64)
+
+    def _take(self, array: Tensor, positions: Tensor, axis: int) -> Tensor:
+        return array.index_select(axis, positions)
 
     def gradient(self, point: ParameterPoint, shift: Array | None) -> Sums:
         """Return loss, residual times rows, and the residual twice."""

@@ -23,6 +23,7 @@ class HostLogits(KeptLogits):
     """m models with q classes on a block, with row weights V (m, b), (1, b) or None and products in `dtype`."""
 
     __slots__ = ("V", "block", "dtype", "m", "q")
+    member_axis = 0
 
     def __init__(self, block: Block, m: int, q: int, V: Array | None, dtype: Any, entry: LogitEntry) -> None:
         self.block, self.m, self.q, self.V, self.dtype, self.entry = block, m, q, V, dtype, entry
@@ -90,16 +91,11 @@ class HostLogits(KeptLogits):
         if o is not None:
             o += shift.astype(self.dtype)[:, :, None]
 
-    def drop_members(self, keep: Array, renamed: tuple[tuple[int, int], ...]) -> None:
-        """Keep the models of this mask."""
-        kept, confidence = self.entry.arrays, self.entry.confidence
-        self.entry.arrays = {new: kept[old][keep] for old, new in renamed if old in kept}
-        versions = dict(renamed)
-        if confidence is not None and confidence.version in versions:
-            parts = (confidence.p_label[keep], confidence.class_mass[keep], confidence.class_variance[keep])
-            self.entry.confidence = Confidence(versions[confidence.version], *parts)
-        else:
-            self.entry.confidence = None
+    def _member_positions(self, keep: Array) -> Array:
+        return np.flatnonzero(keep)
+
+    def _take(self, array: Array, positions: Array, axis: int) -> Array:
+        return np.take(array, positions, axis)
 
     def gradient(self, point: ParameterPoint, shift: Array | None) -> Sums:
         """Return loss, residual times rows, and the residual twice."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.splits import sample_rows
 from softreg.tables.columns.errors import TableError, column_name, quote, quote_list, unknown_column_error
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, FormLoss, NumberEncoder
@@ -270,9 +271,7 @@ def _sample_rows(encoder: Encoder, table: Any, rows: RowNumbers | None, y: TextA
     X = encoder.encode(table, first_rows)
     width = max(1.0, (X.nnz if hasattr(X, "nnz") else X.size) / max(1, len(first_rows)))
     size = min(MAX_ROWS, max(MIN_ROWS, int(MAX_CELLS / (width * len(np.unique(y))))))
-    if n <= size:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(0 if seed is None else seed).permutation(n)[:size])
+    return sample_rows(n, size, 0 if seed is None else seed)
 
 
 def _encoder_with_best_forms(encoder: Encoder, trial: NumericFormCV, columns: Sequence[str]) -> Encoder:

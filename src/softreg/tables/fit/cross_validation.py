@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 
 from softreg.models.selection.scorers import find_scorer
+from softreg.splits import DEFAULT_FOLDS, Split, stratified_folds
 from softreg.tables.columns.errors import TableError, pluralize
-from softreg.tables.row_selection.time_splits import time_folds
-from softreg.typing import Codes, IntArray, RowNumbers, TextArray
+from softreg.tables.row_selection.table_splits import time_folds
+from softreg.typing import Codes, TextArray
 
 NumericForm = Mapping[Any, str] | None
 """Requested form of columns of numbers by column name: "linear", "scores" or "both"."""
-
-FOLDS = 5
-"""Default number of folds."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class CrossValidation:
         if folds is not None and (isinstance(folds, bool) or not isinstance(folds, Integral) or folds < 2):
             raise TableError(f"folds is {folds!r}; expected a whole number of at least 2, such as 5.")
 
-    def splits(self, y: TextArray, seed: int | None) -> list[tuple[IntArray, IntArray]]:
+    def splits(self, y: TextArray, seed: int | None) -> list[Split]:
         """Return the training and test rows of each fold, shuffled and stratified, or in the order of time.
 
         Parameters
@@ -71,7 +69,7 @@ class CrossValidation:
 
         Returns
         -------
-        list of tuple of array of int
+        list of Split
             Training and test rows of each fold.
 
         Raises
@@ -79,13 +77,11 @@ class CrossValidation:
         TableError
             If there are too few rows, groups or times for the number of folds.
         """
-        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
         if self.times is not None:
             return _folds_with_two_classes(time_folds(self.times, self.folds), y)
         counts = np.sort(np.unique(y, return_counts=True)[1])
         groups = len(y) if self.groups is None else len(np.unique(self.groups))
-        folds = min(FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
+        folds = min(DEFAULT_FOLDS, int(counts[-2]), groups) if self.folds is None else self.folds
         if folds > counts[-1]:
             raise TableError(
                 f"{folds:,} folds are too many: no class has more than {pluralize(int(counts[-1]), 'row')} to train on."
@@ -95,11 +91,9 @@ class CrossValidation:
                 f"{max(folds, 2):,} folds need as many groups at least, and the rows to train on are in "
                 f"{pluralize(groups, 'group')}. Use fewer folds, a finer column of groups, or give the strength."
             )
-        kind = StratifiedKFold if self.groups is None else StratifiedGroupKFold
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than there are folds
-            splitter = kind(folds, shuffle=True, random_state=0 if seed is None else seed)
-            folds_of_rows = list(splitter.split(np.zeros((len(y), 1)), y, self.groups))
+            folds_of_rows = stratified_folds(y, folds, groups=self.groups, seed=0 if seed is None else seed)
         return _without_single_row_classes(folds_of_rows, y, apart=self.groups is not None)
 
 
@@ -107,27 +101,23 @@ DEFAULT_CROSS_VALIDATION = CrossValidation()
 """Folds, rule and scoring where the caller gives none."""
 
 
-def _without_single_row_classes(
-    folds: list[tuple[IntArray, IntArray]], y: TextArray, *, apart: bool
-) -> list[tuple[IntArray, IntArray]]:
+def _without_single_row_classes(folds: list[Split], y: TextArray, *, apart: bool) -> list[Split]:
     """Return the folds without test rows of single-row classes, and without folds whose test part is then empty."""
     # The row of such a class is a training row of every fold, unless groups have to stay `apart`.
     _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     single = np.flatnonzero(counts[codes] == 1)
     if len(single):
         more = single[:0] if apart else single
-        folds = [(np.union1d(train, more), np.setdiff1d(test, single)) for train, test in folds]
-    return [(train, test) for train, test in folds if len(test)]
+        folds = [Split(np.union1d(train, more), np.setdiff1d(test, single)) for train, test in folds]
+    return [fold for fold in folds if len(fold.test)]
 
 
-def _folds_with_two_classes(
-    folds: list[tuple[RowNumbers, RowNumbers]], y: TextArray
-) -> list[tuple[RowNumbers, RowNumbers]]:
+def _folds_with_two_classes(folds: list[Split], y: TextArray) -> list[Split]:
     """Return the folds whose training rows have at least two classes, and whose test rows have one of these."""
     usable = [
-        (train, test)
-        for train, test in folds
-        if len(np.unique(y[train])) > 1 and np.isin(y[test], np.unique(y[train])).any()
+        fold
+        for fold in folds
+        if len(np.unique(y[fold.train])) > 1 and np.isin(y[fold.test], np.unique(y[fold.train])).any()
     ]
     if not usable:
         raise TableError(

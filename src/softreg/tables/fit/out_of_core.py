@@ -13,6 +13,7 @@ import pyarrow as pa
 from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import EncodedLabels
 from softreg.models.inputs.sample_and_class_weights import sample_weights
+from softreg.splits import sample_rows
 from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import WeightedBatch, with_weighted_moments
@@ -283,7 +284,7 @@ def _choose_strength_on_sample(
     if encoder.sparse:
         width = max(1, encoder.encode(scan.sample.slice(0, MIN_ROWS)).nnz // min(n, MIN_ROWS))
     n_rows = min(n, max(MIN_ROWS, MAX_CELLS // max(1, width)))
-    rows = np.sort(np.random.default_rng(0).permutation(n)[:n_rows]) if n_rows < n else None
+    rows = sample_rows(n, n_rows, seed=0) if n_rows < n else None
     values, codes = scan.labels(scan.sample)
     X, y = encoder.encode(scan.sample, rows), np.array(values)[codes]
     y = y if rows is None else y[rows]

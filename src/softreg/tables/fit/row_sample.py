@@ -5,36 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from softreg.splitmix import as_uniform, hashed
-from softreg.typing import BoolArray, Float64Array, Int64Array, RowNumbers
+from softreg.splitmix import keyed_uniform
+from softreg.typing import BoolArray, Int64Array
 
 MAX_BYTES = 128 << 20
 """Most bytes of a sample."""
-
-
-def uniform(numbers: RowNumbers, seed: int, stream: int) -> Float64Array:
-    """Return a number in [0, 1) for each row number, a function of that number, the seed and the stream alone.
-
-    Parameters
-    ----------
-    numbers : array of int64 (n,)
-        Row numbers.
-    seed, stream : int
-        Keys of the sequence.
-
-    Returns
-    -------
-    array of float64 (n,)
-        Uniform numbers.
-
-    Examples
-    --------
-    >>> whole = uniform(np.arange(1000), seed=0, stream=1)
-    >>> bool((whole[600:] == uniform(np.arange(600, 1000), 0, 1)).all()), bool(abs(whole.mean() - 0.5) < 0.05)
-    (True, True)
-    """
-    start = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
-    return as_uniform(hashed(numbers, start))
+SAMPLE_STREAM = 2
+"""Stream of the hashed row numbers that decide on the rows of a sample."""
 
 
 class RowSampler:
@@ -58,7 +35,7 @@ class RowSampler:
         """Add the rows of a batch in the mask; its first row has the number `first`."""
         self.seen += int(mask.sum())
         positions = np.flatnonzero(mask)
-        positions = positions[uniform(positions + first, self.seed, 2) < self.below]
+        positions = positions[keyed_uniform(positions + first, self.seed, SAMPLE_STREAM) < self.below]
         if len(positions) == 0:
             return
         self.parts.append(table.take(pa.array(positions)))
@@ -73,7 +50,7 @@ class RowSampler:
         table, numbers = pa.concat_tables(self.parts), np.concatenate(self.numbers)
         self.rows = max(1, min(self.rows, int(MAX_BYTES * len(numbers) / max(1, table.nbytes))))
         if len(numbers) > self.rows:
-            drawn = uniform(numbers, self.seed, 2)
+            drawn = keyed_uniform(numbers, self.seed, SAMPLE_STREAM)
             self.below = float(np.partition(drawn, self.rows)[self.rows])
             kept = np.flatnonzero(drawn < self.below)
             table, numbers = table.take(pa.array(kept)), numbers[kept]

@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from softreg.splits import split_batch
 from softreg.tables.columns.errors import TableError, unknown_column_error
 from softreg.tables.columns.row_location import RowLocation, read_location
-from softreg.tables.fit.row_sample import RowSampler, uniform
+from softreg.tables.fit.row_sample import RowSampler
 from softreg.tables.fit.row_set import RowMask, RowSet
 from softreg.tables.io.open_table import OpenTable
 from softreg.tables.row_selection.labelled_rows import check_labelled, similar_labels_note, unlabelled_note
@@ -303,7 +304,7 @@ def scan_table(
         raise unknown_column_error(target, source.names, "target column")
 
     def share(first: int, count: int) -> BoolArray:
-        return uniform(np.arange(first, first + count), seed, 1) >= test_size
+        return split_batch(first, count, test_size, seed)
 
     if weights is not None and weights not in source.names:
         raise unknown_column_error(weights, source.names, "column of weights")

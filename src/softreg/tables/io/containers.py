@@ -18,9 +18,9 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from softreg.atomic_files import TemporaryCopy
+from softreg.files.formats import ENDINGS
+from softreg.files.temporary_copies import TemporaryCopy
 from softreg.tables.columns.errors import TableError, pluralize, quote_list
-from softreg.tables.io.file_formats import ENDINGS
 from softreg.tables.io.spreadsheets import sheet_rows
 
 EXTRA_ENDINGS = (".xlsx", ".xls", ".ods", ".db", ".sqlite", ".sqlite3")

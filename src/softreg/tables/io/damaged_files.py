@@ -1,27 +1,22 @@
-"""Damaged Parquet and Arrow files: one error for the exceptions they raise, and validation of their data."""
+"""Damaged Parquet and Arrow files: one error for the exceptions they raise, and validation of tables of the caller."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import pyarrow as pa
 
+from softreg.files.typed_files import READ_ERRORS
 from softreg.tables.columns.errors import TableError, quote
-from softreg.tables.io.sources import SourceFile, damaged_file_message
-
-MAX_BATCH_ROWS = 1 << 31
-"""Maximum number of rows of an Arrow batch; a damaged length may be any number."""
-Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+from softreg.tables.io.sources import SourceFile, damaged_file_message, missing_file_message
 
 
 @contextmanager
 def damage_as_table_error(source: SourceFile) -> Iterator[None]:
     """Convert any exception of Arrow while it reads a file to a `TableError` about a damaged file.
 
-    Damaged lengths, names and types raise more than Arrow's own exceptions: `OverflowError`, `MemoryError`,
-    `UnicodeDecodeError`, `KeyError` and others.
+    Damaged lengths, names and types raise more than Arrow's own exceptions: `files.typed_files.READ_ERRORS`.
 
     Parameters
     ----------
@@ -49,34 +44,10 @@ def damage_as_table_error(source: SourceFile) -> Iterator[None]:
         yield
     except TableError:
         raise
-    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
+    except FileNotFoundError:
+        raise TableError(missing_file_message(source.display_name)) from None
+    except READ_ERRORS as error:
         raise TableError(damaged_file_message(source, error)) from error
-
-
-def validated(rows: Rows) -> Rows:
-    """Return rows whose offsets, indices and texts are valid.
-
-    Arrow uses lengths and offsets as stored in the file; an invalid one may end the process.
-
-    Parameters
-    ----------
-    rows : pa.Table or pa.RecordBatch
-        Rows of a file.
-
-    Returns
-    -------
-    pa.Table or pa.RecordBatch
-        The same object.
-
-    Raises
-    ------
-    pyarrow.ArrowInvalid
-        If some buffer is invalid.
-    """
-    if rows.num_rows > MAX_BATCH_ROWS:
-        raise pa.ArrowInvalid(f"a batch of {rows.num_rows:,} rows")
-    rows.validate(full=True)
-    return rows
 
 
 def check_buffers(table: pa.Table) -> pa.Table:

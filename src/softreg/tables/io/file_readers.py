@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from softreg.files.formats import PARQUET_MAGIC
+from softreg.files.typed_files import arrow_batches, open_arrow, open_parquet, parquet_batches, validated
 from softreg.tables.columns.arrow_types import plain_column, plain_field
 from softreg.tables.columns.column_values import decode_dictionary
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
@@ -21,7 +23,7 @@ from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import declared_encoding
 from softreg.tables.delimited.encoding_detection import EncodingGuess, is_utf8
 from softreg.tables.delimited.mixed_encoding import find_encoding
-from softreg.tables.io.damaged_files import damage_as_table_error, validated
+from softreg.tables.io.damaged_files import damage_as_table_error
 from softreg.tables.io.sources import SourceFile, check_text, open_bytes, open_text, read_head
 from softreg.tables.read_options import ReadOptions
 
@@ -29,13 +31,8 @@ HEAD_BYTES = 1 << 16
 """Bytes read to find the encoding of a text file."""
 MAX_BATCH_ROWS = 65_536
 """Maximum number of rows of a batch of a typed file."""
-COLUMN_BUFFER_BYTES = 1 << 20
-"""Bytes of a Parquet column read at a time; a whole row group may exceed memory."""
 MAX_EXACT_INTEGER = 2**53
 """Largest integer below which float64 represents every integer."""
-MIN_BUFFERED_BYTES = 1 << 26
-"""Bytes of a Parquet file from which on it is read through that buffer. Smaller ones are read by columns of row groups:
-the buffer takes the memory that a damaged length of a page asks for."""
 MAX_BATCH_CELLS = 4_000_000
 """Maximum number of cells of a batch; rows with many columns come in smaller batches."""
 
@@ -289,38 +286,23 @@ class ParquetFileReader(BaseFileReader):
 
     def __init__(self, source: SourceFile) -> None:
         super().__init__(source)
-        if read_head(source, 4) != b"PAR1":
+        if read_head(source, len(PARQUET_MAGIC)) != PARQUET_MAGIC:
             raise TableError(
                 f"{source.display_name!r} ends in {source.path.suffix} but is not a Parquet file; is it CSV? Then "
                 "rename it to .csv."
             )
         with damage_as_table_error(source):
-            self.schema = self._plain_schema(self._open().schema_arrow)
-
-    def _open(self) -> Any:
-        import pyarrow.parquet as pq
-
-        with damage_as_table_error(self.source):
-            source = (
-                pa.BufferReader(open_bytes(self.source).read()) if self.source.compression else str(self.source.path)
-            )
-            large = not self.source.compression and self.source.path.stat().st_size > MIN_BUFFERED_BYTES
-            return pq.ParquetFile(
-                source,
-                pre_buffer=False,
-                buffer_size=COLUMN_BUFFER_BYTES if large else 0,
-                page_checksum_verification=True,
-            )
+            self.schema = self._plain_schema(open_parquet(source).schema_arrow)
 
     def _read_batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
         names = self._file_columns(requested)
         rows = max(256, min(MAX_BATCH_ROWS, MAX_BATCH_CELLS // max(1, len(names))))
-        with damage_as_table_error(self.source), self._open() as file:
-            yield from map(validated, file.iter_batches(batch_size=rows, columns=names))
+        with damage_as_table_error(self.source):
+            yield from parquet_batches(self.source, names, rows)
 
     def read(self, requested: pa.Schema) -> pa.Table:
         """Return all rows, read by column."""
-        with damage_as_table_error(self.source), self._open() as file:
+        with damage_as_table_error(self.source), open_parquet(self.source) as file:
             return self._conform(validated(file.read(columns=self._file_columns(requested))), requested)
 
 
@@ -330,25 +312,10 @@ class ArrowFileReader(BaseFileReader):
     def __init__(self, source: SourceFile) -> None:
         super().__init__(source)
         with damage_as_table_error(source):
-            self.schema = self._plain_schema(self._open().schema)
-
-    def _open(self) -> Any:
-        import pyarrow.ipc as ipc
-
-        head = read_head(self.source, 6)
-        with damage_as_table_error(self.source):
-            if self.source.compression and head == b"ARROW1":
-                return ipc.open_file(pa.BufferReader(open_bytes(self.source).read()))
-            if head != b"ARROW1":
-                return ipc.open_stream(open_bytes(self.source))
-            return ipc.open_file(pa.memory_map(str(self.source.path)))
+            self.schema = self._plain_schema(open_arrow(source).schema)
 
     def _read_batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
-        names = self._file_columns(requested)
-        with damage_as_table_error(self.source), self._open() as file:
-            count = getattr(file, "num_record_batches", None)
-            batches = iter(file) if count is None else (file.get_batch(i) for i in range(count))
-            for batch in batches:
-                good = validated(batch.select(names))
-                for start in range(0, good.num_rows, MAX_BATCH_ROWS):
-                    yield good.slice(start, MAX_BATCH_ROWS)
+        with damage_as_table_error(self.source):
+            for batch in arrow_batches(self.source, self._file_columns(requested)):
+                for start in range(0, batch.num_rows, MAX_BATCH_ROWS):
+                    yield batch.slice(start, MAX_BATCH_ROWS)

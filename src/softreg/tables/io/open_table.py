@@ -12,6 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from softreg.deprecated import DeprecatedAttributes
+from softreg.files.formats import PARQUET_ENDINGS
+from softreg.files.prefetch import prefetch
 from softreg.tables.columns.arrow_types import common_arrow_type, plain_table
 from softreg.tables.columns.column_names import check_names
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
@@ -20,9 +22,7 @@ from softreg.tables.columns.missing_values import replace_missing
 from softreg.tables.columns.row_location import SkippedFileRow, file_row_numbers, mark_absent_columns, with_location
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.io.damaged_files import check_buffers
-from softreg.tables.io.file_formats import PARQUET_ENDINGS
 from softreg.tables.io.file_readers import FileReader, open_file
-from softreg.tables.io.prefetch import prefetch
 from softreg.tables.io.sources import find_source_files, is_source
 from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options

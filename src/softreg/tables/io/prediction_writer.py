@@ -15,9 +15,9 @@ import pyarrow.csv as pa_csv
 from numpy.typing import ArrayLike
 
 from softreg.atomic_files import atomic_path
+from softreg.files.formats import PARQUET_ENDINGS
 from softreg.tables.columns.arrow_numpy import number_array, string_array
 from softreg.tables.columns.errors import TableError, quote
-from softreg.tables.io.file_formats import PARQUET_ENDINGS
 
 
 class BinaryWriter(Protocol):

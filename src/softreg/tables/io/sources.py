@@ -12,12 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from softreg.atomic_files import PipeCopy, is_pipe
+from softreg.files import streams
+from softreg.files.formats import FORMAT_NAMES, PARQUET_MAGIC, DataFile, detect_file
+from softreg.files.temporary_copies import PipeCopy, is_pipe
 from softreg.tables.columns.errors import TableError, pluralize, quote_list
 from softreg.tables.delimited.chunked_stream import BinaryReader
 from softreg.tables.delimited.decoding import DecodedStream
 from softreg.tables.io.containers import COPY_OPTIONS, EXTRACTORS, copy_standard_input
-from softreg.tables.io.file_formats import ENDINGS, SIGNATURE_BYTES, detect_compression, file_format
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _MAGIC = {b"\x89PNG": "a PNG picture", b"%PDF": "a PDF document", b"\xff\xd8\xff": "a JPEG picture"}
@@ -29,7 +30,7 @@ MAX_NESTING = 3
 
 
 @dataclass(frozen=True)
-class SourceFile:
+class SourceFile(DataFile):
     """One file of a source.
 
     Attributes
@@ -52,9 +53,6 @@ class SourceFile:
         Choices made in opening it.
     """
 
-    path: Path
-    format: str
-    compression: str | None = None
     keys: dict[str, str | None] = field(default_factory=dict)
     origin: Path | None = None
     """The pipe or container of which `path` is a copy; `copies` keep that copy until no part needs it."""
@@ -203,11 +201,10 @@ def _open_source(path: Path, inner: str = "", depth: int = 0) -> SourceFile:
     if is_pipe(path):
         copy = _copy_pipe(path)
         return replace(_open_source(copy.path, inner), origin=path, copies=(copy,))
-    head = _first_bytes(path)
-    compression = detect_compression(path, head)
-    form = file_format(path, head, compression)
+    file = detect_file(path)
+    form = file.format
     if form not in EXTRACTORS:
-        return SourceFile(path, form, compression)
+        return SourceFile(path, form, file.compression)
     if depth == MAX_NESTING:
         raise TableError(f"{str(path)!r} holds containers more than {MAX_NESTING} deep; unpack it.")
     table = EXTRACTORS[form](path, inner)
@@ -218,19 +215,10 @@ def _open_source(path: Path, inner: str = "", depth: int = 0) -> SourceFile:
     return replace(source, read_options=COPY_OPTIONS[form]) if form in COPY_OPTIONS else source
 
 
-def _first_bytes(path: Path) -> bytes:
-    """Return the first bytes of a file, as stored; empty if it cannot be read, which raises an error later."""
-    try:
-        with path.open("rb") as file:
-            return file.read(SIGNATURE_BYTES)
-    except OSError:
-        return b""
-
-
 def _copy_pipe(pipe: Path) -> PipeCopy:
     """Return a copy of the data of a pipe, which can be read only once."""
     try:
-        return PipeCopy(pipe, ENDINGS)
+        return PipeCopy(pipe)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
         raise TableError(f"{str(pipe)!r} cannot be copied to a temporary file: {reason}.") from None
@@ -269,9 +257,7 @@ def unquote(text: str) -> str:
 def open_bytes(source: SourceFile) -> pa.NativeFile:
     """Return the bytes of a file, decompressed; raise `TableError` if it cannot be opened."""
     try:
-        if source.compression:
-            return pa.input_stream(str(source.path), compression=source.compression)
-        return pa.OSFile(str(source.path))
+        return streams.open_bytes(source)
     except FileNotFoundError:
         raise TableError(missing_file_message(source.display_name)) from None
     except OSError as error:
@@ -318,7 +304,8 @@ def read_head(source: SourceFile, size: int) -> bytes:
 
 def damaged_file_message(source: SourceFile, error: Exception) -> str:
     """Return the message for a file that is truncated or violates its format."""
-    kind = {"parquet": "Parquet file", "arrow": "Arrow file"}.get(source.format, f"{source.compression or 'text'} file")
+    typed = source.format in ("parquet", "arrow")
+    kind = FORMAT_NAMES[source.format] if typed else f"{source.compression or 'text'} file"
     reason = " ".join(str(error).split())
     return f"{source.display_name!r} is a damaged or truncated {kind} ({reason}); copy or write it again."
 
@@ -340,7 +327,7 @@ def check_text(source: SourceFile, head: bytes, *, wide: bool) -> None:
     TableError
         If the file has a binary format or contains zero bytes.
     """
-    if head[:4] == b"PAR1":
+    if head.startswith(PARQUET_MAGIC):
         raise TableError(f"{source.display_name!r} is a Parquet file within a compressed one; unpack it.")
     for magic, what in _MAGIC.items():
         if head.startswith(magic):

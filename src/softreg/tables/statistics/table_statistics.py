@@ -34,7 +34,7 @@ from softreg.tables.row_selection.complete_cases import (
     refuse_missing,
     rows_with_label_and_weight,
 )
-from softreg.tables.row_selection.group_splits import group_codes
+from softreg.tables.row_selection.group_codes import group_codes
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.row_selection.weight_column import WeightColumn, read_row_weights
 from softreg.tables.schema.kinds import Kind, requested_kinds

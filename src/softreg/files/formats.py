@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson")
+TAB_ENDINGS = (".tsv", ".tab")
+"""Text endings whose fields are separated by tabs."""
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data", ".psv")
 COMPRESSION_ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 """Compressions that are decoded while a file is read, by ending."""
 ENDINGS = frozenset(
     (*PARQUET_ENDINGS, *ARROW_ENDINGS, *JSON_ENDINGS, *TEXT_ENDINGS, *COMPRESSION_ENDINGS, ".zip", ".xz")
 )
+PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
+"""First bytes of Parquet and Arrow files; an Arrow stream has none."""
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 _FORMS = {
-    b"PAR1": "parquet",
-    b"ARROW1": "arrow",
+    PARQUET_MAGIC: "parquet",
+    ARROW_MAGIC: "arrow",
     b"FEA1": "feather",  # version 1, which is not an Arrow format
     b"SQLite format 3\x00": "sqlite",
     b"\xfd7zXZ\x00": "xz",
@@ -26,6 +31,65 @@ _FORMS = {
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 SIGNATURE_BYTES = 64
 """Bytes read to find the format of a file."""
+FORMAT_NAMES = {
+    "arrow": "Arrow file",
+    "csv": "text file",
+    "excel": "spreadsheet",
+    "feather": "Feather file of version 1",
+    "json": "JSON file",
+    "parquet": "Parquet file",
+    "sqlite": "SQLite database",
+    "tsv": "text file",
+    "xz": "xz file",
+    "zip": "zip archive",
+}
+"""What messages call a file of each format."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file with its format.
+
+    Attributes
+    ----------
+    path : Path
+        File that is read.
+    format : str
+        "csv", "tsv", "parquet", "arrow", "json", or a container: "excel", "sqlite", "feather", "zip" or "xz".
+    compression : str or None
+        "gzip", "zstd", "bz2" or None.
+    """
+
+    path: Path
+    format: str
+    compression: str | None = None
+
+
+def detect_file(path: Path) -> DataFile:
+    """Return a file with the format and compression that its first bytes or its ending name.
+
+    Parameters
+    ----------
+    path : Path
+        The file. One that cannot be read counts as empty, so that its ending decides.
+
+    Returns
+    -------
+    DataFile
+
+    Examples
+    --------
+    >>> file = detect_file(Path("missing.csv.gz"))
+    >>> file.format, file.compression
+    ('csv', 'gzip')
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(SIGNATURE_BYTES)
+    except OSError:
+        head = b""
+    compression = detect_compression(path, head)
+    return DataFile(path, file_format(path, head, compression), compression)
 
 
 def detect_compression(path: Path, head: bytes) -> str | None:
@@ -75,10 +139,7 @@ def file_format(path: Path, head: bytes, compression: str | None = None) -> str:
         binary_format = next((form for magic, form in _FORMS.items() if head.startswith(magic)), None)
         if binary_format or head.startswith(_ZIP):
             return binary_format or ("excel" if _is_spreadsheet(path) else "zip")
-    endings = [ending.lower() for ending in path.suffixes]
-    if compression and endings and endings[-1] in COMPRESSION_ENDINGS:
-        endings.pop()
-    ending = endings[-1] if endings else ""
+    ending = format_ending(path, compression)
     if ending in PARQUET_ENDINGS:
         return "parquet"
     if ending in ARROW_ENDINGS:
@@ -90,7 +151,25 @@ def file_format(path: Path, head: bytes, compression: str | None = None) -> str:
     is_json = start[:1] in (b"{", b"[") and after[:1] == (b'"' if start[:1] == b"{" else b"{")
     if is_json and not compression:
         return "json"
-    return "tsv" if ending in (".tsv", ".tab") else "csv"
+    return "tsv" if ending in TAB_ENDINGS else "csv"
+
+
+def format_ending(path: Path, compression: str | None = None) -> str:
+    """Return the ending of a name in lower case, without that of the compression; empty if there is none.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> format_ending(Path("a.CSV.gz"), "gzip"), format_ending(Path("a.csv"))
+    ('.csv', '.csv')
+    """
+    endings = [ending.lower() for ending in path.suffixes]
+    if compression and endings and endings[-1] in COMPRESSION_ENDINGS:
+        endings.pop()
+    return endings[-1] if endings else ""
 
 
 def _is_spreadsheet(path: Path) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+
+from softreg.files.formats import DataFile
+from softreg.files.streams import open_bytes
 
 
 class QuoteCounter:
@@ -18,8 +22,8 @@ class QuoteCounter:
 
     Parameters
     ----------
-    path : Path
-        The file.
+    file : binary file
+        Bytes of the file, decompressed; closed with the counter.
 
     Attributes
     ----------
@@ -28,14 +32,14 @@ class QuoteCounter:
 
     Examples
     --------
-    >>> counter = QuoteCounter(Path(__file__))
+    >>> counter = QuoteCounter(io.BytesIO())
     >>> counter.count(b'1,"a"\n2,"b\n'), counter.has_odd_line
     (None, True)
     >>> counter.close()
     """
 
-    def __init__(self, path: Path) -> None:
-        self.file = path.open("rb")
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
         self.has_odd_line = False
         self._pending = 0
         """Quotes in the line that the latest bytes begin."""
@@ -71,12 +75,12 @@ class QuoteCounter:
         self._pending = int(counts[-1])
 
 
-def check_quotes(path: Path, delimiter: str) -> None:
+def check_quotes(file: DataFile, delimiter: str) -> None:
     r"""Parse a CSV file strictly, to find a quote that is not closed.
 
     Parameters
     ----------
-    path : Path
+    file : DataFile
         The file.
     delimiter : str
         The character between fields.
@@ -88,20 +92,23 @@ def check_quotes(path: Path, delimiter: str) -> None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> _ = Path("open.csv").write_text('x,y\n1,a\n2,"b\n3,a\n')
-    >>> check_quotes(Path("open.csv"), ",")  # doctest: +ELLIPSIS
+    >>> check_quotes(DataFile(Path("open.csv"), "csv"), ",")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: The row in line 3 of 'open.csv' opens a quote that is not closed as CSV requires (unexpected end of ...
     """
     line = 1
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text, unlimited_field_size():
+    raw: Any = open_bytes(file)
+    text = io.TextIOWrapper(raw, newline="", encoding="utf-8-sig", errors="surrogateescape")
+    with text, unlimited_field_size():
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             for _ in reader:
                 line = reader.line_num + 1
         except csv.Error as error:
             raise ValueError(
-                f"The row in line {line:,} of {path.name!r} opens a quote that is not closed as CSV requires "
+                f"The row in line {line:,} of {file.path.name!r} opens a quote that is not closed as CSV requires "
                 f'({error}), so rows would be lost. Close it, or write a quote inside a quoted field twice ("").'
             ) from None
 

@@ -1,17 +1,14 @@
-"""Groups of rows that belong together, such as those of one person, and splits that keep them together."""
+"""Groups of rows that belong together, such as those of one person, as codes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.tables.columns.errors import TableError, pluralize, quote, unknown_column_error
-from softreg.typing import Codes, Float64Array, RowNumbers
+from softreg.typing import Codes, RowNumbers
 from softreg.value_text import encode_as_text
 
 
@@ -78,66 +75,3 @@ def group_codes(
             numbers,
         )
     return codes
-
-
-def split_groups(
-    codes: NDArray[np.integer[Any]], groups: Codes, test_size: float = 0.2, seed: int = 0
-) -> tuple[RowNumbers, RowNumbers]:
-    """Split rows into training and test rows by whole groups, with nearly the same share of each class.
-
-    Groups are considered in an order drawn by `seed`; a group is held out if it brings the test rows of each class
-    nearer to their share (in squares over the number of its rows) and leaves every class training rows.
-
-    Parameters
-    ----------
-    codes : array of int (n,)
-        Class of each row.
-    groups : array of int (n,)
-        Group of each row.
-    test_size : float
-        Share of the rows to hold out.
-    seed : int
-        Seed of the order.
-
-    Returns
-    -------
-    train, test : array of int
-        Row numbers from 0, sorted.
-
-    Raises
-    ------
-    TableError
-        If no group can be held out.
-
-    Examples
-    --------
-    >>> train, test = split_groups(np.tile([0, 1], 50), np.arange(100) // 10, 0.2)
-    >>> len(test), sorted(set((test // 10).tolist()) & set((train // 10).tolist()))
-    (20, [])
-    """
-    _, code = np.unique(codes, return_inverse=True)
-    _, group = np.unique(groups, return_inverse=True)
-    counts = np.zeros((int(group.max()) + 1, int(code.max()) + 1))
-    np.add.at(counts, (group, code), 1)
-    total = counts.sum(axis=0)
-    wanted_rows, held = test_size * total, np.zeros(len(total))
-
-    def far(rows: Float64Array) -> Float64Array:
-        return np.asarray(((rows - wanted_rows) ** 2 / total).sum(axis=-1))
-
-    order = np.random.default_rng(seed).permutation(len(counts))
-    chosen = []
-    for g in order:
-        if far(held + counts[g]) < far(held) and (held + counts[g] < total).all():
-            held += counts[g]
-            chosen.append(g)
-    if not chosen:  # all are large: the one that is nearest
-        free = [g for g in order if (counts[g] < total).all()]
-        if not free:
-            raise TableError(
-                f"The rows are in {pluralize(len(counts), 'group')}, each of which has all rows of some class, so none "
-                "can be held out as a whole. Group by another column, or leave the groups out."
-            )
-        chosen = [min(free, key=lambda g: float(far(counts[g])))]
-    test = np.isin(group, chosen)
-    return np.flatnonzero(~test), np.flatnonzero(test)

@@ -1,4 +1,4 @@
-"""Splits by time: what is held out, and folds of an expanding window."""
+"""The order of rows in time, errors of splits of a table, and sets of row numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from softreg.tables.columns.errors import TableError
 from softreg.tables.fit.row_set import RowSet
-from softreg.tables.row_selection.time_splits import split_by_time, time_codes, time_folds
+from softreg.tables.row_selection.table_splits import split_by_time, split_groups, time_folds
+from softreg.tables.row_selection.time_codes import time_codes
 
 
 @pytest.mark.parametrize(
@@ -51,33 +52,13 @@ def test_what_has_no_place_in_time_is_refused(values: list[object], expected: st
         time_codes(pa.table({"t": values, "y": ["a", "b", "a"]}), "t", "y")
 
 
-def test_the_latest_rows_are_held_out_and_ties_stay_together() -> None:
-    draw = np.random.default_rng(0)
-    for share in (0.05, 0.2, 0.5, 0.95):
-        moments = draw.integers(0, 40, 300)
-        train, test = split_by_time(moments, share)
-        assert moments[train].max() < moments[test].min()
-        assert len(train) + len(test) == 300
-        assert abs(len(test) / 300 - share) < 0.05
+def test_errors_of_splits_are_errors_about_the_table() -> None:
     with pytest.raises(TableError, match="same time"):
         split_by_time(np.zeros(5, np.int64), 0.2)
-
-
-def test_folds_expand_and_follow_each_other() -> None:
-    draw = np.random.default_rng(1)
-    moments = draw.integers(0, 50, 400)
-    folds = time_folds(moments)
-    assert len(folds) == 5
-    for k, (train, test) in enumerate(folds):
-        assert moments[train].max() < moments[test].min()
-        assert 40 < len(test) < 95
-        if k:
-            before = np.union1d(*folds[k - 1])
-            np.testing.assert_array_equal(before, train)
-    assert len(time_folds(np.array([0, 0, 1, 1, 2]))) == 2
-    assert len(time_folds(np.repeat([0, 1, 2, 3], [97, 1, 1, 1]), 3)) == 3
     with pytest.raises(TableError, match="3 folds by time must have at least 4 different times"):
         time_folds(np.array([0, 1, 2]), 3)
+    with pytest.raises(TableError, match="each of which has all rows of some class"):
+        split_groups(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]))
 
 
 def test_a_set_of_row_numbers() -> None:
