@@ -6,7 +6,7 @@ References: Agresti, Categorical Data Analysis (2013), chapter 8; Greene, Econom
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
@@ -18,12 +18,15 @@ from softreg.models.inference.covariance import check_errors, covariance
 from softreg.models.inference.estimates import ChiSquared, Estimates, normal, ratios
 from softreg.models.inference.fit_measures import FitMeasures
 from softreg.models.inference.fitted_rows import WEIGHTS, FittedRows
+from softreg.models.inference.margins.predictions import Predictions, checked_level, predict
+from softreg.models.inference.margins.row_logits import Scenario
 from softreg.models.inference.profile_likelihood import profiled
 from softreg.models.inference.summary import Summary
 from softreg.models.inference.wald_test import wald_test
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
+from softreg.typing import Matrix
 
 INTERCEPT = "(intercept)"
 """Name of the intercept among the columns."""
@@ -121,6 +124,7 @@ def infer(
         level=level,
         df=df,
         log_likelihood=-likelihood.loss(theta, evaluation) * likelihood.mass,
+        read_rows=fitted.read_rows,
         changes=marginal_effects.find_changes(fitted.X, [fitted.columns_among(columns) for columns in categories]),
         _theta=theta,
         _C=C,
@@ -146,6 +150,8 @@ class Inference(FitMeasures):
         ``sum_i v_i log p(y_i | x_i)`` in nats, without the penalty.
     changes : mapping of int to Change
         Columns, by position, whose effects are those of a discrete change.
+    read_rows : callable
+        Function that returns what users hand in as rows as the matrix (n, d) of the fit's columns.
     """
 
     fitted: FittedRows = field(repr=False)
@@ -156,6 +162,7 @@ class Inference(FitMeasures):
     df: float
     log_likelihood: float
     changes: Mapping[int, marginal_effects.Change] = field(repr=False)
+    read_rows: Callable[[Any], Matrix] = field(repr=False)
     _theta: Array = field(repr=False)
     _C: Array = field(repr=False)
     _A: Array = field(repr=False)
@@ -282,6 +289,41 @@ class Inference(FitMeasures):
         ]
         effects = normal("effect", tuple(self.fitted.labels), names, estimate, error, self.level, tested)
         return replace(effects, changes=tuple(descriptions))
+
+    # --- probabilities --------------------------------------------------------------------------------------------
+
+    def predictions(self, X_new: Any = None, *, level: float | None = None, simultaneous: bool = False) -> Predictions:
+        """Return the probabilities of rows with standard errors and intervals.
+
+        The delta method gives the standard error of the log-odds `log(p / (1 - p))` of each probability from the
+        covariance of the parameters, of the kind `errors`. The interval of the log-odds is transformed to the
+        probability, so it stays between 0 and 1. It is an interval for the probability of a class at the columns of a
+        row, not for a future label. Probabilities are those of the refined maximum, which differ from
+        `model.predict_proba` by the tolerance of the fit. Under an L2 penalty the intervals are around the shrunken
+        probabilities ("model", "robust") or describe the posterior distribution ("posterior").
+
+        Parameters
+        ----------
+        X_new : array, sparse matrix or data frame of shape (n, d), optional
+            The rows; those of the fit by default.
+        level : float, optional
+            Confidence level; that of the inference by default.
+        simultaneous : bool, default False
+            Whether the intervals of a row contain the probabilities of all its classes jointly with at least this
+            level, by the smaller one of Scheffe's and Sidak's bounds: exact for two classes, conservative for more.
+
+        Returns
+        -------
+        Predictions
+            Probabilities (n, q), their standard errors and limits of intervals.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of the fit, or a value is not finite.
+        """
+        rows = Scenario(self.fitted.X if X_new is None else self.read_rows(X_new))
+        return predict(self, rows, checked_level(level, self.level), simultaneous)
 
     # --- the whole ------------------------------------------------------------------------------------------------
 
