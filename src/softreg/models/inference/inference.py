@@ -18,7 +18,11 @@ from softreg.models.inference.covariance import check_errors, covariance
 from softreg.models.inference.estimates import ChiSquared, Estimates, normal, ratios
 from softreg.models.inference.fit_measures import FitMeasures
 from softreg.models.inference.fitted_rows import WEIGHTS, FittedRows
-from softreg.models.inference.margins.predictions import Predictions, checked_level, predict
+from softreg.models.inference.margins.column_contrasts import column_contrasts
+from softreg.models.inference.margins.comparisons import Comparisons, compare
+from softreg.models.inference.margins.prediction_plot import plot_predictions
+from softreg.models.inference.margins.predictions import Predictions, checked_level, predict, predict_averages
+from softreg.models.inference.margins.reference_grid import check_others, grid_points, grid_rows, typical_row
 from softreg.models.inference.margins.row_logits import Scenario
 from softreg.models.inference.profile_likelihood import profiled
 from softreg.models.inference.summary import Summary
@@ -292,8 +296,16 @@ class Inference(FitMeasures):
 
     # --- probabilities --------------------------------------------------------------------------------------------
 
-    def predictions(self, X_new: Any = None, *, level: float | None = None, simultaneous: bool = False) -> Predictions:
-        """Return the probabilities of rows with standard errors and intervals.
+    def predictions(
+        self,
+        X_new: Any = None,
+        *,
+        grid: Mapping[Any, Any] | None = None,
+        others: str = "mean_or_mode",
+        level: float | None = None,
+        simultaneous: bool = False,
+    ) -> Predictions:
+        """Return probabilities with standard errors and intervals, of rows or of the points of a grid.
 
         The delta method gives the standard error of the log-odds `log(p / (1 - p))` of each probability from the
         covariance of the parameters, of the kind `errors`. The interval of the log-odds is transformed to the
@@ -305,7 +317,14 @@ class Inference(FitMeasures):
         Parameters
         ----------
         X_new : array, sparse matrix or data frame of shape (n, d), optional
-            The rows; those of the fit by default.
+            The rows; those of the fit, with their weights, by default.
+        grid : mapping, optional
+            Value or values of columns, by name or position, all of whose combinations are predicted (adjusted
+            predictions). The value 1 of a level of a category sets the other levels to 0.
+        others : {"mean_or_mode", "mean", "observed"}, default "mean_or_mode"
+            Columns that the grid does not name. "mean" is their mean over the rows; "mean_or_mode" the same, but the
+            most frequent value of 0/1 columns and level of categories. "observed" predicts each row with the columns of
+            the grid at the given values, and averages the probabilities over the rows, which are taken as fixed.
         level : float, optional
             Confidence level; that of the inference by default.
         simultaneous : bool, default False
@@ -321,9 +340,93 @@ class Inference(FitMeasures):
         ------
         ValueError
             If the columns are not those of the fit, or a value is not finite.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
+        >>> result = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
+        >>> found = result.predictions([[4.0], [6.0]])
+        >>> found.probabilities[:, 1].round(3), found.low[:, 1].round(3), found.high[:, 1].round(3)
+        (array([0.647, 0.954]), array([0.174, 0.209]), array([0.941, 0.999]))
         """
-        rows = Scenario(self.fitted.X if X_new is None else self.read_rows(X_new))
-        return predict(self, rows, checked_level(level, self.level), simultaneous)
+        X, weight = (self.fitted.X, self.fitted.weight) if X_new is None else (self.read_rows(X_new), None)
+        level = checked_level(level, self.level)
+        if grid is None:
+            return predict(self, Scenario(X), level, simultaneous)
+        check_others(others)
+        points = grid_points(self, grid)
+        if others == "observed":
+            scenarios = [Scenario(X, setting) for setting in points.settings]
+            found = predict_averages(self, scenarios, weight, level, simultaneous)
+        else:
+            rows = Scenario(grid_rows(typical_row(self, X, weight, others), points))
+            found = predict(self, rows, level, simultaneous)
+        return replace(found, grid=points.values)
+
+    def plot_predictions(
+        self, grid: Mapping[Any, Any], X: Any = None, *, others: str = "mean_or_mode", axes: Any = None, **options: Any
+    ) -> Any:
+        """Draw the predictions of a grid of one or two columns, with bands.
+
+        Parameters
+        ----------
+        grid, X, others
+            As `grid`, `X_new` and `others` of `predictions`.
+        axes : matplotlib.axes.Axes, optional
+            Axes to draw on; by default new ones.
+        **options
+            `level` and `simultaneous` of `predictions`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        return plot_predictions(self.predictions(X, grid=grid, others=others, **options), axes)
+
+    def comparisons(
+        self, columns: Sequence[Any] | Any, low: Any = None, high: Any = None, *, X: Any = None,
+        level: float | None = None,
+    ) -> Comparisons:  # fmt: skip
+        """Compare probabilities between two values of a column, the other columns as observed.
+
+        Differences, ratios and odds ratios of the average probabilities, and those of each row, with standard errors
+        by the delta method. The rows are taken as fixed. Intervals of ratios are those of their logarithms.
+
+        Parameters
+        ----------
+        columns : sequence or single name or position
+            The columns, each of which is compared.
+        low, high : float, optional
+            The two values, in the units of the column. Without them, a 0/1 column is compared at 1 with 0, and a level
+            of one of the `categories` with the reference level.
+        X : array, sparse matrix or data frame of shape (n, d), optional
+            The rows; those of the fit, with their weights, by default.
+        level : float, optional
+            Confidence level; that of the inference by default.
+
+        Returns
+        -------
+        Comparisons
+            `difference`, `ratio` and `odds_ratio` of the averages, (q, c), and `rows()`.
+
+        Raises
+        ------
+        ValueError
+            If a column does not exist, or a number has no two values.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
+        >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y).comparisons(0, low=3, high=4)
+        >>> found.difference.estimate.ravel().round(3), found.odds_ratio.estimate.ravel().round(3)
+        (array([-0.294,  0.294]), array([0.297, 3.366]))
+        """
+        rows, weight = (self.fitted.X, self.fitted.weight) if X is None else (self.read_rows(X), None)
+        contrasts = column_contrasts(self, columns, low, high, rows)
+        return compare(self, contrasts, weight, checked_level(level, self.level))
 
     # --- the whole ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Categorical Data Analysis (2013), section 5.1; Xu and Long, The Stata Journal 5 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from scipy.special import chdtri, expit, ndtri
 
 from softreg.models.inference.estimates import as_html, as_text, number
 from softreg.models.inference.fitted_inference import FittedInference
+from softreg.models.inference.margins.average_probabilities import average_probabilities
 from softreg.models.inference.margins.row_logits import (
     ParameterDistribution,
     Scenario,
@@ -184,6 +185,44 @@ def predict(inference: FittedInference, rows: Scenario, level: float, simultaneo
     with one_blas_thread():
         for _ in each_block(distribution, rows.n, work):
             pass
+    return Predictions(tuple(inference.fitted.labels), p, error, low, high, level, simultaneous, inference.errors)
+
+
+def predict_averages(
+    inference: FittedInference, scenarios: Sequence[Scenario], weight: Array | None, level: float, simultaneous: bool
+) -> Predictions:
+    """Return the average probabilities over the rows of each scenario, with standard errors and intervals.
+
+    The interval is that of the log-odds of the average probability, transformed to the probability. The rows are taken
+    as fixed.
+
+    Parameters
+    ----------
+    inference : Inference
+        Statistics of the fit.
+    scenarios : sequence of Scenario
+        The rows of each average.
+    weight : ndarray of shape (n,) or None
+        Weights of the rows.
+    level : float
+        Confidence level.
+    simultaneous : bool
+        Whether the intervals of an average hold jointly over the classes.
+
+    Returns
+    -------
+    Predictions
+        Predictions, one row a scenario.
+    """
+    distribution = ParameterDistribution.of(inference)
+    c = critical_value(level, distribution.q, simultaneous)
+    p, error, low, high = (np.empty((len(scenarios), distribution.q)) for _ in range(4))
+    with one_blas_thread():
+        for i, rows in enumerate(scenarios):
+            average = average_probabilities(distribution, rows, weight)
+            eta, se = average.log_odds, distribution.std_error(average.d_log_odds)
+            p[i], error[i] = average.p, distribution.std_error(average.J)
+            low[i], high[i] = expit(eta - c * se), expit(eta + c * se)
     return Predictions(tuple(inference.fitted.labels), p, error, low, high, level, simultaneous, inference.errors)
 
 
