@@ -14,6 +14,7 @@ from scipy.special import expit, logit, softmax
 from scipy.stats import norm
 
 from softreg import SoftmaxRegression, infer
+from softreg.models.inference.margins.prediction_plot import plot_predictions
 from softreg.models.inference.margins.predictions import critical_value
 from softreg.models.inference.margins.row_logits import ParameterDistribution, Scenario, log_odds, triangular_factor
 from softreg.rows import Array
@@ -228,7 +229,7 @@ def test_a_frame_and_a_text_have_one_entry_for_each_row_and_class() -> None:
     assert list(frame) == ["row", "class", "probability", "std_error", "low", "high"]
     assert len(frame) == 36
     found = inference.predictions(grid={"column 3": [0, 1]})
-    assert list(found.frame())[0] == "column 3"
+    assert next(iter(found.frame())) == "column 3"
     assert "column 3 = 1" in str(found)
     assert "95% from" in found._repr_html_()
     assert "and 2 more rows" in str(inference.predictions(sample(3)[0][:12]))
@@ -244,8 +245,7 @@ def test_a_plot_has_a_curve_and_a_band_for_each_class() -> None:
     assert axes.get_ylabel() == "probability, 90% intervals"
     points = fitted(2).plot_predictions({3: [1]}, axes=pyplot.subplots()[1])
     assert len(points.containers) == 1
+    without = replace(inference.predictions(grid={1: 1}), grid={})
     with pytest.raises(ValueError, match="grid of one or two columns"):
-        from softreg.models.inference.margins.prediction_plot import plot_predictions
-
-        plot_predictions(replace(inference.predictions(grid={1: 1}), grid={}))
+        plot_predictions(without)
     pyplot.close("all")

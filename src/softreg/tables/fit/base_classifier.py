@@ -224,7 +224,8 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         options: dict[str, Any] = {"reference": reference_class, "errors": errors, "clusters": cluster, "level": level}
         inference = infer(self.model_, X, y, weight, **options)
-        return replace(inference, changes={**inference.changes, **discrete_changes(self.encoder_, X)})
+        changes = {**inference.changes, **discrete_changes(self.encoder_, X)}
+        return replace(inference, changes=changes, read_rows=lambda new: self.encoder_.encode(self._table(new)))
 
     def label_texts(self, data: Any, y: Any = None) -> TextArray:
         """Return the labels as the text that they have in `model_.classes_`.

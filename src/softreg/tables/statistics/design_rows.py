@@ -28,7 +28,7 @@ def refuse_lacking(name: str, lacking: BoolArray) -> None:
     """Raise `TableError` if a row lacks a value in this column."""
     if lacking.any():
         raise TableError(
-            f"Column {quote(name)} has no value in row {int(lacking.argmax()) + 1:,}; leave such rows out."
+            f"Column {quote(name)} lacks a value in row {int(lacking.argmax()) + 1:,}; leave such rows out."
         )
 
 
