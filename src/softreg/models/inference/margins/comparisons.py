@@ -129,13 +129,16 @@ class Comparisons:
 
     @cached_property
     def ratio(self) -> Estimates:
-        """Ratios of the average probabilities, after to before; intervals are those of the logarithms of the ratios."""
+        """Ratios of the average probabilities, after to before, with intervals of their logarithms; z tests a ratio of 1.
+
+        A ratio is nan where both averages underflow to 0.
+        """
         logs = [after.log_p - before.log_p for before, after in self._averages]
         return self._estimates("ratio", logs, [after.d_log_p - before.d_log_p for before, after in self._averages])
 
     @cached_property
     def odds_ratio(self) -> Estimates:
-        """Ratios of the odds p / (1 - p) of the average probabilities; intervals are those of their logarithms."""
+        """Ratios of the odds p / (1 - p) of the average probabilities, with intervals of their logarithms."""
         logs = [after.log_odds - before.log_odds for before, after in self._averages]
         gradients = [after.d_log_odds - before.d_log_odds for before, after in self._averages]
         return self._estimates("odds_ratio", logs, gradients)
