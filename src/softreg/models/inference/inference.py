@@ -348,7 +348,7 @@ class Inference(FitMeasures):
         >>> result = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
         >>> found = result.predictions([[4.0], [6.0]])
         >>> found.probabilities[:, 1].round(3), found.low[:, 1].round(3), found.high[:, 1].round(3)
-        (array([0.647, 0.954]), array([0.174, 0.209]), array([0.941, 0.999]))
+        (array([0.647, 0.954]), array([0.144, 0.124]), array([0.952, 1.   ]))
         """
         X, weight = (self.fitted.X, self.fitted.weight) if X_new is None else (self.read_rows(X_new), None)
         level = checked_level(level, self.level)
@@ -422,7 +422,7 @@ class Inference(FitMeasures):
         >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
         >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y).comparisons(0, low=3, high=4)
         >>> found.difference.estimate.ravel().round(3), found.odds_ratio.estimate.ravel().round(3)
-        (array([-0.294,  0.294]), array([0.297, 3.366]))
+        (array([-0.295,  0.295]), array([0.297, 3.367]))
         """
         rows, weight = (self.fitted.X, self.fitted.weight) if X is None else (self.read_rows(X), None)
         contrasts = column_contrasts(self, columns, low, high, rows)

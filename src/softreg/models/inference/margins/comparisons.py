@@ -129,9 +129,9 @@ class Comparisons:
 
     @cached_property
     def ratio(self) -> Estimates:
-        """Ratios of the average probabilities, after to before, with intervals of their logarithms; z tests a ratio of 1.
+        """Ratios of the average probabilities, after to before, with intervals of their logarithms.
 
-        A ratio is nan where both averages underflow to 0.
+        z tests a ratio of 1. A ratio is nan where both averages underflow to 0.
         """
         logs = [after.log_p - before.log_p for before, after in self._averages]
         return self._estimates("ratio", logs, [after.d_log_p - before.d_log_p for before, after in self._averages])
@@ -274,6 +274,6 @@ def compare(
     >>> result = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
     >>> contrast = Contrast("x", "4 rather than 3", Scenario(X, {0: 3.0}), Scenario(X, {0: 4.0}))
     >>> compare(result, [contrast], None, 0.95).difference.estimate.round(3).ravel()
-    array([-0.294,  0.294])
+    array([-0.295,  0.295])
     """
     return Comparisons(tuple(contrasts), level, inference, weight)
