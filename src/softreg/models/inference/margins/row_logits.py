@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 
 from softreg.linalg import cholesky
-from softreg.models.inference.fitted_inference import FittedInference
 from softreg.rows import Array
 from softreg.rows.parallel import in_order
 from softreg.typing import Matrix
+
+if TYPE_CHECKING:  # scikit-learn, which prediction from a model file does not need
+    from softreg.models.inference.fitted_inference import FittedInference
 
 Result = TypeVar("Result")
 
@@ -89,6 +91,11 @@ class ParameterDistribution:
         difference = C[1:, :, 1:] - C[:1, :, 1:] - C[1:, :, :1] + C[:1, :, :1]
         covariance = difference.reshape((q - 1) * k, (q - 1) * k)
         return cls(inference._theta, coordinates.shift, coordinates.scale, triangular_factor(covariance))
+
+    def at(self, coef: Array, intercept: Array) -> ParameterDistribution:
+        """Return the distribution with the same covariance around the user's weights (q, d) and intercepts (q,)."""
+        theta = np.column_stack([coef * self.scale, intercept + coef @ self.shift])
+        return ParameterDistribution(theta - theta.mean(axis=0), self.shift, self.scale, self.L)
 
     @property
     def q(self) -> int:
