@@ -104,6 +104,13 @@ def train(
     metavar="[LABEL=]P",
     help="Predict LABEL where its probability is at least P; LABEL can be omitted for the second of two classes.",
 )
+@click.option(
+    "--interval",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="LEVEL",
+    help="Write an interval of each probability at this level, as 0.95: two columns a class. The model is trained with "
+    "--intervals.",
+)
 @reading_options
 def predict(model: Path, data: Path, reading: Any, **options: Any) -> None:
     """Predict the class probabilities of each row of DATA, one column per class, and the most likely label.

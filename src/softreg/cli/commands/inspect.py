@@ -76,14 +76,18 @@ def _model_lines(model: LoadedModel) -> list[tuple[str, str]]:
     else:
         columns = f"{features}: {format_labels(model.features)}" if model.features else f"{features}, without names"
     target = [("target", schema.target)] if schema else []
+    stored = read_model(model.path)
+    covariance = stored.metadata.get("intervals")
+    intervals = [("intervals", f"covariance of the weights, {covariance['errors']}")] if covariance else []
     return [
         ("file", f"{model.path}, {model.path.stat().st_size:,} bytes, written {_modified(model.path)}"),
-        ("version", f"softreg {read_model(model.path).version}"),
+        ("version", f"softreg {stored.version}"),
         ("kind", kind),
         *target,
         ("classes", f"{q:,}: {format_labels(model.classes)}"),
         ("columns", columns),
         ("coefficients", f"{q:,} x {d:,}, and {q:,} intercepts"),
+        *intervals,
     ]
 
 

@@ -29,8 +29,10 @@ from softreg.tables.io.prediction_writer import prediction_sink, writing_predict
 from softreg.tables.read_options import ReadOptions
 from softreg.typing import FloatArray
 
-Predicted = tuple[pa.RecordBatch, FloatArray]
-"""A batch and its probabilities."""
+Limits = tuple[FloatArray, FloatArray]
+"""Lower and upper limits (n, q) of the intervals of probabilities."""
+Predicted = tuple[pa.RecordBatch, FloatArray, Limits | None]
+"""A batch, its probabilities, and their intervals if requested."""
 OUTPUT_ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".parq", ".arrow", ".feather")
 STANDARD_OUTPUT = Path("-")
 WRITE_SIZE = 1 << 20
@@ -70,6 +72,7 @@ class PredictOptions:
     keep: tuple[str, ...] = ()
     keep_target: bool = False
     threshold: str | None = None
+    interval: float | None = None
 
 
 def predict_table(model_path: Path, data: Path, options: PredictOptions, *, reading: ReadOptions) -> None:
@@ -77,7 +80,7 @@ def predict_table(model_path: Path, data: Path, options: PredictOptions, *, read
     output = None if options.output == STANDARD_OUTPUT else options.output
     check_writable(output, OUTPUT_ENDINGS, "--output")
     skip = reading.bad_rows == "skip"
-    predictor = _predictor(model_path, skip)
+    predictor = _predictor(model_path, skip, options.interval)
     rule = None if options.threshold is None else ThresholdRule.parse(options.threshold, predictor.classes)
     table = open_table(data, options=reading)
     for note in table.notes:
@@ -87,16 +90,18 @@ def predict_table(model_path: Path, data: Path, options: PredictOptions, *, read
     rows = 0
     sink: AbstractContextManager[Callable[..., None]]
     stdout = _BufferedStdout()
+    with_limits = options.interval is not None
     columns = pa.schema([table.schema.field(name) for name in kept]) if kept else None
     if output is None:
-        sink = prediction_sink(stdout, predictor.classes, rows=skip, kept=columns)
+        sink = prediction_sink(stdout, predictor.classes, rows=skip, kept=columns, intervals=with_limits)
     else:
-        sink = writing_predictions(output, predictor.classes, rows=skip, kept=columns)
+        sink = writing_predictions(output, predictor.classes, rows=skip, kept=columns, intervals=with_limits)
     with sink as write:
-        for batch, P in predictor.predictions(table, kept):
+        for batch, P, limits in predictor.predictions(table, kept):
             rows += len(P)
             predicted = None if rule is None else rule.codes(P)
-            write(P, input_row_numbers(batch), kept=batch.select(kept) if kept else None, predicted=predicted)
+            columns_kept = batch.select(kept) if kept else None
+            write(P, input_row_numbers(batch), kept=columns_kept, predicted=predicted, limits=limits)
     stdout.write_buffer()
     if rows == 0 and not predictor.left_out and not table.skipped:
         raise CommandError(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
@@ -143,7 +148,7 @@ class _Predictor:
         yield from self.predict(table, kept)
 
 
-def _predictor(path: Path, skip: bool) -> _Predictor:
+def _predictor(path: Path, skip: bool, level: float | None = None) -> _Predictor:
     """Return the predictor of a model file, without loading scikit-learn where the model is that of a table."""
     stored = _stored(path)
     predictor = None
@@ -151,6 +156,8 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
         with suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):  # `load_model` raises the error
             predictor = TablePredictor.from_state(stored.arrays, stored.metadata)
     if predictor is not None:
+        if level is not None and predictor.intervals is None:
+            raise _no_intervals_error(path)
         left_out: list[int] = []
 
         def table_model(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
@@ -159,7 +166,11 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
             columns = list(dict.fromkeys([*wanted_columns(predictor.schema, table, predictor.offset), *kept]))
             unseen = UnseenValues()
             for batch in drop_invalid_rows(predictor.encoder, table.batches(columns), left_out if skip else None):
-                yield batch, predictor.probabilities(batch, unseen)
+                if level is None:
+                    yield batch, predictor.probabilities(batch, unseen), None
+                else:
+                    P, low, high = predictor.probabilities_and_limits(batch, level, unseen)
+                    yield batch, P, (low, high)
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)
 
@@ -167,12 +178,21 @@ def _predictor(path: Path, skip: bool) -> _Predictor:
     from softreg.cli.data.load_model import load_model
 
     model = load_model(path)
+    if level is not None:
+        raise _no_intervals_error(path)
 
     def regression(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
         for batch in table.batches():
-            yield batch, model.probabilities(pa.Table.from_batches([batch]))
+            yield batch, model.probabilities(pa.Table.from_batches([batch])), None
 
     return _Predictor(model.classes, model.schema.target if model.schema else None, regression)
+
+
+def _no_intervals_error(path: Path) -> CommandError:
+    return CommandError(
+        f"--interval requires a model that keeps the covariance of its weights, and {str(path)!r} keeps none: train it "
+        "with --intervals, or call keep_intervals(data) of a TableClassifier in Python before it is saved."
+    )
 
 
 def _stored(path: Path) -> StoredModel | None:

@@ -104,6 +104,8 @@ def _train_in_memory(request: TrainRequest, source: OpenTable) -> None:
     else:
         training, held = np.flatnonzero(labelled.used), None
     classifier, seconds = _fit(request, table, training, classes)
+    if request.intervals:
+        _keep_intervals(classifier, table, training)
     held = held or evaluation_file_rows(request, classifier, len(training))
     model = _evaluate(request, classifier, held, rows=table.num_rows, seconds=seconds)
     information = leakage_information(model.audit, classifier, table, training, labelled.y[training])
@@ -120,6 +122,7 @@ def _train_in_batches(request: TrainRequest, source: OpenTable) -> None:
         "--bad-rows skip": request.reading.bad_rows == "skip",
         "--groups": request.groups is not None,
         "--time": request.time is not None,
+        "--intervals": request.intervals,
     }
     for option, given in in_memory_only.items():
         if given:
@@ -164,6 +167,17 @@ def _fit(
         )
     classifier.verbose = 0
     return classifier, time.perf_counter() - start
+
+
+def _keep_intervals(classifier: TableClassifier, table: pa.Table, training: Codes) -> None:
+    """Keep the covariance of the weights; raise `CommandError` where there is none."""
+    try:
+        classifier.keep_intervals(table, training)
+    except ValueError as error:
+        raise CommandError(f"--intervals: {error}") from None
+    kind = "posterior, the penalty read as a normal prior" if classifier.model_.penalty else "model-based"
+    parameters = (len(classifier.classes_) - 1) * (classifier.encoder_.width + 1)
+    print_note(f"The model keeps the covariance of {parameters:,} parameters for intervals ({kind}).")
 
 
 def _classifier(request: TrainRequest, classes: Sequence[str]) -> TableClassifier:

@@ -193,6 +193,11 @@ OPTIONS = (
         "--model", type=FILE, metavar="M.softreg", help="Write the model, which is fitted on the training rows."
     ),
     click.option(
+        "--intervals",
+        is_flag=True,
+        help="Keep the covariance of the weights in the model, so that `softreg predict --interval` has intervals.",
+    ),
+    click.option(
         "--memory",
         type=click.Choice(["auto", "low", "high"]),
         default="auto",

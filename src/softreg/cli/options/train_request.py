@@ -63,6 +63,8 @@ class TrainRequest:
     memory: Memory
     checkpoint: Path | None
     resume: bool
+    intervals: bool = False
+    """Whether the model keeps the covariance of its weights."""
 
     @property
     def rules(self) -> LabelRules:
@@ -108,6 +110,7 @@ def check_request(request: TrainRequest) -> None:
     """
     _check_checkpoint(request)
     _check_selection(request)
+    _check_intervals(request)
     if request.test is not None and request.test_size is not None:
         raise CommandError("--test names the rows to evaluate on, and --test-size holds rows out; use one of them.")
     if request.time is not None and request.groups is not None:
@@ -134,6 +137,25 @@ def _check_checkpoint(request: TrainRequest) -> None:
             f"finished. Omit "
             "--resume to start one."
         )
+
+
+def _check_intervals(request: TrainRequest) -> None:
+    """Raise `CommandError` for intervals of a model that has none, or that is not saved."""
+    if not request.intervals:
+        return
+    if request.model is None:
+        raise CommandError("--intervals keeps a covariance in the model file; name one: --model M.softreg.")
+    if request.penalty not in ("l2", "none"):
+        raise CommandError(
+            f"--intervals: --penalty {request.penalty} selects columns, and standard errors that ignore the selection "
+            "are too small. Use --penalty l2 or none."
+        )
+    for option, given in (("--weights", request.weights), ("--class-weight", request.class_weight)):
+        if given:
+            raise CommandError(
+                f"--intervals cannot be combined with {option}: what the weights count is not known. In Python, "
+                "infer(model, X, y, sample_weight, weights=...) states it."
+            )
 
 
 def _check_selection(request: TrainRequest) -> None:

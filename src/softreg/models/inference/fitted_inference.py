@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from softreg.models.inference.estimates import ChiSquared, Estimates
 from softreg.models.inference.fitted_rows import FittedRows
+from softreg.models.inference.marginal_effects import Change
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.rows import Array
 
@@ -32,6 +34,10 @@ class FittedInference(Protocol):
     @property
     def level(self) -> float:
         """Confidence level of the intervals."""
+
+    @property
+    def changes(self) -> Mapping[int, Change]:
+        """Columns, by position, whose effects are those of a discrete change."""
 
     @property
     def df(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -26,6 +26,7 @@ from softreg.optimize.objective.evaluation import Evaluation
 from softreg.probability import Classes
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, as_rows
+from softreg.typing import Matrix
 
 NEAR = 1e-6
 """Nats a row. Rows at which the gap of a model is larger than this and than its tolerance are not those of its fit."""
@@ -155,6 +156,10 @@ class FittedRows:
         if not positions or len(set(positions)) < len(positions):
             raise ValueError("name at least one column to test, and each only once.")
         return positions
+
+    def read_rows(self, X: Any) -> Matrix:
+        """Return new rows as a matrix (n, d); raise `ValueError` if their columns are not those of the fit."""
+        return cast(Matrix, validate_features(copy.copy(self.model), X, reset=False))
 
     # --- the maximum ----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ References: Agresti, Categorical Data Analysis (2013), chapter 8; Greene, Econom
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
@@ -18,12 +18,19 @@ from softreg.models.inference.covariance import check_errors, covariance
 from softreg.models.inference.estimates import ChiSquared, Estimates, normal, ratios
 from softreg.models.inference.fit_measures import FitMeasures
 from softreg.models.inference.fitted_rows import WEIGHTS, FittedRows
+from softreg.models.inference.margins.column_contrasts import column_contrasts
+from softreg.models.inference.margins.comparisons import Comparisons, compare
+from softreg.models.inference.margins.prediction_plot import plot_predictions
+from softreg.models.inference.margins.predictions import Predictions, checked_level, predict, predict_averages
+from softreg.models.inference.margins.reference_grid import check_others, grid_points, grid_rows, typical_row
+from softreg.models.inference.margins.row_logits import Scenario
 from softreg.models.inference.profile_likelihood import profiled
 from softreg.models.inference.summary import Summary
 from softreg.models.inference.wald_test import wald_test
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
+from softreg.typing import Matrix
 
 INTERCEPT = "(intercept)"
 """Name of the intercept among the columns."""
@@ -124,6 +131,7 @@ def infer(
         level=level,
         df=df,
         log_likelihood=-likelihood.loss(theta, evaluation) * likelihood.mass,
+        read_rows=fitted.read_rows,
         changes=marginal_effects.find_changes(fitted.X, [fitted.columns_among(columns) for columns in categories]),
         _theta=theta,
         _C=C,
@@ -149,6 +157,8 @@ class Inference(FitMeasures):
         ``sum_i v_i log p(y_i | x_i)`` in nats, without the penalty.
     changes : mapping of int to Change
         Columns, by position, whose effects are those of a discrete change.
+    read_rows : callable
+        Function that returns what users hand in as rows as the matrix (n, d) of the fit's columns.
     """
 
     fitted: FittedRows = field(repr=False)
@@ -159,6 +169,7 @@ class Inference(FitMeasures):
     df: float
     log_likelihood: float
     changes: Mapping[int, marginal_effects.Change] = field(repr=False)
+    read_rows: Callable[[Any], Matrix] = field(repr=False)
     _theta: Array = field(repr=False)
     _C: Array = field(repr=False)
     _A: Array = field(repr=False)
@@ -285,6 +296,140 @@ class Inference(FitMeasures):
         ]
         effects = normal("effect", tuple(self.fitted.labels), names, estimate, error, self.level, tested)
         return replace(effects, changes=tuple(descriptions))
+
+    # --- probabilities --------------------------------------------------------------------------------------------
+
+    def predictions(
+        self,
+        X_new: Any = None,
+        *,
+        grid: Mapping[Any, Any] | None = None,
+        others: str = "mean_or_mode",
+        level: float | None = None,
+        simultaneous: bool = False,
+    ) -> Predictions:
+        """Return probabilities with standard errors and intervals, of rows or of the points of a grid.
+
+        The delta method gives the standard error of the log-odds `log(p / (1 - p))` of each probability from the
+        covariance of the parameters, of the kind `errors`. The interval of the log-odds is transformed to the
+        probability, so it stays between 0 and 1. It is an interval for the probability of a class at the columns of a
+        row, not for a future label. Probabilities are those of the refined maximum, which differ from
+        `model.predict_proba` by the tolerance of the fit. Under an L2 penalty the intervals are around the shrunken
+        probabilities ("model", "robust") or describe the posterior distribution ("posterior").
+
+        Parameters
+        ----------
+        X_new : array, sparse matrix or data frame of shape (n, d), optional
+            The rows; those of the fit, with their weights, by default.
+        grid : mapping, optional
+            Value or values of columns, by name or position, all of whose combinations are predicted (adjusted
+            predictions). The value 1 of a level of a category sets the other levels to 0.
+        others : {"mean_or_mode", "mean", "observed"}, default "mean_or_mode"
+            Columns that the grid does not name. "mean" is their mean over the rows; "mean_or_mode" the same, but the
+            most frequent value of 0/1 columns and level of categories. "observed" predicts each row with the columns of
+            the grid at the given values, and averages the probabilities over the rows, which are taken as fixed.
+        level : float, optional
+            Confidence level; that of the inference by default.
+        simultaneous : bool, default False
+            Whether the intervals of a row contain the probabilities of all its classes jointly with at least this
+            level, by the smaller one of Scheffe's and Sidak's bounds: exact for two classes, conservative for more.
+
+        Returns
+        -------
+        Predictions
+            Probabilities (n, q), their standard errors and limits of intervals.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of the fit, or a value is not finite.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
+        >>> result = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
+        >>> found = result.predictions([[4.0], [6.0]])
+        >>> found.probabilities[:, 1].round(3), found.low[:, 1].round(3), found.high[:, 1].round(3)
+        (array([0.647, 0.954]), array([0.144, 0.124]), array([0.952, 1.   ]))
+        """
+        X, weight = (self.fitted.X, self.fitted.weight) if X_new is None else (self.read_rows(X_new), None)
+        level = checked_level(level, self.level)
+        if grid is None:
+            return predict(self, Scenario(X), level, simultaneous)
+        check_others(others)
+        points = grid_points(self, grid)
+        if others == "observed":
+            scenarios = [Scenario(X, setting) for setting in points.settings]
+            found = predict_averages(self, scenarios, weight, level, simultaneous)
+        else:
+            rows = Scenario(grid_rows(typical_row(self, X, weight, others), points))
+            found = predict(self, rows, level, simultaneous)
+        return replace(found, grid=points.values)
+
+    def plot_predictions(
+        self, grid: Mapping[Any, Any], X: Any = None, *, others: str = "mean_or_mode", axes: Any = None, **options: Any
+    ) -> Any:
+        """Draw the predictions of a grid of one or two columns, with bands.
+
+        Parameters
+        ----------
+        grid, X, others
+            As `grid`, `X_new` and `others` of `predictions`.
+        axes : matplotlib.axes.Axes, optional
+            Axes to draw on; by default new ones.
+        **options
+            `level` and `simultaneous` of `predictions`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        return plot_predictions(self.predictions(X, grid=grid, others=others, **options), axes)
+
+    def comparisons(
+        self, columns: Sequence[Any] | Any, low: Any = None, high: Any = None, *, X: Any = None,
+        level: float | None = None,
+    ) -> Comparisons:  # fmt: skip
+        """Compare probabilities between two values of a column, the other columns as observed.
+
+        Differences, ratios and odds ratios of the average probabilities, and those of each row, with standard errors
+        by the delta method. The rows are taken as fixed. Intervals of ratios are those of their logarithms.
+
+        Parameters
+        ----------
+        columns : sequence or single name or position
+            The columns, each of which is compared.
+        low, high : float, optional
+            The two values, in the units of the column. Without them, a 0/1 column is compared at 1 with 0, and a level
+            of one of the `categories` with the reference level.
+        X : array, sparse matrix or data frame of shape (n, d), optional
+            The rows; those of the fit, with their weights, by default.
+        level : float, optional
+            Confidence level; that of the inference by default.
+
+        Returns
+        -------
+        Comparisons
+            `difference`, `ratio` and `odds_ratio` of the averages, (q, c), and `rows()`.
+
+        Raises
+        ------
+        ValueError
+            If a column does not exist, or a number has no two values.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> X, y = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]), np.array([0, 0, 1, 0, 1, 1])
+        >>> found = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y).comparisons(0, low=3, high=4)
+        >>> found.difference.estimate.ravel().round(3), found.odds_ratio.estimate.ravel().round(3)
+        (array([-0.295,  0.295]), array([0.297, 3.367]))
+        """
+        rows, weight = (self.fitted.X, self.fitted.weight) if X is None else (self.read_rows(X), None)
+        contrasts = column_contrasts(self, columns, low, high, rows)
+        return compare(self, contrasts, weight, checked_level(level, self.level))
 
     # --- the whole ------------------------------------------------------------------------------------------------
 

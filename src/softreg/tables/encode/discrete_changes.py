@@ -20,8 +20,8 @@ def discrete_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
     """Return the discrete changes among the features of encoded rows, by index of the feature.
 
     A level of a category is compared with the most frequent level, whose own effect is 0; a boolean, and a number that
-    is 0 or 1 in all rows, change from 0 to 1. A number with a linear feature and a normal score changes both from about
-    its median to about its 84th percentile. Other features have no discrete change.
+    is 0 or 1 in all rows that have it, change from 0 to 1. A number with a linear feature and a normal score changes
+    both from about its median to about its 84th percentile. Other features have no discrete change.
 
     Parameters
     ----------
@@ -61,8 +61,10 @@ def discrete_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
                 (0.0 - column_encoder.mean) / column_encoder.scale,
                 (1.0 - column_encoder.mean) / column_encoder.scale,
             )
-            if is_two_valued(X, columns[0], (low, high)):
-                changes[columns[0]] = Change({columns[0]: low}, {columns[0]: high})
+            missing = columns[1] if column_encoder.missing else None
+            if is_two_valued(X, columns[0], (low, high), missing):
+                rest = {} if missing is None else {missing: 0.0}
+                changes[columns[0]] = Change({columns[0]: low, **rest}, {columns[0]: high, **rest})
         elif isinstance(column_encoder, NumberEncoder) and column_encoder.both:
             changes |= _change_of_both(column_encoder, columns)
     return changes
@@ -94,8 +96,14 @@ def level_names(category: CategoryEncoder) -> list[str]:
     return [feature[len(category.name) + 1 :] for feature in category.features]
 
 
-def is_two_valued(X: Any, index: int, values: tuple[float, float]) -> bool:
-    """Return True if a column of X takes exactly these two values."""
-    column: Float64Array = X[:, [index]].toarray().ravel() if sp.issparse(X) else X[:, index]
+def is_two_valued(X: Any, index: int, values: tuple[float, float], missing: int | None = None) -> bool:
+    """Return True if a column of X takes exactly these two values, where the column `missing` is 0 if there is one."""
+    column = _dense_column(X, index)
+    if missing is not None:
+        column = column[_dense_column(X, missing) == 0]
     is_low, is_high = column == values[0], column == values[1]
     return bool((is_low | is_high).all() and is_low.any() and is_high.any())
+
+
+def _dense_column(X: Any, index: int) -> Float64Array:
+    return np.asarray(X[:, [index]].toarray().ravel() if sp.issparse(X) else X[:, index])

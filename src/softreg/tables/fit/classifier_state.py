@@ -12,6 +12,7 @@ from softreg.models.selection.stored_parameters import parameter_from_json, para
 from softreg.tables.columns.errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
 from softreg.tables.fit.predictor import MODEL_PREFIX, offset_state, schema_and_encoder
+from softreg.tables.fit.stored_intervals import intervals_from_state
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import USER_KINDS
@@ -62,7 +63,11 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_to_json(model.path_),
     }
-    return {MODEL_PREFIX + name: array for name, array in arrays.items()}, state
+    arrays = {MODEL_PREFIX + name: array for name, array in arrays.items()}
+    if model.intervals_ is not None:
+        kept, state["intervals"] = model.intervals_.to_state()
+        arrays |= kept
+    return arrays, state
 
 
 def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Any:
@@ -97,4 +102,5 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
     kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions
     self._take_model(model, kind, label_types.dtype_from_name(metadata.get("label_dtype")))
+    self.intervals_ = intervals_from_state(arrays, metadata, model.coef_, model.intercept_)
     return self

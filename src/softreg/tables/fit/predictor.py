@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ from softreg.tables.io.open_table import OpenTable
 from softreg.tables.row_selection.offset_columns import read_offsets
 from softreg.tables.schema.schema import Schema
 from softreg.typing import Array, Float64Array
+
+if TYPE_CHECKING:
+    from softreg.tables.fit.stored_intervals import StoredIntervals
 
 MODEL_PREFIX = "model."
 """Prefix of the names of the regression's arrays in a table model."""
@@ -42,6 +45,7 @@ class TablePredictor:
     classes: tuple[str, ...]
     offset: Mapping[str, str]
     """Column of offsets by class."""
+    intervals: StoredIntervals | None = None
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TablePredictor:
@@ -62,7 +66,12 @@ class TablePredictor:
             raise ValueError(f"weights {coef.shape} and bias {intercept.shape} do not fit {len(classes)} classes")
         if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in (coef, intercept)):
             raise ValueError("the weights are not finite numbers")
-        return cls(schema, encoder, coef, intercept, classes, offset_state(metadata))
+        intervals = None
+        if metadata.get("intervals") is not None:
+            from softreg.tables.fit.stored_intervals import intervals_from_state  # imports SciPy's special functions
+
+            intervals = intervals_from_state(arrays, metadata, coef, intercept)
+        return cls(schema, encoder, coef, intercept, classes, offset_state(metadata), intervals)
 
     def probabilities(self, batch: pa.Table | pa.RecordBatch, unseen: UnseenValues | None = None) -> Float64Array:
         """Return the probabilities of the rows of a table or batch, whose columns are matched by name.
@@ -84,7 +93,40 @@ class TablePredictor:
         TableError
             If a logit overflows, a cell is not of its column's kind, or a column of offsets is missing.
         """
+        return self._probabilities(batch, self.encoder.encode(batch, unseen=unseen))
+
+    def probabilities_and_limits(
+        self, batch: pa.Table | pa.RecordBatch, level: float, unseen: UnseenValues | None = None
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Return the probabilities (n, q) of rows, and the limits of their intervals.
+
+        Parameters
+        ----------
+        batch : pyarrow.Table or pyarrow.RecordBatch
+            Rows.
+        level : float
+            Confidence level.
+        unseen : UnseenValues, optional
+            Receives the rows with levels that training did not have.
+
+        Returns
+        -------
+        tuple of array (n, q)
+            Probabilities, lower and upper limits.
+
+        Raises
+        ------
+        TableError
+            If the model file keeps no covariance, or as `probabilities` raises.
+        """
+        if self.intervals is None:
+            raise TableError("The model keeps no covariance of its weights, which intervals need.")
         X = self.encoder.encode(batch, unseen=unseen)
+        offset = read_offsets(batch, self.offset, self.classes) if self.offset else None
+        return self._probabilities(batch, X), *self.intervals.limits(X, level, offset)
+
+    def _probabilities(self, batch: pa.Table | pa.RecordBatch, X: Any) -> Float64Array:
+        """Return the probabilities of encoded rows; raise `TableError` for a logit that overflows."""
         if isinstance(X, np.ndarray) and X.size >= MIN_COMPILED_SIZE and not self.offset:
             probabilities = scores(self.coef, self.intercept, X, probabilities=True)
             if probabilities is not None:

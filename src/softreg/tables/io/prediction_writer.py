@@ -28,6 +28,8 @@ class BinaryWriter(Protocol):
 
 
 LABEL, ROW = "prediction", "row"
+ENDS = ("low", "high")
+"""Ends of the names of the limits of intervals."""
 ARROW_FILES = (".arrow", ".feather")
 
 
@@ -131,6 +133,7 @@ def writing_predictions(
     *,
     rows: bool = False,
     kept: pa.Schema | None = None,
+    intervals: bool = False,
 ) -> Iterator[Callable[..., None]]:
     """Open a file of predictions and yield a function that writes the predictions of the next rows.
 
@@ -148,12 +151,15 @@ def writing_predictions(
     kept : pa.Schema, optional
         Columns of the input that are written first; the function takes a table `kept` of them. Other columns of the
         same name get underscores.
+    intervals : bool, default=False
+        Whether the function takes the limits of intervals, which become two columns a class behind the others,
+        `CLASS_low` and `CLASS_high`, renamed by the same rule.
 
     Yields
     ------
     callable
-        `write(P, numbers=None, *, kept=None, predicted=None)` with probabilities P (n, q) and, if labels other than
-        the most likely ones are to be written, their codes `predicted` (n,).
+        `write(P, numbers=None, *, kept=None, predicted=None, limits=None)` with probabilities P (n, q), if labels other
+        than the most likely ones are to be written, their codes `predicted` (n,), and `limits`, two arrays (n, q).
 
     Raises
     ------
@@ -182,7 +188,10 @@ def writing_predictions(
         raise TableError(f"The folder {str(path.parent)!r} does not exist, so {path.name!r} cannot be written there.")
     if path.is_dir():
         raise TableError(f"{str(path)!r} is a folder; name a file to write the predictions to.")
-    with atomic_path(path) as draft, prediction_sink(str(draft), classes, ending, rows=rows, kept=kept) as write:
+    with (
+        atomic_path(path) as draft,
+        prediction_sink(str(draft), classes, ending, rows=rows, kept=kept, intervals=intervals) as write,
+    ):
         yield write
 
 
@@ -208,6 +217,7 @@ def prediction_sink(
     *,
     rows: bool = False,
     kept: pa.Schema | None = None,
+    intervals: bool = False,
 ) -> Iterator[Callable[..., None]]:
     """Write predictions to a path or an open binary file directly; see `writing_predictions`.
 
@@ -223,6 +233,8 @@ def prediction_sink(
         Whether row numbers are written.
     kept : pa.Schema, optional
         Columns of the input that are written first.
+    intervals : bool, default=False
+        Whether limits of intervals are written.
 
     Yields
     ------
@@ -235,6 +247,8 @@ def prediction_sink(
         From the function, if the shape of P does not match the classes.
     """
     schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
+    for name in [f"{name}_{end}" for name in np.asarray(classes).tolist() for end in ENDS] if intervals else []:
+        schema = schema.append(pa.field(_free(name, schema.names), pa.float64()))
     for kept_field in reversed(kept or []):
         schema = schema.insert(0, kept_field.with_name(_free(kept_field.name, schema.names)))
     before = rows + len(kept or [])
@@ -247,12 +261,15 @@ def prediction_sink(
         *,
         kept: pa.Table | None = None,
         predicted: ArrayLike | None = None,
+        limits: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> None:
         P = np.asarray(P, dtype=np.float64)
         if P.ndim != 2 or P.shape[1] != len(labels):
             raise ValueError(f"P is {P.shape}; expected a column for each of {len(labels)} classes")
         codes = P.argmax(axis=1) if predicted is None else predicted
         columns = [labels.take(number_array(np.asarray(codes))), *map(number_array, P.T)]
+        if limits is not None:  # low and high of the first class, then of the second
+            columns += map(number_array, np.stack([np.asarray(end).T for end in limits], axis=1).reshape(-1, len(P)))
         if rows:
             columns.insert(0, number_array(np.asarray(numbers, dtype=np.int64)))
         if kept is not None:

@@ -22,12 +22,17 @@ from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.discrete_changes import level_changes, level_names
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.statistics.design_rows import DesignRows, EncodedRows
+from softreg.tables.statistics.design_variables import (
+    INDICATOR_TOLERANCE,
+    DesignVariable,
+    level_variable,
+    number_variable,
+)
 from softreg.typing import BoolArray, Float64Array, IntArray, RowNumbers
 
 MAX_FEATURES = 4_000
 """Most features, as statistics keep their covariance."""
-INDICATOR_TOLERANCE = 1e-12
-"""Largest distance of a rounded indicator from 0 or 1; rounding leaves about 1e-16."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,8 @@ class Design:
     counterfactuals: Callable[[], Iterable[Counterfactual]] | None = None
     """Of a formula: the matrices before and after each variable changes."""
     intercept: bool = True
+    rows: DesignRows | None = None
+    """Rows with columns of the table set to values; None without rows."""
 
 
 def encoded_design(
@@ -111,16 +118,12 @@ def encoded_design(
         for name in gaps:
             keep[ranges[name][-1]] = False
         X = X[complete]
-    count = np.asarray(X.sum(axis=0)).ravel()
-    scale, shift, names = np.ones(X.shape[1]), np.zeros(X.shape[1]), list(encoder.feature_names_out)
+    names, count = list(encoder.feature_names_out), np.asarray(X.sum(axis=0)).ravel()
+    scale, shift = _units(encoder.column_encoders, ranges, names, reference_levels)
     reference, notes = dict[str, str](), list[str]()
     for code in encoder.column_encoders:
         here = ranges[code.name]
-        if isinstance(code, NumberEncoder):
-            scale[here[0]], shift[here[0]] = code.scale, code.mean
-        elif isinstance(code, BooleanEncoder) and reference_levels.get(code.name) == code.words[1]:
-            scale[here[0]], shift[here[0]] = -1.0, 1.0
-            names[here[0]] = names[here[0]].removesuffix(code.words[1]) + code.words[0]
+        if isinstance(code, BooleanEncoder) and scale[here[0]] < 0:
             reference[code.name] = code.words[1]
         elif isinstance(code, CategoryEncoder):
             base = _reference_index(code, count[here] * keep[here], reference_levels.get(code.name))
@@ -131,10 +134,68 @@ def encoded_design(
                 notes.append(f"column {quote(code.name)} holds one level in the rows used, and has no coefficient")
     indices, changes = _column_indices(encoder.column_encoders, ranges, keep, reference)
     _check_width(int(keep.sum()), indices)
-    X = X[:, np.flatnonzero(keep)]
-    X = (X.toarray() if sp.issparse(X) else X) * scale[keep] + shift[keep]
+
+    def finish(features: Any) -> Float64Array:
+        dense = features.toarray() if sp.issparse(features) else features
+        return _exact_indicators(dense * scale[keep] + shift[keep])
+
+    X = finish(X[:, np.flatnonzero(keep)])
     kept = [name for name, keeps in zip(names, keep, strict=True) if keeps]
-    return Design(_exact_indicators(X), complete, kept, indices, reference, gaps, tuple(notes), changes)
+    variables = _variables(encoder.column_encoders, indices, kept, reference, X)
+    changes |= _zero_one_changes(variables)
+    design_rows = EncodedRows(variables, encoder, missing == "impute", np.flatnonzero(keep), finish)
+    return Design(X, complete, kept, indices, reference, gaps, tuple(notes), changes, rows=design_rows)
+
+
+def _variables(
+    codes: Sequence[ColumnEncoder],
+    indices: Mapping[str, tuple[int, ...]],
+    names: Sequence[str],
+    reference: Mapping[str, str],
+    X: Float64Array,
+) -> dict[str, DesignVariable]:
+    """Return the columns of the table that can be set."""
+    variables = dict[str, DesignVariable]()
+    for code in codes:
+        own = indices[code.name]
+        if isinstance(code, CategoryEncoder):
+            columns = {names[j][len(code.name) + 1 :]: j for j in own}
+            variables[code.name] = level_variable(code.name, columns, reference[code.name])
+        elif isinstance(code, BooleanEncoder):
+            base = reference.get(code.name, code.words[0])
+            other = code.words[1] if base == code.words[0] else code.words[0]
+            variables[code.name] = level_variable(code.name, {other: own[0]}, base, zero=own[1:], words=code.words)
+        elif isinstance(code, NumberEncoder):
+            variables[code.name] = number_variable(code.name, own, X)
+    return variables
+
+
+def _zero_one_changes(variables: Mapping[str, DesignVariable]) -> dict[int, Change]:
+    """Return the discrete changes of numbers that are 0 or 1 where they are not missing."""
+    changes = dict[int, Change]()
+    for variable in variables.values():
+        if variable.zero_one:
+            before, after = variable.setting(0.0), variable.setting(1.0)
+            changes[next(iter(after))] = Change(before, after)
+    return changes
+
+
+def _units(
+    codes: Sequence[ColumnEncoder],
+    ranges: Mapping[str, IntArray],
+    names: list[str],
+    reference_levels: Mapping[str, str],
+) -> tuple[Float64Array, Float64Array]:
+    """Return scale and shift from the features to the units of the table; a boolean against true is renamed."""
+    scale, shift = np.ones(len(names)), np.zeros(len(names))
+    for code in codes:
+        first = ranges[code.name][0]
+        if isinstance(code, NumberEncoder):
+            scale[first], shift[first] = code.scale, code.mean
+        elif isinstance(code, BooleanEncoder) and reference_levels.get(code.name) == code.words[1]:
+            scale[first], shift[first] = -1.0, 1.0
+            names[first] = names[first].removesuffix(code.words[1]) + code.words[0]
+    return scale, shift
 
 
 def _feature_ranges(codes: Sequence[ColumnEncoder]) -> dict[str, IntArray]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from softreg.models.inference.counterfactual_effects import Counterfactual
-from softreg.models.inference.marginal_effects import PER_UNIT
 from softreg.tables.columns.column_values import parse_numbers
 from softreg.tables.columns.errors import TableError, quote, quote_list
 from softreg.tables.columns.row_location import RowLocation
@@ -19,14 +16,14 @@ from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.typed_values import read_levels, require_booleans, require_numbers
 from softreg.tables.statistics.design_matrix import Design, no_such_level
+from softreg.tables.statistics.design_variables import DesignVariable, is_zero_one
 from softreg.tables.statistics.formula import Formula, marginal_terms
-from softreg.typing import BoolArray, Float64Array, Int64Array, IntArray, RowNumbers
+from softreg.tables.statistics.formula_rows import FormulaRows, evaluate
+from softreg.typing import BoolArray, Float64Array, Int64Array, RowNumbers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STEP = 1e-4
-"""Step of the central difference of effects, in standard deviations: its error is about 1e-8."""
 KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY)
 """Kinds of columns that a formula supports."""
 
@@ -79,12 +76,13 @@ def formula_design(
     frame, reference = _data_frame(variables, complete, reference_levels)
     if not len(frame):
         return Design(np.zeros((0, 0)), complete, [], {}, {}, gaps)
-    matrix = _evaluate(formula.right, frame, formula.text)
+    matrix = evaluate(formula.right, frame, formula.text)
     X, names = np.asarray(matrix, dtype=np.float64), [str(name) for name in matrix.columns]
     spec = matrix.model_spec
     first = [part.start for term, part in spec.term_slices.items() if str(term) == "1"]
     keep = np.setdiff1d(np.arange(len(names)), first)
     _check_finite(X, names, rows[complete])
+    design_rows = FormulaRows(_design_variables(variables, frame), spec, frame, keep, formula.text)
     return Design(
         X=np.ascontiguousarray(X[:, keep]),
         complete=complete,
@@ -92,8 +90,9 @@ def formula_design(
         column_indices=_column_indices(spec, formula.variables, {int(j): new for new, j in enumerate(keep)}),
         reference_levels={name: base for name, base in reference.items() if not _has_own_column(name, base, names)},
         missing=gaps,
-        counterfactuals=lambda: _counterfactuals(spec, frame, keep, reference, formula.text),
+        counterfactuals=design_rows.counterfactuals,
         intercept=bool(first),
+        rows=design_rows,
     )
 
 
@@ -164,21 +163,21 @@ def _data_frame(
     return pd.DataFrame(columns), reference
 
 
+def _design_variables(variables: list[_Variable], frame: pd.DataFrame) -> dict[str, DesignVariable]:
+    """Return the variables of a formula with their levels, the reference level first."""
+    found = dict[str, DesignVariable]()
+    for variable in variables:
+        levels = None if variable.levels is None else tuple(map(str, frame[variable.name].cat.categories))
+        words = (variable.levels or ()) if variable.ordered else ()
+        zero_one = levels is None and is_zero_one(frame[variable.name].to_numpy())
+        found[variable.name] = DesignVariable(variable.name, levels, words=words, zero_one=zero_one)
+    return found
+
+
 def _has_own_column(name: str, level: str, names: list[str]) -> bool:
     """Return True if a level has a column, as in the first factor of a formula without an intercept."""
     own = {f"{name}[{level}]", f"C({name})[{level}]"}
     return any(own & set(column.split(":")) for column in names)
-
-
-def _evaluate(right: Any, frame: pd.DataFrame, text: str) -> Any:
-    """Return the matrix of a checked formula or its specification; raise `TableError` if it cannot be evaluated."""
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            return right.get_model_matrix(frame, context={}, na_action="ignore", output="pandas")
-    except Exception as error:  # of many types: wrong arguments of a function, a spline with too few values
-        reason = " ".join(str(error).split())
-        raise TableError(f"The formula {quote(text, 200)} cannot be evaluated: {reason}") from None
 
 
 def _check_finite(X: Float64Array, names: list[str], rows: RowNumbers) -> None:
@@ -210,33 +209,3 @@ def _column_indices(spec: Any, variables: tuple[str, ...], new_index: Mapping[in
         if len(names) > 1 and names not in marginal and parts[term]:
             indices[str(term)] = tuple(parts[term])
     return indices
-
-
-def _counterfactuals(
-    spec: Any, frame: pd.DataFrame, keep: IntArray, reference: Mapping[str, str], text: str
-) -> Iterator[Counterfactual]:
-    """Yield the matrices before and after a change of each variable: per unit, or level by level."""
-    import pandas as pd
-
-    def matrix(name: str, values: Any) -> Float64Array:
-        changed = frame.assign(**{name: values})
-        return np.asarray(_evaluate(spec, changed, text), dtype=np.float64)[:, keep]
-
-    for name in frame.columns:
-        if name in reference:
-            levels = list(frame[name].cat.categories)
-            everywhere = {lvl: pd.Categorical([lvl] * len(frame), categories=levels) for lvl in levels}
-            before = matrix(name, everywhere[reference[name]])
-            for level in levels[1:]:
-                words = f"rather than {reference[name]}"
-                yield Counterfactual(f"{name}={level}", words, before, matrix(name, everywhere[level]))
-            continue
-        x = frame[name].to_numpy()
-        if set(np.unique(x)) == {0.0, 1.0}:
-            zero, one = (np.full(len(x), value) for value in (0.0, 1.0))
-            yield Counterfactual(name, "1 rather than 0", matrix(name, zero), matrix(name, one))
-            continue
-        step = STEP * float(x.std())
-        low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())  # a spline is not defined beyond
-        if step > 0:
-            yield Counterfactual(name, PER_UNIT, matrix(name, low), matrix(name, high), high - low)

@@ -14,10 +14,14 @@ from softreg.models import Inference
 from softreg.models.inference.counterfactual_effects import counterfactual_effects
 from softreg.models.inference.estimates import ChiSquared, Estimates, as_text
 from softreg.models.inference.inference import INTERCEPT
+from softreg.models.inference.margins.comparisons import Comparisons
+from softreg.models.inference.margins.prediction_plot import plot_predictions
+from softreg.models.inference.margins.predictions import Predictions
 from softreg.models.inference.summary import Summary
 from softreg.tables.row_selection.complete_cases import ExcludedRows
 from softreg.tables.row_selection.weight_column import WeightColumn
 from softreg.tables.statistics.design_matrix import Design
+from softreg.tables.statistics.table_margins import table_comparisons, table_predictions
 
 PROFILE_WORK = 1e11
 """Multiplications above which the default intervals of Firth's estimates are Wald's: about three minutes."""
@@ -142,6 +146,71 @@ class TableStatistics(DeprecatedAttributes):
         return counterfactual_effects(
             self.inference, (replace(c, before=c.before[:, kept], after=c.after[:, kept]) for c in changes)
         )
+
+    def predictions(
+        self,
+        data: Any = None,
+        *,
+        grid: Mapping[str, Any] | None = None,
+        others: str = "mean_or_mode",
+        level: float | None = None,
+        simultaneous: bool = False,
+    ) -> Predictions:
+        """Return probabilities with standard errors and intervals, of rows or of the points of a grid.
+
+        Parameters
+        ----------
+        data : path, pyarrow.Table or data frame, optional
+            Rows with the columns of the fit, without missing values; the rows of the fit by default.
+        grid : mapping of str to value or values, optional
+            Numbers in the units of the table, levels of categories, and True or False (or their words) of booleans;
+            all combinations are predicted.
+        others, level, simultaneous
+            As in `Inference.predictions`. Categories and booleans have their most frequent level with "mean_or_mode",
+            and with "mean" the share of each level.
+
+        Returns
+        -------
+        Predictions
+            Probabilities (n, q), standard errors and limits of intervals.
+        """
+        options: dict[str, Any] = {"grid": grid, "others": others, "level": level, "simultaneous": simultaneous}
+        return table_predictions(self.inference, self._design, np.array(self._kept, dtype=bool), data, **options)
+
+    def plot_predictions(self, grid: Mapping[str, Any], data: Any = None, *, axes: Any = None, **options: Any) -> Any:
+        """Draw the predictions of a grid of one or two columns with bands; `options` are those of `predictions`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        return plot_predictions(self.predictions(data, grid=grid, **options), axes)
+
+    def comparisons(
+        self, column: str, low: Any = None, high: Any = None, *, data: Any = None, level: float | None = None
+    ) -> Comparisons:
+        """Compare probabilities between two values or levels of a column, the other columns as observed.
+
+        Parameters
+        ----------
+        column : str
+            The column.
+        low, high : value, optional
+            Two numbers or levels. By default a number of zeros and ones is compared at 1 with 0, and each level of a
+            category or boolean with the reference level.
+        data : path, pyarrow.Table or data frame, optional
+            The rows; those of the fit, with their weights, by default.
+        level : float, optional
+            Confidence level; that of the inference by default.
+
+        Returns
+        -------
+        Comparisons
+            `difference`, `ratio` and `odds_ratio` of the average probabilities, and `rows()`.
+        """
+        kept = np.array(self._kept, dtype=bool)
+        return table_comparisons(self.inference, self._design, kept, data, column, low, high, level)
 
     def column_tests(self) -> dict[str, ChiSquared]:
         """Return a test for each column of the table that its coefficients are zero in all classes.
