@@ -332,7 +332,8 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "the model keeps no covariance; call keep_intervals(data) with the table of the fit first."
             )
-        return self.intervals_.limits(self.encode(data), level)
+        X, offset = self._encoded_with_offset(data)
+        return self.intervals_.limits(X, level, offset)
 
     def label_texts(self, data: Any, y: Any = None) -> TextArray:
         """Return the labels as the text that they have in `model_.classes_`.
