@@ -44,7 +44,8 @@ def test_the_mode_is_certified_and_that_of_scipy(seed: int) -> None:
     fit = minimise_with_prior(as_rows(X, y), q, prior, tol=1e-10)
     options = {"gtol": 1e-10, "maxiter": 5000}
     reference = minimize(objective, prior.center.ravel(), (X, y, prior), "BFGS", jac=True, options=options)
-    assert fit.status is Status.CONVERGED and fit.bound == "self-concordance"
+    assert fit.status is Status.CONVERGED
+    assert fit.bound == "self-concordance"
     assert fit.value == pytest.approx(reference.fun, abs=1e-9)
     assert fit.value - fit.gap <= reference.fun + 1e-12
 

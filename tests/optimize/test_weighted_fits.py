@@ -93,7 +93,8 @@ def test_the_optimum_is_certified_and_that_of_scipy(seed: int, kind: str) -> Non
     assert solution.value - reference < 2e-8
     assert solution.value - solution.gap <= reference + 1e-12
     W = solution.W.T
-    assert (W >= problem.terms.lower - 1e-12).all() and (W <= problem.terms.upper + 1e-12).all()
+    assert (problem.terms.lower - 1e-12 <= W).all()
+    assert (problem.terms.upper + 1e-12 >= W).all()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -38,8 +38,8 @@ from softreg.tables.fit.training_table import (
     select_labelled_rows,
     training_table,
 )
-from softreg.tables.row_selection.offset_columns import Offsets, columns_by_class, offset_columns, read_offsets
 from softreg.tables.row_selection.group_codes import group_codes
+from softreg.tables.row_selection.offset_columns import Offsets, columns_by_class, offset_columns, read_offsets
 from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_codes import TIME_AND_GROUPS, time_codes
 from softreg.tables.schema import label_types

@@ -92,7 +92,8 @@ def test_bounds_against_a_reference_class_limit_contrasts(iris: Any) -> None:
     X, y = iris
     model = SoftmaxRegression(1e-3, bounds={"sepal width": (0.5, 1)}, bounds_reference=0).fit(X, y)
     contrast = model.coef_[1:, 1] - model.coef_[0, 1]
-    assert (contrast >= 0.5 - 1e-9).all() and (contrast <= 1 + 1e-9).all()
+    assert (contrast >= 0.5 - 1e-9).all()
+    assert (contrast <= 1 + 1e-9).all()
     assert model.coef_[0, 1] == 0
 
 
@@ -203,7 +204,8 @@ def test_many_parameters_keep_the_diagonal() -> None:
     rng = np.random.default_rng(0)
     X, y = sp.random(2000, 500, 0.02, random_state=0, format="csr"), rng.integers(0, 3, 2000)
     first = SoftmaxRegression(1e-3, keep_posterior=True).fit(X[:1000], y[:1000])
-    assert not first.posterior().is_full and first.posterior().precision.shape == (3, 501)
+    assert not first.posterior().is_full
+    assert first.posterior().precision.shape == (3, 501)
     second = SoftmaxRegression(prior=first).fit(X[1000:], y[1000:])
     whole = SoftmaxRegression(0.5e-3).fit(X, y)
     assert second.solution_.converged
@@ -228,7 +230,7 @@ def test_parameters_and_posterior_are_in_the_model_file(iris: Any, tmp_path: Pat
     loaded = softreg.load(tmp_path / "posterior.softreg")
     np.testing.assert_array_equal(loaded.posterior().precision, second.posterior().precision)
     assert loaded.posterior().feature_names == tuple(X.columns)
-    with pytest.raises(ValueError, match="prior was .* when this model was saved"):
+    with pytest.raises(ValueError, match=r"prior was .* when this model was saved"):
         loaded.fit(X, y)
     with pytest.raises(ValueError, match="did not keep its posterior"):
         SoftmaxRegression().fit(X, y).posterior()

@@ -19,7 +19,8 @@ def test_the_minimiser_meets_the_optimality_conditions(seed: int, k: int) -> Non
     low = np.where(rng.random(k) < 0.5, -np.inf, rng.uniform(-1, 0.5, k))
     high = np.where(rng.random(k) < 0.5, np.inf, np.maximum(low, 0) + rng.uniform(0, 1, k))
     x = minimise_box_quadratic(Q, c, Box(kink, low, high), rng.normal(size=k))
-    assert (x >= low).all() and (x <= high).all()
+    assert (x >= low).all()
+    assert (x <= high).all()
     g = Q @ x + c
     tolerance = 1e-7 * (1 + np.abs(Q).max() * (1 + np.abs(x).max()))
     least = g + kink * np.where(x > 0, 1.0, -1.0)  # ends of the subdifferential

@@ -58,8 +58,8 @@ class SoftmaxRegression(LinearClassifier):
         Bounds of weights, in units of `coef_`: `{"age": "+"}` for weights >= 0, `{"age": (-1, None)}` for weights
         of -1 or more, `{"age": {"yes": "+"}}` for one class. Two classes have opposite bounds, and a bound without
         class is that of the second: with "+" its probability does not decrease with the column. More classes need a
-        class or `bounds_reference`. There a bound limits the weight itself: a shift of the weights of all classes changes no
-        probability, so that a bound of one class alone acts through the penalty.
+        class or `bounds_reference`. There a bound limits the weight itself: a shift of the weights of all classes
+        changes no probability, so that a bound of one class alone acts through the penalty.
     bounds_reference : label, optional
         A class whose weight is 0 in the columns with bounds, so that the bounds of the others limit the slope of the
         log-odds against this class.

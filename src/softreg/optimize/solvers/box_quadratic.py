@@ -43,7 +43,7 @@ class Box:
     high: Array
 
     def release_slope(self, x: Array, g: Array) -> tuple[Array, Array]:
-        """Return size (k,) and sign (k,) of the slope along which each variable may decrease the value; size 0 for none."""
+        """Return size (k,) and sign (k,) of the slope along which a variable may decrease the value; 0 for none."""
         margin = self.kink * GRADIENT_TOLERANCE
         up = -(g + self.kink * np.where(x < 0, -1.0, 1.0)) - margin
         down = g + self.kink * np.where(x > 0, 1.0, -1.0) - margin

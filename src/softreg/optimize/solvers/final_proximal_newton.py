@@ -168,11 +168,11 @@ class FinalProximal(FinalNewton):
     def _proximal_step(self, current: Point, H: Array) -> Point | None:
         """Return the next point; None if the objective does not decrease."""
         shape = current.theta.shape
-        full = self.A.T @ H @ self.A
+        full: Array = self.A.T @ H @ self.A
         if self.form is not None:
             full = full + self.form.matrix
-        index = np.arange(len(full))
-        full[index, index] = (full[index, index] + self.ridge.ravel()) * (1 + ADDED_DIAGONAL)
+        full[np.diag_indices_from(full)] += self.ridge.ravel()
+        full[np.diag_indices_from(full)] *= 1 + ADDED_DIAGONAL
         free = np.tile(np.append(~self.coordinates.constant, self.fit_intercept), self.q)
         start, linear = current.theta.ravel()[free], current.G.ravel()[free]
         Q = full[np.ix_(free, free)]
