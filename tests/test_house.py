@@ -48,7 +48,6 @@ FREE = {
     "splits",
     "typing",
     "canonical_values",
-    "csv_quotes",
     "version",
 }
 ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
@@ -58,10 +57,10 @@ ORDER = {
     "files": "formats streams prefetch temporary_copies typed_files csv_quotes",
     "rows": "parallel dual_variables logits protocol reductions sampling checkpoint kernels memory ondisk gpu",
     "optimize": (
-        "problem objective certificate curvature dual solvers sgd problem_reduction firth plan minimisation "
-        "heldout_stopping path"
+        "problem objective certificate curvature dual solvers certified_newton sgd problem_reduction firth "
+        "gaussian_prior plan minimisation heldout_stopping path"
     ),
-    "models": "inputs serialization likelihood estimators selection calibration inference",
+    "models": "inputs parameters serialization likelihood estimators selection calibration inference",
     "tables": (
         "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
     ),

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from softreg.optimize.certified_newton.proximal_steps import FinalProximal
 from softreg.optimize.curvature.subsampled import DiagonalSums
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, free_hessians
@@ -30,7 +31,6 @@ from softreg.optimize.problem.quadratic_form import QuadraticForm
 from softreg.optimize.problem.result import Solution, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import Coordinates, standardise
-from softreg.optimize.solvers.final_proximal_newton import FinalProximal
 from softreg.rows import Array, Rows, one_blas_thread
 from softreg.typing import Float64Array
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.optimize.certified_newton.proximal_steps import certify
 from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
@@ -27,7 +28,6 @@ from softreg.optimize.problem_reduction.screened_fit import Rounds, Verdict
 from softreg.optimize.problem_reduction.screening import Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.descent_loop import FINE, Descent
-from softreg.optimize.solvers.final_proximal_newton import certify
 from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, Rows, one_blas_thread

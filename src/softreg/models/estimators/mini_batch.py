@@ -15,8 +15,8 @@ from softreg.models.inputs.labels import (
     encode_known_labels,
     label_values,
 )
-from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.sample_and_class_weights import row_weights
+from softreg.models.parameters.parameter_checks import check_parameters
 from softreg.optimize import PENALTIES
 from softreg.optimize.sgd import running_moments, train
 from softreg.probability import Classes

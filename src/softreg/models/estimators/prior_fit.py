@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.models.inputs.training_rows import TrainingRows
-from softreg.models.inputs.weight_terms import WeightNames, prior_terms, weight_terms
 from softreg.models.likelihood.posterior import FULL_POSTERIOR, Posterior
+from softreg.models.parameters.weight_terms import WeightNames, prior_terms, weight_terms
 from softreg.optimize import Solution, WeightTerms, make_penalty, minimise
 from softreg.optimize.gaussian_prior import loss_precision, minimise_with_prior
 from softreg.optimize.objective.reductions import Mass
@@ -146,12 +146,12 @@ class PriorFit:
         d = posterior.mean.shape[1] - 1
         if d != self.names.n_columns:
             raise ValueError(f"the prior is of {d} columns, but X has {self.names.n_columns}.")
-        mine = None if self.names.columns is None else tuple(map(str, self.names.columns))
-        if mine is not None and posterior.feature_names is not None and mine != posterior.feature_names:
-            differing = next(j for j in range(d) if mine[j] != posterior.feature_names[j])
+        present = None if self.names.columns is None else tuple(map(str, self.names.columns))
+        if present is not None and posterior.feature_names is not None and present != posterior.feature_names:
+            differing = next(j for j in range(d) if present[j] != posterior.feature_names[j])
             raise ValueError(
                 f"the columns of the prior are others: column {differing} is {posterior.feature_names[differing]!r} "
-                f"there and {mine[differing]!r} here. Pass the same columns in the same order."
+                f"there and {present[differing]!r} here. Pass the same columns in the same order."
             )
 
     def _with_diagonal(self, posterior: Posterior, options: Mapping[str, Any]) -> Solution:

@@ -17,12 +17,12 @@ from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.mini_batch import partial_fit
 from softreg.models.estimators.prior_fit import PriorFit, posterior_of, prior_posterior, relabelled
 from softreg.models.inputs.features import copy_feature_attributes
-from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
-from softreg.models.inputs.weight_terms import WeightNames, weight_terms
 from softreg.models.likelihood import firth
 from softreg.models.likelihood.posterior import Posterior, posterior_from_state
 from softreg.models.likelihood.separation_lp import check_separation
+from softreg.models.parameters.parameter_checks import check_parameters
+from softreg.models.parameters.weight_terms import WeightNames, weight_terms
 from softreg.models.serialization.model_file import write_model
 from softreg.models.serialization.not_stored import check_was_stored
 from softreg.models.serialization.regression_state import read_parameters, regression_to_state, restore_checked

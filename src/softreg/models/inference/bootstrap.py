@@ -17,7 +17,6 @@ from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, encode_known_labels
 from softreg.models.inputs.offsets import fitted_offset
-from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.sample_and_class_weights import (
     ClassWeights,
     WeightedRows,
@@ -28,6 +27,7 @@ from softreg.models.inputs.sample_and_class_weights import (
 )
 from softreg.models.inputs.training_rows import InMemoryRows
 from softreg.models.likelihood import firth
+from softreg.models.parameters.parameter_checks import check_parameters
 from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.relaxed import minimise_relaxed

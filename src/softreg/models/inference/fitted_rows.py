@@ -13,13 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_lengths, encode_known_labels
 from softreg.models.inputs.offsets import fitted_offset
-from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.row_keys import read_row_keys
 from softreg.models.inputs.sample_and_class_weights import row_weights, sample_weights
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.models.likelihood.null_model import null_model
 from softreg.models.likelihood.separation_lp import separation
 from softreg.models.likelihood.separation_message import separation_message
+from softreg.models.parameters.parameter_checks import check_parameters
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.firth import Firth
 from softreg.optimize.objective.evaluation import Evaluation

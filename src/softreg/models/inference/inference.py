@@ -105,8 +105,7 @@ def infer(
     >>> result.coefficients.estimate.round(3), result.coefficients.std_error.round(3)
     (array([[-4.249,  1.214]]), array([[3.388, 0.913]]))
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level={spell(level)} must be between 0 and 1, such as 0.95.")
+    checked_level(level, level)
     if hasattr(model, "encode"):  # a TableClassifier
         if len(categories):
             raise ValueError("`categories` applies to a matrix X; a TableClassifier has the categories of its table.")

@@ -19,7 +19,6 @@ from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
 from softreg.models.inputs.offsets import offset_array
-from softreg.models.inputs.parameters import check_cv_parameters
 from softreg.models.inputs.sample_and_class_weights import (
     ClassWeights,
     WeightedRows,
@@ -29,7 +28,8 @@ from softreg.models.inputs.sample_and_class_weights import (
     sample_weights,
 )
 from softreg.models.inputs.tensors import training_features
-from softreg.models.inputs.weight_terms import WeightNames, weight_terms
+from softreg.models.parameters.parameter_checks import check_cv_parameters
+from softreg.models.parameters.weight_terms import WeightNames, weight_terms
 from softreg.models.selection.cv_splits import Folds, check_fold_classes, make_folds
 from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, Weights

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from softreg.models.inputs.parameters import SearchGrid
+from softreg.models.parameters.parameter_checks import SearchGrid
 from softreg.models.selection.fold_scores import FoldScorer, out_of_fold_probabilities
 from softreg.models.selection.fold_stack import FoldStack, StackSolution, Weights
 from softreg.models.selection.penalty_spec import PenaltySpec

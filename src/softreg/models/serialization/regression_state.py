@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from softreg.models.inputs.parameters import check_parameters
+from softreg.models.parameters.parameter_checks import check_parameters
 from softreg.models.serialization.label_state import labels_from_json, labels_to_json
 from softreg.models.serialization.not_stored import NotStored, description_of
 from softreg.models.serialization.weight_parameters import (

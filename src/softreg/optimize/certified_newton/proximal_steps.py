@@ -26,6 +26,8 @@ import numpy as np
 
 from softreg.linalg import solve_factored
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
+from softreg.optimize.certified_newton.box_quadratic import Box, minimise_box_quadratic
+from softreg.optimize.certified_newton.newton_steps import DECREASE, FinalNewton, Point, Proof, affordable
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import ColumnCrossProducts, MemberLossGradient
 from softreg.optimize.objective.hessian import contrasts
@@ -34,8 +36,6 @@ from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.quadratic_form import QuadraticForm
 from softreg.optimize.problem.result import Status
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.solvers.box_quadratic import Box, minimise_box_quadratic
-from softreg.optimize.solvers.final_newton import DECREASE, FinalNewton, Point, Proof, affordable
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, Rows

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softreg.optimize.solvers.box_quadratic import Box, minimise_box_quadratic
+from softreg.optimize.certified_newton.box_quadratic import Box, minimise_box_quadratic
 
 
 @settings(max_examples=150, deadline=None)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from softreg.models.inputs.weight_terms import check_weight_parameters
+from softreg.models.parameters.weight_terms import check_weight_parameters
 from softreg.optimize import PENALTIES, SOLVERS
 from softreg.probability.label_arrays import as_float, is_real, spell
 
