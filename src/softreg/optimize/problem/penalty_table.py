@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from softreg.optimize.problem.column_groups import ColumnGroups
 from softreg.optimize.problem.elastic_net import ElasticNet, elastic_net, l2
 from softreg.optimize.problem.group_penalty import group_penalty
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
@@ -45,7 +46,9 @@ PENALTIES = {
 """Penalties by the name that estimators use."""
 
 
-def make_penalty(name: str | None, strength: Array | float, share: Array | float) -> Penalty:
+def make_penalty(
+    name: str | None, strength: Array | float, share: Array | float, groups: ColumnGroups | None = None
+) -> Penalty:
     """Return a penalty of the table.
 
     Parameters
@@ -54,6 +57,8 @@ def make_penalty(name: str | None, strength: Array | float, share: Array | float
         A key of `PENALTIES`; None is no penalty, whatever the strength.
     strength, share : float or array of shape (m,)
         Strengths, and shares of the nonsmooth part.
+    groups : ColumnGroups, optional
+        Groups of columns of the penalty "group"; None if each column is one.
 
     Returns
     -------
@@ -65,4 +70,6 @@ def make_penalty(name: str | None, strength: Array | float, share: Array | float
     >>> make_penalty("l1", 0.5, 1.0)
     ElasticNet(l1=array([0.5]), l2=array([0.]), support=None)
     """
-    return l2(0.0 * strength) if name is None else PENALTIES[name].make(strength, share)
+    if name is None:
+        return l2(0.0 * strength)
+    return PENALTIES[name].make(strength, share) if groups is None else group_penalty(strength, share, groups)

@@ -289,7 +289,9 @@ def take_columns(rows: Rows, columns: Columns) -> Rows:
 
 
 def largest(values: Array, among: Array, most: int) -> Array:
-    """Return a mask of the `most` largest values of those marked.
+    """Return a mask of the `most` largest values of those marked, and of those that equal the last of these.
+
+    The columns of a group have the same dual norm, so a group is in the mask as a whole.
 
     Returns
     -------
@@ -302,5 +304,7 @@ def largest(values: Array, among: Array, most: int) -> Array:
     """
     candidates = np.flatnonzero(among)
     mask = np.zeros(len(values), dtype=bool)
-    mask[candidates[np.argsort(-values[candidates], kind="stable")[:most]]] = True
+    if len(candidates) and most > 0:
+        ordered = np.sort(values[candidates])[::-1]
+        mask[candidates[values[candidates] >= ordered[min(most, len(ordered)) - 1]]] = True
     return mask
