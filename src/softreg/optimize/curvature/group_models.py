@@ -42,7 +42,9 @@ WIDEST_GROUP = 256
 """Columns of a group up to which the eigenvectors of its block are computed; of more, a bound of the eigenvalues."""
 MOST_FACTORED = 1024
 """Columns with weights up to which the preconditioner of conjugate gradients has a factor for each class."""
-CG_TOLERANCE, MOST_CG_STEPS = 0.05, 40
+LEVEL_RATIO = 2.0
+"""Eigenvalues of the class factor within a power of this share a factor of the preconditioner."""
+CG_TOLERANCE, MOST_CG_STEPS = 0.2, 40
 """Residual of a Newton system, in the norm of the inverse preconditioner and relative to that of the right-hand side,
 at which conjugate gradients stop, and their most steps."""
 LINE_SEARCH_STEPS = 10
@@ -70,6 +72,12 @@ class WorkingGroups:
         """The columns of each group."""
         order = np.argsort(self.codes, kind="stable")
         return tuple(np.split(order, np.flatnonzero(np.diff(self.codes[order])) + 1)) if len(order) else ()
+
+    @cached_property
+    def selections(self) -> tuple[IntArray | slice, ...]:
+        """The same as slices where the columns are neighbours, which select without a copy."""
+        spans = [slice(int(c[0]), int(c[-1]) + 1) for c in self.columns]
+        return tuple(s if s.stop - s.start == len(c) else c for s, c in zip(spans, self.columns, strict=True))
 
     @cached_property
     def are_single(self) -> bool:
@@ -285,13 +293,13 @@ class ProductModel:
         A, size = basis.T @ V, 0.0
         B, g = A.copy(), basis.T @ gradient
         gram, values, ridge = self.kronecker.gram, self.kronecker.values[:, None], self.products.ridge
-        radius, stretches = self.groups.radius, self.groups.stretch
-        for c, block in zip(self.groups.columns, self.bases, strict=True):
+        radii, stretches = self.groups.radius[self.groups.first].tolist(), self.groups.stretch
+        for c, block, radius in zip(self.groups.selections, self.bases, radii, strict=True):
             stretch, own = stretches[c], B[:, c]
             y, slope, h = own / stretch, g[:, c] * stretch, block.values
             if block.vectors is not None:
                 y, slope = y @ block.vectors, slope @ block.vectors
-            change = block_minimum(h * y - slope, h, float(radius[c[0]]), float(np.sqrt((y * y).sum()))) - y
+            change = block_minimum(h * y - slope, h, radius, float(np.sqrt((y * y).sum()))) - y
             length = float((h * change * change).sum())
             if length > 0:
                 move = (change if block.vectors is None else change @ block.vectors.T) * stretch
@@ -370,7 +378,9 @@ class KroneckerInverse:
 
     basis: Float64Array
     factors: tuple[Cholesky, ...]
-    """A factor for each eigenvector of the classes; none where the inverse is that of the diagonal."""
+    """A factor for eigenvalues of the classes that differ little; none where the inverse is that of the diagonal."""
+    factor: IntArray
+    """The factor (q,) of each eigenvector of the classes."""
     diagonal: Float64Array
     """The diagonal (q, k) in the eigenbasis of the classes."""
 
@@ -379,17 +389,22 @@ class KroneckerInverse:
         """Return the inverse for these columns (k,) with this diagonal (k,)."""
         gram = np.ascontiguousarray(kronecker.gram[np.ix_(columns, columns)])
         whole = np.multiply.outer(kronecker.values, np.diag(gram)) + diagonal + TINY
+        level = np.floor(np.log(kronecker.values / kronecker.values.max()) / np.log(LEVEL_RATIO))
+        _, factor = np.unique(level, return_inverse=True)
         if len(columns) > MOST_FACTORED:
-            return cls(kronecker.basis, (), whole)
-        factors = [cholesky_with_diagonal(value * gram, diagonal + TINY, JITTER) for value in kronecker.values]
-        return cls(kronecker.basis, tuple(factors), whole)
+            return cls(kronecker.basis, (), factor, whole)
+        means = np.bincount(factor, weights=kronecker.values) / np.bincount(factor)
+        factors = tuple([cholesky_with_diagonal(value * gram, diagonal + TINY, JITTER) for value in means])
+        return cls(kronecker.basis, factors, factor, whole)
 
     def times(self, B: Float64Array) -> Float64Array:
         """Return the inverse times B, (q, k)."""
         own = self.basis.T @ B
         if not self.factors:
             return np.asarray(self.basis @ (own / self.diagonal))
-        return np.asarray(self.basis @ np.stack([f.solve(b) for f, b in zip(self.factors, own, strict=True)]))
+        for f, of_level in enumerate(self.factors):
+            own[self.factor == f] = of_level.solve(own[self.factor == f].T).T
+        return np.asarray(self.basis @ own)
 
 
 def conjugate_gradients(
