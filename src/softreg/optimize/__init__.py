@@ -5,11 +5,13 @@ It imports `rows` and `probability`. `plan` chooses the method, `minimisation` a
 
 from softreg.optimize.minimisation import minimise
 from softreg.optimize.plan.rules import SOLVERS
+from softreg.optimize.problem.column_groups import ColumnGroups
 from softreg.optimize.problem.penalty_table import PENALTIES, ElasticNet, Penalty, elastic_net, l2, make_penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
 
 __all__ = [
     "PENALTIES",
+    "ColumnGroups",
     "SOLVERS",
     "ElasticNet",
     "Penalty",

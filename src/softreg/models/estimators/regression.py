@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.mini_batch import partial_fit
+from softreg.models.estimators.penalty_groups import column_groups
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.parameters import check_parameters
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
@@ -41,11 +42,14 @@ class SoftmaxRegression(LinearClassifier):
     strength : float
         Strength of the penalty, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
     penalty : {"l2", "l1", "elasticnet", "group", "firth"} or None
-        Penalty. "group" is `strength * sqrt(q) * sum_j ||w_j||_2` with the q class weights w_j of column j, which are
-        all zero or all nonzero. "firth" multiplies the likelihood by Jeffreys' prior, which reduces the small-sample
+        Penalty. "group" is `strength * sum_g sqrt(q |g|) ||W_g||_F` with the weights W_g of a group g of columns for
+        the q classes: a group is in the model or out of it as a whole. "firth" multiplies the likelihood by Jeffreys' prior, which reduces the small-sample
         bias and keeps weights finite if classes are separated; it ignores `strength`.
     l1_ratio : float
         Share of the l1 part in the penalty "elasticnet", between 0 and 1.
+    groups : array-like of shape (d,), list of lists, or None
+        Groups of columns of the penalty "group": a label for each column, or lists of column numbers or names, which
+        hold each column once. None: each column is a group.
     fit_intercept : bool
         Whether there is a bias. It is not penalized, so shifts of the features change no probability.
     class_weight : dict, "balanced" or None
@@ -105,6 +109,7 @@ class SoftmaxRegression(LinearClassifier):
         *,
         penalty: Literal["l2", "l1", "elasticnet", "group", "firth"] | None = "l2",
         l1_ratio: float = 0.0,
+        groups: Any = None,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -118,6 +123,7 @@ class SoftmaxRegression(LinearClassifier):
         self.strength = strength
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.groups = groups
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -198,7 +204,7 @@ class SoftmaxRegression(LinearClassifier):
             (solution,) = minimise(
                 rows,
                 len(data.classes),
-                make_penalty(self.penalty, strength, l1_share),
+                make_penalty(self.penalty, strength, l1_share, column_groups(self.groups, data.rows.d, names)),
                 fit_intercept=self.fit_intercept,
                 solver=self.solver,
                 tol=self.tol,

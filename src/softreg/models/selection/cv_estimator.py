@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.estimators.base import LinearClassifier
+from softreg.models.estimators.penalty_groups import column_groups
 from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
@@ -74,7 +75,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         `scorer(estimator, X, y)`, for which more is better. Means over folds are weighted by their rows.
     rule : {"min", "1se"}
         "min" chooses the best mean score; "1se" the strongest penalty within one standard error of it.
-    penalty : {"l2", "l1", "elasticnet"}
+    penalty : {"l2", "l1", "elasticnet", "group"}
         Penalty, as in `SoftmaxRegression`.
     l1_ratio : float or sequence of float
         Share of the l1 part; several are tried for "elasticnet".
@@ -82,6 +83,8 @@ class SoftmaxRegressionCV(LinearClassifier):
         Share of the l1 part, in [0, 1], in a second fit on the support (the weights that are not 0). Below 1 each model
         is fitted again on its support, with `relaxed * l1_ratio` in place of l1_ratio before `||W||_1` and the same l2
         part. 0 needs an l2 part.
+    groups : array-like of shape (d,), list of lists, or None
+        Groups of columns of the penalty "group", as in `SoftmaxRegression`; groups of rows are an argument of `fit`.
     fit_intercept, class_weight, solver, max_iter, random_state
         As in `SoftmaxRegression`.
     tol : float
@@ -143,6 +146,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         penalty: Literal["l2", "l1", "elasticnet", "group"] = "l2",
         l1_ratio: float | Sequence[float] = 0.0,
         relaxed: float | Sequence[float] = 1.0,
+        groups: Any = None,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -159,6 +163,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.relaxed = relaxed
+        self.groups = groups
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -229,7 +234,7 @@ class SoftmaxRegressionCV(LinearClassifier):
             score_weight,
             folds=folds,
             class_weights=ClassWeights(classes, self.class_weight),
-            settings=self._settings(),
+            settings=self._settings(X.shape[1], getattr(validator, "feature_names_in_", self._column_names)),
             whole=max(grid.l1_ratios) > 0,
         )
         check_fold_classes(stack.class_mass[1:], classes)
@@ -243,19 +248,20 @@ class SoftmaxRegressionCV(LinearClassifier):
         stack.cohorts.clear()  # frees the memory of the folds for the last fit
         copy_feature_attributes(self, validator)
         self.classes_ = classes
-        self._fit_chosen(rows, result, stack.settings.seed)
+        self._fit_chosen(rows, result, stack.settings)
         self._set_path(result, kept, more_is_better(scorer))
         self._warn_unless_converged(self.solution_)
         self._warn_unless_settled(result)
         return self
 
-    def _settings(self) -> StackSettings:
-        """Return the parameters that all fits of the path share."""
+    def _settings(self, d: int, names: Array | None) -> StackSettings:
+        """Return the parameters that all fits of the path share; the d columns have these names."""
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
+        groups = column_groups(self.groups, d, names)
         settled = SETTLED / (LOO_FACTOR if isinstance(self.cv, str) else 1)
-        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty)
+        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty, groups)
 
-    def _fit_chosen(self, rows: WeightedRows, result: SearchResult, seed: int) -> None:
+    def _fit_chosen(self, rows: WeightedRows, result: SearchResult, settings: StackSettings) -> None:
         """Fit all rows with the chosen penalty to `tol`, from the weights at the end of the search."""
         chosen = result.chosen
         fits = minimise_relaxed(
@@ -267,11 +273,12 @@ class SoftmaxRegressionCV(LinearClassifier):
             start=_as_stack(result.weights),
             relaxed_start=_as_stack(result.relaxed_weights),
             penalty=self.penalty,
+            groups=settings.groups,
             fit_intercept=self.fit_intercept,
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=seed,
+            seed=settings.seed,
         )
         (net,), (solution,) = fits.elastic_nets, fits.relaxed
         self._set_solution(solution)
@@ -318,6 +325,7 @@ class SoftmaxRegressionCV(LinearClassifier):
             self.strength_,
             penalty=self.penalty,
             l1_ratio=self.l1_ratio_ if self.penalty != "l2" else 0.0,
+            groups=self.groups,
             fit_intercept=self.fit_intercept,
             class_weight=self.class_weight,
             solver=self.solver,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from softreg.models.inputs.sample_and_class_weights import ClassWeights, class_mass
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.optimize import Penalty, make_penalty
+from softreg.optimize import ColumnGroups, Penalty, make_penalty
 from softreg.optimize.path import StackPath
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.optimize.problem.result import StackFit
@@ -43,6 +43,8 @@ class StackSettings:
         Seed of row samples.
     penalty : str
         Name of the penalty.
+    groups : ColumnGroups or None
+        Groups of columns of the group penalty.
     """
 
     fit_intercept: bool
@@ -51,6 +53,15 @@ class StackSettings:
     max_iter: int
     seed: int
     penalty: str = "elasticnet"
+    groups: ColumnGroups | None = None
+
+    def make_penalty(self, strength: Array | float, share: Array | float) -> Penalty:
+        """Return the penalty of these strengths, and of these shares of the nonsmooth part."""
+        return make_penalty(self.penalty, strength, share, self.groups)
+
+    def of_columns(self, columns: IntArray) -> StackSettings:
+        """Return the settings for some of the columns; their groups have the size that remains."""
+        return self if self.groups is None else replace(self, groups=ColumnGroups.of(self.groups.codes[columns]))
 
 
 @dataclass(frozen=True)
@@ -160,9 +171,10 @@ class FoldStack:
         self.rows, self.labels = as_rows(X, labels, self.V[:1]), labels
         self.cohorts = self._make_cohorts()
 
-    def with_features(self, X: Any) -> FoldStack:
-        """Return the same folds of the same rows with other features X (n, d')."""
+    def with_features(self, X: Any, columns: IntArray) -> FoldStack:
+        """Return the same folds of the same rows with X (n, d'), the columns (d',) of the features."""
         other = copy.copy(self)
+        other.settings = self.settings.of_columns(columns)
         other.rows = as_rows(X, self.labels, self.V[:1])
         other.cohorts = other._make_cohorts()
         return other
@@ -200,7 +212,7 @@ class FoldStack:
         points = np.array([(spec.strength, spec.l1_ratio) for spec in specs], dtype=np.float64)
 
         def penalty(m: int, begin: Weights | None) -> Penalty:
-            return make_penalty(self.settings.penalty, *np.repeat(points, m, axis=0).T)
+            return self.settings.make_penalty(*np.repeat(points, m, axis=0).T)
 
         return self._fit(len(specs), penalty, start)
 

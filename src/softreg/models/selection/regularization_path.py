@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.optimize import make_penalty
+from softreg.optimize import ColumnGroups, make_penalty
 from softreg.rows import Block, Rows, Sums
 from softreg.typing import Array, Float64Array
 
@@ -229,7 +229,9 @@ def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float
     return np.asarray(G / total.sum()), float(-(observed[observed > 0] * np.log(rates[observed > 0])).sum())
 
 
-def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet") -> float:
+def largest_strength(
+    A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet", groups: ColumnGroups | None = None
+) -> float:
     """Return the least power of ten at which the weights explain no more than 1% of the entropy of the labels.
 
     By duality they decrease the loss by at most the conjugate of the penalty at the gradient A.
@@ -244,6 +246,8 @@ def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "
         Share of the l1 part.
     penalty : str
         Name of the penalty.
+    groups : ColumnGroups, optional
+        Groups of columns of the group penalty.
 
     Returns
     -------
@@ -259,7 +263,7 @@ def largest_strength(A: Array, entropy: float, l1_ratio: float, penalty: str = "
         return 1.0
 
     def explains(k: int) -> bool:
-        return float(make_penalty(penalty, 10.0**k, l1_ratio).conjugate(A[None])[0]) > START_SHARE * entropy
+        return float(make_penalty(penalty, 10.0**k, l1_ratio, groups).conjugate(A[None])[0]) > START_SHARE * entropy
 
     k = 0
     while explains(k):

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
 from softreg.tables.columns.errors import emit_warnings
+from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
 from softreg.typing import Array, Float64Array, IntArray, TextArray
 
@@ -85,6 +86,11 @@ def fit_model(
     if isinstance(best, SoftmaxRegression):
         return best, path
     return fit_at_strength({**settings, "strength": best, "verbose": 0}, X, y, names, checkpoint, weight), path
+
+
+def with_column_groups(settings: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
+    """Return the settings; for the group penalty, the features that encode one column of the table are a group."""
+    return {**settings, "groups": list(encoder.column_names)} if settings["penalty"] == "group" else dict(settings)
 
 
 def choose_strength(

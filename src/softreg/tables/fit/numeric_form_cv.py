@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.models.estimators.penalty_groups import column_groups
 from softreg.models.inputs.sample_and_class_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, StackSolution
@@ -16,7 +17,7 @@ from softreg.models.selection.scorers import row_scores
 from softreg.optimize import PENALTIES
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form
-from softreg.tables.fit.choose_strength import FIRST_STRENGTH
+from softreg.tables.fit.choose_strength import FIRST_STRENGTH, with_column_groups
 from softreg.typing import Codes, Float64Array, IntArray, TextArray
 
 STRENGTHS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
@@ -64,7 +65,9 @@ class NumericFormCV:
         if isinstance(weights, Mapping):
             weights = {name: weight for name, weight in weights.items() if name in set(classes.tolist())}
         penalty = settings["penalty"]
-        fits = StackSettings(True, "auto", LOSS_PRECISION, MAX_ITER, seed, penalty if penalty in PENALTIES else "l2")
+        name = penalty if penalty in PENALTIES else "l2"
+        groups = column_groups(with_column_groups(settings, encoder).get("groups"), X.shape[1], None)
+        fits = StackSettings(True, "auto", LOSS_PRECISION, MAX_ITER, seed, name, groups)
         stack = FoldStack(
             X, labels, weight, folds=folds, class_weights=ClassWeights(classes, weights), settings=fits, whole=False
         )
@@ -119,7 +122,7 @@ class NumericFormCV:
         }
         kept = np.array([j for j in range(self.X.shape[1]) if j not in excluded])
         whole, start = len(kept) == self.X.shape[1], None
-        stack = self.stack if whole else self.stack.with_features(self.X[:, kept])
+        stack = self.stack if whole else self.stack.with_features(self.X[:, kept], kept)
         if self.warm_start is not None:
             weights = tuple((np.ascontiguousarray(W[:, kept]), b) for W, b in self.warm_start.weights)
             start = [replace(self.warm_start, weights=weights)]
