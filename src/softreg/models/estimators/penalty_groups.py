@@ -65,7 +65,7 @@ def column_groups(groups: Any, d: int, names: Array | None) -> ColumnGroups | No
 
 def _is_list(member: Any) -> bool:
     """Return True for a collection of columns."""
-    return isinstance(member, Iterable) and not isinstance(member, (str, bytes)) and np.ndim(member) > 0
+    return isinstance(member, Iterable) and not isinstance(member, (str, bytes))
 
 
 def _codes_of_lists(lists: Sequence[Iterable[Any]], d: int, names: Array | None) -> IntArray:

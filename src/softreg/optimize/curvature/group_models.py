@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -30,6 +30,11 @@ from softreg.optimize.curvature.hessian_products import HessianProducts, Kroneck
 from softreg.optimize.problem.column_groups import block_minimum
 from softreg.typing import Array, BoolArray, Float64Array, IntArray
 
+EXACT_SWEEPS, EXACT_TOLERANCE = 30, 1e-3
+"""Sweeps for a minimum of the exact model, at most, and the relative move at which they end."""
+PRODUCT_SWEEPS, PRODUCT_TOLERANCE = 4, 0.1
+"""The same with products, where an exact minimum costs more than a further step (measured: 2,000 x 200 with ten classes
+and 170 active columns takes as long with 0.3, 2,000 x 1,000 with 614 a fifth longer)."""
 MAJORISATION = 1 + 1e-9
 """Factor above the largest eigenvalue of a column's block, so that rounding does not make a block step too long."""
 RIDGE = 1e-10
@@ -110,9 +115,9 @@ class WorkingGroups:
 class GroupModel(Protocol):
     """A quadratic model of loss and l2 part in the weights (q, k) of a working set, whose groups have a penalty."""
 
-    most_sweeps: int
+    most_sweeps: ClassVar[int]
     """Sweeps for one minimum, at most."""
-    tolerance: float
+    tolerance: ClassVar[float]
     """Largest move of a sweep, relative to the first one, at which the model counts as minimised."""
 
     @property
@@ -174,8 +179,8 @@ class ExactModel:
     steps: Float64Array
     """The inverse (k,) of an upper bound of the curvature of each column's block."""
     groups: WorkingGroups
-    most_sweeps: int = 30
-    tolerance: float = 1e-3
+    most_sweeps: ClassVar[int] = EXACT_SWEEPS
+    tolerance: ClassVar[float] = EXACT_TOLERANCE
 
     @classmethod
     def of(cls, H: Float64Array, q: int, groups: WorkingGroups) -> ExactModel:
@@ -268,8 +273,8 @@ class ProductModel:
     kronecker: KroneckerHessian
     bases: tuple[BlockBasis, ...]
     """The eigenbasis of each group, whose eigenvalues (q, |g|) hold all classes."""
-    most_sweeps: int = 4
-    tolerance: float = 0.1
+    most_sweeps: ClassVar[int] = PRODUCT_SWEEPS
+    tolerance: ClassVar[float] = PRODUCT_TOLERANCE
 
     @classmethod
     def of(cls, products: HessianProducts, groups: WorkingGroups) -> ProductModel:

@@ -144,7 +144,8 @@ class GroupPenalty:
         if self.groups is None:
             return np.asarray((self._radius(U, scale) * self._norm(U)).sum(axis=1))
         d = len(self.groups.codes)
-        return self._once_a_group(self._bound(U.shape[1]) * self._norm(U[..., :d] / scale[:d])).sum(axis=1)
+        terms = self._once_a_group(self._bound(U.shape[1]) * self._norm(U[..., :d] / scale[:d]))
+        return np.asarray(terms.sum(axis=1))
 
     def directional_gradient(self, U: Array, D: Array, scale: Float64Array) -> Float64Array:
         """Return `R_g / scale_j * w_j / ||W_g||` for `W = U / scale`, with D in place of U where U_g = 0."""
@@ -214,7 +215,7 @@ class GroupPenalty:
         >>> penalty.conjugate(np.full((2, 4, 1), 1.5))
         array([0.5, inf])
         """
-        return self._once_a_group(self._group_conjugate(A)).sum(axis=1)
+        return np.asarray(self._once_a_group(self._group_conjugate(A)).sum(axis=1))
 
     def fenchel_gap(self, A: Array, W: Array) -> Float64Array:
         """Return `penalty(W) + conjugate(-A) + <A, W>`, (m,); inf where the conjugate is infinite."""

@@ -168,7 +168,7 @@ class Screening:
         gap = certificate.gap_of(objective, of_those, shift, loss, A[..., matters], weights)
         gap = np.where(imbalance <= certificate.BALANCED, gap, np.inf)
         ratio[columns] = 0.0
-        return ColumnCheck(A, loss + penalty.value(W), gap, b + shift, ratio)
+        return ColumnCheck(A, loss + penalty.keep_columns(columns).value(W), gap, b + shift, ratio)
 
 
 class WorkingSetSearch:

@@ -82,7 +82,8 @@ class GroupProximalNewton:
             for j, own in enumerate(columns):
                 free[j][:, own] = True
             hessians = free_hessians(objective, Columns(objective), free)
-            return [ExactModel.of(H, q, of_model) for H, of_model in zip(hessians, groups, strict=True)]
+            exact: list[GroupModel] = [ExactModel.of(H, q, own) for H, own in zip(hessians, groups, strict=True)]
+            return exact
         objective.half_passes += 1
         products = self.rows.products(objective, theta, columns)
         return [ProductModel.of(*parts) for parts in zip(products, groups, strict=True)]
