@@ -23,6 +23,7 @@ def least_objective(
 
     def norms(W: Float64Array) -> Float64Array:
         return np.sqrt(np.bincount(codes, weights=(W**2).sum(axis=1)))[codes]
+
     (n, d), q = X.shape, Y.shape[1]
     share = np.full(n, 1 / n) if v is None else v / v.sum()
 

@@ -11,8 +11,8 @@ from softreg.optimize.problem.result import Progress, Solution, Status
 
 __all__ = [
     "PENALTIES",
-    "ColumnGroups",
     "SOLVERS",
+    "ColumnGroups",
     "ElasticNet",
     "Penalty",
     "Progress",

@@ -86,8 +86,8 @@ class TableClassifier(BaseTableClassifier):
     scoring : str or callable
         Score of that choice, as of `softreg.SoftmaxRegressionCV`.
     penalty, l1_ratio, class_weight, tol, max_iter, random_state
-        As of `softreg.SoftmaxRegression`. With the penalty "group", all features that encode one column of the table (the
-        levels of a category, the parts of a date) are one group: a column is in the model or out of it as a whole.
+        As of `softreg.SoftmaxRegression`. With the penalty "group", all features that encode one column of the table
+        (the levels of a category, the parts of a date) are a group: a column is in the model or out of it as a whole.
     verbose : int or callable
         As there; a callable receives a `PathPoint` for each strength, and `softreg.optimize.Progress` records of a fit
         in batches.
@@ -267,7 +267,9 @@ class TableClassifier(BaseTableClassifier):
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
-        model, path = fit_model(with_column_groups(settings, encoder), X, y, names, checkpoint, choice, weight=given.row_weight)
+        model, path = fit_model(
+            with_column_groups(settings, encoder), X, y, names, checkpoint, choice, weight=given.row_weight
+        )
         self.rare_ = labelled.rare
         fitted = FittedParts(schema, encoder, model, path)
         return self._finish(fitted, table.schema, given.label_dtype)

@@ -21,7 +21,7 @@ def test_a_category_is_in_or_out_as_a_whole(run: Any, tmp_path: Path) -> None:
             chance = 3.0 * (job == "a") - 3.0 * (job == "b") + random.logistic()
             writer.writerow([job, town, size, "yes" if chance > 0 else "no"])
     model = tmp_path / "model.softreg"
-    options = ("--penalty", "group", "--strength", "0.05", "--output", model)
+    options = ("--penalty", "group", "--strength", "0.05", "--model", model)
     result = run("train", tmp_path / "rows.csv", "--target", "buys", *options)
     assert result.exit_code == 0, result.output
     loaded = softreg.load(model)

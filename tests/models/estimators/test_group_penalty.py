@@ -68,7 +68,9 @@ def test_groups_of_columns_by_labels_numbers_and_names() -> None:
 def test_groups_of_one_column_change_nothing() -> None:
     one = SoftmaxRegression(0.05, penalty="group").fit(WIDE, y)
     for groups in (list("abcdefghij"), [[j] for j in reversed(range(10))]):
-        np.testing.assert_array_equal(one.coef_, SoftmaxRegression(0.05, penalty="group", groups=groups).fit(WIDE, y).coef_)
+        np.testing.assert_array_equal(
+            one.coef_, SoftmaxRegression(0.05, penalty="group", groups=groups).fit(WIDE, y).coef_
+        )
 
 
 def test_a_path_of_groups_and_its_file(tmp_path: Path) -> None:
@@ -116,7 +118,9 @@ def test_groups_need_the_group_penalty_and_known_names() -> None:
     with pytest.raises(ValueError, match="groups has no effect with penalty='l2'"):
         SoftmaxRegression(0.1, groups=[0, 0, 1, 1]).fit(X, y)
     frame = pd.DataFrame(X, columns=list("abcd"))
-    with pytest.raises(ValueError, match=r"groups names 'e', which is no column of X: the columns are 'a', 'b', 'c', 'd'"):
+    with pytest.raises(
+        ValueError, match=r"groups names 'e', which is no column of X: the columns are 'a', 'b', 'c', 'd'"
+    ):
         SoftmaxRegression(0.1, penalty="group", groups=[["a", "b"], ["c", "e"]]).fit(frame, y)
 
 

@@ -43,8 +43,9 @@ class SoftmaxRegression(LinearClassifier):
         Strength of the penalty, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
     penalty : {"l2", "l1", "elasticnet", "group", "firth"} or None
         Penalty. "group" is `strength * sum_g sqrt(q |g|) ||W_g||_F` with the weights W_g of a group g of columns for
-        the q classes: a group is in the model or out of it as a whole. "firth" multiplies the likelihood by Jeffreys' prior, which reduces the small-sample
-        bias and keeps weights finite if classes are separated; it ignores `strength`.
+        the q classes: a group is in the model or out of it as a whole. "firth" multiplies the likelihood by Jeffreys'
+        prior, which reduces the small-sample bias and keeps weights finite if classes are separated; it ignores
+        `strength`.
     l1_ratio : float
         Share of the l1 part in the penalty "elasticnet", between 0 and 1.
     groups : array-like of shape (d,), list of lists, or None

@@ -37,7 +37,8 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
     names = getattr(model, "feature_names_in_", None)
     solution = getattr(model, "solution_", None)
     metadata: dict[str, Any] = {
-        "parameters": {name: _plain_parameter(getattr(model, name)) for name in PARAMETERS} | _plain_groups(model.groups),
+        "parameters": {name: _plain_parameter(getattr(model, name)) for name in PARAMETERS}
+        | _plain_groups(model.groups),
         "classes": None if "classes" in arrays else labels_to_json(labels),
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
@@ -47,7 +48,7 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
 
 
 def _plain_groups(groups: Any) -> dict[str, Any]:
-    """Return the groups of columns as strict JSON, nothing where there are none; labels that are no text are numbered."""
+    """Return groups of columns as strict JSON, nothing where there are none; labels of other types are numbered."""
     if groups is None:
         return {}
     values = [member.tolist() if isinstance(member, (np.ndarray, np.generic)) else member for member in groups]

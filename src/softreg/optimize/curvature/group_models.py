@@ -18,15 +18,15 @@ Tseng (2001), Convergence of a block coordinate descent method for nondifferenti
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
 
-from softreg.linalg import TINY, Cholesky, cholesky, cholesky_with_diagonal
+from softreg.linalg import TINY, cholesky
 from softreg.optimize.curvature.hessian_products import HessianProducts, KroneckerHessian
+from softreg.optimize.curvature.kronecker_inverse import KroneckerInverse, conjugate_gradients
 from softreg.optimize.problem.column_groups import block_minimum
 from softreg.typing import Array, BoolArray, Float64Array, IntArray
 
@@ -45,13 +45,6 @@ MIN_PIVOT = 1e-7
 """Diagonal element of the scaled factor below which rounding errors decide."""
 WIDEST_GROUP = 256
 """Columns of a group up to which the eigenvectors of its block are computed; of more, a bound of the eigenvalues."""
-MOST_FACTORED = 1024
-"""Columns with weights up to which the preconditioner of conjugate gradients has a factor for each class."""
-LEVEL_RATIO = 2.0
-"""Eigenvalues of the class factor within a power of this share a factor of the preconditioner."""
-CG_TOLERANCE, MOST_CG_STEPS = 0.2, 40
-"""Residual of a Newton system, in the norm of the inverse preconditioner and relative to that of the right-hand side,
-at which conjugate gradients stop, and their most steps."""
 LINE_SEARCH_STEPS = 10
 """Halvings of a step that does not lower the model."""
 
@@ -224,7 +217,9 @@ class ExactModel:
         assert basis.vectors is not None
         y = basis.vectors.T @ (V[:, c] / stretch).ravel()
         g = basis.vectors.T @ (gradient[:, c] * stretch).ravel()
-        found = block_minimum(basis.values * y - g, basis.values, float(self.groups.radius[c[0]]), float(np.sqrt(y @ y)))
+        found = block_minimum(
+            basis.values * y - g, basis.values, float(self.groups.radius[c[0]]), float(np.sqrt(y @ y))
+        )
         change = found - y
         size = float(basis.values @ change**2)
         if change.any():
@@ -375,62 +370,6 @@ def descend(model: GroupModel, V: Float64Array, gradient: Float64Array, move: Fl
             return True
         t /= 2
     return False
-
-
-@dataclass(frozen=True)
-class KroneckerInverse:
-    """The inverse of a Kronecker Hessian in some columns plus a diagonal that is the same for all classes."""
-
-    basis: Float64Array
-    factors: tuple[Cholesky, ...]
-    """A factor for eigenvalues of the classes that differ little; none where the inverse is that of the diagonal."""
-    factor: IntArray
-    """The factor (q,) of each eigenvector of the classes."""
-    diagonal: Float64Array
-    """The diagonal (q, k) in the eigenbasis of the classes."""
-
-    @classmethod
-    def of(cls, kronecker: KroneckerHessian, columns: IntArray, diagonal: Float64Array) -> KroneckerInverse:
-        """Return the inverse for these columns (k,) with this diagonal (k,)."""
-        gram = np.ascontiguousarray(kronecker.gram[np.ix_(columns, columns)])
-        whole = np.multiply.outer(kronecker.values, np.diag(gram)) + diagonal + TINY
-        level = np.floor(np.log(kronecker.values / kronecker.values.max()) / np.log(LEVEL_RATIO))
-        _, factor = np.unique(level, return_inverse=True)
-        if len(columns) > MOST_FACTORED:
-            return cls(kronecker.basis, (), factor, whole)
-        means = np.bincount(factor, weights=kronecker.values) / np.bincount(factor)
-        factors = tuple([cholesky_with_diagonal(value * gram, diagonal + TINY, JITTER) for value in means])
-        return cls(kronecker.basis, factors, factor, whole)
-
-    def times(self, B: Float64Array) -> Float64Array:
-        """Return the inverse times B, (q, k)."""
-        own = self.basis.T @ B
-        if not self.factors:
-            return np.asarray(self.basis @ (own / self.diagonal))
-        for f, of_level in enumerate(self.factors):
-            own[self.factor == f] = of_level.solve(own[self.factor == f].T).T
-        return np.asarray(self.basis @ own)
-
-
-def conjugate_gradients(
-    times: Callable[[Float64Array], Float64Array], inverse: KroneckerInverse, b: Float64Array
-) -> Float64Array:
-    """Return an approximate solution x of `times(x) = b`, (q, k)."""
-    x, r = np.zeros_like(b), b.copy()
-    z = inverse.times(r)
-    p, square = z, float((r * z).sum())
-    least = CG_TOLERANCE**2 * square
-    for _ in range(MOST_CG_STEPS):
-        Ap = times(p)
-        curvature = float((p * Ap).sum())
-        if square <= least or curvature <= 0:
-            break
-        x += (square / curvature) * p
-        r -= (square / curvature) * Ap
-        z = inverse.times(r)
-        before, square = square, float((r * z).sum())
-        p = z + (square / before) * p
-    return x
 
 
 def _shrunk(v: Array, radius: float) -> Array:

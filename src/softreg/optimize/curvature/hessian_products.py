@@ -5,10 +5,10 @@ With `J_i = diag(p_i) - p_i p_i^T` the Hessian is `sum_i v_i J_i (x) z_i z_i^T`.
 
     o = D Z,   r_i = v_i J_i o_i,   H D = r Z^T.
 
-If the class covariances J_i were independent of the columns, the Hessian would be a Kronecker product. `KroneckerHessian`
-is the one with its mean over the classes and the columns' second moments weighted by the traces of the J_i. In the
-eigenbasis of the class factor it is one k x k matrix for each class. It serves block coordinate descent, and as a
-preconditioner.
+If the class covariances J_i were independent of the columns, the Hessian would be a Kronecker product.
+`KroneckerHessian` is the one with the mean of the J_i and the second moments of the columns, weighted by the traces of
+the J_i. In the eigenbasis of the class factor it is one k x k matrix for each class. It serves block coordinate descent,
+and as a preconditioner.
 
 References
 ----------
