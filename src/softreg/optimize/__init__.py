@@ -5,6 +5,7 @@ It imports `rows` and `probability`. `plan` chooses the method, `minimisation` a
 
 from softreg.optimize.minimisation import minimise
 from softreg.optimize.plan.rules import SOLVERS
+from softreg.optimize.problem.column_groups import ColumnGroups
 from softreg.optimize.problem.penalty_table import PENALTIES, ElasticNet, Penalty, elastic_net, l2, make_penalty
 from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.optimize.problem.weighted_elastic_net import WeightTerms
@@ -12,6 +13,7 @@ from softreg.optimize.problem.weighted_elastic_net import WeightTerms
 __all__ = [
     "PENALTIES",
     "SOLVERS",
+    "ColumnGroups",
     "ElasticNet",
     "Penalty",
     "Progress",

@@ -25,7 +25,7 @@ from softreg.tables.columns.errors import (
 from softreg.tables.encode.weighted_encoder import with_weighted_moments
 from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_numeric_form import fit_encoder
-from softreg.tables.fit.choose_strength import fit_model
+from softreg.tables.fit.choose_strength import fit_model, with_column_groups
 from softreg.tables.fit.classifier_state import REGRESSION_PARAMETERS, classifier_from_state, classifier_state
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
 from softreg.tables.fit.memory_mode import Memory
@@ -99,7 +99,8 @@ class TableClassifier(BaseTableClassifier):
     scoring : str or callable
         Score of that choice, as of `softreg.SoftmaxRegressionCV`.
     penalty, l1_ratio, class_weight, tol, max_iter, random_state
-        As of `softreg.SoftmaxRegression`.
+        As of `softreg.SoftmaxRegression`. With the penalty "group", all features that encode one column of the table
+        (the levels of a category, the parts of a date) are a group: a column is in the model or out of it as a whole.
     verbose : int or callable
         As there; a callable receives a `PathPoint` for each strength, and `softreg.optimize.Progress` records of a fit
         in batches.
@@ -281,7 +282,7 @@ class TableClassifier(BaseTableClassifier):
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
-        model, path = fit_model(settings, X, y, names, checkpoint, choice, **rows)
+        model, path = fit_model(with_column_groups(settings, encoder), X, y, names, checkpoint, choice, **rows)
         self.rare_, self.offset_ = labelled.rare, by_class
         fitted = FittedParts(schema, encoder, model, path)
         return self._finish(fitted, table.schema, given.label_dtype)

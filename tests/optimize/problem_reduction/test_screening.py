@@ -236,4 +236,4 @@ def test_the_answer_does_not_know_the_number_of_threads(problem, eager, monkeypa
 def test_the_hardest_pulled_come_first():
     pull = np.array([5.0, 1.0, 4.0, 4.0])
     np.testing.assert_array_equal(largest(pull, np.array([False, True, True, True]), 2), [False, False, True, True])
-    np.testing.assert_array_equal(largest(pull, np.ones(4, bool), 2), [True, False, True, False])
+    np.testing.assert_array_equal(largest(pull, np.ones(4, bool), 2), [True, False, True, True])  # equal ones together

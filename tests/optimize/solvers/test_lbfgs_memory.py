@@ -12,7 +12,7 @@ from softreg.rows import as_rows
 
 def strategy(ridge, pairs=()):
     rows = as_rows(np.zeros((4, 2)), np.array([0, 1, 2, 0]))
-    return PathLBFGS(SubsampledCurvature(rows), ridge, pairs)
+    return PathLBFGS(SubsampledCurvature(rows), ridge[:, None], pairs)
 
 
 def test_pairs_are_those_of_the_loss_whatever_the_ridge():

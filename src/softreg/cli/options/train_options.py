@@ -149,7 +149,7 @@ OPTIONS = (
         type=click.Choice(["l2", "l1", "elasticnet", "group", "none"]),
         default="l2",
         show_default=True,
-        help="Penalty on the coefficients of the features.",
+        help="Penalty on the coefficients of the features; group selects whole columns of the table.",
     ),
     click.option(
         "--l1-ratio",

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.mini_batch import partial_fit
+from softreg.models.estimators.penalty_groups import groups_of_columns
 from softreg.models.estimators.prior_fit import PriorFit, posterior_of, prior_posterior, relabelled
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
@@ -45,9 +46,10 @@ class SoftmaxRegression(LinearClassifier):
     strength : float
         Strength of the penalty, >= 0. scikit-learn's C is `1 / (n * strength)`, and `2 / (n * strength)` for q = 2.
     penalty : {"l2", "l1", "elasticnet", "group", "firth"} or None
-        Penalty. "group" is `strength * sqrt(q) * sum_j ||w_j||_2` with the q class weights w_j of column j, which are
-        all zero or all nonzero. "firth" multiplies the likelihood by Jeffreys' prior, which reduces the small-sample
-        bias and keeps weights finite if classes are separated; it ignores `strength`.
+        Penalty. "group" is `strength * sum_g sqrt(q |g|) ||W_g||_F` with the weights W_g of a group g of columns for
+        the q classes: a group is in the model or out of it as a whole. "firth" multiplies the likelihood by Jeffreys'
+        prior, which reduces the small-sample bias and keeps weights finite if classes are separated; it ignores
+        `strength`.
     l1_ratio : float
         Share of the l1 part in the penalty "elasticnet", between 0 and 1.
     penalty_factors : dict or array of shape (d,) or (d, q), optional
@@ -72,6 +74,9 @@ class SoftmaxRegression(LinearClassifier):
     keep_posterior : bool
         Whether `fit` keeps mean and precision of the Gaussian approximation to the posterior, for `posterior`. The
         model file then holds them: 8 (q (d + 1))^2 bytes up to 1,000 parameters q (d + 1), 16 bytes a parameter beyond.
+    column_groups : array-like of shape (d,), list of lists, or None
+        Groups of columns of the penalty "group": a label for each column, or lists of column numbers or names, which
+        hold each column once. None: each column is a group.
     fit_intercept : bool
         Whether there is a bias. It is not penalized, so shifts of the features change no probability.
     class_weight : dict, "balanced" or None
@@ -138,6 +143,7 @@ class SoftmaxRegression(LinearClassifier):
         bounds_reference: Any = None,
         prior: Any = None,
         keep_posterior: bool = False,
+        column_groups: Any = None,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -156,6 +162,7 @@ class SoftmaxRegression(LinearClassifier):
         self.bounds_reference = bounds_reference
         self.prior = prior
         self.keep_posterior = keep_posterior
+        self.column_groups = column_groups
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -256,11 +263,12 @@ class SoftmaxRegression(LinearClassifier):
         }  # fmt: skip
         if self.prior is not None:
             return PriorFit(self, data, weight_names, terms).solve(options)
+        structure = terms or groups_of_columns(self.column_groups, data.rows.d, names)
         with checkpointed_rows(self, data, start=start, seed=seed, checkpoint=checkpoint) as rows:
             (solution,) = minimise(
                 rows,
                 len(data.classes),
-                make_penalty(self.penalty, strength, l1_share, terms),
+                make_penalty(self.penalty, strength, l1_share, structure),
                 **options,
             )
         if strength > 0 or data.labels is None or terms is not None:

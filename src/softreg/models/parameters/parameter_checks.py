@@ -17,6 +17,8 @@ from softreg.probability.label_arrays import as_float, is_real, spell
 
 PENALTY_NAMES = (*PENALTIES, "firth", None)
 """Values of `penalty`: those of the table, Firth's penalized likelihood, and no penalty."""
+GROUPS_FORM = "it has one label a column, or is a list of lists of column numbers or names."
+"""The forms of `column_groups`, for messages."""
 LOO_SCORES = ("log_loss", "neg_log_loss", "brier", "accuracy")
 """Scores of a single row, which leave-one-out cross-validation can use."""
 
@@ -117,6 +119,7 @@ def _check_common_parameters(model: BaseEstimator) -> None:
     if not isinstance(model.solver, str) or model.solver not in SOLVERS:
         raise ValueError(f"solver={model.solver!r} is not one of {', '.join(SOLVERS)}.")
     _check_flag("fit_intercept", model.fit_intercept)
+    _check_groups(model.column_groups, model.penalty)
     if not callable(model.verbose) and not isinstance(model.verbose, (Integral, np.bool_)):
         raise ValueError(f"verbose={spell(model.verbose)} must be an integer, or a callable that receives Progress.")
     check_weight_parameters(model)
@@ -135,6 +138,16 @@ def _check_flag(name: str, value: Any) -> None:
     """Raise `ValueError` unless the value is a boolean."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name}={spell(value)} must be True or False.")
+
+
+def _check_groups(groups: Any, penalty: Any) -> None:
+    """Raise `ValueError` for groups that are no sequence, and for a penalty without groups."""
+    if groups is None:
+        return
+    if isinstance(groups, (str, bytes, Mapping)) or not isinstance(groups, Iterable):
+        raise ValueError(f"column_groups={spell(groups)}: {GROUPS_FORM}")
+    if penalty != "group":
+        raise ValueError(f"column_groups has no effect with penalty={penalty!r}; use penalty='group', or leave it out.")
 
 
 def _check_relaxed(model: BaseEstimator, l1_ratios: list[float]) -> list[float]:

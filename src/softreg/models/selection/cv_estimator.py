@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.estimators.base import LinearClassifier
+from softreg.models.estimators.penalty_groups import groups_of_columns
 from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
@@ -76,7 +77,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         `scorer(estimator, X, y)`, for which more is better. Means over folds are weighted by their rows.
     rule : {"min", "1se"}
         "min" chooses the best mean score; "1se" the strongest penalty within one standard error of it.
-    penalty : {"l2", "l1", "elasticnet"}
+    penalty : {"l2", "l1", "elasticnet", "group"}
         Penalty, as in `SoftmaxRegression`.
     l1_ratio : float or sequence of float
         Share of the l1 part; several are tried for "elasticnet".
@@ -84,6 +85,8 @@ class SoftmaxRegressionCV(LinearClassifier):
         Share of the l1 part, in [0, 1], in a second fit on the support (the weights that are not 0). Below 1 each model
         is fitted again on its support, with `relaxed * l1_ratio` in place of l1_ratio before `||W||_1` and the same l2
         part. 0 needs an l2 part.
+    column_groups : array-like of shape (d,), list of lists, or None
+        Groups of columns of the penalty "group", as in `SoftmaxRegression`; groups of rows are an argument of `fit`.
     penalty_factors, bounds, bounds_reference, fit_intercept, class_weight, solver, max_iter, random_state
         As in `SoftmaxRegression`.
     tol : float
@@ -148,6 +151,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         penalty_factors: Any = None,
         bounds: Any = None,
         bounds_reference: Any = None,
+        column_groups: Any = None,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
         solver: str = "auto",
@@ -167,6 +171,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         self.penalty_factors = penalty_factors
         self.bounds = bounds
         self.bounds_reference = bounds_reference
+        self.column_groups = column_groups
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -273,9 +278,10 @@ class SoftmaxRegressionCV(LinearClassifier):
     def _settings(self, names: WeightNames) -> StackSettings:
         """Return the parameters that all fits of the path share."""
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
+        groups = groups_of_columns(self.column_groups, names.n_columns, names.columns)
         settled = SETTLED / (LOO_FACTOR if isinstance(self.cv, str) else 1)
-        terms = weight_terms(self, names)
-        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty, terms)
+        structure = weight_terms(self, names) or groups
+        return StackSettings(self.fit_intercept, self.solver, settled, self.max_iter, seed, self.penalty, structure)
 
     def _fit_chosen(self, rows: WeightedRows, result: SearchResult, settings: StackSettings) -> None:
         """Fit all rows with the chosen penalty to `tol`, from the weights at the end of the search."""
@@ -289,7 +295,7 @@ class SoftmaxRegressionCV(LinearClassifier):
             start=_as_stack(result.weights),
             relaxed_start=_as_stack(result.relaxed_weights),
             penalty=self.penalty,
-            terms=settings.terms,
+            structure=settings.structure,
             offset=rows.offset,
             fit_intercept=self.fit_intercept,
             solver=self.solver,
@@ -345,6 +351,7 @@ class SoftmaxRegressionCV(LinearClassifier):
             penalty_factors=self.penalty_factors,
             bounds=self.bounds,
             bounds_reference=self.bounds_reference,
+            column_groups=self.column_groups,
             fit_intercept=self.fit_intercept,
             class_weight=self.class_weight,
             solver=self.solver,

@@ -17,7 +17,7 @@ from softreg.models.selection.leave_one_out import leave_one_out
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.regularization_path import PathPoint, mean_and_error
 from softreg.models.selection.scorers import call_scorer, row_scores
-from softreg.optimize import ElasticNet, Penalty, make_penalty
+from softreg.optimize import ElasticNet, Penalty
 from softreg.probability.label_arrays import spell
 from softreg.typing import Array, BoolArray, Float64Array, IntArray
 
@@ -112,8 +112,7 @@ class FoldScorer:
         """Return the penalty of one model."""
         if spec.is_relaxed:
             return ElasticNet(np.atleast_1d(spec.l1), np.atleast_1d(spec.l2))
-        settings = self.stack.settings
-        return make_penalty(settings.penalty, spec.strength, spec.l1_ratio, settings.terms)
+        return self.stack.settings.make_penalty(spec.strength, spec.l1_ratio)
 
     def held_out_logits(self, spec: PenaltySpec, solution: StackSolution) -> Array:
         """Return the logits (L, n, q) of each row by the folds that are tested on it, or by the model without it."""

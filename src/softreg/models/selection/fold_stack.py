@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy as np
 from softreg.models.inputs.sample_and_class_weights import ClassWeights, class_mass
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.optimize import Penalty, WeightTerms, make_penalty
+from softreg.optimize import ColumnGroups, Penalty, WeightTerms, make_penalty
 from softreg.optimize.path import StackPath
+from softreg.optimize.problem.penalty_table import Structure
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.optimize.problem.result import StackFit
 from softreg.rows import as_rows
@@ -43,8 +44,8 @@ class StackSettings:
         Seed of row samples.
     penalty : str
         Name of the penalty.
-    terms : WeightTerms, optional
-        Penalty factors and bounds of single weights.
+    structure : WeightTerms or ColumnGroups, optional
+        Penalty factors and bounds of single weights, or groups of columns.
     """
 
     fit_intercept: bool
@@ -53,7 +54,23 @@ class StackSettings:
     max_iter: int
     seed: int
     penalty: str = "elasticnet"
-    terms: WeightTerms | None = None
+    structure: Structure | None = None
+
+    def make_penalty(self, strength: Array | float, share: Array | float) -> Penalty:
+        """Return the penalty of these strengths, and of these shares of the nonsmooth part."""
+        return make_penalty(self.penalty, strength, share, self.structure)
+
+    def of_columns(self, columns: IntArray) -> StackSettings:
+        """Return the settings for some of the columns; their groups have the size that remains."""
+        if isinstance(self.structure, ColumnGroups):
+            return replace(self, structure=ColumnGroups.of(self.structure.codes[columns]))
+        return self if self.structure is None else replace(self, structure=self.structure.keep_columns(columns))
+
+    def of_classes(self, classes: IntArray) -> StackSettings:
+        """Return the settings for some of the classes."""
+        if not isinstance(self.structure, WeightTerms):
+            return self
+        return replace(self, structure=self.structure.keep_classes(classes))
 
 
 @dataclass(frozen=True)
@@ -167,9 +184,10 @@ class FoldStack:
         self.rows = as_rows(X, labels, self.V[:1], offset)
         self.cohorts = self._make_cohorts()
 
-    def with_features(self, X: Any) -> FoldStack:
-        """Return the same folds of the same rows with other features X (n, d')."""
+    def with_features(self, X: Any, columns: IntArray) -> FoldStack:
+        """Return the same folds of the same rows with X (n, d'), the columns (d',) of the features."""
         other = copy.copy(self)
+        other.settings = self.settings.of_columns(columns)
         other.X, other.rows = X, as_rows(X, self.labels, self.V[:1], self.offset)
         other.cohorts = other._make_cohorts()
         return other
@@ -209,10 +227,8 @@ class FoldStack:
         points = np.array([(spec.strength, spec.l1_ratio) for spec in specs], dtype=np.float64)
 
         def penalty(cohort: Cohort, begin: Weights | None) -> Penalty:
-            terms = self.settings.terms
-            of_classes = None if terms is None else terms.keep_classes(cohort.classes)
             strength, l1_ratio = np.repeat(points, len(cohort.folds), axis=0).T
-            return make_penalty(self.settings.penalty, strength, l1_ratio, of_classes)
+            return self.settings.of_classes(cohort.classes).make_penalty(strength, l1_ratio)
 
         return self._fit(len(specs), penalty, start)
 

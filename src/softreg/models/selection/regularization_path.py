@@ -9,6 +9,7 @@ import numpy as np
 
 from softreg.models.likelihood.null_model import null_model
 from softreg.optimize import WeightTerms, make_penalty
+from softreg.optimize.problem.penalty_table import Structure
 from softreg.rows import Block, Rows, Sums
 from softreg.typing import Array, Float64Array
 
@@ -235,7 +236,7 @@ def null_gradient(rows: Rows, q: int, fit_intercept: bool) -> tuple[Array, float
 
 
 def largest_strength(
-    A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet", terms: WeightTerms | None = None
+    A: Array, entropy: float, l1_ratio: float, penalty: str = "elasticnet", structure: Structure | None = None
 ) -> float:
     """Return the least power of ten at which the weights explain no more than 1% of the entropy of the labels.
 
@@ -251,8 +252,9 @@ def largest_strength(
         Share of the l1 part.
     penalty : str
         Name of the penalty.
-    terms : WeightTerms, optional
-        Penalty factors of single weights; weights without penalty do not count, and bounds are left out.
+    structure : WeightTerms or ColumnGroups, optional
+        Penalty factors of single weights (weights without penalty do not count, and bounds are left out), or groups of
+        columns.
 
     Returns
     -------
@@ -264,13 +266,14 @@ def largest_strength(
     >>> print(largest_strength(np.array([[1.0]]), 0.7, 0.0), largest_strength(np.array([[1.0]]), 0.7, 1.0))
     100.0 1.0
     """
-    if terms is not None:
-        A, terms = np.where((terms.l2_factor > 0) & (terms.lower < terms.upper), A, 0.0), terms.unbounded()
+    if isinstance(structure, WeightTerms):
+        penalised = (structure.l2_factor > 0) & (structure.lower < structure.upper)
+        A, structure = np.where(penalised, A, 0.0), structure.unbounded()
     if not A.any():
         return 1.0
 
     def explains(k: int) -> bool:
-        return float(make_penalty(penalty, 10.0**k, l1_ratio, terms).conjugate(A[None])[0]) > START_SHARE * entropy
+        return float(make_penalty(penalty, 10.0**k, l1_ratio, structure).conjugate(A[None])[0]) > START_SHARE * entropy
 
     k = 0
     while explains(k):

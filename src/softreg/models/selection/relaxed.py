@@ -11,7 +11,8 @@ import scipy.sparse as sp
 
 from softreg.models.selection.fold_stack import FoldStack, StackSolution, Weights
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.optimize import Solution, WeightTerms, make_penalty, minimise
+from softreg.optimize import Solution, make_penalty, minimise
+from softreg.optimize.problem.penalty_table import Structure
 from softreg.optimize.problem.relaxed import relaxed_net
 from softreg.rows import as_rows
 from softreg.typing import Array, BoolArray
@@ -48,7 +49,7 @@ def fit_relaxed(
     if not _copying_pays(X, used):
         return stack.fit_relaxed(specs, nets)
     restricted = [_map_weights(net, lambda W: W[:, used]) for net in nets]
-    solutions = stack.with_features(X[:, used]).fit_relaxed(specs, restricted)
+    solutions = stack.with_features(X[:, used], np.flatnonzero(used)).fit_relaxed(specs, restricted)
     return [_map_weights(solution, lambda W: _expand_columns(W, used)) for solution in solutions]
 
 
@@ -62,7 +63,7 @@ def minimise_relaxed(
     start: Weights | None = None,
     relaxed_start: Weights | None = None,
     penalty: str | None = "elasticnet",
-    terms: WeightTerms | None = None,
+    structure: Structure | None = None,
     offset: Array | None = None,
     **settings: Any,
 ) -> RelaxedFits:
@@ -86,8 +87,8 @@ def minimise_relaxed(
         The same for the relaxed fits; by default the elastic nets.
     penalty : str
         Name of the penalty of the first fit.
-    terms : WeightTerms, optional
-        Penalty factors and bounds of single weights; not for relaxed fits.
+    structure : WeightTerms or ColumnGroups, optional
+        Penalty factors and bounds of single weights, or groups of columns; not for relaxed fits.
     offset : ndarray of shape (n, q), optional
         Fixed part of the logits.
     **settings
@@ -108,7 +109,7 @@ def minimise_relaxed(
     """
     m = 1 if V is None else len(V)
     strength = np.full(m, spec.strength)
-    cost = make_penalty(penalty, strength, spec.l1_ratio, terms)
+    cost = make_penalty(penalty, strength, spec.l1_ratio, structure)
     nets = minimise(as_rows(X, labels, V, offset), q, cost, start=start, **settings)
     if not spec.is_relaxed:
         return RelaxedFits(nets, nets)

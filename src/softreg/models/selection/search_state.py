@@ -13,6 +13,7 @@ from softreg.models.parameters.parameter_checks import check_cv_parameters
 from softreg.models.selection.regularization_path import PATH_COLUMNS, Path
 from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
 from softreg.models.serialization.regression_state import (
+    GROUPS,
     PARAMETERS,
     read_parameters,
     regression_to_state,
@@ -82,7 +83,8 @@ def selection_to_state(model: LinearClassifier) -> tuple[dict[str, Array], dict[
     """Return a fitted model as arrays and strict JSON."""
     arrays, metadata = regression_to_state(model.best_estimator_)
     check_cv_parameters(model)
-    parameters = {name: metadata["parameters"][name] for name in _SHARED}
+    stored = metadata["parameters"]
+    parameters = {name: stored[name] for name in (*_SHARED, GROUPS) if name in stored}
     parameters |= {name: _plain_parameter(getattr(model, name)) for name in (*_PLAIN, "l1_ratio")}
     parameters |= {name: parameter_to_json(getattr(model, name)) for name in _DESCRIBED}
     return arrays, {**metadata, "parameters": parameters, "path": path_to_json(model.path_)}

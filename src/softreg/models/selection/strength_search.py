@@ -149,7 +149,7 @@ class StrengthSearch:
         """Fit decreasing strengths, from practically zero weights until the log loss of each l1_ratio has turned."""
         settings = self.stack.settings
         A, entropy = null_gradient(self.stack.rows, self.stack.q, settings.fit_intercept)
-        strength = max(largest_strength(A, entropy, ratio, settings.penalty, settings.terms) for ratio in l1_ratios)
+        strength = max(largest_strength(A, entropy, r, settings.penalty, settings.structure) for r in l1_ratios)
         active = list(l1_ratios)
         visited: dict[float, list[VisitedPoint]] = {ratio: [] for ratio in l1_ratios}
         while active:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,6 +29,8 @@ PARAMETERS = (
     "random_state", *WEIGHT_PARAMETERS, "prior", "keep_posterior",
 )  # fmt: skip
 """Parameters of `SoftmaxRegression` that are stored."""
+GROUPS = "column_groups"
+"""A further parameter, which is stored where it is given."""
 
 
 def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -44,7 +46,8 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
     if posterior is not None:
         arrays |= {"posterior_mean": posterior.mean, "posterior_precision": posterior.precision}
     metadata: dict[str, Any] = {
-        "parameters": {name: _plain_parameter(name, getattr(model, name)) for name in PARAMETERS},
+        "parameters": {name: _plain_parameter(name, getattr(model, name)) for name in PARAMETERS}
+        | _plain_groups(model.column_groups),
         "classes": None if "classes" in arrays else labels_to_json(labels),
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
@@ -52,6 +55,20 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
         "solution": None if solution is None else _solution_to_json(solution),
     }
     return arrays, metadata
+
+
+def _plain_groups(groups: Any) -> dict[str, Any]:
+    """Return groups of columns as strict JSON, nothing where there are none; labels of other types are numbered."""
+    if groups is None:
+        return {}
+    values = [member.tolist() if isinstance(member, (np.ndarray, np.generic)) else member for member in groups]
+    if any(isinstance(member, Iterable) and not isinstance(member, str) for member in values):
+        lists = [[_plain_parameter(GROUPS, column) for column in members] for members in values]
+        return {GROUPS: lists}
+    if not all(isinstance(member, (str, int)) for member in values):
+        codes: dict[Any, int] = {}
+        values = [codes.setdefault(member, len(codes)) for member in values]
+    return {GROUPS: values}
 
 
 def _plain_parameter(name: str, value: Any) -> Any:
@@ -83,7 +100,7 @@ def _solution_to_json(s: Solution) -> dict[str, Any]:
 def read_parameters(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the constructor from metadata; raise `ValueError` for an unknown parameter."""
     parameters = dict(metadata["parameters"])
-    unknown = set(parameters) - set(PARAMETERS)
+    unknown = set(parameters) - {*PARAMETERS, GROUPS}
     if unknown:
         raise ValueError(f"unknown parameters {sorted(unknown)}")
     weight = parameters.get("class_weight")

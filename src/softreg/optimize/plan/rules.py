@@ -53,7 +53,9 @@ class Requirement:
 SMOOTH = Requirement("a differentiable penalty without a support", lambda f, _: f.smooth)
 KINKED = Requirement("a penalty with an l1 part or a support", lambda f, _: not f.smooth)
 SEPARABLE = Requirement("a penalty that is a sum over single weights", lambda f, _: Trait.SEPARABLE in f.traits)
-COLUMN_NORMS = Requirement("a penalty on the norms of columns", lambda f, _: Trait.COLUMN_NORMS in f.traits)
+COLUMN_NORMS = Requirement(
+    "a penalty on the norms of columns or groups of columns", lambda f, _: Trait.COLUMN_NORMS in f.traits
+)
 STRONGLY_CONVEX = Requirement("an l2 part for every model", lambda f, _: f.strongly_convex)
 SELECTING = Requirement("an l1 part for every model", lambda f, _: Trait.SELECTS_COLUMNS in f.traits)
 COLUMNS = Requirement("rows in memory, dense or CSR", lambda f, _: f.column_access)
@@ -225,10 +227,9 @@ RULES = (
     Rule(
         "group-proximal", "lbfgs", Method.GROUP_PROXIMAL_NEWTON, (COLUMN_NORMS,),
         "otherwise", always,
-        "proximal Newton on a working set of columns, with its exact Hessian or, of many parameters, a sampled or "
-        "diagonal one",
-        lambda f, limits: diagonal_curvature(f, limits) if needs_diagonal(f, limits) else sampled_curvature(f, limits),
-        start_at_sample,
+        "proximal Newton on a working set of groups of columns, with its exact Hessian as a matrix or, of many "
+        "parameters, as products",
+        exact_hessian, start_at_sample,
     ),
 )  # fmt: skip
 """All rules, in the order in which they are tried."""

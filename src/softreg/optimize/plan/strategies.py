@@ -27,7 +27,7 @@ from softreg.rows import Array, Rows
 DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int], Limits], DirectionMethod]] = {
     Method.LBFGS: lambda curvature, reviews, limits: LBFGS(curvature, reviews),
     Method.ORTHANT_LBFGS: OrthantLBFGS,
-    Method.GROUP_PROXIMAL_NEWTON: lambda curvature, reviews, limits: GroupProximalNewton(curvature, reviews),
+    Method.GROUP_PROXIMAL_NEWTON: lambda curvature, reviews, limits: GroupProximalNewton(),
 }
 """Methods that work with a sampled or diagonal curvature."""
 

@@ -26,7 +26,7 @@ class Trait(StrEnum):
     SEPARABLE = "a sum over single weights"
     """A quadratic part plus `kink * |w|` for single weights, within the support."""
     COLUMN_NORMS = "a sum over the norms of columns"
-    """A quadratic part plus a multiple of the Euclidean norm of each column's class weights."""
+    """A quadratic part plus multiples of the Euclidean norms of the weights of columns, or of groups of columns."""
     SELECTS_COLUMNS = "able to set whole columns to zero"
     """For each model, all weights of a column are 0 where `column_dual_norm` is below `threshold`, which is > 0."""
 
@@ -151,7 +151,7 @@ class Penalty(Protocol):
         ...
 
     def column_dual_norm(self, A: Array) -> Float64Array:
-        """Return the dual norm (m, d) of each column of A (m, q, d), in units of `threshold`."""
+        """Return the dual norm (m, d) of each column of A (m, q, d), or of its group, in units of `threshold`."""
         ...
 
     def dual_norm(self, A: Array) -> Float64Array:

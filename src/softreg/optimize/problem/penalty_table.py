@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from softreg.optimize.problem.column_groups import ColumnGroups
 from softreg.optimize.problem.elastic_net import ElasticNet, elastic_net, l2
 from softreg.optimize.problem.group_penalty import group_penalty
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
@@ -16,6 +17,10 @@ from softreg.optimize.problem.weighted_elastic_net import WeightedElasticNet, We
 from softreg.typing import Array
 
 __all__ = ["PENALTIES", "ElasticNet", "Penalty", "PenaltyFamily", "Trait", "elastic_net", "l2", "make_penalty"]
+
+
+Structure = WeightTerms | ColumnGroups
+"""What a penalty knows about single weights or about columns."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ PENALTIES = {
 
 
 def make_penalty(
-    name: str | None, strength: Array | float, share: Array | float, terms: WeightTerms | None = None
+    name: str | None, strength: Array | float, share: Array | float, structure: Structure | None = None
 ) -> Penalty:
     """Return a penalty of the table.
 
@@ -57,8 +62,9 @@ def make_penalty(
         A key of `PENALTIES`; None is no penalty, whatever the strength.
     strength, share : float or array of shape (m,)
         Strengths, and shares of the nonsmooth part.
-    terms : WeightTerms, optional
-        Factors and bounds of single weights, for a penalty that is a sum over weights.
+    structure : WeightTerms or ColumnGroups, optional
+        Factors and bounds of single weights, for a penalty that is a sum over weights; or groups of columns, for the
+        penalty "group".
 
     Returns
     -------
@@ -70,8 +76,14 @@ def make_penalty(
     >>> make_penalty("l1", 0.5, 1.0)
     ElasticNet(l1=array([0.5]), l2=array([0.]), support=None)
     """
-    penalty = l2(0.0 * strength) if name is None else PENALTIES[name].make(strength, share)
-    if terms is None:
+    if name is None:
+        penalty: Penalty = l2(0.0 * strength)
+    elif isinstance(structure, ColumnGroups):
+        return group_penalty(strength, share, structure)
+    else:
+        penalty = PENALTIES[name].make(strength, share)
+    if structure is None:
         return penalty
     assert isinstance(penalty, ElasticNet), "factors and bounds need a penalty that is a sum over weights"
-    return WeightedElasticNet(penalty.l1, penalty.l2, terms)
+    assert isinstance(structure, WeightTerms)
+    return WeightedElasticNet(penalty.l1, penalty.l2, structure)

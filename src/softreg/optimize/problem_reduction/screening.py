@@ -168,7 +168,7 @@ class Screening:
         gap = certificate.gap_of(objective, of_those, shift, loss, A[..., matters], weights)
         gap = np.where(imbalance <= certificate.BALANCED, gap, np.inf)
         ratio[columns] = 0.0
-        return ColumnCheck(A, loss + penalty.value(W), gap, b + shift, ratio)
+        return ColumnCheck(A, loss + penalty.keep_columns(columns).value(W), gap, b + shift, ratio)
 
 
 class WorkingSetSearch:
@@ -293,7 +293,9 @@ def take_columns(rows: Rows, columns: Columns) -> Rows:
 
 
 def largest(values: Array, among: Array, most: int) -> Array:
-    """Return a mask of the `most` largest values of those marked.
+    """Return a mask of the `most` largest values of those marked, and of those that equal the last of these.
+
+    The columns of a group have the same dual norm, so a group is in the mask as a whole.
 
     Returns
     -------
@@ -306,5 +308,7 @@ def largest(values: Array, among: Array, most: int) -> Array:
     """
     candidates = np.flatnonzero(among)
     mask = np.zeros(len(values), dtype=bool)
-    mask[candidates[np.argsort(-values[candidates], kind="stable")[:most]]] = True
+    if len(candidates) and most > 0:
+        ordered = np.sort(values[candidates])[::-1]
+        mask[candidates[values[candidates] >= ordered[min(most, len(ordered)) - 1]]] = True
     return mask

@@ -15,6 +15,7 @@ import numpy as np
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.certificate.separation_during_fit import find
 from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs_memory import dot
@@ -23,7 +24,8 @@ from softreg.optimize.solvers.stack_members import Members, StackResult
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
 FINE = 1e-7
-"""Tolerance in nats below which an objective without kept logits is certified in float64; with them, it always is."""
+"""Tolerance in nats below which an objective without kept logits, or with a group penalty, is certified in float64: the
+gap of a point that is scaled into the dual feasible set is a difference of losses, rounded to the precision of rows."""
 PATIENCE, MAX_PATIENCE = 15, 200
 """Iterations without progress of the estimated gap after which the precision is raised, and after which the loop ends:
 rounding errors are the cause."""
@@ -247,7 +249,8 @@ class Descent:
             done = estimate <= self.target_gap
             members.record(done, Status.CONVERGED, value=self._value(), gap=estimate, bound=bound)
             return self._keep_members(~done)
-        if self.target_gap < FINE and objective.lacks_precision() and not objective.keeps_logits:
+        rounded = not objective.keeps_logits or Trait.COLUMN_NORMS in objective.penalty.traits
+        if self.target_gap < FINE and objective.lacks_precision() and rounded:
             self._increase_precision()
             return True
         gap, bound = self._certified_gaps(decrement)

@@ -1,10 +1,14 @@
 """Proximal Newton directions for the group penalty.
 
 Each direction leads to the minimum of a quadratic model of loss and l2 part plus the group penalty, on a working set of
-columns: those with weights, and those whose gradient exceeds the threshold most. The model has the exact Hessian of the
-working set where that is cheap, and the sampled curvature of each class otherwise. It is minimised by sweeps of block
-coordinate descent, one column at a time; with the exact Hessian, each sweep is followed by a Newton step on the columns
-with weights, where the penalty is twice differentiable.
+columns: those of groups with weights, and of the groups whose gradient exceeds the threshold most. The model has the
+exact Hessian: as a matrix where that is cheap, and as products otherwise (`curvature.group_models`). It is minimised by
+sweeps of block coordinate descent, one group at a time; each sweep is followed by a Newton step on the groups with
+weights, where the penalty is twice differentiable.
+
+With products, the minimum is inexact: the first sweep is the largest, and the model counts as minimised when one is
+a tenth of it. A direction that lowers model plus penalty is one of descent for the objective, since the penalty is
+convex: its slope is at most the change of the model minus half the curvature of the loss along the direction.
 
 References
 ----------
@@ -15,126 +19,21 @@ regression.
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
 
-from softreg.optimize.curvature.preconditioners import DiagonalPreconditioner, HessianBlocks
-from softreg.optimize.curvature.subsampled import SubsampledCurvature
+from softreg.optimize.curvature.group_models import ExactModel, GroupModel, ProductModel, WorkingGroups, descend
+from softreg.optimize.curvature.hessian_products import HessianRows
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, free_hessians
-from softreg.optimize.solvers.lbfgs import MIN_CHANGE, REVIEWS
-from softreg.optimize.solvers.newton import factor_hessian
+from softreg.optimize.problem.group_penalty import GroupPenalty
 from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
 
-MOST_PARAMETERS = 2000
-"""Parameters of a working set up to which its exact Hessian is computed."""
+MOST_PARAMETERS = 250
+"""Parameters of a working set up to which its exact Hessian is a matrix; of more, products are cheaper."""
 WIDEST = 8192
-"""Columns of the rows up to which the exact Hessian is computed: 2,048 rows are standardised at a time."""
+"""Columns of the rows up to which that matrix is computed: 2,048 rows are standardised at a time."""
 FIRST_COLUMNS = 50
 """Columns that may enter the empty working set at once; otherwise at most as many columns enter as it has."""
-EXACT_SWEEPS, SAMPLED_SWEEPS = 30, 20
-"""Sweeps over the working set for one direction, with the exact Hessian and with the sampled curvature."""
-MOVE_TOLERANCE = 1e-3
-"""Largest move of a column, relative to that of the first sweep, at which the model counts as minimised."""
-MAJORISATION = 1 + 1e-9
-"""Factor above the largest eigenvalue of a column's block, so that rounding does not make a block step too long."""
-EARLY = 5
-"""Number of first iterations that all compute the sampled curvature: working set and probabilities change most."""
-TINY = 1e-300
-"""Smallest divisor: a column without curvature has a long step, and a gradient of zero."""
-RIDGE = 1e-10
-"""Part of the diagonal that is added to a Newton system: a shift common to all classes has no curvature."""
-
-
-class Model(Protocol):
-    """A quadratic model of loss and l2 part in the weights (q, k) of a working set."""
-
-    @property
-    def steps(self) -> Float64Array:
-        """Step length (k,) of each column: the inverse of an upper bound of the curvature of its block."""
-        ...
-
-    def change(self, column: int, move: Float64Array) -> Float64Array:
-        """Return the change (q, k) of the gradient after a move (q,) of one column."""
-        ...
-
-    def image(self, step: Float64Array) -> Float64Array:
-        """Return the change (q, k) of the gradient after a move (q, k) of all columns."""
-        ...
-
-    def newton(self, V: Float64Array, gradient: Float64Array, radius: Float64Array) -> Float64Array | None:
-        """Return a Newton step (q, k) on the columns with weights; None if the model has none."""
-        ...
-
-
-@dataclass(frozen=True)
-class ExactModel:
-    """The exact Hessian H (q, k, q, k)."""
-
-    H: Float64Array
-    steps: Float64Array
-
-    @classmethod
-    def of(cls, H: Float64Array, q: int) -> ExactModel:
-        """Return the model of a Hessian (q k, q k), class by class."""
-        k = len(H) // q
-        H = H.reshape(q, k, q, k)
-        largest = np.linalg.eigvalsh(np.einsum("akbk->kab", H))[:, -1]
-        return cls(H, 1 / (MAJORISATION * np.maximum(largest, TINY)))
-
-    def change(self, column: int, move: Float64Array) -> Float64Array:
-        """Return the change (q, k) of the gradient after a move (q,) of one column."""
-        return np.asarray(np.tensordot(move, self.H[:, column], (0, 0)))
-
-    def image(self, step: Float64Array) -> Float64Array:
-        """Return the change (q, k) of the gradient after a move (q, k) of all columns."""
-        return np.asarray((self.H.reshape(step.size, -1) @ step.ravel()).reshape(step.shape))
-
-    def newton(self, V: Float64Array, gradient: Float64Array, radius: Float64Array) -> Float64Array | None:
-        """Return the Newton step (q, k) of model and penalty on the columns with weights, 0 elsewhere."""
-        norm = np.sqrt((V**2).sum(axis=0))
-        active = np.flatnonzero((norm > 0) | (radius == 0))
-        q, k = len(V), len(active)
-        unit = V[:, active] / np.where(norm[active] > 0, norm[active], 1.0)
-        bend = np.where(norm[active] > 0, radius[active] / np.where(norm[active] > 0, norm[active], 1.0), 0.0)
-        H = self.H[:, active][:, :, :, active].copy()
-        diagonal_blocks = np.einsum("akbk->abk", H)
-        diagonal_blocks += bend * (np.eye(q)[:, :, None] - unit[:, None] * unit[None])
-        H = H.reshape(q * k, q * k)
-        H[np.diag_indices_from(H)] *= 1 + RIDGE
-        step = np.zeros_like(V)
-        slope = gradient[:, active] + radius[active] * unit
-        step[:, active] = -factor_hessian(H).solve(slope.ravel()).reshape(q, k)
-        return step
-
-
-@dataclass(frozen=True)
-class ClassModel:
-    """One curvature matrix for each class, B (q or 1, k, k), without coupling of the classes."""
-
-    B: Float64Array
-    steps: Float64Array
-
-    @classmethod
-    def of(cls, B: Float64Array) -> ClassModel:
-        """Return the model of these matrices."""
-        largest = np.einsum("akk->ak", B).max(axis=0)
-        return cls(B, 1 / (MAJORISATION * np.maximum(largest, TINY)))
-
-    def change(self, column: int, move: Float64Array) -> Float64Array:
-        """Return the change (q, k) of the gradient after a move (q,) of one column."""
-        return np.asarray(self.B[:, column] * move[:, None])
-
-    def image(self, step: Float64Array) -> Float64Array:
-        """Return the change (q, k) of the gradient after a move (q, k) of all columns."""
-        return np.asarray((self.B @ step[:, :, None])[:, :, 0])
-
-    def newton(self, V: Float64Array, gradient: Float64Array, radius: Float64Array) -> Float64Array | None:
-        """Return None: with a sampled curvature, sweeps are exact enough."""
-        return None
 
 
 class GroupProximalNewton:
@@ -143,31 +42,23 @@ class GroupProximalNewton:
     has_certificate = False
     target_gap = np.inf
 
-    def __init__(self, curvature: SubsampledCurvature, reviews: Container[int] = REVIEWS) -> None:
-        self.curvature, self.reviews, self.iterations = curvature, reviews, 0
-        self.hessian: DiagonalPreconditioner | HessianBlocks | None = None
+    def __init__(self) -> None:
+        self.rows = HessianRows()
 
     def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
         """Return the direction at parameters `theta` with gradient `G` of loss and l2 part."""
         free = self._working_sets(objective, theta, G)
-        models = self._models(objective, theta, free)
-        scale = objective.parameter_scale
+        columns = [np.flatnonzero(of_model) for of_model in free]
         D = np.zeros_like(theta)
-        for j, model in enumerate(models):
-            columns = np.flatnonzero(free[j])
-            # the radius of a column is its penalty at a unit vector
-            unit = np.zeros((1, objective.q, len(columns)))
-            unit[:, 0] = 1.0
-            alone = objective.penalty.keep(np.array([j]))
-            radius = (alone.directional_gradient(unit, unit, scale[columns]) * unit).sum(axis=(0, 1))
-            D[j][:, columns] = minimise_model(model, theta[j][:, columns], G[j][:, columns], radius)
+        for j, model in enumerate(self._models(objective, theta, columns)):
+            D[j][:, columns[j]] = minimise_model(model, theta[j][:, columns[j]], G[j][:, columns[j]])
         return D
 
     def _working_sets(self, objective: Objective, theta: FloatArray, G: FloatArray) -> BoolArray:
         """Return the columns (m, d + 1) of each model that may move, the bias among them."""
-        penalty = objective.penalty
+        penalty = _group_penalty(objective)
         excess = penalty.column_dual_norm(G[..., :-1] * objective.coordinates.scale) - penalty.threshold[:, None]
-        live = (theta[..., :-1] != 0).any(axis=1)
+        live = penalty.whole_groups((theta[..., :-1] != 0).any(axis=1))
         free = np.zeros((objective.m, objective.rows.d + 1), dtype=bool)
         free[:, -1] = objective.fit_intercept
         for j in range(objective.m):
@@ -176,29 +67,26 @@ class GroupProximalNewton:
             entering = entering[np.argsort(-excess[j, entering], kind="stable")[:most]]
             free[j, :-1] = live[j]
             free[j, entering] = True
+        free[:, :-1] = penalty.whole_groups(free[:, :-1])
         free[:, :-1][:, objective.coordinates.constant] = False
         return free
 
-    def _models(self, objective: Objective, theta: FloatArray, free: BoolArray) -> list[Model]:
+    def _models(self, objective: Objective, theta: FloatArray, columns: list[IntArray]) -> list[GroupModel]:
         """Return the quadratic model of each member on its working set."""
-        q = objective.q
-        if objective.rows.d <= WIDEST and q * int(free.sum(axis=1).max()) <= MOST_PARAMETERS:
+        q, scale = objective.q, objective.parameter_scale
+        penalty = _group_penalty(objective)
+        groups = [working_groups(penalty, j, q, own, scale) for j, own in enumerate(columns)]
+        if objective.rows.d <= WIDEST and q * max(len(own) for own in columns) <= MOST_PARAMETERS:
             objective.half_passes += 1
-            every = np.repeat(free[:, None], q, axis=1)
-            return [ExactModel.of(H, q) for H in free_hessians(objective, Columns(objective), every)]
-        hessian = self._sampled_hessian(objective, theta)
-        columns = [np.flatnonzero(of_model) for of_model in free]
-        if isinstance(hessian, DiagonalPreconditioner):
-            return [ClassModel.of(_diagonal_matrices(hessian.diagonal[j][:, c])) for j, c in enumerate(columns)]
-        return [ClassModel.of(_submatrices(hessian.blocks[hessian.group[j]], c)) for j, c in enumerate(columns)]
-
-    def _sampled_hessian(self, objective: Objective, theta: FloatArray) -> DiagonalPreconditioner | HessianBlocks:
-        """Return the sampled Hessian, computed again at the reviews if the class variances have changed."""
-        review = self.iterations in self.reviews and self.curvature.relative_change(objective, theta) > MIN_CHANGE
-        if self.hessian is None or self.iterations < EARLY or review:
-            self.hessian = self.curvature.hessian(objective, theta)
-        self.iterations += 1
-        return self.hessian
+            free = np.zeros((objective.m, q, objective.rows.d + 1), dtype=bool)
+            for j, own in enumerate(columns):
+                free[j][:, own] = True
+            hessians = free_hessians(objective, Columns(objective), free)
+            exact: list[GroupModel] = [ExactModel.of(H, q, own) for H, own in zip(hessians, groups, strict=True)]
+            return exact
+        objective.half_passes += 1
+        products = self.rows.products(objective, theta, columns)
+        return [ProductModel.of(*parts) for parts in zip(products, groups, strict=True)]
 
     def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
         """Return the direction itself: with this penalty there is always a finite optimum."""
@@ -212,36 +100,65 @@ class GroupProximalNewton:
         """Learn nothing from steps."""
 
     def drop_members(self, keep: BoolArray) -> None:
-        """Keep the curvature of the members marked in `keep`."""
-        self.curvature.drop_members(keep)
-        if self.hessian is not None:
-            self.hessian = self.hessian.keep(keep)
+        """Keep everything: the rows serve all models."""
 
     def reset(self) -> None:
         """Discard nothing: no step was learned from."""
 
 
-def _submatrices(blocks: FloatArray, columns: IntArray) -> Float64Array:
-    """Return the rows and columns of matrices (q, d + 1, d + 1) that belong to some columns."""
-    return np.asarray(blocks[:, columns][:, :, columns], dtype=np.float64)
+def _group_penalty(objective: Objective) -> GroupPenalty:
+    """Return the penalty of the objective, which the rules have checked."""
+    assert isinstance(objective.penalty, GroupPenalty)
+    return objective.penalty
 
 
-def _diagonal_matrices(diagonal: FloatArray) -> Float64Array:
-    """Return diagonal matrices (q, k, k) from their diagonals (q, k)."""
-    return np.asarray(diagonal[:, :, None] * np.eye(diagonal.shape[1]))
-
-
-def minimise_model(model: Model, U: Float64Array, G: Float64Array, radius: Float64Array) -> Float64Array:
-    """Return the move (q, k) from U that minimises `<G, move> + quadratic + sum_j radius_j ||u_j + move_j||_2`.
+def working_groups(penalty: GroupPenalty, j: int, q: int, columns: IntArray, scale: Float64Array) -> WorkingGroups:
+    """Return the groups of model j in some columns, of which column d is the bias.
 
     Parameters
     ----------
-    model : Model
-        The quadratic part.
+    penalty : GroupPenalty
+        The penalty of the stack.
+    j, q : int
+        The model, and the number of classes.
+    columns : array of int of shape (k,)
+        The columns, increasing.
+    scale : array of shape (d + 1,)
+        Scale of each column, infinite for the bias.
+
+    Returns
+    -------
+    WorkingGroups
+        The groups.
+
+    Examples
+    --------
+    >>> from softreg.optimize.problem.group_penalty import group_penalty
+    >>> groups = working_groups(group_penalty(1.0), 0, 4, np.array([0, 2]), np.array([2.0, 1.0, np.inf]))
+    >>> groups.radius.tolist(), groups.stretch.tolist()
+    ([1.0, 0.0], [1.0, 1.0])
+    """
+    if penalty.groups is None:
+        return WorkingGroups.single(penalty.strength[j] * np.sqrt(q) / scale[columns])
+    d = len(penalty.groups.codes)
+    codes, size = np.append(penalty.groups.codes, d), np.append(penalty.groups.size, 1.0)
+    codes = np.unique(codes[columns], return_inverse=True)[1]
+    least = np.full(len(columns), np.inf)
+    np.minimum.at(least, codes, scale[columns])
+    least = least[codes]
+    stretch = np.where(columns < d, scale[columns] / np.where(columns < d, least, 1.0), 1.0)
+    return WorkingGroups(codes, penalty.strength[j] * np.sqrt(q * size[columns]) / least, stretch)
+
+
+def minimise_model(model: GroupModel, U: Float64Array, G: Float64Array) -> Float64Array:
+    """Return the move (q, k) from U that minimises `<G, move> + quadratic + penalty(U + move)`.
+
+    Parameters
+    ----------
+    model : GroupModel
+        The quadratic part, with the groups of its columns.
     U, G : array of shape (q, k)
         Weights, and the gradient of the smooth part there.
-    radius : array of shape (k,)
-        Coefficient of the norm of each column; 0 for the bias.
 
     Returns
     -------
@@ -250,46 +167,15 @@ def minimise_model(model: Model, U: Float64Array, G: Float64Array, radius: Float
 
     Examples
     --------
-    >>> model = ExactModel.of(np.eye(2), 2)
-    >>> minimise_model(model, np.zeros((2, 1)), np.array([[-3.0], [-4.0]]), np.array([2.5])).ravel()
+    >>> model = ExactModel.of(np.eye(2), 2, WorkingGroups.single(np.array([2.5])))
+    >>> minimise_model(model, np.zeros((2, 1)), np.array([[-3.0], [-4.0]])).ravel()
     array([1.5, 2. ])
     """
     V, gradient, first = U.copy(), G.copy(), 0.0
-    sweeps = EXACT_SWEEPS if isinstance(model, ExactModel) else SAMPLED_SWEEPS
-    for _ in range(sweeps):
-        largest = 0.0
-        for c in range(V.shape[1]):
-            move = _shrunk(V[:, c] - model.steps[c] * gradient[:, c], model.steps[c] * radius[c]) - V[:, c]
-            size = float(move @ move) / model.steps[c]
-            if size > 0:
-                V[:, c] += move
-                gradient += model.change(c, move)
-                largest = max(largest, size)
+    for _ in range(model.most_sweeps):
+        largest = model.sweep(V, gradient)
         first = max(first, largest)
-        if largest <= MOVE_TOLERANCE**2 * first:
+        if largest <= model.tolerance**2 * first:
             break
-        gradient = _newton_step(model, V, gradient, radius)
+        descend(model, V, gradient, model.newton(V, gradient))
     return V - U
-
-
-def _newton_step(model: Model, V: Float64Array, gradient: Float64Array, radius: Float64Array) -> Float64Array:
-    """Move V by a Newton step, shortened until model and penalty fall; return the gradient there."""
-    step = model.newton(V, gradient, radius)
-    if step is None:
-        return gradient
-    bend = model.image(step)
-    slope, curvature = float((gradient * step).sum()), float((bend * step).sum())
-    before, t = radius @ np.sqrt((V**2).sum(axis=0)), 1.0
-    for _ in range(10):
-        after = radius @ np.sqrt(((V + t * step) ** 2).sum(axis=0))
-        if t * slope + t * t * curvature / 2 + after - before < 0:
-            V += t * step
-            return np.asarray(gradient + t * bend)
-        t /= 2
-    return gradient
-
-
-def _shrunk(v: Float64Array, radius: float) -> Float64Array:
-    """Return v (q,) with its norm reduced by `radius`, at least to 0."""
-    norm = float(np.sqrt(v @ v))
-    return v * (1 - radius / norm) if norm > radius else np.zeros_like(v)

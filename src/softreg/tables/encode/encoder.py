@@ -154,6 +154,11 @@ class Encoder(DeprecatedAttributes):
         return sum(code.width for code in self.column_encoders)
 
     @property
+    def column_names(self) -> tuple[str, ...]:
+        """The column of the table from which each column of X comes, (d,)."""
+        return tuple(code.name for code in self.column_encoders for _ in range(code.width))
+
+    @property
     def feature_names_out(self) -> tuple[str, ...]:
         """The names of the columns of X, such as `age`, `job=cook` and `age=missing`; all are distinct.
 

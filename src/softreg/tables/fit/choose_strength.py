@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
 from softreg.tables.columns.errors import emit_warnings
+from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
 from softreg.tables.row_selection.offset_columns import Offsets
 from softreg.typing import Array, Float64Array, IntArray, TextArray
@@ -91,6 +92,13 @@ def fit_model(
         return best, path
     settings = {**settings, "strength": best, "verbose": 0}
     return fit_at_strength(settings, X, y, names, checkpoint, weight=weight, offsets=offsets), path
+
+
+def with_column_groups(settings: Mapping[str, Any], encoder: Encoder) -> dict[str, Any]:
+    """Return the settings; for the group penalty, the features that encode one column of the table are a group."""
+    return (
+        {**settings, "column_groups": list(encoder.column_names)} if settings["penalty"] == "group" else dict(settings)
+    )
 
 
 def choose_strength(

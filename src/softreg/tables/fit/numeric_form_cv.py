@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from softreg.models.estimators.penalty_groups import groups_of_columns
 from softreg.models.inputs.sample_and_class_weights import ClassWeights
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, StackSolution
@@ -16,7 +17,7 @@ from softreg.models.selection.scorers import row_scores
 from softreg.optimize import PENALTIES
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form
-from softreg.tables.fit.choose_strength import FIRST_STRENGTH
+from softreg.tables.fit.choose_strength import FIRST_STRENGTH, with_column_groups
 from softreg.typing import Codes, Float64Array, IntArray, TextArray
 
 STRENGTHS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
@@ -66,7 +67,7 @@ class NumericFormCV:
         if isinstance(weights, Mapping):
             weights = {name: weight for name, weight in weights.items() if name in set(classes.tolist())}
         penalty = settings["penalty"]
-        fits = StackSettings(True, "auto", LOSS_PRECISION, MAX_ITER, seed, penalty if penalty in PENALTIES else "l2")
+        fits = _fold_settings(settings, encoder, X.shape[1], seed)
         stack = FoldStack(
             X,
             labels,
@@ -128,7 +129,7 @@ class NumericFormCV:
         }
         kept = np.array([j for j in range(self.X.shape[1]) if j not in excluded])
         whole, start = len(kept) == self.X.shape[1], None
-        stack = self.stack if whole else self.stack.with_features(self.X[:, kept])
+        stack = self.stack if whole else self.stack.with_features(self.X[:, kept], kept)
         if self.warm_start is not None:
             weights = tuple((np.ascontiguousarray(W[:, kept]), b) for W, b in self.warm_start.weights)
             start = [replace(self.warm_start, weights=weights)]
@@ -145,3 +146,10 @@ class NumericFormCV:
             if len(losses) > 1 and losses[-1] > losses[-2]:
                 break
         return self.strengths[int(np.argmin(losses))]
+
+
+def _fold_settings(settings: Mapping[str, Any], encoder: Encoder, d: int, seed: int) -> StackSettings:
+    """Return the settings of the folds' fits with d features."""
+    penalty = settings["penalty"] if settings["penalty"] in PENALTIES else "l2"
+    groups = groups_of_columns(with_column_groups(settings, encoder).get("column_groups"), d, None)
+    return StackSettings(True, "auto", LOSS_PRECISION, MAX_ITER, seed, penalty, groups)

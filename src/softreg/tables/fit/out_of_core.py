@@ -18,7 +18,7 @@ from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_encoder import WeightedBatch, with_weighted_moments
 from softreg.tables.fit.choose_numeric_form import fit_encoder
-from softreg.tables.fit.choose_strength import choose_strength, fit_at_strength
+from softreg.tables.fit.choose_strength import choose_strength, fit_at_strength, with_column_groups
 from softreg.tables.fit.cross_validation import CrossValidation
 from softreg.tables.fit.memory_mode import Memory, is_large
 from softreg.tables.fit.row_set import RowMask, row_mask
@@ -253,7 +253,7 @@ def fit_in_batches(
     if weight is not None:
         encoder = with_weighted_moments(encoder, weighted_batches(scan, encoder))
     names = np.array(encoder.feature_names_out, dtype=object)
-    path = None
+    settings, path = with_column_groups(settings, encoder), None
     if settings["strength"] == "auto":
         strength, path = _choose_strength_on_sample(scan, encoder, settings, names, choice, fixed)
         settings = {**settings, "strength": strength}

@@ -1,0 +1,32 @@
+"""`softreg train --penalty group`: whole columns of the table are in the model, or out of it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import softreg
+
+
+def test_a_category_is_in_or_out_as_a_whole(run: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [(random.choice(list("abcd")), random.choice(list("uvwxyz")), round(random.normal(), 3)) for _ in range(300)]
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["job", "town", "size", "buys"])
+        for job, town, size in rows:
+            chance = 3.0 * (job == "a") - 3.0 * (job == "b") + random.logistic()
+            writer.writerow([job, town, size, "yes" if chance > 0 else "no"])
+    model = tmp_path / "model.softreg"
+    options = ("--penalty", "group", "--strength", "0.05", "--model", model)
+    result = run("train", tmp_path / "rows.csv", "--target", "buys", *options)
+    assert result.exit_code == 0, result.output
+    loaded = softreg.load(model)
+    names, live = np.array(loaded.encoder_.column_names), (loaded.model_.coef_ != 0).any(axis=0)
+    assert loaded.model_.column_groups == names.tolist()
+    assert live[names == "job"].all()
+    assert not live[names != "job"].any()
+    assert "group penalty" in run("inspect", model).stdout
