@@ -312,7 +312,7 @@ class Inference(FitMeasures):
         probability, so it stays between 0 and 1. It is an interval for the probability of a class at the columns of a
         row, not for a future label. Probabilities are those of the refined maximum, which differ from
         `model.predict_proba` by the tolerance of the fit. Under an L2 penalty the intervals are around the shrunken
-        probabilities ("model", "robust") or describe the posterior distribution ("posterior").
+        probabilities ("model", "robust") or those of the normal approximation to the posterior ("posterior").
 
         Parameters
         ----------
