@@ -156,6 +156,9 @@ class Inference(FitMeasures):
         Columns, by position, whose effects are those of a discrete change.
     read_rows : callable
         Function that returns what users hand in as rows as the matrix (n, d) of the fit's columns.
+    read_value : callable or None
+        Function that returns the values of columns, by position, that set a column to a value in the user's units; None
+        where X has the user's units.
     """
 
     fitted: FittedRows = field(repr=False)
@@ -170,6 +173,7 @@ class Inference(FitMeasures):
     _theta: Array = field(repr=False)
     _C: Array = field(repr=False)
     _A: Array = field(repr=False)
+    read_value: Callable[[int, float], Mapping[int, float]] | None = field(repr=False, default=None)
 
     # --- the weights ----------------------------------------------------------------------------------------------
 
