@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,6 +108,36 @@ def test_the_two_class_interval_is_that_of_statsmodels() -> None:
         assert_allclose(ours[:, 1], frame[name], rtol=1e-6)
     assert_allclose(found.std_errors[:, 1], frame["mean_se"], rtol=1e-6)
     assert_allclose(found.low[:, 0], 1 - found.high[:, 1], atol=1e-14)
+
+
+R_CODE = """
+suppressMessages({library(nnet); library(marginaleffects)})
+d <- read.csv(commandArgs(TRUE)[1]); d$y <- factor(d$y)
+m <- multinom(y ~ a + b + c + d, d, trace = FALSE, Hess = TRUE, reltol = 1e-14, maxit = 1000)
+p <- as.data.frame(predictions(m, newdata = d[1:5, ], type = "probs"))
+p <- p[order(p$rowid, p$group), ]
+cat(p$estimate, p$std.error)
+"""
+
+
+def has_marginaleffects() -> bool:
+    code = "quit(status = !(requireNamespace('nnet') && requireNamespace('marginaleffects')))"
+    rscript = shutil.which("Rscript")
+    return (
+        rscript is not None and subprocess.run([rscript, "-e", code], capture_output=True, check=False).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not has_marginaleffects(), reason="R with nnet and marginaleffects is not installed")
+def test_standard_errors_are_those_of_marginaleffects(tmp_path: Path) -> None:
+    X, y = sample(3)
+    pd.DataFrame(X, columns=list("abcd")).assign(y=y).to_csv(tmp_path / "rows.csv", index=False)
+    command = ["Rscript", "-e", R_CODE, str(tmp_path / "rows.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    theirs = np.array(done.stdout.split(), dtype=float).reshape(2, 5, 3)
+    found = fitted(3).predictions(X[:5])
+    assert_allclose(found.probabilities, theirs[0], rtol=1e-3)
+    assert_allclose(found.std_errors, theirs[1], rtol=1e-2)
 
 
 def test_every_form_of_rows_gives_the_same() -> None:

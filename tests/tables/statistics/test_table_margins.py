@@ -179,6 +179,24 @@ def test_a_classifier_predicts_intervals_of_a_table() -> None:
     assert found.errors == "posterior"
 
 
+def test_values_for_a_classifier_are_those_of_the_table() -> None:
+    columns, _, _ = people()
+    table = pa.table(columns)
+    classifier = TableClassifier("takes", strength=1e-3).fit(table)
+    inference = classifier.infer(table)
+    found = inference.predictions(grid={"age": [30, 60]}, others="observed").probabilities
+    for i, age in enumerate((30, 60)):
+        changed = pa.table({**columns, "age": np.full(400, age)})
+        assert_allclose(found[i], classifier.predict_proba(changed).mean(axis=0), atol=1e-4)
+    assert_allclose(inference.comparisons("age", 30, 60).difference.estimate[:, 0], found[1] - found[0], atol=1e-12)
+    place = inference.columns.index("town=Kiel") - 1
+    difference = inference.comparisons("town=Kiel").difference
+    assert difference.changes == ("rather than Bonn",)
+    assert_allclose(difference.estimate[:, 0], inference.effects().estimate[:, place], atol=1e-10)
+    with pytest.raises(TableError, match="'town=Kiel' cannot be set"):
+        inference.predictions(grid={"town=Kiel": 0.5})
+
+
 def test_a_plot_has_levels_as_points() -> None:
     pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
     pyplot.switch_backend("agg")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from softreg.models.inference.estimates import ChiSquared, Estimates
@@ -38,6 +38,10 @@ class FittedInference(Protocol):
     @property
     def changes(self) -> Mapping[int, Change]:
         """Columns, by position, whose effects are those of a discrete change."""
+
+    @property
+    def read_value(self) -> Callable[[int, float], Mapping[int, float]] | None:
+        """Function from a column and a value in the user's units to values of columns; None for values of X."""
 
     @property
     def df(self) -> float:

@@ -158,6 +158,9 @@ class Inference(FitMeasures):
         Columns, by position, whose effects are those of a discrete change.
     read_rows : callable
         Function that returns what users hand in as rows as the matrix (n, d) of the fit's columns.
+    read_value : callable or None
+        Function that returns the values of columns, by position, that set a column to a value in the user's units; None
+        where X has the user's units.
     """
 
     fitted: FittedRows = field(repr=False)
@@ -172,6 +175,7 @@ class Inference(FitMeasures):
     _theta: Array = field(repr=False)
     _C: Array = field(repr=False)
     _A: Array = field(repr=False)
+    read_value: Callable[[int, float], Mapping[int, float]] | None = field(repr=False, default=None)
 
     # --- the weights ----------------------------------------------------------------------------------------------
 
@@ -314,7 +318,7 @@ class Inference(FitMeasures):
         probability, so it stays between 0 and 1. It is an interval for the probability of a class at the columns of a
         row, not for a future label. Probabilities are those of the refined maximum, which differ from
         `model.predict_proba` by the tolerance of the fit. Under an L2 penalty the intervals are around the shrunken
-        probabilities ("model", "robust") or describe the posterior distribution ("posterior").
+        probabilities ("model", "robust") or those of the normal approximation to the posterior ("posterior").
 
         Parameters
         ----------

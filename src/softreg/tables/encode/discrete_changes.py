@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.models.inference.marginal_effects import REFERENCE, Change
+from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.encoder import Encoder
@@ -68,6 +69,44 @@ def discrete_changes(encoder: Encoder, X: Any) -> dict[int, Change]:
         elif isinstance(column_encoder, NumberEncoder) and column_encoder.both:
             changes |= _change_of_both(column_encoder, columns)
     return changes
+
+
+def feature_setting(encoder: Encoder, index: int, value: float) -> dict[int, float]:
+    """Return the values of features, by index, that set the number or boolean of a feature to a value of the table.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Fitted encoder.
+    index : int
+        Index of the first feature of the column.
+    value : float
+        Number in the units of the table, or 0 or 1 for a boolean.
+
+    Returns
+    -------
+    dict of int to float
+        Values of all features of the column.
+
+    Raises
+    ------
+    TableError
+        For a feature of another kind of column, and for a level of a category with another value than 0 or 1.
+    """
+    start = 0
+    for column in encoder.column_encoders:
+        first, start = start, start + column.width
+        if first == index and isinstance(column, NumberEncoder):
+            x = min(max(value, column.span[0]), column.span[1]) if column.span else value  # as in predictions
+            forms = [] if column.knots and not column.both else [(x - column.mean) / column.scale]
+            forms += [float(np.interp(x, column.knots, column.scores))] if column.knots else []
+            return dict(enumerate([*forms, *[0.0] * column.missing], start=first))
+        if first == index and isinstance(column, BooleanEncoder) and value in (0.0, 1.0):
+            return dict(enumerate([value, *[0.0] * column.missing], start=first))
+    raise TableError(
+        f"The feature {quote(encoder.feature_names_out[index])} cannot be set to {value:g}: numbers are set by their "
+        "column, and booleans and levels to 0 or 1."
+    )
 
 
 def _change_of_both(number: NumberEncoder, columns: Sequence[int]) -> dict[int, Change]:

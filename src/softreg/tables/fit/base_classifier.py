@@ -17,7 +17,7 @@ from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.tables.columns.errors import TableError, emit_warnings, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
-from softreg.tables.encode.discrete_changes import discrete_changes
+from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
 from softreg.tables.fit.training_table import label_codes, with_labels
@@ -267,7 +267,12 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         inference = infer(self.model_, X, y, weight, **options)
         changes = {**inference.changes, **discrete_changes(self.encoder_, X)}
-        return replace(inference, changes=changes, read_rows=lambda new: self.encoder_.encode(self._table(new)))
+        return replace(
+            inference,
+            changes=changes,
+            read_rows=lambda new: self.encoder_.encode(self._table(new)),
+            read_value=lambda j, value: feature_setting(self.encoder_, j, value),
+        )
 
     def keep_intervals(
         self, data: Any, rows: ArrayLike | None = None, *, y: Any = None, errors: str | None = None

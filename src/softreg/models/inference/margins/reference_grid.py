@@ -131,7 +131,7 @@ def column_setting(inference: FittedInference, j: int, value: float) -> dict[int
     change = inference.changes.get(j)
     if change is not None and is_level(change) and value in (0.0, 1.0):
         return dict(change.after if value == 1.0 else change.before)
-    return {j: value}
+    return {j: value} if inference.read_value is None else dict(inference.read_value(j, value))
 
 
 def is_level(change: Change) -> bool:
