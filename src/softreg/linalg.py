@@ -186,8 +186,7 @@ def _first_factor(
         if added == np.inf:
             diagonal = np.ones(len(A)) if unit else A.diagonal()
             return Cholesky(np.asfortranarray(np.diag(diagonal).astype(A.dtype)), scale, added, False)
-        index = np.arange(len(A))
-        A[index, index] = 1.0 + added if unit else A[index, index] + added
+        A.flat[:: len(A) + 1] = 1.0 + added if unit else A.diagonal() + added
         factorize = sl.lapack.spotrf if A.dtype == np.float32 else sl.lapack.dpotrf
         L, failed = factorize(A, lower=1, clean=1, overwrite_a=1)
         if not failed and (added or not min_pivot or L.diagonal().min() > min_pivot):

@@ -309,7 +309,6 @@ CASES: dict[type, Case] = {
         lambda p: (p.Z[:, :-1].sum(axis=0), (p.Z[:, :-1] ** 2).sum(axis=0)),
     ),
     of_rows.BlockFunction: Case(lambda p, o: of_rows.BlockFunction(block_size), lambda p: (N,)),
-    reductions.MismatchedWeights: Case(lambda p, o: reductions.MismatchedWeights(M), lambda p: (0,)),
     reductions.Mass: Case(lambda p, o: reductions.Mass(M), lambda p: (p.V.sum(axis=1),)),
     reductions.LargestWeight: Case(
         lambda p, o: reductions.LargestWeight(o.state), lambda p: p.V.max(axis=1), "map", spread

@@ -72,11 +72,13 @@ def losses(o: Array, labels: Array, out: Array | None = None) -> tuple[Array, Ar
     """
     largest = o.max(axis=1)
     z = np.subtract(o, largest[:, None], out=out)
-    below = given(z, labels)
-    if labels.ndim == 2:
+    if labels.ndim == 1:
+        index: tuple[slice | Array, Array, Array] = (slice(None), labels, np.arange(z.shape[2]))
+        below = z[index]
+    else:
+        index = _class_index(z.argmax(axis=1))
+        below = given(z, labels)
         below -= largest * (1 - labels.sum(axis=1)).astype(largest.dtype)  # labels that do not quite sum to 1
-    codes = labels if labels.ndim == 1 else z.argmax(axis=1)
-    index = (slice(None), codes, np.arange(z.shape[2])) if labels.ndim == 1 else _class_index(codes)
     P = np.exp(z, out=z)
     term = P[index]  # of the label, or of the largest logit
     P[index] = 0.0

@@ -219,7 +219,7 @@ def distinct(values: Array) -> Array:
     bounds = span(values)
     if bounds is None:
         return np.unique(values)
-    offsets = np.flatnonzero(np.bincount(above(values, bounds[0])))
+    (offsets,) = np.bincount(above(values, bounds[0])).nonzero()
     return np.asarray(offsets.astype(values.dtype) + values.dtype.type(bounds[0]))
 
 

@@ -44,8 +44,9 @@ def thread_count() -> int:
 
 
 @cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
+def _blas() -> ThreadpoolController:
+    """Return the controller of the BLAS libraries alone: fewer libraries are asked for their threads in each fit."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
@@ -64,7 +65,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     >>> with one_blas_thread():
     ...     pass
     """
-    return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    return _blas().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

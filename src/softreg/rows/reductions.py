@@ -72,7 +72,7 @@ class ColumnExtremes:
 
     def evaluate(self, block: Block) -> Array:
         """Return the extremes of one block."""
-        return np.stack([np.stack(block.extremes())])
+        return np.array([block.extremes()])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

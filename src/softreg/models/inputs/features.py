@@ -49,7 +49,9 @@ def validate_features(estimator: BaseEstimator, X: Any, reset: bool, finite: boo
         If a value is not a finite number (the message names its column and row), or if shape or names do not match.
     """
     if type(X) is np.ndarray:
-        if not reset and _already_valid(estimator, X):
+        if _needs_no_conversion(X) and (reset or _matches(estimator, X)):
+            if reset:
+                _set_feature_count(estimator, X)
             if finite:
                 check_finite(X)
             return X
@@ -111,16 +113,21 @@ def copy_feature_attributes(model: BaseEstimator, source: BaseEstimator) -> None
         del model.feature_names_in_
 
 
-def _already_valid(estimator: BaseEstimator, X: Array) -> bool:
-    """Return True if only finiteness remains to be checked; saves time when a single row is predicted."""
-    return (
-        X.ndim == 2
-        and X.dtype in FLOATS
-        and X.dtype.isnative
-        and len(X) > 0
-        and X.shape[1] == getattr(estimator, "n_features_in_", 0)
-        and not hasattr(estimator, "feature_names_in_")
-    )
+def _needs_no_conversion(X: Array) -> bool:
+    """Return True if scikit-learn's `check_array` would return X itself, so that this slow check can be left out."""
+    return X.ndim == 2 and X.size > 0 and X.dtype in FLOATS and X.dtype.isnative
+
+
+def _matches(estimator: BaseEstimator, X: Array) -> bool:
+    """Return True if a fitted estimator has as many features as X, and no names that X would lack."""
+    return X.shape[1] == getattr(estimator, "n_features_in_", 0) and not hasattr(estimator, "feature_names_in_")
+
+
+def _set_feature_count(estimator: BaseEstimator, X: Array) -> None:
+    """Set the number of features of an estimator to that of an array, whose features have no names."""
+    estimator.n_features_in_ = X.shape[1]
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
 
 
 def _eager_frame(X: Any) -> Any:

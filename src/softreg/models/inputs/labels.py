@@ -151,7 +151,7 @@ def parse_labels(y: Any) -> tuple[Any, Array | None]:
     ValueError
         If y is sparse, masked, of another shape, or holds rows that are not probability distributions.
     """
-    if nw.dependencies.is_into_dataframe(y):
+    if not isinstance(y, np.ndarray) and nw.dependencies.is_into_dataframe(y):
         frame = nw.from_native(y, eager_only=True)
         if len(frame.columns) > 1:
             return check_probabilities(frame_to_array(frame, "y"), name="y"), Classes.of(frame.columns).labels
@@ -252,8 +252,10 @@ def check_classes(classes: Array, labels: Array, weight: Array | None) -> None:
             "This solver needs samples of at least 2 classes in the data, but the data contains only one class: "
             f"{spell(classes[0])}. A classifier needs two classes."
         )
-    ones = np.ones(len(labels)) if weight is None else weight
-    mass = np.bincount(labels, weights=ones, minlength=len(classes)) if labels.ndim == 1 else ones @ labels
+    if labels.ndim == 1:
+        mass = np.bincount(labels, weights=weight, minlength=len(classes))
+    else:
+        mass = labels.sum(axis=0) if weight is None else weight @ labels
     if (mass == 0).any():
         absent = classes[int((mass == 0).argmax())]
         raise ValueError(

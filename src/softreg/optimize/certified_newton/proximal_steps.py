@@ -213,9 +213,11 @@ def certify(objective: Objective, penalty: Penalty, outcome: StackResult, tol: f
         Thresholds of the exact Hessian.
     """
     for j, status in enumerate(outcome.status):
+        if status not in (Status.UNCERTIFIED, Status.STALLED, Status.STOPPED):
+            continue
         of_member = penalty.keep(np.array([j]))
         slow = status is Status.STOPPED and outcome.n_iter[j] >= limits.certify_l1_iterations and of_member.has_kink
-        if status not in (Status.UNCERTIFIED, Status.STALLED) and not slow:
+        if status is Status.STOPPED and not slow:
             continue
         newton = _newton_method(objective, of_member, j, limits)
         if newton is None:

@@ -14,7 +14,7 @@ from softreg.optimize.objective.class_moments import (
     offset_moments,
     scatter,
 )
-from softreg.optimize.objective.reductions import CountedReduction, DropMembers, Mass, MismatchedWeights
+from softreg.optimize.objective.reductions import CountedReduction, DropMembers, Mass
 from softreg.optimize.objective.stack_state import Point, StackState
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
@@ -39,9 +39,10 @@ class Stack:
         self.store = LogitStore()
         self.here = self.point(np.broadcast_to(0.0, (self.m, n_classes, rows.d + 1)))
         """The parameters whose logits are kept."""
-        if self.sum(MismatchedWeights(self.m))[0]:
+        (mass,) = self.sum(Mass(self.m))
+        if len(mass) not in (1, self.m):
             raise ValueError(f"the row weights must be (1, n) or (m, n) for the m = {self.m} models of the penalty")
-        self.mass = np.broadcast_to(self.sum(Mass(self.m))[0], (self.m,)).astype(np.float64)
+        self.mass = mass if len(mass) == self.m else mass.repeat(self.m)
         self.ridge, self.center = self._ridge(), self._center()
 
     @cached_property

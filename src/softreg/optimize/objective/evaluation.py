@@ -46,8 +46,7 @@ class ColumnSums:
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""
-        flat = self.theta.reshape(-1, self.theta.shape[2])
-        ((_, Z),) = self.columns.runs(block)
+        flat, Z = self.theta.reshape(-1, self.theta.shape[2]), self.columns.whole(block)
         V = self.state.weights(block)
         o = (flat @ Z).reshape(*self.theta.shape[:2], -1)
         offset = block.offset

@@ -94,6 +94,10 @@ class Columns:
             run = slice(a, min(a + RUN_ROWS, n))
             yield run, self._of(block, run)
 
+    def whole(self, block: Block) -> Array:
+        """Return the columns (d + 1, b) of all rows of the block as one run."""
+        return self._of(block, slice(0, block.stop - block.start))
+
     def _of(self, block: Block, run: slice) -> Array:
         kept = self.kept.get(block.start + run.start)
         if kept is not None:
@@ -112,7 +116,8 @@ def pair_sums(columns: Columns, block: Block, P: Array, V: Array | None) -> Arra
     size = len(columns.shift) + 1
     out = np.zeros((len(P) * len(k), size, size))
     for run, Z in columns.runs(block):
-        S = P[:, k, run] * P[:, l, run]
+        of_run = P[:, :, run]
+        S = of_run.take(k, axis=1) * of_run.take(l, axis=1)
         if V is not None:
             S *= V[:, None, run]
         S = S.reshape(len(out), -1).astype(Z.dtype, copy=False)

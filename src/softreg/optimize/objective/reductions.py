@@ -36,21 +36,8 @@ class CountedReduction(Protocol[Result_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class MismatchedWeights:
-    """Count of blocks whose row weights are neither for one nor for m models."""
-
-    m: int
-    half_passes: ClassVar[int] = 0
-
-    def evaluate(self, block: Block) -> Sums:
-        """Return the number of weights where it is wrong, else 0."""
-        V = block.weights
-        return (len(V) if V is not None and len(V) not in (1, self.m) else 0,)
-
-
-@dataclass(frozen=True, slots=True)
 class Mass:
-    """Sum of the row weights of each of m models, (m,)."""
+    """Sum of the row weights of each of m models, (m,); (1,) where all have the same weights."""
 
     m: int
     half_passes: ClassVar[int] = 0

@@ -291,5 +291,5 @@ def elastic_net(strength: Array | float, l1_ratio: Array | float) -> ElasticNet:
     >>> elastic_net(1.0, 0.25).value(np.array([[[2.0]]]))
     array([2.])
     """
-    size, ratio = np.broadcast_arrays(np.atleast_1d(strength).astype(float), np.atleast_1d(l1_ratio).astype(float))
+    size, ratio = np.atleast_1d(np.asarray(strength, dtype=np.float64)), np.asarray(l1_ratio, dtype=np.float64)
     return ElasticNet(size * ratio, size * (1 - ratio))

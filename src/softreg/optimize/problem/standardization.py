@@ -35,6 +35,8 @@ FAINTEST = 1e-303
 """Standard deviation below which a column has no weight in float64: its weight would exceed 1.8e308."""
 MIN_HALF_RANGE = float(np.finfo(np.float64).tiny * 1e8)
 """Half the range of a column that varies, at least: its inverse is finite."""
+MAX_HALF_RANGE = float(np.finfo(np.float64).max / 4)
+"""Half the range of a column up to which its values minus its mean do not overflow."""
 NEAR_MEDIAN = 1e-3
 """Values within this part of the largest distance from the median are kept when outliers are removed."""
 SINGLE_MARGIN = 2.0**24
@@ -149,12 +151,12 @@ def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, 
     faint = ~same & (spread * half < FAINTEST)
     constant = same | faint
     scale = np.where(constant, 1.0, spread * half)
-    mean = np.where(half > np.finfo(np.float64).max / 4, 0.0, mean)  # else x - shift might overflow
+    mean = np.where(half > MAX_HALF_RANGE, 0.0, mean)  # else x - shift might overflow
     shift = np.where(constant, low, middle + mean * half) if centred else np.zeros(rows.d)
     if robust:
         far = np.maximum(high / 2 - shift / 2, shift / 2 - low / 2) * 2 > SUSPECT * np.sqrt(rows.n) * scale
         shift, scale = _without_outliers(rows, np.flatnonzero(far & ~constant), shift, scale, centred)
-    coordinates = Coordinates(shift, scale, constant, faint=tuple(np.flatnonzero(faint).tolist()))
+    coordinates = Coordinates(shift, scale, constant, faint=tuple(faint.nonzero()[0].tolist()))
     return _explicit_where_needed(rows, coordinates)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from time import perf_counter
 
 import numpy as np
@@ -26,7 +27,7 @@ from softreg.optimize.objective.hessian import contrasts
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.lbfgs_memory import PairMemory, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import factor_hessian
-from softreg.optimize.solvers.stack_members import Members, StackResult
+from softreg.optimize.solvers.stack_members import Members, StackResult, largest, smallest
 from softreg.typing import Float64Array, FloatArray
 
 TARGET_GAP = 1e-13
@@ -146,7 +147,7 @@ class OnePassNewton:
                 return None
             if not len(members):
                 return members.results
-            if members.n_iter.max() >= self.max_iter or not self._step():
+            if largest(members.n_iter) >= self.max_iter or not self._step():
                 return None
         return None
 
@@ -182,14 +183,15 @@ class OnePassNewton:
         if self.single and (members.estimate <= self.target_gap).all():
             self._restrict_to_bias()
         self._report()
-        return bool(np.isfinite(members.estimate).all())
+        return all(map(isfinite, members.estimate.tolist()))
 
     def _inverse(self, G: FloatArray) -> FloatArray:
         """Return the inverse Hessians times G, in the space of contrasts."""
         T = contrasts(self.objective.q)
         reduced = T.T @ G
-        d = np.stack([solve_factored(L, g.ravel()) for L, g in zip(self.members.factors, reduced, strict=True)])
-        return np.asarray(T @ d.reshape(reduced.shape))
+        for L, g in zip(self.members.factors, reduced, strict=True):
+            g[:] = solve_factored(L, g.ravel()).reshape(g.shape)
+        return np.asarray(T @ reduced)
 
     def _restrict_to_bias(self) -> None:
         """Replace the direction by that of the bias alone.
@@ -219,9 +221,9 @@ class OnePassNewton:
             return True
         members.last_estimate = estimate
         reuse_gap = REUSE_GAP_FEW_ROWS if self.evaluator.small else REUSE_GAP
-        with_hessian = self.fresh and bool((estimate > reuse_gap).any())
+        with_hessian = self.fresh and largest(estimate) > reuse_gap
         noise = (NOISE_FLOAT32 if self.single else NOISE_FLOAT64) * np.maximum(MIN_VALUE_SCALE, np.abs(members.value))
-        careful, t = bool((estimate <= FLOAT64_SOFTMAX_GAP).any()), np.ones(len(estimate))
+        careful, t = smallest(estimate) <= FLOAT64_SOFTMAX_GAP, np.ones(len(estimate))
         for _ in range(MAX_HALVINGS):
             theta = members.theta + t[:, None, None] * members.D
             following = self.evaluator.read(theta, with_hessian, careful)
@@ -243,8 +245,8 @@ class OnePassNewton:
         """Add an entry to the history and call `on_progress`."""
         progress = Progress(
             self.objective.passes,
-            float(self.members.value.max()),
-            float(self.members.estimate.max()),
+            largest(self.members.value),
+            largest(self.members.estimate),
             perf_counter() - self.start_time,
             self.objective.rows_read,
         )
@@ -258,6 +260,8 @@ class OnePassNewton:
         """Drop members whose gap is proved; return False where a proof is due and this method has none."""
         members = self.members
         estimate = members.estimate
+        if smallest(estimate) > self.tol:
+            return True
         stalled = (estimate <= self.tol) & (estimate > members.last_estimate / STALL_RATIO)
         stalled &= estimate > self.target_gap
         due = (estimate <= self.target_gap) | stalled

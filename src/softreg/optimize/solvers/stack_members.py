@@ -127,6 +127,16 @@ def keep_entries(record: Any, keep: BoolArray) -> None:
         setattr(record, name, _kept(getattr(record, name), keep))
 
 
+def largest(values: FloatArray | IntArray) -> float:
+    """Return the largest of the numbers (m,) of the members; for the usual single one without a reduction of NumPy."""
+    return float(values[0] if len(values) == 1 else values.max())
+
+
+def smallest(values: FloatArray | IntArray) -> float:
+    """Return the smallest of the numbers (m,) of the members, in the same way."""
+    return float(values[0] if len(values) == 1 else values.min())
+
+
 @cache
 def _member_fields(members: type[Any]) -> tuple[str, ...]:
     """Return the fields that hold something for each member."""

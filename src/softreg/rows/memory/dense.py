@@ -227,7 +227,7 @@ def block_rows(n: int, row_bytes: int) -> int:
     >>> block_rows(60_000, 784 * 4), block_rows(5_000, 8)
     (5000, 5000)
     """
-    size = int(np.clip(BLOCK_BYTES // max(1, row_bytes), MIN_BLOCK_ROWS, MAX_BLOCK_ROWS))
+    size = min(max(BLOCK_BYTES // max(1, row_bytes), MIN_BLOCK_ROWS), MAX_BLOCK_ROWS)
     if n <= size and n * row_bytes <= ONE_BLOCK_BYTES:
         return max(1, n)
     pairs = -(-n // (2 * size))
