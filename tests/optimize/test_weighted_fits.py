@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.optimize import Bounds, minimize
+from scipy.special import softmax
 
 from softreg.optimize import Solution, Status, elastic_net, minimise
 from softreg.optimize.problem.weighted_elastic_net import WeightedElasticNet, WeightTerms
@@ -164,3 +167,55 @@ def test_an_unpenalised_column_that_separates_the_classes_has_no_finite_optimum(
     (bounded,) = minimise(as_rows(X, y), 2, WeightedElasticNet(np.zeros(1), np.array([0.1]), closed))
     assert bounded.status is Status.CONVERGED
     np.testing.assert_allclose(np.abs(bounded.W[0]), 3.0)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_unpenalised_columns_beside_many_others_are_certified_by_duality(l1_ratio: float, dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    n, d, q = 150, 400, 3  # more weights than the exact Newton steps take
+    X = rng.normal(size=(n, d)).astype(dtype)
+    y = (X[:, :3] @ rng.normal(size=(3, q)) + rng.gumbel(size=(n, q))).argmax(axis=1)
+    free, factors = np.full((q, d), np.inf), np.ones((1, d))
+    factors[0, :2] = 0.0
+    plain = elastic_net(0.02, l1_ratio)
+    penalty = WeightedElasticNet(plain.l1, plain.l2, WeightTerms(factors, factors, -free, free))
+    (fit,) = minimise(as_rows(X, y), q, penalty, tol=1e-7)
+    assert fit.status is Status.CONVERGED
+    assert fit.bound == "duality"
+    P = softmax(X.astype(float) @ fit.W + fit.b, axis=1)
+    gradient = X.astype(float).T @ (P - np.eye(q)[y]) / n
+    np.testing.assert_allclose(gradient[:2], 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_gap_bounds_the_distance_after_any_number_of_iterations(seed: int) -> None:
+    problem = drawn(seed)
+    problem.l1, problem.l2 = 0.03, 0.0 if seed % 2 else 0.05
+    box = np.full(problem.terms.lower.shape, 0.3)
+    problem.terms = WeightTerms(problem.terms.l1_factor, problem.terms.l2_factor, -box, box)
+    best = minimum(problem)
+    for iterations in (1, 2, 4, 8):
+        (early,) = minimise(as_rows(problem.X, problem.y), problem.q, problem.penalty, max_iter=iterations, tol=1e-12)
+        assert early.value - early.gap <= best + 1e-9
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**6), st.booleans(), st.booleans())
+def test_the_conditions_of_an_optimum_hold(seed: int, unpenalised: bool, centered: bool) -> None:
+    problem = drawn(seed, unpenalised=unpenalised, centered=centered)
+    fit = problem.fit(1e-11)
+    if fit.status is Status.SEPARATED:
+        return
+    terms, W = problem.terms, fit.W.T
+    P = softmax(problem.X @ fit.W + fit.b, axis=1)
+    R = (P - np.eye(problem.q)[problem.y]) / len(problem.y)
+    np.testing.assert_allclose(R.sum(axis=0), 0.0, atol=1e-8)
+    center = 0.0 if terms.center is None else terms.center
+    scale = problem.X.std(axis=0) + 1e-3
+    G = (R.T @ problem.X + problem.l2 * terms.l2_factor * (W - center)) / scale
+    kink = problem.l1 * terms.l1_factor / scale
+    near = 1e-6 + 1e-4 * np.abs(W)  # a gap of 1e-11 leaves a weight and its gradient open by about its root
+    up, down = G + np.where(near > -W, kink, -kink), G - np.where(near > W, kink, -kink)
+    assert ((up >= -2e-4) | (terms.upper - near <= W)).all()
+    assert ((down <= 2e-4) | (terms.lower + near >= W)).all()

@@ -99,6 +99,11 @@ class ElasticNet:
         """Models (m,) with l1 = l2 = 0."""
         return self.is_zero
 
+    @property
+    def free_columns(self) -> None:
+        """None: all columns have the same penalty."""
+        return None
+
     def recession_part(self, D: Array) -> Array:
         """Return D (m, q, d) where there is no penalty, 0 elsewhere."""
         return np.where(self.is_zero[:, None, None], D, 0.0)

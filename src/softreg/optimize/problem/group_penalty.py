@@ -128,6 +128,11 @@ class GroupPenalty:
         """False for all models."""
         return self.is_zero
 
+    @property
+    def free_columns(self) -> None:
+        """None: all columns have the same penalty."""
+        return None
+
     def recession_part(self, D: Array) -> Array:
         """Return zeros: the penalty grows along any direction."""
         return np.zeros_like(D)

@@ -83,6 +83,11 @@ class Penalty(Protocol):
         """Models (m,) with a weight that has neither a penalty nor two bounds: there may be no finite optimum."""
         ...
 
+    @property
+    def free_columns(self) -> BoolArray | None:
+        """Columns (d,) whose weights have neither a penalty nor bounds, in any class of any model; None for no such."""
+        ...
+
     def recession_part(self, D: Array) -> Array:
         """Return the part (m, q, d) of a direction along which the penalty stays 0 at any distance."""
         ...

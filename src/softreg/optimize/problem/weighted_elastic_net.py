@@ -161,6 +161,14 @@ class WeightedElasticNet:
         unbounded = np.isinf(self.terms.lower) | np.isinf(self.terms.upper)
         return np.asarray((self._unpenalised() & unbounded).any(axis=(1, 2)))
 
+    @property
+    def free_columns(self) -> BoolArray | None:
+        """Columns (d,) whose factors are 0 and whose weights have no bounds; None if there is none."""
+        terms = self.terms
+        bounded = (np.isfinite(terms.lower) | np.isfinite(terms.upper)).any(axis=0)
+        free = ~bounded & (terms.l1_factor == 0).all(axis=0) & (terms.l2_factor == 0).all(axis=0)
+        return free if free.any() else None
+
     def recession_part(self, D: Array) -> Array:
         """Return D (m, q, d) for weights without a penalty, where no bound ends the move."""
         ends = np.where(D < 0, np.isfinite(self.terms.lower), np.isfinite(self.terms.upper))
