@@ -164,7 +164,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "one class": ([(X, np.full(N, "ant"))], "only one class"),
     "kinds": ([(X, Y), (X, np.arange(N) % 2)], "text"),
     "soft then hard": ([(X, np.full((N, 2), 0.5)), (X, Y)], "label probabilities"),
-    "four": ([(X, Y, None, None)], "4 parts"),
+    "five": ([(X, Y, None, None, None)], "5 parts"),
     "none": ([], "no batch"),
 }  # fmt: skip
 
