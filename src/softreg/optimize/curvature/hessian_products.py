@@ -7,8 +7,8 @@ With `J_i = diag(p_i) - p_i p_i^T` the Hessian is `sum_i v_i J_i (x) z_i z_i^T`.
 
 If the class covariances J_i were independent of the columns, the Hessian would be a Kronecker product.
 `KroneckerHessian` is the one with the mean of the J_i and the second moments of the columns, weighted by the traces of
-the J_i. In the eigenbasis of the class factor it is one k x k matrix for each class. It serves block coordinate descent,
-and as a preconditioner.
+the J_i. In the eigenbasis of the class factor it is one k x k matrix for each class. It serves block coordinate
+descent, and as a preconditioner.
 
 References
 ----------
