@@ -23,8 +23,8 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.penalty_table import ElasticNet
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import as_rows, in_order, kernels_in_use, one_blas_thread
+from softreg.rows.column_statistics import BlockFunction
 from softreg.rows.kernels import products as switch
-from softreg.rows.reductions import BlockFunction
 
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
 COMPILED = switch._module

@@ -35,7 +35,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from softreg.tables import TableClassifier
-from softreg.tables.columns.errors import TableError
+from softreg.tables.columns.table_errors import TableError
 
 FOLDS = 5
 MARGIN = 0.002

@@ -24,8 +24,9 @@ import softreg.optimize
 import softreg.rows.gpu.device_rows as device_rows
 from softreg.models.inference import marginal_effects
 from softreg.models.likelihood import likelihood
-from softreg.models.selection import regularization_path
-from softreg.optimize import firth, heldout_stopping, l2
+from softreg.models.selection import strength_grid
+from softreg.optimize import firth_scoring as firth
+from softreg.optimize import heldout_stopping, l2
 from softreg.optimize.certificate import self_concordance, separation_during_fit
 from softreg.optimize.curvature import class_clusters, importance_sampled, subsampled
 from softreg.optimize.dual import dual_reductions
@@ -43,7 +44,7 @@ from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.problem_reduction import row_space, screening
 from softreg.rows import DenseRows, OnDevice, Rows, RowWriter, SparseRows, as_rows
-from softreg.rows import reductions as of_rows
+from softreg.rows import column_statistics as of_rows
 from softreg.rows.memory import csr, dense
 from softreg.rows.ondisk import disk_rows
 
@@ -509,9 +510,9 @@ CASES: dict[type, Case] = {
         lambda p, o: marginal_effects.ProbabilityProducts(likelihood.RowsAt(columns(o), p.theta[0])),
         lambda p: (p.P[0] @ p.V[0], (p.P[0] * p.V[0]) @ p.P[0].T),
     ),
-    regularization_path.ClassMass: Case(lambda p, o: regularization_path.ClassMass(Q), lambda p: (p.Y @ p.V[0],)),
-    regularization_path.NullGradient: Case(
-        lambda p, o: regularization_path.NullGradient(np.array([0.5, 0.25, 0.25])),
+    strength_grid.ClassMass: Case(lambda p, o: strength_grid.ClassMass(Q), lambda p: (p.Y @ p.V[0],)),
+    strength_grid.NullGradient: Case(
+        lambda p, o: strength_grid.NullGradient(np.array([0.5, 0.25, 0.25])),
         lambda p: (((np.array([0.5, 0.25, 0.25])[:, None] - p.Y) * p.V[0]) @ p.X,),
     ),
 }

@@ -29,12 +29,12 @@ from softreg.rows import (
     runs,
     thread_count,
 )
+from softreg.rows.backend_protocol import sum_parts
+from softreg.rows.column_statistics import BlockFunction
 from softreg.rows.memory import csr as sparse
 from softreg.rows.memory import dense
 from softreg.rows.ondisk import disk_rows as stream
 from softreg.rows.ondisk.arrays import FileArray, FileCSR
-from softreg.rows.protocol import sum_parts
-from softreg.rows.reductions import BlockFunction
 from softreg.rows.sampling import stratified
 
 Array = NDArray[Any]

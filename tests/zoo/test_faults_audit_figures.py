@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from softreg.cli import main
-from softreg.cli.console.text_layout import format_interval
+from softreg.cli.console.aligned_text import format_interval
 from softreg.cli.report_inputs.column_information import column_informations
 from softreg.models import Added
 from softreg.probability import Interval, check_calibration, column_information

@@ -67,8 +67,8 @@ def test_fault_e1_rows_left_out_of_many_and_large_files(tmp_path: Path, monkeypa
     path = tmp_path / "t.jsonl"
     path.write_text("\n".join(lines), "utf-8")
     for block, held in ((1 << 22, 1 << 26), (100, 1 << 26), (100, 0)):
-        monkeypatch.setattr("softreg.tables.json_files.json_lines.BLOCK_BYTES", block)
-        monkeypatch.setattr("softreg.tables.json_files.json_lines.MAX_CACHED_BYTES", held)
+        monkeypatch.setattr("softreg.tables.json_files.json_lines_reader.BLOCK_BYTES", block)
+        monkeypatch.setattr("softreg.tables.json_files.json_lines_reader.MAX_CACHED_BYTES", held)
         table = open_table(path, bad_rows="skip")
         for _ in range(2):
             assert table.read()["a"].to_pylist() == [i for i in range(200) if i not in (50, 120)]
@@ -128,7 +128,7 @@ def test_fault_a18_whole_numbers_that_float64_would_merge_are_refused(tmp_path: 
 
 def test_fault_a18_large_ids_beside_rows_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "softreg.tables.json_files.json_lines.MAX_CACHED_BYTES", 0
+        "softreg.tables.json_files.json_lines_reader.MAX_CACHED_BYTES", 0
     )  # as with a large file, which is parsed twice
     ids = [2**60 + 1, 2**53 + 1, 7, 2**61 + 3]
     path = tmp_path / "t.jsonl"

@@ -43,7 +43,7 @@ def test_unseen_tags_are_counted():
     table = pa.table({"t": [["a", "b"], ["b"], ["c"], []] * 10, "y": ["u", "v", "v", "u"] * 10})
     model = TableClassifier("y").fit(table)
     said = r"column 't': 1 of 3 rows \(33.3%\) holds a tag not seen in training, such as 'q', 'z'; these tags get no"
-    with pytest.warns(softreg.tables.columns.errors.TableWarning, match=said):
+    with pytest.warns(softreg.tables.columns.table_errors.TableWarning, match=said):
         model.predict(pa.table({"t": [["q", "z", "q"], ["a"], None]}))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

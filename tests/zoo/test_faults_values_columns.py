@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from softreg import TableClassifier
 from softreg.cli import main
 from softreg.tables import Encoder, Kind, TableError, infer_schema, without_bad_rows
-from softreg.tables.columns.errors import TableWarning
+from softreg.tables.columns.table_errors import TableWarning
 
 from .test_faults_values import N, file_table, schema_of
 

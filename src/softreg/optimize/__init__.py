@@ -1,6 +1,6 @@
 """Minimises the objectives of a stack of models, with a certificate.
 
-It imports `rows` and `probability`. `plan` chooses the method, `minimisation` and `path` run it.
+It imports `rows` and `probability`. `plan` chooses the method, `minimisation` and `stack_path` run it.
 """
 
 from softreg.optimize.minimisation import minimise

@@ -5,9 +5,9 @@ import `models` and below; the command line gathers its input.
 """
 
 from softreg.lazy import lazy_names
-from softreg.report.evaluation.audit import audit
 from softreg.report.evaluation.audit_result import Audit, ClassAudit
 from softreg.report.evaluation.calibration_audit import CalibrationAudit
+from softreg.report.evaluation.probability_audit import audit
 from softreg.report.evaluation.ranking_scores import Ranking
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
 from softreg.report.page.render import render_report, write_report

@@ -1,6 +1,7 @@
 """Rows with their labels and weights, in memory, on disk or on a device; each backend adds reductions over its blocks.
 
-`protocol.py` is the interface to solvers. May import `probability`. A further backend is a package beside `memory`.
+`backend_protocol.py` is the interface to solvers. May import `probability`. A further backend is a package beside
+`memory`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 import scipy.sparse as sp
 
 from softreg.lazy import lazy_names
+from softreg.rows.backend_protocol import Block, Reduction, Rows, runs
 from softreg.rows.checkpoint import CheckpointLog, CheckpointRows
 from softreg.rows.dual_variables import Dual
 from softreg.rows.gpu.device_array import OnDevice
@@ -22,7 +24,6 @@ from softreg.rows.memory.csr import SparseRows
 from softreg.rows.memory.dense import DenseRows, is_large_memmap, scores
 from softreg.rows.ondisk.disk_rows import RowWriter
 from softreg.rows.parallel import in_order, one_blas_thread, thread_count
-from softreg.rows.protocol import Block, Reduction, Rows, runs
 from softreg.typing import Array
 
 __all__ = [

@@ -26,8 +26,8 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 from softreg.atomic_files import atomic_path
+from softreg.rows.backend_protocol import Reduction, Rows
 from softreg.rows.logits import Sums
-from softreg.rows.protocol import Reduction, Rows
 from softreg.typing import Array
 
 FILE_NAME = "softreg-checkpoint"
@@ -156,7 +156,7 @@ class CheckpointRows:
     --------
     >>> from tempfile import mkdtemp
     >>> from softreg.rows import as_rows
-    >>> from softreg.rows.reductions import Labels
+    >>> from softreg.rows.column_statistics import Labels
     >>> log = CheckpointLog(Path(mkdtemp()), {"strength": 0.1})
     >>> CheckpointRows(as_rows(np.eye(2), np.array([0, 1])), log).map(Labels())
     array([0, 1])

@@ -13,7 +13,7 @@ from softreg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
-    from softreg.tables.columns.errors import TableError, TableNote, TableWarning
+    from softreg.tables.columns.table_errors import TableError, TableNote, TableWarning
     from softreg.tables.encode.encoder import Encoder
     from softreg.tables.io.open_table import OpenTable, as_table, open_table, read_table
     from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
@@ -34,10 +34,10 @@ _DEFINED_IN = {
     "ReadOptions": "read_options",
     "Schema": "schema.schema",
     "TableClassifier": "classifier",
-    "TableError": "columns.errors",
-    "TableNote": "columns.errors",
+    "TableError": "columns.table_errors",
+    "TableNote": "columns.table_errors",
     "TableStatistics": "statistics.statistics_result",
-    "TableWarning": "columns.errors",
+    "TableWarning": "columns.table_errors",
     "as_table": "io.open_table",
     "group_codes": "row_selection.group_codes",
     "split_groups": "row_selection.table_splits",

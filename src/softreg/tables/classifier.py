@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from softreg.models.serialization.model_file import write_model
-from softreg.tables.columns.errors import (
+from softreg.tables.columns.table_errors import (
     Names,
     TableError,
     column_name,
@@ -22,7 +22,7 @@ from softreg.tables.columns.errors import (
     quote,
     unknown_column_error,
 )
-from softreg.tables.encode.weighted_encoder import with_weighted_moments
+from softreg.tables.encode.weighted_moments import with_weighted_moments
 from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import fit_model, with_column_groups

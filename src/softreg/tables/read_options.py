@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.table_errors import TableError, quote
 
 BLANKS = " "
 """The delimiter that stands for runs of blanks."""

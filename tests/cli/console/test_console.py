@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from softreg import one_hot
+from softreg.cli.console.aligned_text import align_columns, format_labels
 from softreg.cli.console.command_errors import ErrorReportingGroup
 from softreg.cli.console.evaluation_result import collect_result
 from softreg.cli.console.progress_bars import ProgressFraction, show_fit_progress
 from softreg.cli.console.result_table import certificate_text, format_result
-from softreg.cli.console.text_layout import align_columns, format_labels
 from softreg.optimize import Progress, Solution, Status
 from softreg.report import audit
 from softreg.report.page.calibration_assessment import assess_calibration

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from softreg.atomic_files import atomic_path
+from softreg.cli.console.aligned_text import MIN_SHOWN_GAP, align_columns, format_labels
 from softreg.cli.console.command_errors import _os_error_text
 from softreg.cli.console.progress_bars import show_fit_progress
-from softreg.cli.console.text_layout import MIN_SHOWN_GAP, align_columns, format_labels
 from softreg.optimize import Progress
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
 from softreg import SoftmaxRegression, SoftmaxRegressionCV
-from softreg.optimize import path as optimize_path
+from softreg.optimize import stack_path as optimize_path
 from softreg.rows.kernels import products as kernels
 
 pytestmark = pytest.mark.skipif(not kernels.kernels_in_use().compiled, reason="no compiled kernels here")

@@ -16,7 +16,7 @@ from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.solvers import descent_loop as descent
 from softreg.rows import OnDevice, Rows, as_rows
-from softreg.rows.reductions import BlockFunction
+from softreg.rows.column_statistics import BlockFunction
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 tr = pytest.importorskip("softreg.rows.gpu.device_rows")

@@ -14,7 +14,7 @@ from scipy.special import logsumexp, softmax
 
 from softreg.optimize import ElasticNet, Solution, elastic_net, minimise
 from softreg.optimize.plan import choose, facts_of
-from softreg.optimize.problem.relaxed import relaxed_net
+from softreg.optimize.problem.relaxed_penalty import relaxed_net
 from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
 

@@ -13,8 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from softreg.optimize import ColumnGroups, Solution, make_penalty, minimise
-from softreg.optimize.path import StackPath
 from softreg.optimize.problem.group_penalty import GroupPenalty, group_penalty
+from softreg.optimize.stack_path import StackPath
 from softreg.rows import as_rows
 from softreg.typing import Float64Array, IntArray
 

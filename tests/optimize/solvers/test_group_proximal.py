@@ -13,10 +13,10 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from softreg.optimize import Solution, make_penalty, minimise
-from softreg.optimize.path import StackPath
 from softreg.optimize.problem.elastic_net import ElasticNet
 from softreg.optimize.problem.group_penalty import GroupPenalty, group_penalty
 from softreg.optimize.problem.penalty_protocol import Trait
+from softreg.optimize.stack_path import StackPath
 from softreg.rows import as_rows
 from softreg.typing import Float64Array
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from softreg.rows import LogitStore, OnDevice
+from softreg.rows.column_statistics import BlockFunction
 from softreg.rows.gpu import device_loss as torch_loss
-from softreg.rows.reductions import BlockFunction
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("triton", reason="Triton is not installed")

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 
 from softreg.probability import block_loss, cross_entropy_with_logits
 from softreg.rows import OnDevice, Rows, as_rows
+from softreg.rows.column_statistics import BlockFunction
 from softreg.rows.kernels import csr_products
 from softreg.rows.kernels import products as kernels
 from softreg.rows.logits import LogitEntry
-from softreg.rows.reductions import BlockFunction
 
 Q, ULPS = 4, 2
 

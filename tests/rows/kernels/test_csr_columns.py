@@ -10,9 +10,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from softreg.rows import as_rows
+from softreg.rows.column_statistics import BlockFunction
 from softreg.rows.kernels import csr_columns as columns
 from softreg.rows.kernels import products as kernels
-from softreg.rows.reductions import BlockFunction
 
 Array = NDArray[Any]
 

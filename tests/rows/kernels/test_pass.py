@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from softreg import SoftmaxRegression
 from softreg.probability import block_loss, softmax
 from softreg.rows import DenseRows, as_rows, scores
+from softreg.rows.column_statistics import BlockFunction
 from softreg.rows.kernels import products as kernels
-from softreg.rows.reductions import BlockFunction
 
 Array = NDArray[Any]
 compiled = kernels._module

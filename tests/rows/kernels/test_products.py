@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from softreg.probability import block_loss
 from softreg.rows import as_rows
+from softreg.rows.column_statistics import BlockFunction
 from softreg.rows.kernels import csr_products
 from softreg.rows.kernels import products as kernels
-from softreg.rows.reductions import BlockFunction
 
 Array = NDArray[Any]
 compiled = kernels._module

@@ -21,7 +21,7 @@ import pytest
 from softreg.files.prefetch import prefetch
 from softreg.tables import Encoder, TableError, TableNote, infer_schema, open_table, read_table
 from softreg.tables.delimited import csv_reader
-from softreg.tables.json_files import json_lines
+from softreg.tables.json_files import json_lines_reader as json_lines
 
 TABLE = pa.table(
     {

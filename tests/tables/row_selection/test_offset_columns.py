@@ -12,7 +12,7 @@ import pytest
 
 import softreg
 from softreg import SoftmaxRegression, TableClassifier
-from softreg.tables.columns.errors import TableError
+from softreg.tables.columns.table_errors import TableError
 from softreg.tables.fit.predictor import TablePredictor
 
 OFFSET = {"yes": "score", "no": "other"}

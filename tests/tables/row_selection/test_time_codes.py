@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from softreg.tables.columns.errors import TableError
+from softreg.tables.columns.table_errors import TableError
 from softreg.tables.fit.row_set import RowSet
 from softreg.tables.row_selection.table_splits import split_by_time, split_groups, time_folds
 from softreg.tables.row_selection.time_codes import time_codes

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from softreg.cli.console.aligned_text import align_columns, format_labels
 from softreg.cli.console.evaluation_result import dump_json, interval_fields
 from softreg.cli.console.messages import print_message, print_model_warnings, print_note
 from softreg.cli.console.output_files import REPORT_ENDINGS, check_writable, refuse_inputs
 from softreg.cli.console.result_table import calibration_lines, score_lines
-from softreg.cli.console.text_layout import align_columns, format_labels
 from softreg.cli.data.class_probabilities import class_probabilities, labels_by_column
 from softreg.cli.data.probability_columns import class_columns
 from softreg.cli.data.read_table import open_source, read_evaluation_table

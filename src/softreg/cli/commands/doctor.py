@@ -12,7 +12,7 @@ import scipy
 import sklearn
 from threadpoolctl import threadpool_info
 
-from softreg.cli.console.text_layout import align_columns
+from softreg.cli.console.aligned_text import align_columns
 from softreg.rows import kernels_in_use, thread_count
 from softreg.version import __version__
 

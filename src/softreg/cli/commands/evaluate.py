@@ -29,7 +29,7 @@ from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
-from softreg.tables.columns.errors import pluralize
+from softreg.tables.columns.table_errors import pluralize
 from softreg.tables.row_selection.rare_classes import NO_RARE
 from softreg.typing import Codes, FloatArray
 

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from softreg.cli.commands.train import count_kinds
+from softreg.cli.console.aligned_text import MIN_SHOWN_GAP, align_columns, format_labels
 from softreg.cli.console.result_table import certificate_text
-from softreg.cli.console.text_layout import MIN_SHOWN_GAP, align_columns, format_labels
 from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.models import SoftmaxRegression, read_model
 from softreg.optimize import Solution

@@ -20,8 +20,8 @@ from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.options.column_arguments import select_columns
 from softreg.cli.options.decision_threshold import ThresholdRule
 from softreg.models.serialization.model_file import StoredModel, read_model
-from softreg.tables.columns.errors import TableWarning
 from softreg.tables.columns.row_location import input_row_numbers
+from softreg.tables.columns.table_errors import TableWarning
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.predictor import TablePredictor, drop_invalid_rows, wanted_columns
 from softreg.tables.io.open_table import OpenTable, open_table

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from softreg.cli.console.aligned_text import align_columns
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import EvaluationResult, collect_result, print_result, search_record
 from softreg.cli.console.messages import print_message, print_model_warnings, print_note
 from softreg.cli.console.output_files import MODEL_ENDINGS, REPORT_ENDINGS, check_writable, refuse_inputs
 from softreg.cli.console.progress_bars import show_fit_progress, show_search_and_fit, show_search_progress
 from softreg.cli.console.result_table import format_result, strength_selection
-from softreg.cli.console.text_layout import align_columns
 from softreg.cli.data.holdout import (
     HeldOutRows,
     evaluation_file_rows,

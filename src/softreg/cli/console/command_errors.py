@@ -89,7 +89,7 @@ def _os_error_text(error: OSError) -> str:
 
 def _raised_by_softreg(error: ValueError) -> bool:
     """Return whether the source of softreg raised the error, so that its message is written for the user."""
-    from softreg.tables.columns.errors import TableError
+    from softreg.tables.columns.table_errors import TableError
 
     if isinstance(error, TableError):
         return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from softreg.cli.console.text_layout import MIN_SHOWN_GAP
+from softreg.cli.console.aligned_text import MIN_SHOWN_GAP
 
 if TYPE_CHECKING:
     from softreg.models import Path

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from softreg.cli.console.aligned_text import format_nats
 from softreg.cli.console.messages import print_message
-from softreg.cli.console.text_layout import format_nats
 
 if TYPE_CHECKING:
     from softreg.models import PathPoint

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from softreg.cli.console.evaluation_result import EvaluationResult
-from softreg.cli.console.text_layout import (
+from softreg.cli.console.aligned_text import (
     align_columns,
     format_interval,
     format_labels,
@@ -14,6 +13,7 @@ from softreg.cli.console.text_layout import (
     format_nats,
     truncate_label,
 )
+from softreg.cli.console.evaluation_result import EvaluationResult
 
 if TYPE_CHECKING:
     from softreg.models import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from softreg.cli.console.messages import print_message
-from softreg.tables.columns.errors import pluralize
+from softreg.tables.columns.table_errors import pluralize
 
 MAX_LISTED = 10
 """Rows that a message lists one by one."""

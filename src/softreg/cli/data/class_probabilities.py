@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.canonical_values import names_by_kind
+from softreg.cli.console.aligned_text import format_labels, truncate_label
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.text_layout import format_labels, truncate_label
 from softreg.tables import labels
 from softreg.tables.io.prediction_writer import LABEL
 from softreg.tables.schema.target_labels import class_codes

@@ -14,7 +14,7 @@ from softreg.cli.data.read_table import open_source
 from softreg.cli.options.train_request import TrainRequest
 from softreg.probability import Classes
 from softreg.tables import TableClassifier, group_codes, split_groups, split_rows
-from softreg.tables.columns.errors import pluralize, quote_list
+from softreg.tables.columns.table_errors import pluralize, quote_list
 from softreg.tables.fit.memory_mode import is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows

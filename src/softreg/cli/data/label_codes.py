@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from softreg.cli.console.aligned_text import format_labels, truncate_label
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.text_layout import format_labels, truncate_label
 from softreg.tables import labels
 from softreg.tables.row_selection.labelled_rows import class_codes_with_rare
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses

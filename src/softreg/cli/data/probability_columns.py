@@ -15,7 +15,7 @@ from softreg.canonical_values import names_by_kind
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.data.class_probabilities import SUM_TOLERANCE
 from softreg.cli.options.column_arguments import select_columns
-from softreg.tables.columns.errors import quote, quote_list
+from softreg.tables.columns.table_errors import quote, quote_list
 from softreg.typing import Float64Array
 
 POSITIVE = (("0", "1"), ("-1", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"))

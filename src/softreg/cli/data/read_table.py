@@ -12,7 +12,7 @@ from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_note
 from softreg.cli.console.skipped_rows import MAX_LISTED, print_skipped_rows
 from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
-from softreg.tables.columns.errors import pluralize
+from softreg.tables.columns.table_errors import pluralize
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.row_selection.labelled_rows import unlabelled_note
 from softreg.tables.schema.kinds import requested_kinds

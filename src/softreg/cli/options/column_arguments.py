@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.tables.columns.errors import quote_list
+from softreg.tables.columns.table_errors import quote_list
 from softreg.tables.schema.feature_columns import split_column_names
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from softreg.cli.console.aligned_text import align_columns, truncate_label
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.text_layout import align_columns, truncate_label
 from softreg.probability import OperatingPoint
 from softreg.typing import Float64Array
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.tables.columns.errors import quote_list
+from softreg.tables.columns.table_errors import quote_list
 from softreg.typing import FloatArray, IntArray
 
 BINARY = 2

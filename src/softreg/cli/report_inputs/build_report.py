@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from softreg.cli.console.aligned_text import MIN_SHOWN_GAP
 from softreg.cli.console.result_table import certificate_text
-from softreg.cli.console.text_layout import MIN_SHOWN_GAP
 from softreg.cli.report_inputs.column_information import column_informations
 from softreg.cli.report_inputs.column_summaries import column_curves, missing_values
 from softreg.models import label_audit

@@ -14,7 +14,7 @@ from softreg.models.likelihood.posterior import FULL_POSTERIOR, Posterior
 from softreg.models.parameters.weight_terms import WeightNames, prior_terms, weight_terms
 from softreg.optimize import Solution, WeightTerms, make_penalty, minimise
 from softreg.optimize.gaussian_prior import loss_precision, minimise_with_prior
-from softreg.optimize.objective.reductions import Mass
+from softreg.optimize.objective.loss_reductions import Mass
 from softreg.optimize.problem.quadratic_form import QuadraticForm
 from softreg.optimize.problem.weighted_elastic_net import WeightedElasticNet
 from softreg.rows import as_rows

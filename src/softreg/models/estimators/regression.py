@@ -19,7 +19,7 @@ from softreg.models.estimators.penalty_groups import groups_of_columns
 from softreg.models.estimators.prior_fit import PriorFit, posterior_of, prior_posterior, relabelled
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.training_rows import TrainingRows, checkpointed_rows, gather_training_rows
-from softreg.models.likelihood import firth
+from softreg.models.likelihood import firth_fit as firth
 from softreg.models.likelihood.posterior import Posterior, posterior_from_state
 from softreg.models.likelihood.separation_lp import check_separation
 from softreg.models.parameters.parameter_checks import check_parameters

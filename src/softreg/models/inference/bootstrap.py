@@ -26,11 +26,11 @@ from softreg.models.inputs.sample_and_class_weights import (
     sample_weights,
 )
 from softreg.models.inputs.training_rows import InMemoryRows
-from softreg.models.likelihood import firth
+from softreg.models.likelihood import firth_fit as firth
 from softreg.models.parameters.parameter_checks import check_parameters
 from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.models.selection.relaxed import minimise_relaxed
+from softreg.models.selection.relaxed_fits import minimise_relaxed
 from softreg.optimize import Solution
 from softreg.probability import Classes, softmax
 from softreg.probability.label_arrays import spell

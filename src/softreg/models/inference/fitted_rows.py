@@ -21,7 +21,7 @@ from softreg.models.likelihood.separation_lp import separation
 from softreg.models.likelihood.separation_message import separation_message
 from softreg.models.parameters.parameter_checks import check_parameters
 from softreg.optimize import Status, l2, minimise
-from softreg.optimize.firth import Firth
+from softreg.optimize.firth_scoring import Firth
 from softreg.optimize.objective.evaluation import Evaluation
 from softreg.probability import Classes
 from softreg.probability.label_arrays import spell

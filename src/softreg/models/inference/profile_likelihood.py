@@ -17,7 +17,7 @@ from scipy.special import ndtri
 from softreg.models.inference.estimates import Estimates
 from softreg.models.inference.fitted_inference import FittedInference
 from softreg.models.likelihood.likelihood import Likelihood, solve
-from softreg.optimize.firth import Firth
+from softreg.optimize.firth_scoring import Firth
 from softreg.optimize.objective.hessian import contrasts
 from softreg.rows import Array, one_blas_thread
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from softreg.models.inputs.array_values import reject_lossy_array
-from softreg.models.inputs.data_frames import frame_to_array
+from softreg.models.inputs.dataframe_arrays import frame_to_array
 from softreg.models.inputs.finite_values import check_finite
 from softreg.models.inputs.sparse_matrices import checked_sparse
 from softreg.rows.gpu.interop import is_tensor, to_numpy

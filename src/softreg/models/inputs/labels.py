@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import DataConversionWarning
 
-from softreg.models.inputs.data_frames import frame_to_array
+from softreg.models.inputs.dataframe_arrays import frame_to_array
 from softreg.probability import Classes, check_probabilities
 from softreg.probability.label_arrays import exact_text, kind_of, spell
 from softreg.rows.gpu.interop import is_tensor, to_numpy

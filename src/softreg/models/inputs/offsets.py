@@ -7,7 +7,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from softreg.models.inputs.data_frames import frame_to_array
+from softreg.models.inputs.dataframe_arrays import frame_to_array
 from softreg.probability import Classes
 from softreg.probability.label_arrays import spell
 from softreg.rows.gpu.interop import is_tensor, to_numpy

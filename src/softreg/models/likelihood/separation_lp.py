@@ -17,7 +17,7 @@ from softreg.optimize import Solution, Status
 from softreg.optimize.problem.result import Separation
 from softreg.optimize.problem.standardization import standardise
 from softreg.rows import Array, as_rows
-from softreg.rows.reductions import Standardised
+from softreg.rows.column_statistics import Standardised
 from softreg.typing import Matrix
 
 MOST = 5_000_000

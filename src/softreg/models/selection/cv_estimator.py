@@ -35,10 +35,10 @@ from softreg.models.selection.cv_splits import Folds, check_fold_classes, make_f
 from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, Weights
 from softreg.models.selection.leave_one_out import check_size
+from softreg.models.selection.path_plot import plot
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.models.selection.plot import plot
 from softreg.models.selection.regularization_path import PathPoint, make_path
-from softreg.models.selection.relaxed import minimise_relaxed
+from softreg.models.selection.relaxed_fits import minimise_relaxed
 from softreg.models.selection.scorers import find_scorer, more_is_better, scorer_name
 from softreg.models.selection.search_state import selection_from_state, selection_to_state
 from softreg.models.selection.strength_search import SearchResult, StrengthSearch

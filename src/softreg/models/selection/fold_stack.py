@@ -13,10 +13,10 @@ from softreg.models.inputs.sample_and_class_weights import ClassWeights, class_m
 from softreg.models.selection.cv_splits import Folds
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.optimize import ColumnGroups, Penalty, WeightTerms, make_penalty
-from softreg.optimize.path import StackPath
 from softreg.optimize.problem.penalty_table import Structure
-from softreg.optimize.problem.relaxed import relaxed_net
+from softreg.optimize.problem.relaxed_penalty import relaxed_net
 from softreg.optimize.problem.result import StackFit
+from softreg.optimize.stack_path import StackPath
 from softreg.rows import as_rows
 from softreg.typing import Array, BoolArray, Float64Array, IntArray
 

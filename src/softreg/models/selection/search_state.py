@@ -11,7 +11,7 @@ import numpy as np
 from softreg.models.estimators.base import LinearClassifier
 from softreg.models.parameters.parameter_checks import check_cv_parameters
 from softreg.models.selection.regularization_path import PATH_COLUMNS, Path
-from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
+from softreg.models.serialization.cv_parameters import parameter_from_json, parameter_to_json
 from softreg.models.serialization.regression_state import (
     GROUPS,
     PARAMETERS,

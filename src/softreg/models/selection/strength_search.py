@@ -12,16 +12,16 @@ from softreg.models.parameters.parameter_checks import SearchGrid
 from softreg.models.selection.fold_scores import FoldScorer, out_of_fold_probabilities
 from softreg.models.selection.fold_stack import FoldStack, StackSolution, Weights
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.models.selection.regularization_path import (
-    PathPoint,
+from softreg.models.selection.regularization_path import PathPoint
+from softreg.models.selection.relaxed_fits import fit_relaxed
+from softreg.models.selection.selection_rule import choose_point
+from softreg.models.selection.strength_grid import (
     has_ended,
     largest_strength,
     next_strength,
     null_gradient,
     refining_strengths,
 )
-from softreg.models.selection.relaxed import fit_relaxed
-from softreg.models.selection.selection_rule import choose_point
 from softreg.typing import Array
 
 EXTRAPOLATION = 0.6

@@ -41,7 +41,7 @@ from softreg.optimize.dual.dual_reductions import DualBias, DualGap, HeldOutRows
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.result import Progress
 from softreg.rows import in_order
-from softreg.rows.reductions import Labels
+from softreg.rows.column_statistics import Labels
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 PATIENCE, ACCELERATED_PATIENCE = 6, 24

@@ -24,7 +24,7 @@ from softreg.optimize.dual.dual_reductions import HeldOutRows
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.result import StackFit
 from softreg.rows import in_order
-from softreg.rows.reductions import Labels
+from softreg.rows.column_statistics import Labels
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 EVALUATION_GAP, FINAL_GAP = 5.0, 0.5

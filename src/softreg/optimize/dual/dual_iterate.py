@@ -33,7 +33,7 @@ from softreg.optimize.dual.dual_reductions import LogProbabilities, WeightsOfMod
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.probability import block_loss as loss
 from softreg.rows import Dual, Rows
-from softreg.rows.reductions import HasNoWeights
+from softreg.rows.column_statistics import HasNoWeights
 from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 BIAS_COLUMN_SHARE = 0.05

@@ -14,7 +14,7 @@ from softreg.optimize.objective.class_moments import (
     offset_moments,
     scatter,
 )
-from softreg.optimize.objective.reductions import CountedReduction, DropMembers, Mass
+from softreg.optimize.objective.loss_reductions import CountedReduction, DropMembers, Mass
 from softreg.optimize.objective.stack_state import Point, StackState
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates

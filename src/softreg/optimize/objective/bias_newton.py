@@ -14,7 +14,7 @@ import numpy as np
 
 from softreg.linalg import TINY
 from softreg.optimize.objective.base import Stack
-from softreg.optimize.objective.reductions import NOTHING
+from softreg.optimize.objective.loss_reductions import NOTHING
 from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums

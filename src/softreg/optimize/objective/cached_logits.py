@@ -12,7 +12,7 @@ import numpy as np
 from softreg.linalg import TINY
 from softreg.optimize.objective.base import Stack
 from softreg.optimize.objective.bias_newton import BiasCurvature, products_are_cheaper
-from softreg.optimize.objective.reductions import (
+from softreg.optimize.objective.loss_reductions import (
     BiasNewton,
     KeepLogits,
     KeptGradient,

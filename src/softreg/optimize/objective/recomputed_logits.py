@@ -12,7 +12,7 @@ import numpy as np
 
 from softreg.linalg import TINY
 from softreg.optimize.objective.cached_logits import Objective, with_shifted_bias
-from softreg.optimize.objective.reductions import (
+from softreg.optimize.objective.loss_reductions import (
     LargestWeight,
     RecomputedBiasNewton,
     RecomputedLossAlong,

@@ -1,6 +1,7 @@
 """Chooses how an objective is minimised: facts about the problem, an ordered table of rules, and its printed form.
 
-It may import all packages of `optimize` that hold methods, and none of those that run them (`minimisation`, `path`).
+It may import all packages of `optimize` that hold methods, and none of those that run them (`minimisation`,
+`stack_path`).
 A further method becomes a `Rule` in `rules`, a threshold a field of `problem.limits.Limits`.
 """
 

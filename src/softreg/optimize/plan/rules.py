@@ -1,7 +1,7 @@
 """The rules that choose how an objective is minimised: an ordered table, in which the first match decides.
 
 A further method is one `Rule` in `RULES`, at the place in the order where it is to be considered, and one function
-that runs it (see `optimize/minimisation.py` and `optimize/path.py`).
+that runs it (see `optimize/minimisation.py` and `optimize/stack_path.py`).
 """
 
 from __future__ import annotations

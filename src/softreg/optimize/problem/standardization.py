@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.rows import Array, Rows
-from softreg.rows.reductions import ColumnExtremes, ColumnMoments, Standardised
+from softreg.rows.column_statistics import ColumnExtremes, ColumnMoments, Standardised
 
 # Beyond these ratios of mean to spread, products with the stored numbers lose digits that the probabilities need.
 FAR_SINGLE, FAR_DOUBLE = 30.0, 1e6

@@ -22,8 +22,8 @@ import scipy.linalg as sl
 from softreg.optimize.problem.result import Solution
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows
+from softreg.rows.column_statistics import Labels, Offsets, RowWeights
 from softreg.rows.memory.base import class_major
-from softreg.rows.reductions import Labels, Offsets, RowWeights
 
 LAPACK_BLOCK = 64
 """Columns of a block for which LAPACK's workspace is sized."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.reductions import NOTHING
+from softreg.optimize.objective.loss_reductions import NOTHING
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.result import StackFit

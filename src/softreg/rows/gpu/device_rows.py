@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from softreg.rows.backend_protocol import Reduction, sum_parts
 from softreg.rows.gpu.block import TorchBlock
 from softreg.rows.gpu.device_array import OnDevice, out_of_memory_error, products
 from softreg.rows.gpu.interop import Tensor, name_of, pytorch, to_torch
 from softreg.rows.gpu.transfer import RowChunks
 from softreg.rows.logits import Sums
 from softreg.rows.memory.base import RowsInBlocks
-from softreg.rows.protocol import Reduction, sum_parts
 from softreg.rows.sampling import stratified
 from softreg.typing import Array
 

@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import scipy.sparse as sp
 
+from softreg.rows.backend_protocol import Reduction, runs, sum_parts
 from softreg.rows.dual_variables import Dual
 from softreg.rows.logits import BackendArray, BlockLogits, LogitEntry, Sums
 from softreg.rows.memory.host_logits import HostLogits
 from softreg.rows.parallel import in_order
-from softreg.rows.protocol import Reduction, runs, sum_parts
 from softreg.typing import Array
 
 OneBlock = TypeVar("OneBlock")

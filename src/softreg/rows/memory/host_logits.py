@@ -8,8 +8,8 @@ import numpy as np
 import scipy.linalg as sl
 
 from softreg.probability import block_loss as loss
+from softreg.rows.backend_protocol import Block, runs
 from softreg.rows.logits import BackendArray, Confidence, KeptLogits, LogitEntry, ParameterPoint, Sums
-from softreg.rows.protocol import Block, runs
 from softreg.typing import Array
 
 RUN_BYTES = 4 << 20

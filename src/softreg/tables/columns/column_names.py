@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from softreg.tables.columns.dataframe_index import name_index_fields
-from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, quote, quote_list
 
 FEATURE_SEPARATORS = ("=", ": ")
 """Separators of the column and a level, tag or term in the name of a feature."""
@@ -32,7 +32,7 @@ def check_names(names: list[str], source: str) -> None:
     --------
     >>> check_names(["a", "b", "a"], "small.csv")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    softreg.tables.columns.errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
+    softreg.tables.columns.table_errors.TableError: small.csv has several columns named 'a' (columns 1 and 3); ...
     """
     for position, name in enumerate(names, start=1):
         surrogate = re.search("[\ud800-\udfff]", name)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.column_values import as_text
-from softreg.tables.columns.errors import TableError
+from softreg.tables.columns.table_errors import TableError
 
 MARK = b"softreg.index"
 """Metadata key of the field of an index column."""

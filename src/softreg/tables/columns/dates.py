@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.arrow_numpy import to_bool
-from softreg.tables.columns.errors import quote
+from softreg.tables.columns.table_errors import quote
 from softreg.typing import BoolArray, Float64Array
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from softreg.tables.columns.errors import pluralize, quote, quote_list
+from softreg.tables.columns.table_errors import pluralize, quote, quote_list
 
 MAX_LEVEL_COLUMNS = 20
 """Columns with unseen levels that get one sentence each; the others share one."""

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from softreg.tables.columns.arrow_numpy import to_bool
-from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, emit_notes, quote
 from softreg.tables.columns.row_location import SkippedRow, file_row_numbers
+from softreg.tables.columns.table_errors import MAX_ROW_TEXT, TableError, emit_notes, quote
 from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.tables.delimited.csv_records import CsvRecords
 from softreg.tables.delimited.decoding import UNDECODABLE_MARK, ArrowSource, DecodedStream

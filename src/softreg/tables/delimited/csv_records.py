@@ -12,12 +12,12 @@ from typing import IO, Literal, cast
 import pyarrow as pa
 
 from softreg.files.csv_quotes import unlimited_field_size
-from softreg.tables.columns.errors import TableError, pluralize, quote
+from softreg.tables.columns.table_errors import TableError, pluralize, quote
 from softreg.tables.delimited.chunked_stream import BinaryReader, Opener
 from softreg.tables.delimited.decoding import decoding_error
+from softreg.tables.delimited.file_layout import TextLayout, find_layout
 from softreg.tables.delimited.footnotes import find_footnotes, footnote_note, is_footnote, is_padded_footnote
 from softreg.tables.delimited.line_filter import FilteredStream, LineFilter, Record, count_line_ends, split_fields
-from softreg.tables.delimited.text_layout import TextLayout, find_layout
 from softreg.tables.read_options import BLANKS, ReadOptions
 
 CHUNK = 1 << 22

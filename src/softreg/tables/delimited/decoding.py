@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from softreg.tables.columns.errors import TableError
+from softreg.tables.columns.table_errors import TableError
 from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream, Opener
 from softreg.tables.delimited.encoding_detection import EncodingGuess, utf_16_order
 

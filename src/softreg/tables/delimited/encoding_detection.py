@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from softreg.tables.columns.errors import quote
+from softreg.tables.columns.table_errors import quote
 from softreg.tables.delimited.chunked_stream import BinaryReader
 
 MIN_SCORE = 0.75

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from softreg.tables.columns.errors import pluralize, quote_list
+from softreg.tables.columns.table_errors import pluralize, quote_list
 from softreg.tables.delimited.line_filter import NumberedLine, Record
 
 MAX_FOOTNOTES = 20

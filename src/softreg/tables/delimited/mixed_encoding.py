@@ -6,7 +6,7 @@ import codecs
 from functools import partial
 from typing import Any
 
-from softreg.tables.columns.errors import pluralize, quote
+from softreg.tables.columns.table_errors import pluralize, quote
 from softreg.tables.delimited.chunked_stream import BinaryReader, Opener
 from softreg.tables.delimited.encoding_detection import (
     MIN_SCORE,

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from softreg.tables.columns.arrow_numpy import number_array, to_float64
 from softreg.tables.columns.column_values import Levels, decode_dictionary
-from softreg.tables.columns.errors import TableError, quote, quote_list
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote, quote_list
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.encode.column_encoder import Entry
 from softreg.tables.encode.level_counts import LevelCounter

@@ -12,7 +12,7 @@ from softreg.tables.encode.boolean_encoder import BooleanFitter
 from softreg.tables.encode.category_encoder import CategoryFitter
 from softreg.tables.encode.column_encoder import ColumnFitter
 from softreg.tables.encode.date_encoder import DateFitter
-from softreg.tables.encode.list_encoders import TagsFitter, VectorFitter
+from softreg.tables.encode.list_column_encoders import TagsFitter, VectorFitter
 from softreg.tables.encode.normal_scores import NumericSample
 from softreg.tables.encode.number_encoder import Form, NumberFitter
 from softreg.tables.encode.text.text_encoder import TextFitter

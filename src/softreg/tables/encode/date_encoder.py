@@ -20,8 +20,8 @@ from softreg.tables.columns.column_values import (
     read_column,
 )
 from softreg.tables.columns.dates import DAY, day_month_ambiguous, has_day_month_dates, parse_dates
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.encode.column_encoder import Entry
 from softreg.tables.encode.moments import Moments

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.models.inference.marginal_effects import REFERENCE, Change
-from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.encoder import Encoder

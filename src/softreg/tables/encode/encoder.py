@@ -14,16 +14,16 @@ from softreg.deprecated import DeprecatedAttributes, replacement_name
 from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_numpy import boolean_array
 from softreg.tables.columns.column_names import unique_feature_names
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.missing_values import replace_missing
 from softreg.tables.columns.row_location import RowLocation, read_location
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.boolean_encoder import BooleanEncoder, booleans_as_numbers
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder, Entry, csr_from_entries
 from softreg.tables.encode.column_fitters import make_fitter, row_chunks
 from softreg.tables.encode.date_encoder import DateEncoder
-from softreg.tables.encode.list_encoders import TagsEncoder, VectorEncoder
+from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
 from softreg.tables.encode.normal_scores import NumericSample, sample_size
 from softreg.tables.encode.number_encoder import Form, NumberEncoder, NumberFitter
 from softreg.tables.encode.text.text_encoder import TextEncoder

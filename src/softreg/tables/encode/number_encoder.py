@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.encode.column_encoder import Entry, entries_with_missing
 from softreg.tables.encode.moments import Moments

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
-from softreg.tables.columns.errors import TableError, emit_warnings, quote_list
+from softreg.tables.columns.table_errors import TableError, emit_warnings, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting
 from softreg.tables.encode.encoder import Encoder

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from softreg.splits import sample_rows
-from softreg.tables.columns.errors import TableError, column_name, quote, quote_list, unknown_column_error
+from softreg.tables.columns.table_errors import TableError, column_name, quote, quote_list, unknown_column_error
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, FormLoss, NumberEncoder
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
-from softreg.tables.columns.errors import emit_warnings
+from softreg.tables.columns.table_errors import emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
 from softreg.tables.row_selection.offset_columns import Offsets

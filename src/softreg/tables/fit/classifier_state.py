@@ -8,8 +8,8 @@ from typing import Any
 
 from softreg.models import SoftmaxRegression
 from softreg.models.selection.search_state import path_from_json, path_to_json
-from softreg.models.selection.stored_parameters import parameter_from_json, parameter_to_json
-from softreg.tables.columns.errors import column_names
+from softreg.models.serialization.cv_parameters import parameter_from_json, parameter_to_json
+from softreg.tables.columns.table_errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
 from softreg.tables.fit.predictor import MODEL_PREFIX, offset_state, schema_and_encoder
 from softreg.tables.fit.stored_intervals import intervals_from_state

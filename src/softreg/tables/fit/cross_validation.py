@@ -12,7 +12,7 @@ import numpy as np
 
 from softreg.models.selection.scorers import find_scorer
 from softreg.splits import DEFAULT_FOLDS, Split, stratified_folds
-from softreg.tables.columns.errors import TableError, pluralize
+from softreg.tables.columns.table_errors import TableError, pluralize
 from softreg.tables.row_selection.table_splits import time_folds
 from softreg.typing import Codes, TextArray
 

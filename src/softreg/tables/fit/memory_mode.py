@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from softreg.tables.columns.errors import TableError
+from softreg.tables.columns.table_errors import TableError
 from softreg.tables.io.open_table import OpenTable
 
 LARGE = 512 << 20

@@ -14,9 +14,9 @@ from softreg.models import Path, SoftmaxRegression
 from softreg.models.inputs.batches import EncodedLabels
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.splits import sample_rows
-from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings
+from softreg.tables.columns.table_errors import TableError, emit_notes, emit_warnings
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.weighted_encoder import WeightedBatch, with_weighted_moments
+from softreg.tables.encode.weighted_moments import WeightedBatch, with_weighted_moments
 from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import choose_strength, fit_at_strength, with_column_groups
 from softreg.tables.fit.cross_validation import CrossValidation

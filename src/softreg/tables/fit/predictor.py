@@ -12,8 +12,8 @@ import pyarrow as pa
 from softreg.models.serialization import fields
 from softreg.probability import softmax
 from softreg.rows import scores
-from softreg.tables.columns.errors import TableError
 from softreg.tables.columns.row_location import filter_rows, input_row_numbers, read_location
+from softreg.tables.columns.table_errors import TableError
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.io.open_table import OpenTable

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.splits import split_batch
-from softreg.tables.columns.errors import TableError, unknown_column_error
 from softreg.tables.columns.row_location import RowLocation, read_location
+from softreg.tables.columns.table_errors import TableError, unknown_column_error
 from softreg.tables.fit.row_sample import RowSampler
 from softreg.tables.fit.row_set import RowMask, RowSet
 from softreg.tables.io.open_table import OpenTable

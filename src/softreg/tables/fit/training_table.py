@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.models.inputs.sample_and_class_weights import sample_weights
-from softreg.tables.columns.errors import TableError, emit_notes, emit_warnings, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, emit_notes, emit_warnings, quote, quote_list
 from softreg.tables.io.numpy_arrays import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
 from softreg.tables.io.sources import is_source

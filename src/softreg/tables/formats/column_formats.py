@@ -15,9 +15,9 @@ from softreg.models.serialization import fields
 from softreg.tables.columns.arrow_numpy import boolean_array, number_array, string_array, to_int64
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.column_values import decode_dictionary, parse_numbers
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_listed_spelling, is_missing_spelling
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.formats.number_formats import NumberFormat, NumberParts, ambiguous_pattern
 from softreg.typing import BoolArray

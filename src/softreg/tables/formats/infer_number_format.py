@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_numpy import boolean_array, number_array, to_bool
 from softreg.tables.columns.column_values import parse_numbers
-from softreg.tables.columns.errors import quote
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS
+from softreg.tables.columns.table_errors import quote
 from softreg.tables.formats.number_formats import DecimalEvidence, NumberFormat, NumberParts
 from softreg.typing import BoolArray
 

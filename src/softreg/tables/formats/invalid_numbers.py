@@ -10,8 +10,8 @@ import pyarrow as pa
 from softreg.tables.columns.arrow_numpy import boolean_array, number_array
 from softreg.tables.columns.arrow_types import is_text
 from softreg.tables.columns.column_values import decode_dictionary
-from softreg.tables.columns.errors import TableError, emit_warnings, pluralize, quote, quote_list
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, emit_warnings, pluralize, quote, quote_list
 from softreg.tables.formats.column_formats import ColumnFormat
 
 MAX_INVALID_SHARE = 0.01

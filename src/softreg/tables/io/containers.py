@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from softreg.files.formats import ENDINGS
 from softreg.files.temporary_copies import TemporaryCopy
-from softreg.tables.columns.errors import TableError, pluralize, quote_list
+from softreg.tables.columns.table_errors import TableError, pluralize, quote_list
 from softreg.tables.io.spreadsheets import sheet_rows
 
 EXTRA_ENDINGS = (".xlsx", ".xls", ".ods", ".db", ".sqlite", ".sqlite3")

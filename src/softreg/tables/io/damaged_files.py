@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from softreg.files.typed_files import READ_ERRORS
-from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.io.sources import SourceFile, damaged_file_message, missing_file_message
 
 
@@ -38,7 +38,7 @@ def damage_as_table_error(source: SourceFile) -> Iterator[None]:
     >>> with damage_as_table_error(SourceFile(Path("a.parquet"), "parquet")):  # doctest: +ELLIPSIS
     ...     raise OverflowError("length 9e18")
     Traceback (most recent call last):
-    softreg.tables.columns.errors.TableError: 'a.parquet' is a damaged or truncated Parquet file (length 9e18); ...
+    softreg.tables.columns.table_errors.TableError: 'a.parquet' is a damaged or truncated Parquet file ...
     """
     try:
         yield

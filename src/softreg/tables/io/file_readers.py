@@ -15,8 +15,8 @@ from softreg.files.typed_files import arrow_batches, open_arrow, open_parquet, p
 from softreg.tables.columns.arrow_types import plain_column, plain_field
 from softreg.tables.columns.column_values import decode_dictionary
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.row_location import SkippedRow
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.delimited import line_rewriting
 from softreg.tables.delimited.chunked_stream import Opener
@@ -225,7 +225,7 @@ class TextFileReader(BaseFileReader):
     def __init__(self, source: SourceFile, options: ReadOptions) -> None:
         from softreg.tables.delimited.csv_reader import CsvReader
         from softreg.tables.json_files.json_documents import JsonDocument
-        from softreg.tables.json_files.json_lines import JsonLines
+        from softreg.tables.json_files.json_lines_reader import JsonLines
 
         super().__init__(source)
         guess = text_encoding(source, options.encoding, skip=options.bad_rows == "skip")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.untyped_text import mark_untyped
 from softreg.typing import Array
 
@@ -176,7 +176,7 @@ def label_column(y: Any) -> tuple[pa.ChunkedArray, np.dtype[Any] | None]:
     """
     import narwhals as nw
 
-    from softreg.tables.io.dataframes import series_to_arrow
+    from softreg.tables.io.dataframe_tables import series_to_arrow
 
     if nw.dependencies.is_into_dataframe(y):
         frame = nw.from_native(y, eager_only=True)

@@ -17,9 +17,9 @@ from softreg.files.prefetch import prefetch
 from softreg.tables.columns.arrow_types import common_arrow_type, plain_table
 from softreg.tables.columns.column_names import check_names
 from softreg.tables.columns.dataframe_index import index_from_metadata, mark_index
-from softreg.tables.columns.errors import TableError, emit_notes, quote, quote_list
 from softreg.tables.columns.missing_values import replace_missing
 from softreg.tables.columns.row_location import SkippedFileRow, file_row_numbers, mark_absent_columns, with_location
+from softreg.tables.columns.table_errors import TableError, emit_notes, quote, quote_list
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.io.damaged_files import check_buffers
 from softreg.tables.io.file_readers import FileReader, open_file
@@ -367,7 +367,7 @@ def as_table(
     if isinstance(data, pa.Table):
         check_names(data.column_names, "the table")
         return _with_hints(plain_table(check_buffers(data)), options)
-    from softreg.tables.io.dataframes import frame_to_arrow
+    from softreg.tables.io.dataframe_tables import frame_to_arrow
     from softreg.tables.io.numpy_arrays import array_table, is_matrix
 
     table = array_table(data) if is_matrix(data) else frame_to_arrow(data, frozenset(unused))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from softreg.atomic_files import atomic_path
 from softreg.files.formats import PARQUET_ENDINGS
 from softreg.tables.columns.arrow_numpy import number_array, string_array
-from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.table_errors import TableError, quote
 
 
 class BinaryWriter(Protocol):
@@ -310,7 +310,7 @@ def write_predictions(
     --------
     >>> write_predictions("p.xlsx", ["no", "yes"], [[0.75, 0.25]], ["no"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    softreg.tables.columns.errors.TableError: Predictions cannot be written to 'p.xlsx': ...
+    softreg.tables.columns.table_errors.TableError: Predictions cannot be written to 'p.xlsx': ...
     """
     prediction_table(classes, P, predicted)  # checks the shapes
     with writing_predictions(path, classes) as write:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from softreg.files import streams
 from softreg.files.formats import FORMAT_NAMES, PARQUET_MAGIC, DataFile, detect_file
 from softreg.files.temporary_copies import PipeCopy, is_pipe
-from softreg.tables.columns.errors import TableError, pluralize, quote_list
+from softreg.tables.columns.table_errors import TableError, pluralize, quote_list
 from softreg.tables.delimited.chunked_stream import BinaryReader
 from softreg.tables.delimited.decoding import DecodedStream
 from softreg.tables.io.containers import COPY_OPTIONS, EXTRACTORS, copy_standard_input

@@ -8,7 +8,7 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
-from softreg.tables.columns.errors import TableError, quote_list
+from softreg.tables.columns.table_errors import TableError, quote_list
 
 MAX_NARROW_COLUMNS = 2
 """Maximum number of columns of a sheet in which a row of one cell is not a title."""

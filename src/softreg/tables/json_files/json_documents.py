@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, quote, quote_list
 from softreg.tables.delimited.chunked_stream import BinaryReader, ChunkedStream, Opener
 
 CHUNK = 1 << 20

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from softreg.tables.columns.errors import quote
-from softreg.tables.json_files.json_types import MAX_DEPTH
+from softreg.tables.columns.table_errors import quote
+from softreg.tables.json_files.json_column_types import MAX_DEPTH
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?')
 """A JSON string. The pattern matches from every quote, so one pass over a line is enough."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from softreg.models.inputs.row_keys import is_missing
 from softreg.tables.columns.arrow_numpy import to_int64
-from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
+from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.row_selection.weight_column import WeightColumn
 from softreg.typing import BoolArray, Int64Array, RowNumbers
 from softreg.value_text import encode_as_text

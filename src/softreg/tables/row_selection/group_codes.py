@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.models.inputs.row_keys import is_missing
-from softreg.tables.columns.errors import TableError, pluralize, quote, unknown_column_error
+from softreg.tables.columns.table_errors import TableError, pluralize, quote, unknown_column_error
 from softreg.typing import Codes, RowNumbers
 from softreg.value_text import encode_as_text
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.errors import TableError, pluralize, quote
+from softreg.tables.columns.table_errors import TableError, pluralize, quote
 from softreg.tables.row_selection.rare_classes import (
     DEFAULT_LABEL_RULES,
     NO_RARE,

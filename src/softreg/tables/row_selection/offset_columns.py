@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.tables.columns.errors import TableError, column_name, quote, quote_list, unknown_column_error
 from softreg.tables.columns.row_location import read_location
+from softreg.tables.columns.table_errors import TableError, column_name, quote, quote_list, unknown_column_error
 from softreg.tables.schema import label_types
 from softreg.tables.schema.typed_values import read_numbers
 from softreg.typing import Float64Array, TextArray

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from softreg import splits
 from softreg.splits import split_rows
-from softreg.tables.columns.errors import TableError
+from softreg.tables.columns.table_errors import TableError
 
 __all__ = ["split_by_time", "split_groups", "split_rows", "time_folds"]
 

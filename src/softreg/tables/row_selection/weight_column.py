@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.models.inference.fitted_rows import WEIGHTS
-from softreg.tables.columns.errors import TableError, quote, unknown_column_error
 from softreg.tables.columns.row_location import WHOLE_TABLE, RowLocation
+from softreg.tables.columns.table_errors import TableError, quote, unknown_column_error
 from softreg.tables.schema.typed_values import read_numbers
 from softreg.typing import Float64Array, RowNumbers
 

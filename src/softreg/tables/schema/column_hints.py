@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.arrow_numpy import to_int64
-from softreg.tables.columns.errors import pluralize, quote
+from softreg.tables.columns.table_errors import pluralize, quote
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.typing import Codes, Float64Array, Int64Array
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.column_values import Lists, take_rows
-from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list
 from softreg.tables.schema.column_hints import ID_NAME, subject_hint
 from softreg.tables.schema.kinds import FEW_LEVELS, MAX_LEVELS, Column, Kind
 from softreg.typing import Float64Array, RowNumbers

@@ -18,7 +18,7 @@ from softreg.tables.columns.dates import (
     parse_dates,
     utc_offsets,
 )
-from softreg.tables.columns.errors import TableError, pluralize, quote
+from softreg.tables.columns.table_errors import TableError, pluralize, quote
 from softreg.tables.schema.column_records import (
     constant_column,
     missing_phrase,

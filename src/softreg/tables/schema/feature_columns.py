@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from softreg.tables.columns.errors import TableError, quote, unknown_column_error
+from softreg.tables.columns.table_errors import TableError, quote, unknown_column_error
 
 
 def split_column_names(given: Iterable[str], names: Collection[str]) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ from softreg.tables.columns.column_values import (
     take_rows,
 )
 from softreg.tables.columns.dates import are_dates, day_first, parse_dates
-from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_missing_spelling
+from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list
 from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.formats.number_formats import NumberFormat

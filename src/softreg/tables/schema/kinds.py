@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from softreg.models.serialization import fields
-from softreg.tables.columns.errors import Names, TableError, column_names
+from softreg.tables.columns.table_errors import Names, TableError, column_names
 from softreg.tables.formats.column_formats import ColumnFormat
 
 FEW_LEVELS = 20

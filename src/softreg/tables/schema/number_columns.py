@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from softreg.tables.columns.column_values import Levels, count_levels
-from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list
 from softreg.tables.formats.column_formats import ColumnFormat, count_spellings
 from softreg.tables.formats.infer_number_format import InferredNumbers, infer_numbers
 from softreg.tables.formats.invalid_numbers import MAX_INVALID_SHARE

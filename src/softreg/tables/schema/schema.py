@@ -13,7 +13,7 @@ from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.serialization import fields
 from softreg.tables.columns.column_values import Levels, count_levels, read_column
 from softreg.tables.columns.dataframe_index import index_columns
-from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
+from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.columns.untyped_text import is_untyped
 from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.column_hints import similar_levels_note

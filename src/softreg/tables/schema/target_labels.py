@@ -12,8 +12,8 @@ from softreg.canonical_values import BOOLEAN_TEXTS, boolean_key, number_key
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.tables.columns.arrow_numpy import to_int64
 from softreg.tables.columns.column_values import parse_numbers
-from softreg.tables.columns.errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.columns.row_location import RowLocation, files_without_column
+from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.schema.kinds import FEW_LEVELS
 from softreg.tables.schema.label_types import label_type
 from softreg.typing import BoolArray, Codes, Int64Array, TextArray
@@ -254,7 +254,7 @@ def check_labels(y: TextArray, target: str, *, single: bool = False) -> None:
     --------
     >>> check_labels(np.array(["no", "no"]), "buys")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    softreg.tables.columns.errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
+    softreg.tables.columns.table_errors.TableError: The target 'buys' has one class only: every row is 'no'. A ...
     """
     classes, counts = np.unique(y, return_counts=True)
     check_class_counts(classes, counts, len(y), target)

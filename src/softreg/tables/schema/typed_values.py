@@ -15,8 +15,8 @@ from softreg.tables.columns.column_values import (
     parse_numbers,
     read_column,
 )
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.formats.infer_number_format import infer_numbers
 from softreg.tables.schema.kinds import BOOLEAN_WORDS
 from softreg.typing import BoolArray, Float64Array

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import Change
-from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, quote, quote_list
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder

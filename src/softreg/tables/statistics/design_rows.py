@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from softreg.models import Inference
 from softreg.models.inference.margins.reference_grid import GridPoints, grid_rows, typical_row
 from softreg.models.inference.margins.row_logits import Scenario
-from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, quote, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.encoder import Encoder

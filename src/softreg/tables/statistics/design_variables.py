@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.tables.columns.errors import TableError, quote, quote_list
+from softreg.tables.columns.table_errors import TableError, quote, quote_list
 from softreg.typing import Float64Array
 
 INDICATOR_TOLERANCE = 1e-12

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from softreg.tables.columns.errors import TableError, quote, quote_list, unknown_column_error
+from softreg.tables.columns.table_errors import TableError, quote, quote_list, unknown_column_error
 
 FUNCTIONS = (
     "log", "log10", "log2", "exp", "I", "bs", "cs", "cr", "cc", "poly", "center", "scale", "standardize", "C",
@@ -100,7 +100,7 @@ def parse_formula(text: str, columns: Sequence[str], target: str | None = None) 
     ('buys', ('age', 'town'), ['age'])
     >>> parse_formula("buys ~ open('a.txt')", ["age", "buys"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    softreg.tables.columns.errors.TableError: The formula has "open('a.txt')"; it may call only I, C, ...
+    softreg.tables.columns.table_errors.TableError: The formula has "open('a.txt')"; it may call only I, C, ...
     """  # noqa: DOC501
     try:
         import formulaic

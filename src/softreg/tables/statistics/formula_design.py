@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.tables.columns.column_values import parse_numbers
-from softreg.tables.columns.errors import TableError, quote, quote_list
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote, quote_list
 from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.typed_values import read_levels, require_booleans, require_numbers

@@ -14,8 +14,8 @@ from softreg.models import Inference
 from softreg.models.inference.counterfactual_effects import Counterfactual
 from softreg.models.inference.marginal_effects import PER_UNIT
 from softreg.models.inference.margins.row_logits import Scenario
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.schema.typed_values import read_levels, require_numbers
 from softreg.tables.statistics.design_rows import Values, refuse_lacking
 from softreg.tables.statistics.design_variables import DesignVariable

@@ -11,7 +11,7 @@ from softreg.models.inference.margins.comparisons import Comparisons, Contrast, 
 from softreg.models.inference.margins.predictions import Predictions, checked_level, predict, predict_averages
 from softreg.models.inference.margins.reference_grid import check_others, combinations
 from softreg.models.inference.margins.row_logits import Scenario
-from softreg.tables.columns.errors import TableError, quote
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.io.open_table import as_table
 from softreg.tables.statistics.design_matrix import Design
 from softreg.tables.statistics.design_rows import DesignRows

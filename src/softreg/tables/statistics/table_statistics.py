@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from softreg.models import Inference, SoftmaxRegression, infer
 from softreg.models.inference.fitted_rows import SeparationError
 from softreg.optimize import Status
-from softreg.tables.columns.errors import (
+from softreg.tables.columns.table_errors import (
     Names,
     TableError,
     column_names,

@@ -9,7 +9,7 @@ import numpy as np
 from softreg.models.inputs.training_rows import InMemoryRows
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.optimize import Solution
-from softreg.optimize.firth import minimise_firth
+from softreg.optimize.firth_scoring import minimise_firth
 from softreg.rows import Array, one_blas_thread
 
 

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from softreg.rows.backend_protocol import Block
 from softreg.rows.logits import Sums
-from softreg.rows.protocol import Block
 from softreg.typing import Array
 
 Result = TypeVar("Result")

@@ -122,7 +122,7 @@ def infer_type(values: Sequence[Any], depth: int = 0) -> JsonType:
     --------
     >>> infer_type([[], 1])
     Traceback (most recent call last):
-    softreg.tables.json_files.json_types.TypeConflict: lists beside whole numbers
+    softreg.tables.json_files.json_column_types.TypeConflict: lists beside whole numbers
     """
     if depth > MAX_DEPTH:
         raise TypeConflict(f"lists and objects more than {MAX_DEPTH} deep")

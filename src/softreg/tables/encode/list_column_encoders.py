@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from softreg.tables.columns.arrow_numpy import string_array
 from softreg.tables.columns.arrow_types import plain_column
 from softreg.tables.columns.column_values import Lists, read_column
-from softreg.tables.columns.errors import TableError, quote
 from softreg.tables.columns.row_location import RowLocation
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.schema.typed_values import type_changed_error

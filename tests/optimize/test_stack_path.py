@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from softreg.optimize import elastic_net, l2, minimise, path
+from softreg.optimize import elastic_net, l2, minimise
+from softreg.optimize import stack_path as path
 from softreg.optimize.heldout_stopping import remaining_movement
-from softreg.optimize.path import StackPath
 from softreg.optimize.problem.limits import LIMITS
+from softreg.optimize.stack_path import StackPath
 from softreg.probability import log_softmax
 from softreg.rows import as_rows
 

@@ -13,7 +13,7 @@ from softreg.models.selection.fold_stack import FoldStack, StackSolution, Weight
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.optimize import Solution, make_penalty, minimise
 from softreg.optimize.problem.penalty_table import Structure
-from softreg.optimize.problem.relaxed import relaxed_net
+from softreg.optimize.problem.relaxed_penalty import relaxed_net
 from softreg.rows import as_rows
 from softreg.typing import Array, BoolArray
 

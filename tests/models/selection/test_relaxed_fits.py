@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, bootstrap
-from softreg.models.selection import relaxed as relaxed_module
+from softreg.models.selection import relaxed_fits as relaxed_module
 from softreg.models.selection.regularization_path import PathPoint
 from softreg.models.selection.search_state import path_from_json, path_to_json
 from softreg.models.selection.selection_rule import choose_point

@@ -11,12 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from softreg.tables.columns.errors import MAX_ROW_TEXT, TableError, quote
 from softreg.tables.columns.row_location import SkippedRow
+from softreg.tables.columns.table_errors import MAX_ROW_TEXT, TableError, quote
 from softreg.tables.delimited.chunked_stream import Opener
 from softreg.tables.delimited.decoding import decoding_error
-from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
-from softreg.tables.json_files.json_types import (
+from softreg.tables.json_files.json_column_types import (
     MISSING,
     JsonType,
     TypeConflict,
@@ -24,6 +23,7 @@ from softreg.tables.json_files.json_types import (
     infer_type,
     to_arrow,
 )
+from softreg.tables.json_files.json_parser import UndecodableLine, parse_flat_object, parse_object
 
 BLOCK_BYTES = 1 << 22
 """Bytes parsed at a time; more for a longer line."""
