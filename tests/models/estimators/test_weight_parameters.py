@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV
@@ -196,6 +197,8 @@ def test_a_day_without_a_class_keeps_the_class() -> None:
     assert model.classes_.tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="the class 3 is not among those of the prior"):
         SoftmaxRegression(prior=first).fit(X, y + 1)
+    with pytest.raises(ValueError, match="the prior has intercept; fit with fit_intercept=True"):
+        SoftmaxRegression(prior=first, fit_intercept=False).fit(X, y)
     with pytest.raises(ValueError, match="the prior is of 4 columns, but X has 2"):
         SoftmaxRegression(prior=first).fit(X[:, :2], y)
 
@@ -210,6 +213,16 @@ def test_many_parameters_keep_the_diagonal() -> None:
     whole = SoftmaxRegression(0.5e-3).fit(X, y)
     assert second.solution_.converged
     assert np.abs(second.coef_ - whole.coef_).max() < 0.6 * np.abs(first.coef_ - whole.coef_).max()
+
+
+def test_a_fit_without_a_finite_optimum_keeps_no_posterior(iris: Any) -> None:
+    X, y = iris
+    with pytest.warns(ConvergenceWarning, match="no finite optimum"):
+        model = SoftmaxRegression(penalty=None, keep_posterior=True).fit(X, y)
+    with pytest.raises(ValueError, match="this fit has no finite optimum"):
+        model.posterior()
+    with pytest.warns(ConvergenceWarning, match=r"separated mainly by 'sepal length'\."):
+        SoftmaxRegression(0.1, penalty_factors={0: 0}).fit(X, (X["sepal length"] > 5.8).astype(int))
 
 
 # --- the model file -------------------------------------------------------------------------------------------------

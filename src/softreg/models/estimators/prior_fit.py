@@ -146,6 +146,9 @@ class PriorFit:
         d = posterior.mean.shape[1] - 1
         if d != self.names.n_columns:
             raise ValueError(f"the prior is of {d} columns, but X has {self.names.n_columns}.")
+        if posterior.has_intercept != self.model.fit_intercept:
+            has = "has" if posterior.has_intercept else "has no"
+            raise ValueError(f"the prior {has} intercept; fit with fit_intercept={posterior.has_intercept}.")
         present = None if self.names.columns is None else tuple(map(str, self.names.columns))
         if present is not None and posterior.feature_names is not None and present != posterior.feature_names:
             differing = next(j for j in range(d) if present[j] != posterior.feature_names[j])

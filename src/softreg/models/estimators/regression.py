@@ -27,7 +27,7 @@ from softreg.models.parameters.weight_terms import WeightNames, weight_terms
 from softreg.models.serialization.model_file import write_model
 from softreg.models.serialization.not_stored import check_was_stored
 from softreg.models.serialization.regression_state import read_parameters, regression_to_state, restore_checked
-from softreg.optimize import Progress, Solution, make_penalty, minimise
+from softreg.optimize import Progress, Solution, Status, make_penalty, minimise
 from softreg.typing import Array
 
 
@@ -237,7 +237,8 @@ class SoftmaxRegression(LinearClassifier):
             rows = data if posterior is None else relabelled(data, posterior)
             solution = self._solve(rows, l1_share, names, checkpoint)
             weight_names = WeightNames.of(names, rows.rows.d, rows.classes)
-            kept = posterior_of(self, rows, solution, weight_names) if self.keep_posterior else None
+            keep = self.keep_posterior and solution.status is not Status.SEPARATED
+            kept = posterior_of(self, rows, solution, weight_names) if keep else None
         copy_feature_attributes(self, validator)
         self.classes_, self.has_offset_ = rows.classes, rows.rows.has_offset
         self._set_solution(solution)
@@ -351,7 +352,8 @@ class SoftmaxRegression(LinearClassifier):
         """
         check_is_fitted(self, "coef_")
         if getattr(self, "_posterior", None) is None:
-            raise ValueError("this fit did not keep its posterior; fit with keep_posterior=True.")
+            reason = "has no finite optimum" if self.keep_posterior else "did not keep its posterior"
+            raise ValueError(f"this fit {reason}; fit with keep_posterior=True and a penalty or a prior.")
         posterior: Posterior = self._posterior
         return posterior
 

@@ -65,6 +65,13 @@ class Posterior:
         """Whether the precision is a full matrix, not a diagonal."""
         return self.precision.shape != self.mean.shape
 
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the fit had a bias; without one, its mean and precision are 0."""
+        q, k = self.mean.shape
+        diagonal = np.diag(self.precision).reshape(q, k) if self.is_full else self.precision
+        return bool((diagonal[:, -1] > 0).any())
+
     def covariance(self) -> Float64Array:
         """Return the covariance matrix (p, p) of the parameters relative to their mean over the classes.
 

@@ -28,6 +28,8 @@ separation. The length is the largest change of a logit, or of a standardised we
 change of its logit."""
 OUTLIER = 100.0
 """Ratio of the two above which a row counts as an outlier."""
+MOST_FEATURES = 3
+"""Features that a separation names at most."""
 MIN_MARGIN = 1e-9
 """Smallest margin of the logits that counts as positive."""
 MIN_STEP = 0.1
@@ -94,5 +96,6 @@ def _describe(direction: Array, complete: bool) -> Separation:
     W = direction[:, :-1]
     distance = np.abs(W[:, None] - W[None]).sum(axis=2)
     a, b = sorted(int(k) for k in np.unravel_index(distance.argmax(), distance.shape))
-    heaviest = np.argsort(-np.abs(W[a] - W[b]), kind="stable")[:3]
+    weight = np.abs(W[a] - W[b])
+    heaviest = [k for k in np.argsort(-weight, kind="stable")[:MOST_FEATURES] if weight[k] > 0]
     return Separation((a, b), tuple(int(k) for k in heaviest), complete)
