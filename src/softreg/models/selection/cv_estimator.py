@@ -40,9 +40,9 @@ from softreg.models.selection.regularization_path import PathPoint, make_path
 from softreg.models.selection.relaxed import minimise_relaxed
 from softreg.models.selection.scorers import find_scorer, more_is_better, scorer_name
 from softreg.models.selection.search_state import selection_from_state, selection_to_state
-from softreg.models.serialization.not_stored import check_was_stored
 from softreg.models.selection.strength_search import SearchResult, StrengthSearch
 from softreg.models.serialization.model_file import write_model
+from softreg.models.serialization.not_stored import check_was_stored
 from softreg.typing import Array, BoolArray
 
 SETTLED = 1e-5

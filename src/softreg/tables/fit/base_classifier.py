@@ -21,6 +21,7 @@ from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
 from softreg.tables.fit.training_table import label_codes, with_labels
+from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
 from softreg.tables.io.numpy_arrays import is_matrix
 from softreg.tables.io.open_table import as_table
 from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
@@ -66,6 +67,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Covariance for intervals of probabilities, where `keep_intervals` was called after the fit."""
     rare_: RareClasses = NO_RARE
     offset_: Mapping[str, str] = MappingProxyType({})
+    constraints_: ColumnConstraints = NO_CONSTRAINTS
     n_features_in_: int
     n_iter_: int
 
@@ -196,9 +198,10 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def describe(self) -> list[tuple[str, str, str]]:
         """Return name, kind and reason of each column, with what was fitted, in the order of the table."""
         self._check_fitted()
-        remarks, offsets = self.encoder_.remarks, offset_remarks(self.offset_)
+        offsets = offset_remarks(self.offset_)
+        remarks = (self.encoder_.remarks, self.constraints_.remarks())
         return [
-            (name, kind, offsets.get(name, f"{reason}; {remarks[name]}" if name in remarks else reason))
+            (name, kind, offsets.get(name, "; ".join([reason, *(found[name] for found in remarks if name in found)])))
             for name, kind, reason in self.schema_.describe()
         ]
 
