@@ -270,7 +270,12 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         inference = infer(self.model_, X, y, weight, **options)
         changes = {**inference.changes, **discrete_changes(self.encoder_, X)}
-        return replace(inference, changes=changes, read_rows=lambda new: self.encoder_.encode(self._table(new)))
+        return replace(
+            inference,
+            changes=changes,
+            read_rows=lambda new: self.encoder_.encode(self._table(new)),
+            read_offset=self.offsets,
+        )
 
     def keep_intervals(
         self, data: Any, rows: ArrayLike | None = None, *, y: Any = None, errors: str | None = None
