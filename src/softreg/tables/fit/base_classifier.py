@@ -304,15 +304,30 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the rows are not those of the fit, or the model has an L1 part.
+            If the rows are not those of the fit, the model has an L1 part or bounds, or it has a prior or columns
+            without penalty and did not keep its posterior.
         """
         from softreg.models.inference.margins.row_logits import ParameterDistribution
 
+        if self.model_.prior is not None or self.model_.penalty_factors is not None:
+            self.intervals_ = self._posterior_intervals(errors)
+            return self
         penalised = self.model_.penalty == "l2" and self.model_.strength > 0
         inference = self.infer(data, rows, y=y, errors=errors or ("posterior" if penalised else "model"))
         distribution = ParameterDistribution.of(inference).at(self.model_.coef_, self.model_.intercept_)
         self.intervals_ = StoredIntervals(distribution, inference.errors)
         return self
+
+    def _posterior_intervals(self, errors: str | None) -> StoredIntervals:
+        """Return the intervals of the posterior that the fit kept; raise `ValueError` without one."""
+        from softreg.models.inference.margins.row_logits import ParameterDistribution
+
+        if errors not in (None, "posterior") or self.model_._posterior is None:
+            raise ValueError(
+                "a model with a prior or with columns without penalty has the intervals of its posterior alone; train "
+                "it with --keep-posterior (keep_posterior=True in Python)."
+            )
+        return StoredIntervals(ParameterDistribution.of_posterior(self.model_.posterior()), "posterior")
 
     def predict_intervals(self, data: Any, level: float = 0.95) -> tuple[Float64Array, Float64Array]:
         """Return the limits of intervals of the probabilities of `predict_proba`.

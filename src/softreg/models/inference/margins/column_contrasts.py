@@ -14,7 +14,11 @@ from softreg.typing import Array, Matrix
 
 
 def column_contrasts(
-    inference: FittedInference, columns: Sequence[Any] | Any, low: Any, high: Any, rows: Matrix,
+    inference: FittedInference,
+    columns: Sequence[Any] | Any,
+    low: Any,
+    high: Any,
+    rows: Matrix,
     offset: Array | None = None,
 ) -> list[Contrast]:
     """Return the contrast of each column between two values or, without values, by its discrete change.

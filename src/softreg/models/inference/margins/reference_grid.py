@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from softreg.models.inference.fitted_inference import FittedInference
-from softreg.models.inputs.offsets import offset_array
 from softreg.models.inference.marginal_effects import Change, zero_one_columns
+from softreg.models.inputs.offsets import offset_array
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 from softreg.typing import Matrix

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.linalg import cholesky
+from softreg.models.likelihood.posterior import Posterior
 from softreg.rows import Array
 from softreg.rows.parallel import in_order
 from softreg.typing import Matrix
@@ -91,6 +92,16 @@ class ParameterDistribution:
     L: Array
 
     @classmethod
+    def of_posterior(cls, posterior: Posterior) -> ParameterDistribution:
+        """Return the Gaussian distribution of the parameters that a fit kept."""
+        q, k = posterior.mean.shape
+        C = posterior.covariance().reshape(q, k, q, k)
+        difference = C[1:, :, 1:] - C[:1, :, 1:] - C[1:, :, :1] + C[:1, :, :1]
+        factor = triangular_factor(difference.reshape((q - 1) * k, (q - 1) * k))
+        theta = posterior.mean - posterior.mean.mean(axis=0)
+        return cls(theta, np.zeros(k - 1), np.ones(k - 1), factor)
+
+    @classmethod
     def of(cls, inference: FittedInference) -> ParameterDistribution:
         """Return the distribution of the parameters of an `Inference`."""
         C, coordinates = inference._C, inference.likelihood.coordinates
@@ -132,7 +143,9 @@ class ParameterDistribution:
         return Z
 
     def logits_and_factors(self, X: Array, offset: Array | None = None) -> tuple[Array, list[Array]]:
-        """Return the logits (q, b) of rows X (b, d) with an offset (q, b), and factors U_c of the differences of the logits to class 0.
+        """Return the logits (q, b) of rows X (b, d) with an offset (q, b), and factors of their differences to class 0.
+
+        The factors U_c are those of the differences of the logits of the classes c to class 0.
 
         The covariance of the differences c and e (from 1) is `(U_c[:m] * U_e[:m]).sum(axis=0)`, where m is the smaller
         of their lengths c k and e k.

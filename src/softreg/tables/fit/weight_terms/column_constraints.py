@@ -184,14 +184,18 @@ class ColumnConstraints:
     def remarks(self) -> dict[str, str]:
         """Return what is fitted without penalty or with bounds, in a few words, by column."""
         found = dict.fromkeys(self.unpenalised, "no penalty")
-        for name, entry in self.bounds.items():
-            words = (
-                ", ".join(f"{label}: {bound_text(value)}" for label, value in entry.items())
-                if isinstance(entry, Mapping)
-                else bound_text(entry)
-            )
+        for name, words in self.bound_texts().items():
             found[name] = "; ".join(part for part in (found.get(name, ""), f"bound {words}") if part)
         return found
+
+    def bound_texts(self) -> dict[str, str]:
+        """Return the bounds of each column as text, as "+" or "yes: 0..1"."""
+        return {
+            name: ", ".join(f"{label}: {bound_text(value)}" for label, value in entry.items())
+            if isinstance(entry, Mapping)
+            else bound_text(entry)
+            for name, entry in self.bounds.items()
+        }
 
 
 NO_CONSTRAINTS = ColumnConstraints()
@@ -234,6 +238,27 @@ def column_constraints(unpenalised: Names, bounds: Any, reference: Any) -> Colum
         for value in entry.values() if isinstance(entry, Mapping) else (entry,):
             bound_interval(value, quote(name))
     return ColumnConstraints(column_names(unpenalised), by_column, reference)
+
+
+def regression_constraints(model: Any) -> ColumnConstraints:
+    """Return the constraints of a regression on an array that are dicts by column; those in arrays have no names.
+
+    Returns
+    -------
+    ColumnConstraints
+        The constraints.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> model = SimpleNamespace(penalty_factors={"age": 0, "sex": 2}, bounds={3: "+"}, bounds_reference=None)
+    >>> regression_constraints(model)
+    ColumnConstraints(unpenalised=('age',), bounds={'3': '+'}, reference=None)
+    """
+    factors, bounds = model.penalty_factors, model.bounds
+    free = [name for name, factor in factors.items() if factor == 0] if isinstance(factors, Mapping) else []
+    by_column = {str(name): bound for name, bound in bounds.items()} if isinstance(bounds, Mapping) else {}
+    return ColumnConstraints(tuple(map(str, free)), by_column, model.bounds_reference)
 
 
 def bound_text(value: Any) -> str:

@@ -44,7 +44,7 @@ class IndicatorCounts:
     @classmethod
     def of(cls, encoder: Encoder, columns: Sequence[str]) -> IndicatorCounts:
         """Return the counts of no rows, for the indicators of some columns."""
-        names, positions = encoder.feature_names_out, []
+        names, positions = encoder.feature_names_out, list[int]()
         for code, first in first_features(encoder):
             if code.name not in columns:
                 continue
