@@ -184,24 +184,16 @@ class TableClassifier(BaseTableClassifier):
         random_state: int | None = None,
         verbose: int | Callable[[Any], None] = 0,
     ) -> None:
-        self.target = target
-        self.drop = drop
-        self.text, self.category, self.number, self.date = text, category, number, date
-        self.features, self.numeric_form = features, numeric_form
+        self.target, self.features, self.numeric_form = target, features, numeric_form
+        self.drop, self.text, self.category, self.number, self.date = drop, text, category, number, date
         self.groups, self.time, self.offset = groups, time, offset
         self.missing_target, self.rare = missing_target, rare
-        self.folds = folds
-        self.rule = rule
-        self.scoring = scoring
-        self.strength = strength
+        self.strength, self.folds, self.rule, self.scoring = strength, folds, rule, scoring
         self.unpenalised, self.bounds, self.bounds_reference = unpenalised, bounds, bounds_reference
         self.prior, self.keep_posterior = prior, keep_posterior
-        self.penalty = penalty
-        self.l1_ratio = l1_ratio
-        self.class_weight = class_weight
+        self.penalty, self.l1_ratio, self.class_weight = penalty, l1_ratio, class_weight
         self.solver, self.tol, self.max_iter = solver, tol, max_iter
-        self.random_state = random_state
-        self.verbose = verbose
+        self.random_state, self.verbose = random_state, verbose
 
     def fit(
         self,

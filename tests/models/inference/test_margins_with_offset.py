@@ -111,9 +111,7 @@ def test_comparisons_have_the_offset_of_the_rows(fitted: Any) -> None:
     found = result.comparisons(0, low=-1, high=1)
     difference = predict(high, offset).mean(axis=0) - predict(low, offset).mean(axis=0)
     assert_allclose(found.difference.estimate[:, 0], difference, atol=1e-7)
-    errors = std_errors(
-        result, lambda b: (probabilities(b, high, offset) - probabilities(b, low, offset)).mean(axis=0)
-    )
+    errors = std_errors(result, lambda b: (probabilities(b, high, offset) - probabilities(b, low, offset)).mean(axis=0))
     assert_allclose(found.difference.std_error[:, 0], errors, rtol=1e-6)
     rows = found.rows("difference")
     assert_allclose(rows.estimate, predict(high, offset) - predict(low, offset), atol=1e-7)

@@ -29,8 +29,8 @@ from softreg.cli.data.holdout import (
     scanned_rows,
     split_table,
 )
-from softreg.cli.data.label_codes import class_weights, known_codes
-from softreg.cli.data.load_model import load_model
+from softreg.cli.data.label_codes import known_codes
+from softreg.cli.data.new_classifier import new_classifier, read_prior
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.costs import cost_matrix, format_costs
 from softreg.cli.options.train_request import TrainRequest, check_request
@@ -49,12 +49,6 @@ from softreg.typing import Codes, TextArray
 
 MAX_LISTED_COLUMNS = 40
 """Columns whose kinds are listed on the terminal."""
-DEFAULT_L1_RATIO = 0.5
-"""Share of L1 of --penalty elasticnet without --l1-ratio."""
-CLASS_WEIGHTS_NOTE = (
-    "Class weights change the probabilities: they are those of a population in which the classes have these weights, "
-    "not those of the rows. For decisions with unequal costs, --cost needs no class weights."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,20 +81,10 @@ def train_table(request: TrainRequest) -> None:
     inputs = source.paths if request.test is None else [*source.paths, request.test]
     refuse_inputs(request.model, "--model", inputs)
     refuse_inputs(request.report, "--report", inputs)
-    request, prior = request.with_columns(source.names), _prior(request)
+    request, prior = request.with_columns(source.names), read_prior(request)
     used = {request.groups, request.target, request.time, request.weights, *request.offset.values()}
     source = source.ignoring(set(request.drop) - used)
     (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source, prior)
-
-
-def _prior(request: TrainRequest) -> TableClassifier | None:
-    """Return the model of --prior, or None; raise `CommandError` if it is no model of a table."""
-    if request.prior is None:
-        return None
-    model = load_model(request.prior).table_model
-    if model is None:
-        raise CommandError(f"--prior: {str(request.prior)!r} was fitted to an array; name a model of `softreg train`.")
-    return model
 
 
 def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClassifier | None) -> None:
@@ -173,7 +157,7 @@ def _fit(
 ) -> tuple[TableClassifier, float]:
     """Fit the training rows, showing progress; return the classifier and the seconds."""
     cost_matrix(request.costs, classes)  # raises errors of --cost before the fit
-    classifier = _classifier(request, classes) if prior is None else _classifier_with_prior(request, prior)
+    classifier = new_classifier(request, classes, prior)
     start = time.perf_counter()
     with _progress(request, classifier, in_memory=training is not None) as callback:
         classifier.verbose = callback
@@ -194,53 +178,6 @@ def _keep_intervals(classifier: TableClassifier, table: pa.Table, training: Code
     kind = "posterior, the penalty read as a normal prior" if classifier.model_.penalty else "model-based"
     parameters = (len(classifier.classes_) - 1) * (classifier.encoder_.width + 1)
     print_note(f"The model keeps the covariance of {parameters:,} parameters for intervals ({kind}).")
-
-
-def _classifier(request: TrainRequest, classes: Sequence[str]) -> TableClassifier:
-    """Return the classifier with the parameters of the request."""
-    weights = class_weights(request.class_weight, classes)
-    if weights is not None:
-        print_note(CLASS_WEIGHTS_NOTE)
-    l1_ratio = DEFAULT_L1_RATIO if request.l1_ratio is None else request.l1_ratio
-    kinds = request.column_kinds
-    return TableClassifier(
-        request.target,
-        strength="auto" if request.strength is None else request.strength,
-        penalty=None if request.penalty == "none" else request.penalty,
-        l1_ratio=l1_ratio if request.penalty == "elasticnet" else 0.0,
-        class_weight=weights,
-        folds=request.folds,
-        rule=request.rule or "min",
-        scoring=request.scoring or "log_loss",
-        groups=request.groups,
-        time=request.time,
-        offset=request.offset or None,
-        unpenalised=request.unpenalised,
-        bounds=request.bounds_by_column or None,
-        bounds_reference=request.bounds_reference,
-        keep_posterior=request.keep_posterior,
-        missing_target=request.missing_target,
-        rare=request.rare,
-        features=request.features or None,
-        numeric_form=request.forms or None,
-        drop=request.drop,
-        text=kinds["text"],
-        category=kinds["category"],
-        number=kinds["number"],
-        date=kinds["date"],
-    )
-
-
-def _classifier_with_prior(request: TrainRequest, prior: TableClassifier) -> TableClassifier:
-    """Return the classifier whose columns, classes and prior are those of another one."""
-    return TableClassifier(
-        request.target,
-        prior=prior,
-        keep_posterior=request.keep_posterior,
-        bounds=request.bounds_by_column or None,
-        bounds_reference=request.bounds_reference,
-        missing_target=request.missing_target,
-    )
 
 
 def _progress(

@@ -208,8 +208,8 @@ OPTIONS = (
         metavar="COLUMN[:CLASS]=+|-|LOW..HIGH",
         callback=bounds,
         help="Bound of the weight of a column of numbers or booleans, per unit of the column: + for at least 0, - "
-        "for at most 0. Of two classes it is that of the second one, whose probability then does not decrease (+) in the "
-        "column. Repeatable.",
+        "for at most 0. Of two classes it is that of the second one, whose probability then does not decrease (+) in "
+        "the column. Repeatable.",
     ),
     click.option(
         "--bounds-reference",

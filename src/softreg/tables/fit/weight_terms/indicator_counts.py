@@ -59,10 +59,12 @@ class IndicatorCounts:
             return
         part = X[:, self.features]
         for label in np.unique(y).tolist():
-            mine = part[np.flatnonzero(y == label)]
-            count = np.stack([np.asarray(is_set.sum(axis=0)).ravel() for is_set in (mine != 0, mine == 1)])
+            rows_of_class = part[np.flatnonzero(y == label)]
+            count = np.stack(
+                [np.asarray(is_set.sum(axis=0)).ravel() for is_set in (rows_of_class != 0, rows_of_class == 1)]
+            )
             self.counts[label] = self.counts.get(label, 0.0) + count
-            self.rows[label] = self.rows.get(label, 0) + mine.shape[0]
+            self.rows[label] = self.rows.get(label, 0) + rows_of_class.shape[0]
 
     def messages(self) -> list[str]:
         """Return a warning that names the indicators whose weights have no finite optimum; empty without any."""
