@@ -280,7 +280,7 @@ def _bounds(value: Any, reference: Any, names: WeightNames) -> tuple[Float64Arra
             raise ValueError("bounds is a dict by column, or a pair of arrays (lower, upper) of shape (d,) or (d, q).")
         lower, upper = (_array(part, "bounds", names, lambda bound: ~np.isnan(bound)) for part in value)
     if q == 2 and fixed is None:  # the weights of two classes are opposite numbers
-        lower, upper = np.maximum(lower, -upper[::-1]), np.minimum(upper, -lower[::-1])
+        lower, upper = np.maximum(lower, 0.0 - upper[::-1]), np.minimum(upper, 0.0 - lower[::-1])
     if fixed is not None:
         bounded = (np.isfinite(lower) | np.isfinite(upper)).any(axis=0)
         lower[fixed, bounded] = upper[fixed, bounded] = 0.0
