@@ -61,7 +61,8 @@ def test_predictions_have_the_offset_of_the_rows(fitted: Any) -> None:
     found = result.predictions(new, offset=fixed)
     assert_allclose(found.probabilities, result.fitted.model.predict_proba(new, fixed), atol=1e-7)
     assert_allclose(found.std_errors, std_errors(result, lambda b: probabilities(b, new, fixed)), rtol=1e-6)
-    assert (found.low < found.probabilities).all() and (found.probabilities < found.high).all()
+    assert (found.low < found.probabilities).all()
+    assert (found.probabilities < found.high).all()
     own = result.predictions()
     assert_allclose(own.probabilities, result.fitted.model.predict_proba(X, offset), atol=1e-7)
 
