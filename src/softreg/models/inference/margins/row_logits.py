@@ -18,13 +18,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.linalg import cholesky
-from softreg.models.likelihood.posterior import Posterior
 from softreg.rows import Array
 from softreg.rows.parallel import in_order
 from softreg.typing import Matrix
 
 if TYPE_CHECKING:  # scikit-learn, which prediction from a model file does not need
     from softreg.models.inference.fitted_inference import FittedInference
+    from softreg.models.likelihood.posterior import Posterior
 
 Result = TypeVar("Result")
 
