@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from softreg.cli.console.command_errors import ErrorReportingGroup
-from softreg.cli.options.grouped_help import GroupedCommand
+from softreg.cli.options.grouped_help import GroupedCommand, given_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
 from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
@@ -86,9 +86,8 @@ def train(
     from softreg.cli.commands.train import train_table
     from softreg.cli.options.train_request import TrainRequest
 
-    train_table(
-        TrainRequest(column_kinds={"text": text, "category": category, "number": number, "date": date}, **options)
-    )
+    kinds = {"text": text, "category": category, "number": number, "date": date}
+    train_table(TrainRequest(column_kinds=kinds, given=given_options(click.get_current_context()), **options))
 
 
 @main.command(short_help="Predict class probabilities and the most likely label of each row of DATA.")

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from softreg.models.serialization.model_file import write_model
+from softreg.models.serialization.not_stored import check_was_stored
 from softreg.tables.columns.table_errors import (
     Names,
     TableError,
@@ -38,6 +39,9 @@ from softreg.tables.fit.training_table import (
     select_labelled_rows,
     training_table,
 )
+from softreg.tables.fit.weight_terms.column_constraints import ColumnConstraints, column_constraints
+from softreg.tables.fit.weight_terms.indicator_counts import IndicatorCounts
+from softreg.tables.fit.weight_terms.prior_model import PriorModel
 from softreg.tables.row_selection.group_codes import group_codes
 from softreg.tables.row_selection.offset_columns import Offsets, columns_by_class, offset_columns, read_offsets
 from softreg.tables.row_selection.rare_classes import LabelRules
@@ -98,6 +102,21 @@ class TableClassifier(BaseTableClassifier):
         Best held-out score, or the strongest penalty within one standard error of it.
     scoring : str or callable
         Score of that choice, as of `softreg.SoftmaxRegressionCV`.
+    unpenalised : names, optional
+        Columns whose features (of a category all levels) have no penalty, so that the model is adjusted for them
+        without shrinking their weights.
+    bounds : mapping, optional
+        Bounds of weights of columns of numbers and booleans, per unit of the column: {"age": "+", "income": (-1, None)}
+        or by class, {"age": {"yes": "+"}}. For two classes a bound is that of the second one, whose probability does
+        not decrease in a column with "+". The columns are in linear form, and their indicators of missing values have
+        no bound. More classes need a class or `bounds_reference`; see `softreg.SoftmaxRegression`.
+    bounds_reference : label, optional
+        Class whose weights are 0 in the columns with bounds, so that the bounds limit the log-odds against this class.
+    prior : TableClassifier, optional
+        A classifier that was fitted with `keep_posterior=True`, whose posterior takes the place of the penalty. Schema,
+        encoder, classes and columns of offsets are those of the prior; rows may lack a class.
+    keep_posterior : bool
+        Whether the model and its file keep the posterior of the weights, as prior of further rows.
     penalty, l1_ratio, class_weight, tol, max_iter, random_state
         As of `softreg.SoftmaxRegression`. With the penalty "group", all features that encode one column of the table
         (the levels of a category, the parts of a date) are a group: a column is in the model or out of it as a whole.
@@ -152,6 +171,11 @@ class TableClassifier(BaseTableClassifier):
         folds: int | None = None,
         rule: str = "min",
         scoring: Any = "log_loss",
+        unpenalised: Names = (),
+        bounds: Mapping[Any, Any] | None = None,
+        bounds_reference: Any = None,
+        prior: Any = None,
+        keep_posterior: bool = False,
         penalty: str | None = "l2",
         l1_ratio: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -161,22 +185,16 @@ class TableClassifier(BaseTableClassifier):
         random_state: int | None = None,
         verbose: int | Callable[[Any], None] = 0,
     ) -> None:
-        self.target = target
-        self.drop = drop
-        self.text, self.category, self.number, self.date = text, category, number, date
-        self.features, self.numeric_form = features, numeric_form
+        self.target, self.features, self.numeric_form = target, features, numeric_form
+        self.drop, self.text, self.category, self.number, self.date = drop, text, category, number, date
         self.groups, self.time, self.offset = groups, time, offset
         self.missing_target, self.rare = missing_target, rare
-        self.folds = folds
-        self.rule = rule
-        self.scoring = scoring
-        self.strength = strength
-        self.penalty = penalty
-        self.l1_ratio = l1_ratio
-        self.class_weight = class_weight
+        self.strength, self.folds, self.rule, self.scoring = strength, folds, rule, scoring
+        self.unpenalised, self.bounds, self.bounds_reference = unpenalised, bounds, bounds_reference
+        self.prior, self.keep_posterior = prior, keep_posterior
+        self.penalty, self.l1_ratio, self.class_weight = penalty, l1_ratio, class_weight
         self.solver, self.tol, self.max_iter = solver, tol, max_iter
-        self.random_state = random_state
-        self.verbose = verbose
+        self.random_state, self.verbose = random_state, verbose
 
     def fit(
         self,
@@ -234,7 +252,8 @@ class TableClassifier(BaseTableClassifier):
         array([0, 1, 0, 1])
         """
         choice = CrossValidation(self.folds, self.rule, self.numeric_form, scoring=self.scoring)
-        name = self._target(target)
+        check_was_stored("prior", self.prior)
+        prior, name = self._prior(target, checkpoint)
         choice.check()
         rules = LabelRules(self.missing_target, self.rare)
         rules.check()
@@ -251,10 +270,26 @@ class TableClassifier(BaseTableClassifier):
             "categorical": self._target_is_categorical(name),
         }
         scan = scan_if_large(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
+        if prior is not None:
+            given = scan or training_table(data, y, name, rows, sample_weight, self._unused(name))
+            return self._fit_with_prior(prior, given)
         if scan is not None:
             return self._fit_in_batches(scan, checkpoint, choice)
         given = training_table(data, y, name, rows, sample_weight, self._unused(name))
         return self._fit_in_memory(given, checkpoint, choice)
+
+    def _fit_with_prior(self, prior: PriorModel, given: TrainingTable | TableScan) -> TableClassifier:
+        """Fit the regression with the posterior, the schema and the encoder of another classifier."""
+        model, constraints = prior.classifier, self._constraints()
+        constraints.check(model.schema_, self.penalty)
+        settings = {**self._settings(prior.classes), **constraints.parameters(model.encoder_, prior.classes)}
+        fitted = prior.fit_in_batches(given, settings) if isinstance(given, TableScan) else prior.fit(given, settings)
+        label_types.reorder_classes(fitted.model, prior.order(fitted.model.classes_))
+        self.schema_, self.encoder_, self.path_ = fitted.schema, fitted.encoder, None
+        self.rare_, self.offset_, self.constraints_ = model.rare_, model.offset_, constraints
+        dtype = None if isinstance(given, TableScan) else given.label_dtype
+        self._take_model(fitted.model, model.label_type_, dtype)
+        return self
 
     def _fit_in_memory(
         self, given: TrainingTable, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
@@ -274,7 +309,9 @@ class TableClassifier(BaseTableClassifier):
         dropped = self._dropped(table.column_names, target, given.weights)
         drop = [name for name in dropped if not (given.separate and name == target)]
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._requested_kinds())
-        settings = self._settings(np.unique(y).tolist())
+        settings, constraints = self._settings(np.unique(y).tolist()), self._constraints()
+        constraints.check(schema, self.penalty)
+        choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
         by_class, offsets = self._training_offsets(table, chosen, np.unique(y).tolist())
         rows: dict[str, Any] = {"weight": given.row_weight, "offsets": offsets}
         encoder = fit_encoder(schema, table, chosen, y, settings, choice, **rows)
@@ -282,8 +319,14 @@ class TableClassifier(BaseTableClassifier):
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X = encoder.encode(table, chosen)
         names = np.array(encoder.feature_names_out, dtype=object)
+        if constraints:
+            classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
+            settings |= constraints.parameters(encoder, classes)
+            counts = IndicatorCounts.of(encoder, constraints.unpenalised)
+            counts.add(X, y)
+            emit_warnings(counts.messages())
         model, path = fit_model(with_column_groups(settings, encoder), X, y, names, checkpoint, choice, **rows)
-        self.rare_, self.offset_ = labelled.rare, by_class
+        self.rare_, self.offset_, self.constraints_ = labelled.rare, by_class, constraints
         fitted = FittedParts(schema, encoder, model, path)
         return self._finish(fitted, table.schema, given.label_dtype)
 
@@ -300,8 +343,11 @@ class TableClassifier(BaseTableClassifier):
         drop = self._dropped(scan.source.names, scan.target, scan.weights)
         by_class, settings = columns_by_class(self.offset, scan.classes), self._settings(scan.classes)
         kinds = self._requested_kinds()
-        fitted = fit_in_batches(scan, settings, drop, kinds, checkpoint, choice, offsets=by_class)
-        self.rare_, self.offset_ = scan.rare, by_class
+        constraints = self._constraints()
+        fitted = fit_in_batches(
+            scan, settings, drop, kinds, checkpoint, choice, offsets=by_class, constraints=constraints
+        )
+        self.rare_, self.offset_, self.constraints_ = scan.rare, by_class, constraints
         return self._finish(fitted, scan.source.schema)
 
     def _training_offsets(
@@ -332,13 +378,25 @@ class TableClassifier(BaseTableClassifier):
         """Set the fitted attributes, with the classes in the order and type of the labels."""
         schema, model = fitted.schema, fitted.model
         emit_warnings(schema.warnings)  # where warnings are errors, nothing is set
-        kind = label_types.field_label_type(types.field(schema.target), model.classes_.tolist())
-        if self.rare_.pool in model.classes_:
-            kind = label_types.TEXT  # whatever the type of the others, the name of the merged classes is text
+        kind = label_types.classes_label_type(types.field(schema.target), model.classes_.tolist(), self.rare_.pool)
         label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
         self.schema_, self.encoder_, self.path_ = schema, fitted.encoder, fitted.path
         self._take_model(model, kind, dtype)
         return self
+
+    def _constraints(self) -> ColumnConstraints:
+        """Return the columns without penalty and the bounds that the parameters name."""
+        return column_constraints(self.unpenalised, self.bounds, self.bounds_reference)
+
+    def _prior(self, target: str | int | None, checkpoint: Any) -> tuple[PriorModel | None, str | None]:
+        """Return the model whose posterior is the prior, or None, and the column of labels."""
+        name = self._target(target)
+        if self.prior is None:
+            return None, name
+        if checkpoint is not None:
+            raise TableError("A fit with a prior takes few steps and has no checkpoint; leave the checkpoint out.")
+        prior = PriorModel.of(self.prior, name, self.get_params(deep=False))
+        return prior, prior.target
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to one file atomically; `softreg.load` reads it."""

@@ -85,6 +85,8 @@ def evaluate_table(
             provenance=provenance([model_path, *source.paths]),
         )
     remarks = {"rows": f"of {data.name}{ASSUMPTION}", "columns": "used by the model"}
+    if model.regression.prior is not None:
+        remarks["strength"] = "no penalty: the weights have a prior"
     text = format_result(result, evaluation, model.solution, **remarks, prefix="")
     text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
     print_result(result, text, as_json=as_json)

@@ -17,6 +17,7 @@ from softreg.cli.console.result_table import certificate_text
 from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.models import SoftmaxRegression, read_model
 from softreg.optimize import Solution
+from softreg.tables.fit.weight_terms.column_constraints import regression_constraints
 
 
 def inspect_model(path: Path, *, as_json: bool) -> None:
@@ -45,6 +46,7 @@ def _as_record(model: LoadedModel) -> dict[str, Any]:
         "n_features": int(regression.n_features_in_),
         "strength": float(regression.strength),
         "penalty": regression.penalty,
+        **_weight_record(model),
         **_fit_record(model.solution),
         "search": model.search,
         "softreg": read_model(model.path).version,
@@ -88,7 +90,38 @@ def _model_lines(model: LoadedModel) -> list[tuple[str, str]]:
         ("columns", columns),
         ("coefficients", f"{q:,} x {d:,}, and {q:,} intercepts"),
         *intervals,
+        *_weight_lines(model),
     ]
+
+
+def _weight_lines(model: LoadedModel) -> list[tuple[str, str]]:
+    """Return the lines on columns without penalty, bounds, prior and posterior."""
+    record, lines = _weight_record(model), list[tuple[str, str]]()
+    if record["unpenalised"]:
+        lines.append(("no penalty", format_labels(record["unpenalised"])))
+    if record["bounds"]:
+        reference = record["bounds_reference"]
+        against = "" if reference is None else f", against class {reference}"
+        lines.append(("bounds", "; ".join(f"{name} {text}" for name, text in record["bounds"].items()) + against))
+    if record["prior"]:
+        lines.append(("prior", record["prior"]))
+    if record["posterior"]:
+        lines.append(("posterior", f"kept: {record['posterior']}"))
+    return lines
+
+
+def _weight_record(model: LoadedModel) -> dict[str, Any]:
+    """Return the fields of the JSON object on columns without penalty, bounds, prior and posterior."""
+    regression = model.regression
+    constraints = model.table_model.constraints_ if model.table_model else regression_constraints(regression)
+    posterior, prior = regression._posterior, regression.prior
+    return {
+        "unpenalised": list(constraints.unpenalised),
+        "bounds": constraints.bound_texts(),
+        "bounds_reference": None if constraints.reference is None else str(constraints.reference),
+        "prior": None if prior is None else getattr(prior, "description", str(prior)),
+        "posterior": None if posterior is None else str(posterior),
+    }
 
 
 def _fit_lines(model: LoadedModel) -> list[tuple[str, str]]:
@@ -111,6 +144,8 @@ def _plan_text(solution: Solution | None) -> str:
 
 def _strength_text(regression: SoftmaxRegression) -> str:
     """Return the penalty and its strength."""
+    if regression.prior is not None:
+        return "no penalty: the weights have a prior"
     if regression.penalty == "firth":
         return "none: Firth's penalty has no strength"
     penalised = regression.penalty is not None and regression.strength > 0

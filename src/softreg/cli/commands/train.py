@@ -29,7 +29,8 @@ from softreg.cli.data.holdout import (
     scanned_rows,
     split_table,
 )
-from softreg.cli.data.label_codes import class_weights, known_codes
+from softreg.cli.data.label_codes import known_codes
+from softreg.cli.data.new_classifier import new_classifier, read_prior
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.costs import cost_matrix, format_costs
 from softreg.cli.options.train_request import TrainRequest, check_request
@@ -48,12 +49,6 @@ from softreg.typing import Codes, TextArray
 
 MAX_LISTED_COLUMNS = 40
 """Columns whose kinds are listed on the terminal."""
-DEFAULT_L1_RATIO = 0.5
-"""Share of L1 of --penalty elasticnet without --l1-ratio."""
-CLASS_WEIGHTS_NOTE = (
-    "Class weights change the probabilities: they are those of a population in which the classes have these weights, "
-    "not those of the rows. For decisions with unequal costs, --cost needs no class weights."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +81,13 @@ def train_table(request: TrainRequest) -> None:
     inputs = source.paths if request.test is None else [*source.paths, request.test]
     refuse_inputs(request.model, "--model", inputs)
     refuse_inputs(request.report, "--report", inputs)
-    request = request.with_columns(source.names)
+    request, prior = request.with_columns(source.names), read_prior(request)
     used = {request.groups, request.target, request.time, request.weights, *request.offset.values()}
     source = source.ignoring(set(request.drop) - used)
-    (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source)
+    (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source, prior)
 
 
-def _train_in_memory(request: TrainRequest, source: OpenTable) -> None:
+def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClassifier | None) -> None:
     """Hold rows out, fit, evaluate and write the results, with all rows in memory."""
     table, numbers = read_training_table(
         source, request.target, request.drop, request.column_kinds, request.reading, request.rules.missing
@@ -103,7 +98,7 @@ def _train_in_memory(request: TrainRequest, source: OpenTable) -> None:
         training, held = split_table(request, table, labelled, numbers)
     else:
         training, held = np.flatnonzero(labelled.used), None
-    classifier, seconds = _fit(request, table, training, classes)
+    classifier, seconds = _fit(request, table, training, classes, prior=prior)
     if request.intervals:
         _keep_intervals(classifier, table, training)
     held = held or evaluation_file_rows(request, classifier, len(training))
@@ -115,7 +110,7 @@ def _train_in_memory(request: TrainRequest, source: OpenTable) -> None:
     _write_results(request, model, information)
 
 
-def _train_in_batches(request: TrainRequest, source: OpenTable) -> None:
+def _train_in_batches(request: TrainRequest, source: OpenTable, prior: TableClassifier | None) -> None:
     """Hold rows out, fit, evaluate and write the results, for a table larger than memory."""
     in_memory_only = {
         "--report": request.report is not None,
@@ -142,7 +137,7 @@ def _train_in_batches(request: TrainRequest, source: OpenTable) -> None:
     for note in scan.notes:
         print_note(note)
     held = scanned_rows(scan) if request.test is None else None
-    classifier, seconds = _fit(request, scan, None, scan.classes)
+    classifier, seconds = _fit(request, scan, None, scan.classes, prior=prior)
     held = held or evaluation_file_rows(request, classifier, scan.training)
     model = _evaluate(request, classifier, held, rows=scan.rows, seconds=seconds)
     assert scan.sample is not None
@@ -153,11 +148,16 @@ def _train_in_batches(request: TrainRequest, source: OpenTable) -> None:
 
 
 def _fit(
-    request: TrainRequest, table: pa.Table | TableScan, training: Codes | None, classes: Sequence[str]
+    request: TrainRequest,
+    table: pa.Table | TableScan,
+    training: Codes | None,
+    classes: Sequence[str],
+    *,
+    prior: TableClassifier | None,
 ) -> tuple[TableClassifier, float]:
     """Fit the training rows, showing progress; return the classifier and the seconds."""
     cost_matrix(request.costs, classes)  # raises errors of --cost before the fit
-    classifier = _classifier(request, classes)
+    classifier = new_classifier(request, classes, prior)
     start = time.perf_counter()
     with _progress(request, classifier, in_memory=training is not None) as callback:
         classifier.verbose = callback
@@ -180,42 +180,11 @@ def _keep_intervals(classifier: TableClassifier, table: pa.Table, training: Code
     print_note(f"The model keeps the covariance of {parameters:,} parameters for intervals ({kind}).")
 
 
-def _classifier(request: TrainRequest, classes: Sequence[str]) -> TableClassifier:
-    """Return the classifier with the parameters of the request."""
-    weights = class_weights(request.class_weight, classes)
-    if weights is not None:
-        print_note(CLASS_WEIGHTS_NOTE)
-    l1_ratio = DEFAULT_L1_RATIO if request.l1_ratio is None else request.l1_ratio
-    kinds = request.column_kinds
-    return TableClassifier(
-        request.target,
-        strength="auto" if request.strength is None else request.strength,
-        penalty=None if request.penalty == "none" else request.penalty,
-        l1_ratio=l1_ratio if request.penalty == "elasticnet" else 0.0,
-        class_weight=weights,
-        folds=request.folds,
-        rule=request.rule or "min",
-        scoring=request.scoring or "log_loss",
-        groups=request.groups,
-        time=request.time,
-        offset=request.offset or None,
-        missing_target=request.missing_target,
-        rare=request.rare,
-        features=request.features or None,
-        numeric_form=request.forms or None,
-        drop=request.drop,
-        text=kinds["text"],
-        category=kinds["category"],
-        number=kinds["number"],
-        date=kinds["date"],
-    )
-
-
 def _progress(
     request: TrainRequest, classifier: TableClassifier, *, in_memory: bool
 ) -> AbstractContextManager[Callable[[Any], None]]:
     """Return the context that shows the progress of the search, of the fit, or of both."""
-    if request.strength is not None or request.penalty == "none":
+    if request.strength is not None or request.penalty == "none" or request.prior is not None:
         return show_fit_progress(classifier.tol, quiet=request.quiet)
     if in_memory:
         return show_search_progress(quiet=request.quiet)
@@ -251,6 +220,8 @@ def _evaluate(
     selection = strength_selection(classifier.path_, classifier.rule)
     if model.penalty is None:
         selection = "; ".join(part for part in ("no penalty", selection) if part)
+    if request.prior is not None:
+        selection = f"no penalty: the prior is the posterior of {request.prior.name}"
     text = format_result(
         result,
         evaluation,
@@ -280,7 +251,7 @@ def _write_report(
     request: TrainRequest, page: Path, evaluated: EvaluatedModel, held: HeldOutRows, training: TrainingData
 ) -> None:
     """Write the report on the held-out rows, with the importance of columns."""
-    if not request.quiet and not request.weights:
+    if not request.quiet and not request.weights and not request.has_weight_terms:
         print_message("For the report, the model is fitted again without each column.")
     classifier, model = evaluated.classifier, evaluated.classifier.model_
     table, places, labels = training.table, held.rows, training.labels
@@ -313,7 +284,7 @@ def _write_report(
         path_of_strengths=classifier.path_,
         explain_rows=row_explainer(classifier, table, training.rows),
         analysis=None
-        if request.weights
+        if request.weights or request.has_weight_terms
         else analyse_columns(classifier, table, labels, training.rows, places, groups=groups),
         provenance=provenance(training.paths, request.seed),
     )

@@ -6,9 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 OTHER_OPTIONS = "Other options"
 """Heading of the options that no heading lists."""
+
+
+def given_options(context: click.Context) -> frozenset[str]:
+    """Return the long names of the options that the command line names, as "--drop"."""
+    return frozenset(
+        parameter.opts[0]
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    )
 
 
 class GroupedCommand(click.Command):

@@ -9,15 +9,20 @@ from typing import Any
 
 import click
 
+from softreg.cli.options.bounds import bounds
+
 FILE = click.Path(path_type=Path)
 HEADINGS = {
     "Columns": (
         "--target", "--features", "--drop", "--text", "--category", "--number", "--date", "--as", "--weights",
-        "--groups", "--time",
+        "--offset", "--groups", "--time",
     ),
     "Rows": ("--missing-target", "--rare", "--test-size", "--test", "--seed"),
-    "Model": ("--penalty", "--l1-ratio", "--strength", "--folds", "--rule", "--scoring", "--class-weight"),
-    "Results": ("--model", "--report", "--cost", "--json", "--quiet"),
+    "Model": (
+        "--penalty", "--l1-ratio", "--strength", "--folds", "--rule", "--scoring", "--class-weight", "--unpenalised",
+        "--bound", "--bounds-reference", "--prior",
+    ),
+    "Results": ("--model", "--intervals", "--keep-posterior", "--report", "--cost", "--json", "--quiet"),
     "Memory": ("--memory", "--checkpoint", "--resume"),
     "Input files": (
         "--encoding", "--delimiter", "--decimal", "--skip-rows", "--header", "--na", "--bad-rows",
@@ -188,6 +193,41 @@ OPTIONS = (
         multiple=True,
         metavar="balanced|LABEL=W,...",
         help="Weights of classes in the fit; balanced: equal total weight of all classes. Repeatable.",
+    ),
+    click.option(
+        "--unpenalised",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column without penalty, with all its levels: the model is adjusted for it without shrinking its "
+        "weights. Repeatable, or a list with commas.",
+    ),
+    click.option(
+        "--bound",
+        "bounds",
+        multiple=True,
+        metavar="COLUMN[:CLASS]=+|-|LOW..HIGH",
+        callback=bounds,
+        help="Bound of the weight of a column of numbers or booleans, per unit of the column: + for at least 0, - "
+        "for at most 0. Of two classes it is that of the second one, whose probability then does not decrease (+) in "
+        "the column. Repeatable.",
+    ),
+    click.option(
+        "--bounds-reference",
+        metavar="CLASS",
+        help="Class with weight 0 in the columns with bounds, so that bounds limit the log-odds of the other classes "
+        "against it.",
+    ),
+    click.option(
+        "--prior",
+        type=FILE,
+        metavar="MODEL",
+        help="Model of earlier rows, trained with --keep-posterior: its posterior takes the place of the penalty, and "
+        "its columns, their encoding and its classes are used.",
+    ),
+    click.option(
+        "--keep-posterior",
+        is_flag=True,
+        help="Keep the posterior of the weights in the model, so that it can be the --prior of further rows.",
     ),
     click.option(
         "--model", type=FILE, metavar="M.softreg", help="Write the model, which is fitted on the training rows."

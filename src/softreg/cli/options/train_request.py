@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from softreg.cli.console.command_errors import CommandError
+from softreg.cli.options.bounds import Bound, bounds_by_column
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
@@ -17,6 +19,17 @@ from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_codes import TIME_AND_GROUPS
 from softreg.tables.schema.feature_columns import split_column_names
 
+PRIOR_EXCLUDES = {
+    ("--strength", "--penalty", "--l1-ratio", "--unpenalised"): "the prior takes the place of the penalty",
+    ("--folds", "--rule", "--scoring"): "with a prior there is no strength to choose",
+    ("--features", "--drop", "--text", "--category", "--number", "--date", "--as", "--offset"): (
+        "the columns and their encoding are those of the prior"
+    ),
+    ("--rare",): "the classes are those of the prior",
+    ("--class-weight",): "the prior counts each row once",
+    ("--checkpoint", "--resume"): "a fit with a prior takes few steps and has no checkpoint",
+}
+"""Options that a prior excludes, and why."""
 OFFSET_REPORT = "--report explains predictions by columns, and has no explanation of an offset; omit --report."
 
 
@@ -65,6 +78,21 @@ class TrainRequest:
     resume: bool
     intervals: bool = False
     """Whether the model keeps the covariance of its weights."""
+    unpenalised: tuple[str, ...] = ()
+    bounds: Sequence[Bound] = ()
+    bounds_reference: str | None = None
+    prior: Path | None = None
+    """Model file whose posterior is the prior."""
+    keep_posterior: bool = False
+    given: frozenset[str] = frozenset()
+    """Options that the command line names."""
+    bounds_by_column: Mapping[str, Any] = field(default_factory=dict)
+    """Bounds by column, or by column and class; set by `with_columns`."""
+
+    @property
+    def has_weight_terms(self) -> bool:
+        """Whether columns have no penalty or a bound, or the weights a prior: no fit leaves a column out then."""
+        return bool(self.unpenalised or self.bounds or self.prior)
 
     @property
     def rules(self) -> LabelRules:
@@ -91,6 +119,8 @@ class TrainRequest:
             features=split_column_names(self.features, names),
             drop=split_column_names(self.drop, names),
             column_kinds=column_kinds,
+            unpenalised=split_column_names(self.unpenalised, names),
+            bounds_by_column=bounds_by_column(self.bounds, names),
             offset={label: resolve_column(name, names) for label, name in self.offset.items()},
         )
 
@@ -111,6 +141,8 @@ def check_request(request: TrainRequest) -> None:
     _check_checkpoint(request)
     _check_selection(request)
     _check_intervals(request)
+    _check_prior(request)
+    _check_posterior(request)
     if request.test is not None and request.test_size is not None:
         raise CommandError("--test names the rows to evaluate on, and --test-size holds rows out; use one of them.")
     if request.time is not None and request.groups is not None:
@@ -156,6 +188,31 @@ def _check_intervals(request: TrainRequest) -> None:
                 f"--intervals cannot be combined with {option}: what the weights count is not known. In Python, "
                 "infer(model, X, y, sample_weight, weights=...) states it."
             )
+
+
+def _check_prior(request: TrainRequest) -> None:
+    """Raise `CommandError` for options that a prior determines or excludes."""
+    if request.prior is None:
+        return
+    for options, reason in PRIOR_EXCLUDES.items():
+        for option in options:
+            if option in request.given:
+                raise CommandError(f"{option} and --prior exclude each other: {reason}.")
+    if request.reading.bad_rows == "skip":
+        raise CommandError("--bad-rows skip and --prior exclude each other; correct the rows, or leave them out.")
+
+
+def _check_posterior(request: TrainRequest) -> None:
+    """Raise `CommandError` for the posterior of a fit that has none, or of a model that is not saved."""
+    if not request.keep_posterior:
+        return
+    if request.model is None:
+        raise CommandError("--keep-posterior keeps the posterior in the model file; name one: --model M.softreg.")
+    if request.penalty not in ("l2", "none") or request.bounds:
+        raise CommandError(
+            "--keep-posterior requires --penalty l2 or none, without --bound: the posterior of other fits is not "
+            "approximately Gaussian."
+        )
 
 
 def _check_selection(request: TrainRequest) -> None:

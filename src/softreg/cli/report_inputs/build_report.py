@@ -190,6 +190,8 @@ def _suspicious_labels(audit: Audit) -> _SuspiciousLabels:
 def _fit_rows(model: SoftmaxRegression, solution: Solution | None) -> tuple[tuple[str, str, str], ...]:
     """Return name, value and meaning of strength and passes."""
     penalty = f"of the {model.penalty} penalty" if model.penalty else "no penalty"
+    if model.prior is not None:
+        penalty = "no penalty: the weights have a Gaussian prior"
     passes = f"{solution.passes:,}" if solution else "–"
     return (
         ("strength", f"{model.strength:.3g}", penalty),

@@ -15,7 +15,7 @@ from softreg.models.inputs.batches import iter_batches, iter_features
 from softreg.models.inputs.features import is_batch_source, validate_features
 from softreg.models.inputs.finite_values import check_finite
 from softreg.models.inputs.labels import check_lengths, hard_codes
-from softreg.models.inputs.offsets import offset_array
+from softreg.models.inputs.offsets import check_offset_is_given, offset_array
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.models.inputs.tensors import check_no_overflow, classes_like, tensor_scores
 from softreg.optimize import Solution
@@ -89,21 +89,13 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         -------
         ndarray or torch.Tensor
 
-        Raises
-        ------
-        ValueError
-            If the model was fitted with an offset and there is none.
         """
         check_is_fitted(self, "coef_")
         if offset is None and is_batch_source(X):
             parts = ((*batch, None, None, None)[:4] for batch in iter_batches(X))
             return np.concatenate([self._scores(part[0], probabilities, part[3]) for part in parts])
         if offset is None:
-            if self.has_offset_:
-                raise ValueError(
-                    "this model was fitted with an offset of the logits, so a prediction needs one: pass "
-                    f"offset=... of shape (n, {len(self.classes_)}), with zeros for predictions without it."
-                )
+            check_offset_is_given(self, offset)
             return self._scores_without_offset(X, probabilities)
         o = self._scores_without_offset(X, probabilities=False)
         fixed = offset_array(offset, len(o), self.classes_)

@@ -22,11 +22,18 @@ from softreg.models.inference.margins.column_contrasts import column_contrasts
 from softreg.models.inference.margins.comparisons import Comparisons, compare
 from softreg.models.inference.margins.prediction_plot import plot_predictions
 from softreg.models.inference.margins.predictions import Predictions, checked_level, predict, predict_averages
-from softreg.models.inference.margins.reference_grid import check_others, grid_points, grid_rows, typical_row
+from softreg.models.inference.margins.reference_grid import (
+    check_others,
+    grid_offset,
+    grid_points,
+    grid_rows,
+    typical_row,
+)
 from softreg.models.inference.margins.row_logits import Scenario
 from softreg.models.inference.profile_likelihood import profiled
 from softreg.models.inference.summary import Summary
 from softreg.models.inference.wald_test import wald_test
+from softreg.models.inputs.offsets import new_offset
 from softreg.models.likelihood.likelihood import Likelihood
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
@@ -161,6 +168,8 @@ class Inference(FitMeasures):
     read_value : callable or None
         Function that returns the values of columns, by position, that set a column to a value in the user's units; None
         where X has the user's units.
+    read_offset : callable or None
+        Function that returns the offset (n, q) of such rows from their columns; None where it is an argument.
     """
 
     fitted: FittedRows = field(repr=False)
@@ -176,6 +185,7 @@ class Inference(FitMeasures):
     _C: Array = field(repr=False)
     _A: Array = field(repr=False)
     read_value: Callable[[int, float], Mapping[int, float]] | None = field(repr=False, default=None)
+    read_offset: Callable[[Any], Array | None] | None = field(default=None, repr=False)
 
     # --- the weights ----------------------------------------------------------------------------------------------
 
@@ -306,6 +316,7 @@ class Inference(FitMeasures):
         self,
         X_new: Any = None,
         *,
+        offset: Any = None,
         grid: Mapping[Any, Any] | None = None,
         others: str = "mean_or_mode",
         level: float | None = None,
@@ -324,6 +335,11 @@ class Inference(FitMeasures):
         ----------
         X_new : array, sparse matrix or data frame of shape (n, d), optional
             The rows; those of the fit, with their weights, by default.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Offset of the logits of `X_new`, which a model that was fitted with an offset needs; the rows of the fit
+            have theirs, and those of a table have it in their columns. Grids with `others="observed"` average over rows
+            with their offset. For other grids it is the offset (q,) of all points, or (m, q) of each, 0 by default: the
+            probabilities are then those of a row without offset.
         grid : mapping, optional
             Value or values of columns, by name or position, all of whose combinations are predicted (adjusted
             predictions). The value 1 of a level of a category sets the other levels to 0.
@@ -345,7 +361,7 @@ class Inference(FitMeasures):
         Raises
         ------
         ValueError
-            If the columns are not those of the fit, or a value is not finite.
+            If the columns are not those of the fit, a value is not finite, or the offset of new rows is missing.
 
         Examples
         --------
@@ -359,16 +375,28 @@ class Inference(FitMeasures):
         X, weight = (self.fitted.X, self.fitted.weight) if X_new is None else (self.read_rows(X_new), None)
         level = checked_level(level, self.level)
         if grid is None:
-            return predict(self, Scenario(X), level, simultaneous)
+            return predict(self, Scenario(X, offset=self._offset(X_new, offset, X)), level, simultaneous)
         check_others(others)
         points = grid_points(self, grid)
         if others == "observed":
-            scenarios = [Scenario(X, setting) for setting in points.settings]
+            fixed = self._offset(X_new, offset, X)
+            scenarios = [Scenario(X, setting, fixed) for setting in points.settings]
             found = predict_averages(self, scenarios, weight, level, simultaneous)
         else:
-            rows = Scenario(grid_rows(typical_row(self, X, weight, others), points))
+            fixed = grid_offset(self, offset, len(points.settings))
+            rows = Scenario(grid_rows(typical_row(self, X, weight, others), points), offset=fixed)
             found = predict(self, rows, level, simultaneous)
         return replace(found, grid=points.values)
+
+    def _offset(self, X_new: Any, offset: Any, X: Matrix) -> Array | None:
+        """Return the offset (n, q) of new rows X (n, d), or of those of the fit for None; None without offset."""
+        if X_new is None:
+            if offset is not None:
+                raise ValueError("offset is that of new rows; the rows of the fit have theirs. Pass the rows as well.")
+            return self.fitted.offset
+        if offset is None and self.read_offset is not None:
+            return self.read_offset(X_new)
+        return new_offset(self.fitted.model, offset, X.shape[0])
 
     def plot_predictions(
         self, grid: Mapping[Any, Any], X: Any = None, *, others: str = "mean_or_mode", axes: Any = None, **options: Any
@@ -382,7 +410,7 @@ class Inference(FitMeasures):
         axes : matplotlib.axes.Axes, optional
             Axes to draw on; by default new ones.
         **options
-            `level` and `simultaneous` of `predictions`.
+            `level`, `simultaneous` and `offset` of `predictions`.
 
         Returns
         -------
@@ -393,7 +421,7 @@ class Inference(FitMeasures):
 
     def comparisons(
         self, columns: Sequence[Any] | Any, low: Any = None, high: Any = None, *, X: Any = None,
-        level: float | None = None,
+        offset: Any = None, level: float | None = None,
     ) -> Comparisons:  # fmt: skip
         """Compare probabilities between two values of a column, the other columns as observed.
 
@@ -409,6 +437,8 @@ class Inference(FitMeasures):
             of one of the `categories` with the reference level.
         X : array, sparse matrix or data frame of shape (n, d), optional
             The rows; those of the fit, with their weights, by default.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Offset of the logits of X, as in `predictions`.
         level : float, optional
             Confidence level; that of the inference by default.
 
@@ -420,7 +450,7 @@ class Inference(FitMeasures):
         Raises
         ------
         ValueError
-            If a column does not exist, or a number has no two values.
+            If a column does not exist, a number has no two values, or the offset of new rows is missing.
 
         Examples
         --------
@@ -431,7 +461,7 @@ class Inference(FitMeasures):
         (array([-0.295,  0.295]), array([0.297, 3.367]))
         """
         rows, weight = (self.fitted.X, self.fitted.weight) if X is None else (self.read_rows(X), None)
-        contrasts = column_contrasts(self, columns, low, high, rows)
+        contrasts = column_contrasts(self, columns, low, high, rows, self._offset(X, offset, rows))
         return compare(self, contrasts, weight, checked_level(level, self.level))
 
     # --- the whole ------------------------------------------------------------------------------------------------

@@ -89,6 +89,37 @@ def fitted_offset(model: Any, offset: Any, n: int) -> Array | None:
     return None
 
 
+def new_offset(model: Any, offset: Any, n: int) -> Array | None:
+    """Return the offset of new rows, (n, q) or None.
+
+    Parameters
+    ----------
+    model : SoftmaxRegression
+        The fitted model.
+    offset : array or frame of shape (n, q) or (n,), or None
+        The offset.
+    n : int
+        Number of rows.
+
+    Returns
+    -------
+    ndarray of shape (n, q) or None
+        The offset.
+
+    """
+    check_offset_is_given(model, offset)
+    return None if offset is None else offset_array(offset, n, model.classes_)
+
+
+def check_offset_is_given(model: Any, offset: Any) -> None:
+    """Raise `ValueError` for a prediction without offset of a model that was fitted with one."""
+    if offset is None and model.has_offset_:
+        raise ValueError(
+            "this model was fitted with an offset of the logits, so a prediction needs one: pass offset=... of shape "
+            f"(n, {len(model.classes_)}), with zeros for predictions without it."
+        )
+
+
 def check_offset(offset: Array, classes: Array, first: int = 0) -> None:
     """Raise `ValueError` for the first number that is not finite, with its row (counted from `first`) and class."""
     nonfinite = ~np.isfinite(offset)

@@ -153,10 +153,17 @@ def gather_training_rows(
     counts = weight if weight is None else weight[weight > 0]
     fixed = None if offset is None else offset_array(offset, X.shape[0], classes)
     positive = drop_zero_weight_rows(X, labels, weight, fixed)
-    check_classes(classes, positive.labels, positive.weight)
+    if not _has_prior_of_all_parameters(estimator):  # which has the classes that the rows lack
+        check_classes(classes, positive.labels, positive.weight)
     V = None if positive.weight is None else positive.weight[None, :]
     rows = as_rows(positive.X, positive.labels, V, positive.offset)
     return TrainingRows(rows, classes, positive.X, positive.labels, counts, positive.offset)
+
+
+def _has_prior_of_all_parameters(estimator: Any) -> bool:
+    """Return True if the prior is the posterior of another fit, or that fit."""
+    prior = getattr(estimator, "prior", None)
+    return hasattr(prior, "classes") or hasattr(prior, "posterior")
 
 
 def _copy_exceeds_memory(X: Any, sample_weight: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from softreg.linalg import TINY
 from softreg.optimize.problem.quadratic_form import QuadraticForm
-from softreg.typing import Array, Float64Array
+from softreg.typing import Array, Float64Array, IntArray
 
 FULL_POSTERIOR = 1000
 """Parameters q (d + 1) up to which the precision is a full matrix (8 MB); beyond, its diagonal is kept."""
@@ -71,6 +71,35 @@ class Posterior:
         q, k = self.mean.shape
         diagonal = np.diag(self.precision).reshape(q, k) if self.is_full else self.precision
         return bool((diagonal[:, -1] > 0).any())
+
+    def with_class_order(self, order: IntArray) -> Posterior:
+        """Return the posterior with its classes in another order (q,), given by their present positions.
+
+        Parameters
+        ----------
+        order : array of int of shape (q,)
+            Permutation.
+
+        Returns
+        -------
+        Posterior
+            The same posterior.
+
+        Examples
+        --------
+        >>> posterior = Posterior(np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]]), np.array(["no", "yes"]))
+        >>> other = posterior.with_class_order(np.array([1, 0]))
+        >>> other.mean.tolist(), other.precision.tolist(), other.classes.tolist()
+        ([[1.0], [0.0]], [[3.0], [2.0]], ['yes', 'no'])
+        """
+        precision = self.precision
+        if self.is_full:
+            k = self.mean.shape[1]
+            at = (order[:, None] * k + np.arange(k)).ravel()
+            precision = precision[np.ix_(at, at)]
+        else:
+            precision = precision[order]
+        return Posterior(self.mean[order], precision, self.classes[order], self.feature_names)
 
     def covariance(self) -> Float64Array:
         """Return the covariance matrix (p, p) of the parameters relative to their mean over the classes.

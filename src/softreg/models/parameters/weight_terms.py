@@ -272,7 +272,7 @@ def _bounds(value: Any, reference: Any, names: WeightNames) -> tuple[Float64Arra
     lower, upper = np.full((q, d), -np.inf), np.full((q, d), np.inf)
     if isinstance(value, Mapping):
         for j, code, interval in _entries(value, "bounds", names):
-            low, high = _interval(interval, j, names)
+            low, high = bound_interval(interval, names.label(j))
             lower[_classes_of(code, j, fixed, names), j] = low
             upper[_classes_of(code, j, fixed, names), j] = high
     else:
@@ -280,7 +280,7 @@ def _bounds(value: Any, reference: Any, names: WeightNames) -> tuple[Float64Arra
             raise ValueError("bounds is a dict by column, or a pair of arrays (lower, upper) of shape (d,) or (d, q).")
         lower, upper = (_array(part, "bounds", names, lambda bound: ~np.isnan(bound)) for part in value)
     if q == 2 and fixed is None:  # the weights of two classes are opposite numbers
-        lower, upper = np.maximum(lower, -upper[::-1]), np.minimum(upper, -lower[::-1])
+        lower, upper = np.maximum(lower, 0.0 - upper[::-1]), np.minimum(upper, 0.0 - lower[::-1])
     if fixed is not None:
         bounded = (np.isfinite(lower) | np.isfinite(upper)).any(axis=0)
         lower[fixed, bounded] = upper[fixed, bounded] = 0.0
@@ -315,8 +315,31 @@ def _classes_of(code: int | None, column: int, fixed: int | None, names: WeightN
     )
 
 
-def _interval(value: Any, column: int, names: WeightNames) -> tuple[float, float]:
-    """Return the least and largest value that one entry of `bounds` stands for."""
+def bound_interval(value: Any, name: str) -> tuple[float, float]:
+    """Return the least and largest value that one entry of `bounds` stands for.
+
+    Parameters
+    ----------
+    value : str or pair
+        "+", "-", or (least, largest) with None for no limit.
+    name : str
+        Name of the column, for the message.
+
+    Returns
+    -------
+    low, high : float
+        The limits.
+
+    Raises
+    ------
+    ValueError
+        If the value is no bound.
+
+    Examples
+    --------
+    >>> bound_interval("+", "'age'"), bound_interval((None, 2), "'age'")
+    ((0.0, inf), (-inf, 2.0))
+    """
     if isinstance(value, str) and value in SIGNS:
         return SIGNS[value]
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
@@ -325,8 +348,8 @@ def _interval(value: Any, column: int, names: WeightNames) -> tuple[float, float
         if is_real(low) and is_real(high) and as_float(low) <= as_float(high):
             return as_float(low), as_float(high)
     raise ValueError(
-        f"bounds has {spell(value)} for {names.label(column)}; a bound is '+', '-' or (least, largest) with "
-        "least <= largest, and None for no limit."
+        f"bounds has {spell(value)} for {name}; a bound is '+', '-' or (least, largest) with least <= largest, and "
+        "None for no limit."
     )
 
 

@@ -21,6 +21,7 @@ from softreg.tables.encode.discrete_changes import discrete_changes, feature_set
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
 from softreg.tables.fit.training_table import label_codes, with_labels
+from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
 from softreg.tables.io.numpy_arrays import is_matrix
 from softreg.tables.io.open_table import as_table
 from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
@@ -66,6 +67,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Covariance for intervals of probabilities, where `keep_intervals` was called after the fit."""
     rare_: RareClasses = NO_RARE
     offset_: Mapping[str, str] = MappingProxyType({})
+    constraints_: ColumnConstraints = NO_CONSTRAINTS
     n_features_in_: int
     n_iter_: int
 
@@ -196,9 +198,10 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def describe(self) -> list[tuple[str, str, str]]:
         """Return name, kind and reason of each column, with what was fitted, in the order of the table."""
         self._check_fitted()
-        remarks, offsets = self.encoder_.remarks, offset_remarks(self.offset_)
+        offsets = offset_remarks(self.offset_)
+        remarks = (self.encoder_.remarks, self.constraints_.remarks())
         return [
-            (name, kind, offsets.get(name, f"{reason}; {remarks[name]}" if name in remarks else reason))
+            (name, kind, offsets.get(name, "; ".join([reason, *(found[name] for found in remarks if name in found)])))
             for name, kind, reason in self.schema_.describe()
         ]
 
@@ -272,6 +275,7 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             changes=changes,
             read_rows=lambda new: self.encoder_.encode(self._table(new)),
             read_value=lambda j, value: feature_setting(self.encoder_, j, value),
+            read_offset=self.offsets,
         )
 
     def keep_intervals(
@@ -301,15 +305,30 @@ class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the rows are not those of the fit, or the model has an L1 part.
+            If the rows are not those of the fit, the model has an L1 part or bounds, or it has a prior or columns
+            without penalty and did not keep its posterior.
         """
         from softreg.models.inference.margins.row_logits import ParameterDistribution
 
+        if self.model_.prior is not None or self.model_.penalty_factors is not None:
+            self.intervals_ = self._posterior_intervals(errors)
+            return self
         penalised = self.model_.penalty == "l2" and self.model_.strength > 0
         inference = self.infer(data, rows, y=y, errors=errors or ("posterior" if penalised else "model"))
         distribution = ParameterDistribution.of(inference).at(self.model_.coef_, self.model_.intercept_)
         self.intervals_ = StoredIntervals(distribution, inference.errors)
         return self
+
+    def _posterior_intervals(self, errors: str | None) -> StoredIntervals:
+        """Return the intervals of the posterior that the fit kept; raise `ValueError` without one."""
+        from softreg.models.inference.margins.row_logits import ParameterDistribution
+
+        if errors not in (None, "posterior") or self.model_._posterior is None:
+            raise ValueError(
+                "a model with a prior or with columns without penalty has the intervals of its posterior alone; train "
+                "it with --keep-posterior (keep_posterior=True in Python)."
+            )
+        return StoredIntervals(ParameterDistribution.of_posterior(self.model_.posterior()), "posterior")
 
     def predict_intervals(self, data: Any, level: float = 0.95) -> tuple[Float64Array, Float64Array]:
         """Return the limits of intervals of the probabilities of `predict_proba`.

@@ -16,6 +16,7 @@ from softreg.models.selection.regularization_path import make_path
 from softreg.tables.columns.table_errors import emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
+from softreg.tables.fit.weight_terms.column_constraints import bounds_of_classes
 from softreg.tables.row_selection.offset_columns import Offsets
 from softreg.typing import Array, Float64Array, IntArray, TextArray
 
@@ -86,7 +87,7 @@ def fit_model(
     """
     if settings["strength"] != "auto":
         return fit_at_strength(settings, X, y, names, checkpoint, weight=weight, offsets=offsets), None
-    fitted = checkpoint is None
+    fitted = checkpoint is None and not settings.get("keep_posterior")
     best, path = _best_strength(settings, X, y, names, choice, fitted=fitted, weight=weight, offsets=offsets)
     if isinstance(best, SoftmaxRegression):
         return best, path
@@ -145,7 +146,7 @@ def _best_strength(
         splits = splits[:1]
     if wide and choice.scoring == "log_loss":
         return _search_on_one_fold(settings, X, y, names, splits[0], choice.rule, weight=weight, offsets=offsets)
-    others = {name: value for name, value in settings.items() if name != "strength"}
+    others = {name: value for name, value in settings.items() if name not in ("strength", "keep_posterior")}
     search = SoftmaxRegressionCV(cv=splits, rule=choice.rule, scoring=choice.scoring, **others)  # type: ignore[arg-type]
     search._column_names = names
     search.fit(X, y, weight, offset=None if offsets is None else offsets.of(slice(None), np.unique(y)))
@@ -170,6 +171,7 @@ def _search_on_one_fold(
     share = 1.0 if rule == "1se" else SE_TOLERANCE
     started, points = time.perf_counter(), list[PathPoint]()
     callback = settings["verbose"] if callable(settings["verbose"]) else None
+    shared = {**bounds_of_classes(settings, np.unique(y[train])), "keep_posterior": False}
     X_train, X_test = X[train], X[test]
     train_weight, test_weight = (None if weight is None else weight[rows] for rows in (train, test))
     of_train, of_test = (
@@ -179,7 +181,7 @@ def _search_on_one_fold(
         strength = _next_strength(points, share)
         if strength is None:
             break
-        tried = {**settings, "strength": strength, "tol": max(SEARCH_TOL, settings["tol"]), "verbose": 0}
+        tried = {**shared, "strength": strength, "tol": max(SEARCH_TOL, settings["tol"]), "verbose": 0}
         model = fit_at_strength(tried, X_train, y[train], names, weight=train_weight, offsets=of_train)
         points.append(_held_out_point(model, X_test, y[test], test_weight, of_test))
         if callback is not None:

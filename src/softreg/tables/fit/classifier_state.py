@@ -9,10 +9,14 @@ from typing import Any
 from softreg.models import SoftmaxRegression
 from softreg.models.selection.search_state import path_from_json, path_to_json
 from softreg.models.serialization.cv_parameters import parameter_from_json, parameter_to_json
+from softreg.models.serialization import fields
+from softreg.models.serialization.not_stored import NotStored, description_of
+from softreg.models.serialization.weight_parameters import weight_parameter_from_json, weight_parameter_to_json
 from softreg.tables.columns.table_errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
 from softreg.tables.fit.predictor import MODEL_PREFIX, offset_state, schema_and_encoder
 from softreg.tables.fit.stored_intervals import intervals_from_state
+from softreg.tables.fit.weight_terms.column_constraints import ColumnConstraints, column_constraints
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import USER_KINDS
@@ -28,6 +32,7 @@ REGRESSION_PARAMETERS = (
     "max_iter",
     "random_state",
     "verbose",
+    "keep_posterior",
 )
 """The parameters of `TableClassifier` that are those of its regression."""
 SELECTION_PARAMETERS = {
@@ -60,6 +65,8 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
             "features": None if model.features is None else list(column_names(model.features)),
         },
         **({"offset": dict(model.offset_)} if model.offset_ else {}),
+        **({"constraints": _constraints_state(model.constraints_)} if model.constraints_ else {}),
+        **({"prior": _prior_text(model.prior)} if model.prior is not None else {}),
         "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_to_json(model.path_),
     }
@@ -68,6 +75,35 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         kept, state["intervals"] = model.intervals_.to_state()
         arrays |= kept
     return arrays, state
+
+
+def _constraints_state(constraints: ColumnConstraints) -> dict[str, Any]:
+    """Return columns without penalty and bounds as strict JSON."""
+    return {
+        "unpenalised": list(constraints.unpenalised),
+        "bounds": weight_parameter_to_json(dict(constraints.bounds) or None),
+        "reference": weight_parameter_to_json(constraints.reference),
+    }
+
+
+def _constraints_from_state(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of columns without penalty and of bounds; none for a file without."""
+    stored = metadata.get("constraints")
+    if stored is None:
+        return {}
+    return {
+        "unpenalised": fields.texts(stored, "unpenalised"),
+        "bounds": weight_parameter_from_json(stored["bounds"]),
+        "bounds_reference": weight_parameter_from_json(stored["reference"]),
+    }
+
+
+def _prior_text(prior: Any) -> str:
+    """Return the description of a prior, of which the file stores no more."""
+    if isinstance(prior, NotStored):
+        return prior.description
+    model = getattr(prior, "estimator", prior)
+    return f"{model.model_.posterior()}".lower() if hasattr(model, "model_") else description_of(prior)
 
 
 def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Any:
@@ -84,7 +120,8 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
         raise ValueError(f"weights of {model.n_features_in_} features do not fit {encoder.width} of the encoder")
     path = path_from_json(metadata["path"]) if metadata.get("path") else None
     kept = {name: getattr(model, name) for name in REGRESSION_PARAMETERS}
-    kept["strength"] = "auto" if path is not None else model.strength
+    kept["strength"] = "auto" if path is not None or "prior" in metadata else model.strength
+    kept["prior"] = NotStored(str(metadata["prior"])) if "prior" in metadata else None
     requested = dict(metadata.get("asked", {}))
     kinds: dict[str, Any] = {
         kind.value: tuple(name for name in requested if requested[name] == kind.value) for kind in USER_KINDS
@@ -96,8 +133,14 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     kept["features"] = None if features is None else tuple(features)
     offset = offset_state(metadata)
     kept["offset"] = offset or None
+    try:
+        kept |= _constraints_from_state(metadata)
+        constraints = column_constraints(kept.get("unpenalised", ()), kept.get("bounds"), kept.get("bounds_reference"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"this is not the state of a table model: {error}") from error
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
     self.schema_, self.encoder_, self.path_, self.offset_ = schema, encoder, path, offset
+    self.constraints_ = constraints
     rare = metadata.get("rare")
     self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
     kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions

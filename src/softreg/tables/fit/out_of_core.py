@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from softreg.models.inputs.batches import EncodedLabels
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.splits import sample_rows
 from softreg.tables.columns.table_errors import TableError, emit_notes, emit_warnings
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_moments import WeightedBatch, with_weighted_moments
 from softreg.tables.fit.choose_numeric_form import fit_encoder
@@ -23,10 +24,13 @@ from softreg.tables.fit.cross_validation import CrossValidation
 from softreg.tables.fit.memory_mode import Memory, is_large
 from softreg.tables.fit.row_set import RowMask, row_mask
 from softreg.tables.fit.table_scan import TableScan, scan_table
+from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
+from softreg.tables.fit.weight_terms.indicator_counts import IndicatorCounts
 from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.offset_columns import Offsets, read_offsets
 from softreg.tables.row_selection.rare_classes import DEFAULT_LABEL_RULES, LabelRules
+from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema, infer_schema
 from softreg.typing import Array, BoolArray, Codes, Float64Array
@@ -47,6 +51,8 @@ class EncodedBatches:
     scan: TableScan
     encoder: Encoder
     offsets: Mapping[str, str]
+    unseen: UnseenValues | None = None
+    """Receives the rows with values that the encoder was not fitted to."""
 
     @property
     def n_rows(self) -> int:
@@ -58,7 +64,7 @@ class EncodedBatches:
         encoded = [code.name for code in self.encoder.column_encoders]
         columns = [*encoded, target, *self.scan.weight_names, *self.offsets.values()]
         for batch, positions, first in self.scan.batches_with_offsets(list(dict.fromkeys(columns))):
-            X = self.encoder.encode(batch, positions)
+            X = self.encoder.encode(batch, positions, unseen=self.unseen)
             values, codes = self.scan.labels(batch)
             y, weight = (
                 EncodedLabels(values, codes[positions]),
@@ -204,6 +210,7 @@ def fit_in_batches(
     choice: CrossValidation,
     *,
     offsets: Mapping[str, str],
+    constraints: ColumnConstraints = NO_CONSTRAINTS,
 ) -> FittedParts:
     """Fit schema, encoder and model with the memory of a few batches and the sample.
 
@@ -226,6 +233,8 @@ def fit_in_batches(
         How the strength and numeric forms are chosen.
     offsets : mapping of str to str
         Column of offsets by class.
+    constraints : ColumnConstraints
+        Columns without penalty, and bounds.
 
     Returns
     -------
@@ -244,6 +253,8 @@ def fit_in_batches(
         schema = infer_schema(scan.sample, scan.target, drop=drop, kinds=kinds, describe_row=scan.describe_sample_row)
     except TableError as error:
         raise scan.with_file_location(error) from None
+    constraints.check(schema, settings["penalty"])
+    choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
     values, codes = scan.labels(scan.sample)
     batches = scan.source.batches([column.name for column in schema.features])
     y = np.array(values)[codes]
@@ -253,12 +264,24 @@ def fit_in_batches(
     if weight is not None:
         encoder = with_weighted_moments(encoder, weighted_batches(scan, encoder))
     names = np.array(encoder.feature_names_out, dtype=object)
-    settings, path = with_column_groups(settings, encoder), None
+    classes = label_types.ordered_classes(scan.source.schema.field(scan.target), scan.classes, scan.rare.pool)
+    settings, path = {**with_column_groups(settings, encoder), **constraints.parameters(encoder, classes)}, None
+    if constraints.unpenalised:
+        _warn_of_separating_indicators(EncodedBatches(scan, encoder, {}), constraints)
     if settings["strength"] == "auto":
         strength, path = _choose_strength_on_sample(scan, encoder, settings, names, choice, fixed)
         settings = {**settings, "strength": strength}
     model = fit_at_strength(settings, EncodedBatches(scan, encoder, offsets), None, names, checkpoint)
     return FittedParts(schema, encoder, model, path)
+
+
+def _warn_of_separating_indicators(batches: EncodedBatches, constraints: ColumnConstraints) -> None:
+    """Warn of levels without penalty whose weights have no finite optimum, with a pass over the rows."""
+    counts = IndicatorCounts.of(batches.encoder, constraints.unpenalised)
+    if len(counts.features):
+        for X, y, *_ in batches:
+            counts.add(X, np.array(y.values)[y.codes])
+    emit_warnings(counts.messages())
 
 
 def _sample_offsets(scan: TableScan, columns: Mapping[str, str]) -> Offsets | None:

@@ -41,14 +41,12 @@ class StoredIntervals:
 
     def limits(self, X: Any, level: float, offset: Array | None = None) -> tuple[Float64Array, Float64Array]:
         """Return the limits (n, q) of the intervals of the probabilities of encoded rows X (n, d), with an offset."""
-        rows = Scenario(sp.csr_array(X) if sp.issparse(X) else np.asarray(X))
+        rows = Scenario(sp.csr_array(X) if sp.issparse(X) else np.asarray(X), offset=offset)
         c, q = float(ndtri(0.5 + level / 2)), self.distribution.q
         low, high = np.empty((rows.n, q)), np.empty((rows.n, q))
 
         def work(block: slice) -> None:
-            eta, error = log_odds_and_errors(
-                self.distribution, rows.block(block), None if offset is None else offset[block].T
-            )
+            eta, error = log_odds_and_errors(self.distribution, rows.block(block), rows.offset_block(block))
             low[block], high[block] = expit(eta - c * error).T, expit(eta + c * error).T
 
         with one_blas_thread():

@@ -183,6 +183,11 @@ def _integers(numbers: list[int]) -> Array:
     return np.array(numbers, dtype=object)
 
 
+def classes_label_type(field: pa.Field, classes: Sequence[str], pooled: str = "") -> str:
+    """Return the type of the classes of a target; text where rare classes are merged as `pooled`."""
+    return TEXT if pooled in classes else field_label_type(field, list(classes))
+
+
 def class_order(labels: Sequence[str] | TextArray, kind: str) -> IntArray:
     """Return the order (q,) of the classes: numbers and times by value, others as text.
 
@@ -198,6 +203,22 @@ def class_order(labels: Sequence[str] | TextArray, kind: str) -> IntArray:
     """
     values = typed_labels(labels, kind) if kind in (*_NUMBERS, *_TIMES) else np.array([str(label) for label in labels])
     return np.argsort(values, kind="stable")
+
+
+def ordered_classes(field: pa.Field, classes: Sequence[str], pooled: str = "") -> list[str]:
+    """Return the classes of a target in the order of a classifier's `classes_`.
+
+    Returns
+    -------
+    list of str
+        Classes.
+
+    Examples
+    --------
+    >>> ordered_classes(pa.field("y", pa.int64()), ["10", "9"])
+    ['9', '10']
+    """
+    return [classes[k] for k in class_order(list(classes), classes_label_type(field, classes, pooled))]
 
 
 def class_name(label: Any, classes: Sequence[str]) -> str:
@@ -244,6 +265,8 @@ def reorder_classes(model: SoftmaxRegression, order: IntArray) -> None:
     if (order == np.arange(len(order))).all():
         return
     model.classes_, model.coef_, model.intercept_ = model.classes_[order], model.coef_[order], model.intercept_[order]
+    if getattr(model, "_posterior", None) is not None:
+        model._posterior = model.posterior().with_class_order(order)
     solution = model.solution_
     separation = solution.separation
     if separation is not None:

@@ -82,7 +82,8 @@ def average_probabilities(
 
     def work(block: slice) -> tuple[Array, Array, Array]:
         Z = distribution.coordinates(rows.block(block))
-        P = loss.probabilities((distribution.theta @ Z)[None])[0][0]
+        o, offset = distribution.theta @ Z, rows.offset_block(block)
+        P = loss.probabilities((o if offset is None else o + offset)[None])[0][0]
         weighted = P if weight is None else P * weight[block]
         J = np.empty((q, q, k))
         for c in range(q):

@@ -10,11 +10,16 @@ from softreg.models.inference.marginal_effects import REFERENCE
 from softreg.models.inference.margins.comparisons import Contrast
 from softreg.models.inference.margins.reference_grid import column_setting, finite_number
 from softreg.models.inference.margins.row_logits import Scenario
-from softreg.typing import Matrix
+from softreg.typing import Array, Matrix
 
 
 def column_contrasts(
-    inference: FittedInference, columns: Sequence[Any] | Any, low: Any, high: Any, rows: Matrix
+    inference: FittedInference,
+    columns: Sequence[Any] | Any,
+    low: Any,
+    high: Any,
+    rows: Matrix,
+    offset: Array | None = None,
 ) -> list[Contrast]:
     """Return the contrast of each column between two values or, without values, by its discrete change.
 
@@ -28,6 +33,8 @@ def column_contrasts(
         Values of the columns; both or neither.
     rows : array or sparse matrix of shape (n, d)
         Rows whose other columns are unchanged.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits of these rows.
 
     Returns
     -------
@@ -54,7 +61,7 @@ def column_contrasts(
             if change.words == REFERENCE:
                 continue
             before, after, words = dict(change.before), dict(change.after), change.words
-        contrasts.append(Contrast(names[j], words, Scenario(rows, before), Scenario(rows, after)))
+        contrasts.append(Contrast(names[j], words, Scenario(rows, before, offset), Scenario(rows, after, offset)))
     if not contrasts:
         raise ValueError("the reference level of a category is compared with itself; name another level.")
     return contrasts

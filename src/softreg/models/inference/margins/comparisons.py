@@ -222,7 +222,7 @@ def _row_values(distribution: ParameterDistribution, contrast: Contrast, what: s
         total, b = np.zeros((q, rows.stop - rows.start)), rows.stop - rows.start
         gradient = np.zeros((q, len(distribution.L), b))  # of each class, in the factor's coordinates
         for scenario, sign in ((contrast.before, -1.0), (contrast.after, 1.0)):
-            o, factors = distribution.logits_and_factors(scenario.block(rows))
+            o, factors = distribution.logits_and_factors(scenario.block(rows), scenario.offset_block(rows))
             part, G = _function(o, what)
             total += sign * part
             for c, U in enumerate(factors, start=1):

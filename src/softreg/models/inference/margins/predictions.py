@@ -177,7 +177,7 @@ def predict(inference: FittedInference, rows: Scenario, level: float, simultaneo
     p, error, low, high = (np.empty((rows.n, q)) for _ in range(4))
 
     def work(block: slice) -> None:
-        eta, se = log_odds_and_errors(distribution, rows.block(block))
+        eta, se = log_odds_and_errors(distribution, rows.block(block), rows.offset_block(block))
         p[block] = expit(eta).T
         error[block] = (density(eta) * se).T
         low[block], high[block] = expit(eta - c * se).T, expit(eta + c * se).T

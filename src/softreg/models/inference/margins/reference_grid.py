@@ -14,6 +14,7 @@ import numpy as np
 
 from softreg.models.inference.fitted_inference import FittedInference
 from softreg.models.inference.marginal_effects import Change, zero_one_columns
+from softreg.models.inputs.offsets import offset_array
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array
 from softreg.typing import Matrix
@@ -163,6 +164,39 @@ def typical_row(inference: FittedInference, X: Matrix, weight: Array | None, oth
             row[levels] = 0.0
             row[most] = float(mean[most] >= 1 - mean[levels].sum())
     return row[None]
+
+
+def grid_offset(inference: FittedInference, offset: Any, n: int) -> Array | None:
+    """Return the offset of the points of a grid at typical rows.
+
+    Parameters
+    ----------
+    inference : Inference
+        Statistics of the fit.
+    offset : array of shape (q,) or (n, q), float or None
+        Offset of all points, or of each; one number for two classes is that of the log-odds of the second. None stands
+        for 0.
+    n : int
+        Number of points.
+
+    Returns
+    -------
+    ndarray of shape (n, q) or None
+        The offset; None for 0.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a number is not finite.
+    """
+    if offset is None:
+        return None
+    classes = inference.fitted.model.classes_
+    if np.ndim(offset) == 0:
+        offset = np.full(n, offset)
+    elif np.shape(offset) == (len(classes),):
+        offset = np.tile(np.asarray(offset), (n, 1))
+    return offset_array(offset, n, classes)
 
 
 def grid_rows(typical: Array, points: GridPoints) -> Array:

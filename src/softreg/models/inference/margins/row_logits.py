@@ -24,6 +24,7 @@ from softreg.typing import Matrix
 
 if TYPE_CHECKING:  # scikit-learn, which prediction from a model file does not need
     from softreg.models.inference.fitted_inference import FittedInference
+    from softreg.models.likelihood.posterior import Posterior
 
 Result = TypeVar("Result")
 
@@ -44,15 +45,22 @@ class Scenario:
         The rows.
     values : mapping of int to float
         Value of columns, by position, instead of those of X.
+    offset : ndarray of shape (n, q), optional
+        Fixed part of the logits of the rows.
     """
 
     X: Matrix
     values: Mapping[int, float] = field(default_factory=dict)
+    offset: Array | None = None
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return int(self.X.shape[0])
+
+    def offset_block(self, rows: slice) -> Array | None:
+        """Return the offset (q, b) of some rows, or None."""
+        return None if self.offset is None else self.offset[rows].T
 
     def block(self, rows: slice) -> Array:
         """Return a copy of some rows (b, d) as float64."""
@@ -82,6 +90,16 @@ class ParameterDistribution:
     shift: Array
     scale: Array
     L: Array
+
+    @classmethod
+    def of_posterior(cls, posterior: Posterior) -> ParameterDistribution:
+        """Return the Gaussian distribution of the parameters that a fit kept."""
+        q, k = posterior.mean.shape
+        C = posterior.covariance().reshape(q, k, q, k)
+        difference = C[1:, :, 1:] - C[:1, :, 1:] - C[1:, :, :1] + C[:1, :, :1]
+        factor = triangular_factor(difference.reshape((q - 1) * k, (q - 1) * k))
+        theta = posterior.mean - posterior.mean.mean(axis=0)
+        return cls(theta, np.zeros(k - 1), np.ones(k - 1), factor)
 
     @classmethod
     def of(cls, inference: FittedInference) -> ParameterDistribution:
@@ -124,8 +142,10 @@ class ParameterDistribution:
         Z[-1] = 1.0
         return Z
 
-    def logits_and_factors(self, X: Array) -> tuple[Array, list[Array]]:
-        """Return the logits (q, b) of rows X (b, d), and factors U_c of the differences of the logits to class 0.
+    def logits_and_factors(self, X: Array, offset: Array | None = None) -> tuple[Array, list[Array]]:
+        """Return the logits (q, b) of rows X (b, d) with an offset (q, b), and factors of their differences to class 0.
+
+        The factors U_c are those of the differences of the logits of the classes c to class 0.
 
         The covariance of the differences c and e (from 1) is `(U_c[:m] * U_e[:m]).sum(axis=0)`, where m is the smaller
         of their lengths c k and e k.
@@ -139,7 +159,8 @@ class ParameterDistribution:
         """
         weights, where = self._stacked
         product = weights @ self.coordinates(X)
-        return product[: self.q], [product[at] for at in where]
+        o = product[: self.q]
+        return o if offset is None else o + offset, [product[at] for at in where]
 
     def std_error(self, J: Array) -> Array:
         """Return standard errors (...) of functions with derivatives J (..., q, d + 1) that sum to 0 over classes."""
@@ -217,9 +238,7 @@ def log_odds_and_errors(
     distribution: ParameterDistribution, X: Array, offset: Array | None = None
 ) -> tuple[Array, Array]:
     """Return the log-odds (q, b) of rows X (b, d) with an offset (q, b), and their standard errors (q, b)."""
-    o, factors = distribution.logits_and_factors(X)
-    if offset is not None:
-        o = o + offset
+    o, factors = distribution.logits_and_factors(X, offset)
     eta, G = log_odds(o)
     variance = np.einsum("ckb,ceb,ekb->kb", G[1:], covariances(factors), G[1:])
     return eta, np.sqrt(np.maximum(variance, 0.0))
