@@ -97,7 +97,7 @@ def is_batch_source(X: Any) -> bool:
     >>> is_batch_source(iter([])), is_batch_source([[1.0]]), is_batch_source(np.eye(2))
     (True, False, False)
     """
-    if X is None or isinstance(X, (str, bytes, list, tuple, Mapping, Set)):
+    if X is None or isinstance(X, (np.ndarray, str, bytes, list, tuple, Mapping, Set)):
         return False
     if any(hasattr(X, name) for name in ("shape", "__array__", "__dataframe__", "__arrow_c_stream__", "collect")):
         return False
