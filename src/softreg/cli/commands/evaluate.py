@@ -84,15 +84,20 @@ def evaluate_table(
             **_column_content(model, labelled, P),
             provenance=provenance([model_path, *source.paths]),
         )
-    remarks = {"rows": f"of {data.name}{ASSUMPTION}", "columns": "used by the model"}
-    if model.regression.prior is not None:
-        remarks["strength"] = "no penalty: the weights have a prior"
-    text = format_result(result, evaluation, model.solution, **remarks, prefix="")
+    text = format_result(result, evaluation, model.solution, **_remarks(model, data), prefix="")
     text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
     print_result(result, text, as_json=as_json)
     print_model_warnings(evaluation)
     if report is not None:
         print_message(f"Report: {report}")
+
+
+def _remarks(model: LoadedModel, data: Path) -> dict[str, str]:
+    """Return the remarks beside rows, columns and strength of the printed result."""
+    remarks = {"rows": f"of {data.name}{ASSUMPTION}", "columns": "used by the model"}
+    if model.regression.prior is not None:
+        remarks["strength"] = "no penalty: the weights have a prior"
+    return remarks
 
 
 def _check_report(report: Path | None, model: LoadedModel) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from softreg.models import SoftmaxRegression
 from softreg.models.selection.search_state import path_from_json, path_to_json
-from softreg.models.serialization.cv_parameters import parameter_from_json, parameter_to_json
 from softreg.models.serialization import fields
+from softreg.models.serialization.cv_parameters import parameter_from_json, parameter_to_json
 from softreg.models.serialization.not_stored import NotStored, description_of
 from softreg.models.serialization.weight_parameters import weight_parameter_from_json, weight_parameter_to_json
 from softreg.tables.columns.table_errors import column_names
