@@ -18,7 +18,7 @@ import numpy as np
 from softreg import SoftmaxRegression
 from softreg.models import added_on_rows, linearity_tests
 from softreg.probability import softmax
-from softreg.report.evaluation.roc_curves import GRID, Discrimination, discrimination
+from softreg.report.evaluation.roc_and_precision_recall import GRID, Discrimination, discrimination
 from softreg.report.page.column_tables import removal_interval
 
 AT = np.arange(5, 50, 5)

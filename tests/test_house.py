@@ -54,7 +54,7 @@ ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {
-    "files": "formats streams prefetch temporary_copies typed_files csv_quotes",
+    "files": "formats streams prefetch temporary_copies typed_files unclosed_quotes",
     "rows": (
         "parallel dual_variables logits backend_protocol column_statistics sampling checkpoint kernels memory ondisk "
         "gpu"

@@ -42,7 +42,8 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.optimize.problem_reduction import row_space, screening
+from softreg.optimize.problem_reduction import row_space
+from softreg.optimize.problem_reduction import working_sets as screening
 from softreg.rows import DenseRows, OnDevice, Rows, RowWriter, SparseRows, as_rows
 from softreg.rows import column_statistics as of_rows
 from softreg.rows.memory import csr, dense

@@ -14,7 +14,7 @@ import pytest
 
 import softreg
 from softreg.tables import TableClassifier
-from softreg.tables.columns.dates import utc_offsets
+from softreg.tables.columns.date_parsing import utc_offsets
 
 from .helpers import run, with_warnings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from softreg import SoftmaxRegression, open_rows
-from softreg.files.csv_quotes import QuoteCounter
+from softreg.files.unclosed_quotes import QuoteCounter
 
 # --- labels of dates ---
 

@@ -19,7 +19,7 @@ from softreg.report import ReportData, audit, render_report
 from softreg.report.evaluation.calibration_audit import has_fitted_rates
 from softreg.report.evaluation.column_rates import level_rates, number_rates
 from softreg.report.evaluation.gains import gains
-from softreg.report.evaluation.roc_curves import GRID, discrimination, discriminations
+from softreg.report.evaluation.roc_and_precision_recall import GRID, discrimination, discriminations
 from softreg.report.evaluation.threshold_metrics import threshold_metrics
 from softreg.report.figures.training_plots import loss_curve
 from softreg.report.page.model_warnings import model_warnings

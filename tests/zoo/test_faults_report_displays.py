@@ -10,7 +10,7 @@ import pytest
 from softreg.probability import softmax
 from softreg.report import ReportData, audit, render_report
 from softreg.report.evaluation.column_rates import level_rates, number_rates
-from softreg.report.evaluation.roc_curves import discrimination, discriminations
+from softreg.report.evaluation.roc_and_precision_recall import discrimination, discriminations
 
 
 def page_of(P: np.ndarray, y: np.ndarray, classes: list[str], **more: object) -> str:

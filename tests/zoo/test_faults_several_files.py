@@ -15,7 +15,7 @@ import pytest
 from softreg import TableClassifier
 from softreg.tables import TableError, read_table
 from softreg.tables.columns.column_names import check_names
-from softreg.tables.columns.dates import are_dates, parse_dates
+from softreg.tables.columns.date_parsing import are_dates, parse_dates
 
 from .helpers import run
 

@@ -24,8 +24,8 @@ from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import Coordinates, standardise
 from softreg.optimize.problem_reduction.row_space import reduce
-from softreg.optimize.problem_reduction.screened_fit import Rounds, Verdict
-from softreg.optimize.problem_reduction.screening import Screening, Weights, WorkingSetSearch
+from softreg.optimize.problem_reduction.working_set_rounds import Rounds, Verdict
+from softreg.optimize.problem_reduction.working_sets import Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.descent_loop import FINE, Descent
 from softreg.optimize.solvers.nested_newton import nested_newton

@@ -25,7 +25,7 @@ from softreg.optimize.problem.result import StackFit, Status
 from softreg.optimize.problem.solver_plan import CurvatureModel, Method, Plan, Start, Transform
 from softreg.optimize.problem.standardization import standardise
 from softreg.optimize.problem_reduction.row_space import Reduction, reduce
-from softreg.optimize.problem_reduction.screening import MAX_GAP_GROWTH, Screening, Weights, WorkingSetSearch
+from softreg.optimize.problem_reduction.working_sets import MAX_GAP_GROWTH, Screening, Weights, WorkingSetSearch
 from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.lbfgs import REVIEWS, PathLBFGS
 from softreg.optimize.solvers.lbfgs_memory import LossPair

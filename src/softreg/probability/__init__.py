@@ -11,14 +11,15 @@ from softreg.probability.bootstrap_intervals import Interval, bootstrap_means, i
 from softreg.probability.calibration import CalibrationCheck, calibration_error, check_calibration
 from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.class_prior import estimate_rates, shift_rates
-from softreg.probability.decision import (
+from softreg.probability.decision_thresholds import OperatingPoint, operating_point
+from softreg.probability.discrimination import mean_auc, mean_auc_interval
+from softreg.probability.expected_cost import (
     above_threshold,
     expected_cost,
     least_expected_cost,
     most_likely,
     reject,
 )
-from softreg.probability.discrimination import mean_auc, mean_auc_interval
 from softreg.probability.feature_information import column_information, mutual_information
 from softreg.probability.information import cross_entropy, entropy, kl_divergence, perplexity, surprisal
 from softreg.probability.intervals import score_interval, wilson_interval
@@ -30,7 +31,6 @@ from softreg.probability.loss import (
     negative_log_likelihood,
     residual,
 )
-from softreg.probability.operating_points import OperatingPoint, operating_point
 from softreg.probability.scores import accuracy, brier, log_loss, top_k_accuracy
 from softreg.probability.stable_softmax import log_softmax, logsumexp, softmax
 

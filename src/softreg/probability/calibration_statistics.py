@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.probability.decision import most_likely
+from softreg.probability.expected_cost import most_likely
 
 Floats = NDArray[np.float64]
 LEAST_VARIANCE = 5.0

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.check_distributions import check_probabilities
-from softreg.probability.decision import most_likely
+from softreg.probability.expected_cost import most_likely
 from softreg.probability.labels import check_codes
 from softreg.probability.scores import unit_weights
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.probability.check_distributions import check_probabilities
-from softreg.probability.decision import most_likely
+from softreg.probability.expected_cost import most_likely
 from softreg.probability.information import Unit, in_unit
 from softreg.probability.labels import codes_or_probabilities
 from softreg.probability.loss import row_losses

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softreg.tables import Encoder, TableError, infer_schema
-from softreg.tables.columns.dates import arrow_to_seconds, day_first, parse_dates
+from softreg.tables.columns.date_parsing import arrow_to_seconds, day_first, parse_dates
 
 MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)).map(lambda t: t.replace(microsecond=0))
 

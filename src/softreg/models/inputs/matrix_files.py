@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from softreg import value_text
-from softreg.files.csv_quotes import QuoteCounter, check_quotes
 from softreg.files.formats import (
     ARROW_ENDINGS,
     FORMAT_NAMES,
@@ -30,6 +29,7 @@ from softreg.files.prefetch import prefetch
 from softreg.files.streams import open_bytes
 from softreg.files.temporary_copies import PipeCopy, is_pipe
 from softreg.files.typed_files import READ_ERRORS, arrow_batches, open_arrow, open_parquet, parquet_batches
+from softreg.files.unclosed_quotes import QuoteCounter, check_quotes
 from softreg.models.inputs.batches import BATCH_ROWS, EncodedLabels
 
 TYPED = ("parquet", "arrow")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from softreg.report.evaluation.gains import Gains
 from softreg.report.evaluation.number_format import format_number, format_percent
-from softreg.report.evaluation.roc_curves import Discrimination
+from softreg.report.evaluation.roc_and_precision_recall import Discrimination
 from softreg.report.evaluation.threshold_metrics import ThresholdMetrics
 from softreg.report.page.table import Table, display_name
 

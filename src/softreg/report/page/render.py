@@ -13,11 +13,11 @@ from softreg.atomic_files import atomic_path
 from softreg.report.evaluation.gains import gains
 from softreg.report.evaluation.number_format import format_number, format_percent
 from softreg.report.evaluation.reliability_text import reliability_sentence
-from softreg.report.evaluation.roc_curves import discriminations
+from softreg.report.evaluation.roc_and_precision_recall import discriminations
 from softreg.report.evaluation.threshold_metrics import threshold_metrics
 from softreg.report.figures.gain_plots import gain_curve
 from softreg.report.figures.reliability_plots import class_reliability_diagrams, reliability_diagram
-from softreg.report.figures.roc_plots import KINDS, MAX_DRAWN, class_roc_curves, roc_curve
+from softreg.report.figures.roc_and_precision_recall_plots import KINDS, MAX_DRAWN, class_roc_curves, roc_curve
 from softreg.report.figures.training_plots import has_gap, is_flat, loss_curve, path_curve
 from softreg.report.page import (
     calibration_tables,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from softreg.tables.columns.arrow_numpy import to_bool, to_float64, to_int64
 from softreg.tables.columns.arrow_types import is_text, plain_column, unsupported_type_message
-from softreg.tables.columns.dates import arrow_to_seconds
+from softreg.tables.columns.date_parsing import arrow_to_seconds
 from softreg.tables.columns.missing_values import MISSING_NUMBERS, is_missing_spelling, spelling_array
 from softreg.tables.columns.table_errors import TableError, quote
 from softreg.typing import Array

@@ -11,7 +11,7 @@ from typing import IO, Literal, cast
 
 import pyarrow as pa
 
-from softreg.files.csv_quotes import unlimited_field_size
+from softreg.files.unclosed_quotes import unlimited_field_size
 from softreg.tables.columns.table_errors import TableError, pluralize, quote
 from softreg.tables.delimited.chunked_stream import BinaryReader, Opener
 from softreg.tables.delimited.decoding import decoding_error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from softreg.tables.columns.column_names import names_from_header
 from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list
-from softreg.tables.delimited.delimiter_detection import FieldGrid, detect_delimiter, split_grid
+from softreg.tables.delimited.dialect_detection import FieldGrid, detect_delimiter, split_grid
 from softreg.tables.delimited.header_detection import header_evidence
 from softreg.tables.delimited.line_filter import NumberedLine, count_line_ends, is_comment
 from softreg.tables.read_options import ReadOptions

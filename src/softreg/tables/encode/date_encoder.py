@@ -19,7 +19,7 @@ from softreg.tables.columns.column_values import (
     drop_missing_spellings,
     read_column,
 )
-from softreg.tables.columns.dates import DAY, day_month_ambiguous, has_day_month_dates, parse_dates
+from softreg.tables.columns.date_parsing import DAY, day_month_ambiguous, has_day_month_dates, parse_dates
 from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues

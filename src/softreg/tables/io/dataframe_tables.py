@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from softreg.tables.columns.arrow_types import plain_table
 from softreg.tables.columns.column_names import check_names
-from softreg.tables.columns.dates import mixed_zones_message
+from softreg.tables.columns.date_parsing import mixed_zones_message
 from softreg.tables.columns.table_errors import TableError, emit_warnings, quote
 
 _MAX_TYPES_NAMED = 4

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.tables.columns.column_values import Dates, Levels, Numbers, drop_missing_spellings, read_column, take_rows
-from softreg.tables.columns.dates import day_first, parse_dates
+from softreg.tables.columns.date_parsing import day_first, parse_dates
 from softreg.tables.columns.table_errors import TableError, pluralize, quote, unknown_column_error
 from softreg.tables.schema.typed_values import read_numbers
 from softreg.typing import Codes, Float64Array

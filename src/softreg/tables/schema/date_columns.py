@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.tables.columns.column_values import Levels, count_levels, take_rows
-from softreg.tables.columns.dates import (
+from softreg.tables.columns.date_parsing import (
     day_first,
     has_day_month_dates,
     invalid_date_tolerance,

@@ -19,7 +19,7 @@ from softreg.tables.columns.column_values import (
     read_column,
     take_rows,
 )
-from softreg.tables.columns.dates import are_dates, day_first, parse_dates
+from softreg.tables.columns.date_parsing import are_dates, day_first, parse_dates
 from softreg.tables.columns.missing_values import MISSING_SPELLINGS, is_missing_spelling
 from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list
 from softreg.tables.formats.column_formats import ColumnFormat, count_spellings

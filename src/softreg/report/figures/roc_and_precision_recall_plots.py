@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from softreg.report.evaluation.number_format import MAX_NAME_LENGTH, format_number, shorten_middle
-from softreg.report.evaluation.roc_curves import GRID, Discrimination
+from softreg.report.evaluation.roc_and_precision_recall import GRID, Discrimination
 from softreg.report.figures.svg import BAND, BLUE, MAX_POINTS, MUTED, class_title, figure_svg, report_style
 from softreg.typing import Float64Array
 
@@ -46,7 +46,7 @@ def roc_curve(curve: Discrimination, kind: Kind, name: str) -> Markup:
 
     Examples
     --------
-    >>> from softreg.report.evaluation.roc_curves import discrimination
+    >>> from softreg.report.evaluation.roc_and_precision_recall import discrimination
     >>> curve = discrimination(np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True]), name="spam")
     >>> "ROC curve of spam: area 0.875" in roc_curve(curve, "roc", "roc")
     True

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.check_distributions import check_probabilities
-from softreg.probability.decision import expected_cost as costs_of_decisions
-from softreg.probability.decision import least_expected_cost, most_likely
+from softreg.probability.expected_cost import expected_cost as costs_of_decisions
+from softreg.probability.expected_cost import least_expected_cost, most_likely
 from softreg.probability.intervals import score_interval
 from softreg.probability.labels import check_codes
 from softreg.probability.scores import unit_weights

@@ -12,9 +12,9 @@ import scipy.sparse as sp
 from softreg import SoftmaxRegressionCV
 from softreg.optimize import elastic_net, l2, minimise
 from softreg.optimize.problem.limits import LIMITS
-from softreg.optimize.problem_reduction import screened_fit as few_columns
-from softreg.optimize.problem_reduction import screening
-from softreg.optimize.problem_reduction.screening import largest
+from softreg.optimize.problem_reduction import working_set_rounds as few_columns
+from softreg.optimize.problem_reduction import working_sets as screening
+from softreg.optimize.problem_reduction.working_sets import largest
 from softreg.optimize.stack_path import StackPath
 from softreg.probability import log_softmax
 from softreg.rows import as_rows

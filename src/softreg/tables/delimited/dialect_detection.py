@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from softreg.files.csv_quotes import unlimited_field_size
+from softreg.files.unclosed_quotes import unlimited_field_size
 from softreg.tables.delimited.footnotes import is_footnote
 from softreg.tables.delimited.header_detection import header_evidence, is_missing, is_value
 from softreg.tables.delimited.line_filter import LineFilter, Record

@@ -9,7 +9,7 @@ import numpy as np
 
 from softreg.optimize.problem.options import FitOptions
 from softreg.optimize.problem.result import Progress, Solution, StackFit, Status
-from softreg.optimize.problem_reduction.screening import ColumnCheck, Columns
+from softreg.optimize.problem_reduction.working_sets import ColumnCheck, Columns
 
 FIRST_GAP, GAP_SHARE = 1e-2, 1e-2
 """A round comes within this of the minimum, in nats, or within this share of the last gap on all columns."""
