@@ -28,7 +28,7 @@ from softreg.models.selection import strength_grid
 from softreg.optimize import firth_scoring as firth
 from softreg.optimize import heldout_stopping, l2
 from softreg.optimize.certificate import self_concordance, separation_during_fit
-from softreg.optimize.curvature import class_clusters, importance_sampled, subsampled
+from softreg.optimize.curvature import class_clusters, hessian_products, importance_sampled, subsampled
 from softreg.optimize.dual import dual_reductions
 from softreg.optimize.objective import (
     bias_newton,
@@ -36,8 +36,8 @@ from softreg.optimize.objective import (
     column_reductions,
     evaluation,
     hessian,
-    reductions,
 )
+from softreg.optimize.objective import loss_reductions as reductions
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.objective.stack_state import StackState
@@ -460,6 +460,18 @@ CASES: dict[type, Case] = {
     subsampled.MemberWeights: Case(lambda p, o: subsampled.MemberWeights(o.state), lambda p: p.V.T, "map"),
     subsampled.RowsWithBias: Case(
         lambda p, o: subsampled.RowsWithBias(*p.coordinates.for_block(), True, o.rows.dtype), lambda p: p.Z, "map"
+    ),
+    hessian_products.Probabilities: Case(
+        lambda p, o: hessian_products.Probabilities(
+            o.state, o._prepared(p.theta)[0], o.coordinates.to_stored(p.theta)[1]
+        ),
+        lambda p: np.moveaxis(p.P, 2, 0),
+        "map",
+    ),
+    hessian_products.StandardisedColumns: Case(
+        lambda p, o: hessian_products.StandardisedColumns(*p.coordinates.for_block(), np.array([0, 2, D]), 1.0),
+        lambda p: p.Z[:, [0, 2, D]],
+        "map",
     ),
     firth.LogDetGradient: Case(
         lambda p, o: firth.LogDetGradient(columns(o), p.theta[0], p.S, contrasts(Q), PLACES),

@@ -190,7 +190,9 @@ ORDERED = ("arrow in chunks", "pandas", "parquet of pyarrow", "csv of the csv mo
 
 @pytest.mark.parametrize("name", ORDERED)
 def test_the_order_of_rows_is_free(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def as_learned(encoder: Any, *others: Any) -> Any:  # folds that choose a form are made of rows in order
+    def as_learned(
+        encoder: Any, *others: Any, **more: Any
+    ) -> Any:  # folds that choose a form are made of rows in order
         return encoder
 
     monkeypatch.setattr("softreg.tables.fit.choose_numeric_form.choose_numeric_forms", as_learned)

@@ -110,7 +110,7 @@ def test_a_weight_without_penalty_has_an_infinite_conjugate_and_diverges() -> No
     penalty = WeightedElasticNet(np.zeros(1), np.ones(1), WeightTerms(factors, factors, -free, free))
     A = np.array([[[0.0, 1.0], [0.0, -1.0]]])
     assert penalty.conjugate(A)[0] == pytest.approx(1.0)
-    assert np.isinf(penalty.conjugate([*A, [[0.001, 0.0], [-0.001, 0.0]]])[0])
+    assert np.isinf(penalty.conjugate(A + np.array([[[1e-3, 0.0], [-1e-3, 0.0]]]))[0])
     assert penalty.may_diverge.all()
     assert not penalty.is_zero.any()
     assert penalty.recession_part(np.ones((1, 2, 2))).tolist() == [[[1.0, 0.0], [1.0, 0.0]]]

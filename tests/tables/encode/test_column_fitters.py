@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from softreg.tables import Encoder, TableError, infer_schema
 from softreg.tables.columns.row_location import FILE, ROW
 from softreg.tables.encode import column_fitters
-from softreg.tables.encode.level_counts import LevelCounter
 from softreg.tables.encode.moments import Moments
 from softreg.tables.encode.normal_scores import NumericSample, kurtosis, normal_scores
+from softreg.tables.encode.rare_levels import LevelCounter
 
 
 def made_up(n: int = 700, seed: int = 0) -> pa.Table:

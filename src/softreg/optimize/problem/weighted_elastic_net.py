@@ -315,11 +315,14 @@ class WeightedElasticNet:
         moment = (curvature * v).sum(axis=1, keepdims=True)
         passed = np.cumsum(jump, axis=1)
         right_slope = 2 * passed - whole + total * w - moment
-        first = np.argmax(right_slope >= 0, axis=1)[:, None, :]
+        rises = right_slope >= 0
+        first = np.argmax(rises, axis=1)[:, None, :]
         knot, before = (np.take_along_axis(a, first, axis=1) for a in (w, passed - jump))
+        beyond = ~rises.any(axis=1, keepdims=True)  # the minimiser exceeds all weights, because of the center
+        before = np.where(beyond, whole, before)
         left_slope = 2 * before - whole + total * knot - moment
         between = np.divide(moment - (2 * before - whole), total, out=np.zeros_like(knot), where=total > 0)
-        shift = np.where((left_slope > 0) & (total > 0), between, knot)
+        shift = np.where(((left_slope > 0) | beyond) & (total > 0), between, knot)
         shift = np.where((total == 0) & (whole == 0), W.mean(axis=1, keepdims=True), shift)
         low = (W - self.terms.upper).max(axis=1, keepdims=True)
         high = (W - self.terms.lower).min(axis=1, keepdims=True)

@@ -17,7 +17,7 @@ from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.table_errors import TableError, quote, quote_list
 from softreg.tables.columns.unseen_values import MAX_EXAMPLES, UnseenValues
 from softreg.tables.encode.column_encoder import Entry
-from softreg.tables.encode.level_counts import LevelCounter
+from softreg.tables.encode.rare_levels import LevelCounter
 from softreg.tables.schema.label_types import TEXT, label_type
 from softreg.tables.schema.typed_values import read_levels
 from softreg.typing import BoolArray, Codes

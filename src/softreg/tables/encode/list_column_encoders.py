@@ -16,7 +16,7 @@ from softreg.tables.columns.column_values import Lists, read_column
 from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import UnseenValues
-from softreg.tables.encode.level_counts import LevelCounter
+from softreg.tables.encode.rare_levels import LevelCounter
 from softreg.tables.schema.typed_values import type_changed_error
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array
 

@@ -52,7 +52,7 @@ from softreg.tables.schema.typed_values import read_levels
 from softreg.typing import BoolArray, Int64Array, RowNumbers
 
 MIN_REPEATS = 3
-"""Rows of a level that repeats: it has a feature of its own (`encode.level_counts.MIN_ROWS`)."""
+"""Rows of a level that repeats: it has a feature of its own (`encode.rare_levels.MIN_ROWS`)."""
 MIN_REPEATED_SHARE = 0.1
 """Share of rows with a repeated level at which a column of words with many levels is a category.
 

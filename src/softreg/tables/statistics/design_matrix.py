@@ -189,12 +189,12 @@ def _units(
     """Return scale and shift from the features to the units of the table; a boolean against true is renamed."""
     scale, shift = np.ones(len(names)), np.zeros(len(names))
     for code in codes:
-        first = ranges[code.name][0]
+        here = ranges[code.name]  # empty for an encoder without features
         if isinstance(code, NumberEncoder):
-            scale[first], shift[first] = code.scale, code.mean
+            scale[here[0]], shift[here[0]] = code.scale, code.mean
         elif isinstance(code, BooleanEncoder) and reference_levels.get(code.name) == code.words[1]:
-            scale[first], shift[first] = -1.0, 1.0
-            names[first] = names[first].removesuffix(code.words[1]) + code.words[0]
+            scale[here[0]], shift[here[0]] = -1.0, 1.0
+            names[here[0]] = names[here[0]].removesuffix(code.words[1]) + code.words[0]
     return scale, shift
 
 
