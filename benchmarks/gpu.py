@@ -260,11 +260,11 @@ def table(found: dict[str, Any]) -> str:
         )
     out += ["", "| problem | who | seconds | gap | steps |", "| --- | --- | ---: | ---: | ---: |"]
     for f in found["fits"]:
-        time_told = f"{f['seconds']:.2f}" if f["reached"] else f"not after {f['seconds']:.0f}"
-        out.append(f"| {f['shape']} | {f['who']} | {time_told} | {f['gap']:.1e} | {f['steps']} |")
+        time_text = f"{f['seconds']:.2f}" if f["reached"] else f"not after {f['seconds']:.0f}"
+        out.append(f"| {f['shape']} | {f['who']} | {time_text} | {f['gap']:.1e} | {f['steps']} |")
     for s in found["streamed"]:
-        told = f"{s['GB']:.1f} GB: {s['GB/s']:.1f} GB/s in a pass, the bus alone {s['bus GB/s']:.1f} GB/s."
-        out += ["", f"Streamed from the host, {s['shape']}, {told}"]
+        line = f"{s['GB']:.1f} GB: {s['GB/s']:.1f} GB/s in a pass, the bus alone {s['bus GB/s']:.1f} GB/s."
+        out += ["", f"Streamed from the host, {s['shape']}, {line}"]
     if found["stack"]:
         s = found["stack"]
         out += [

@@ -20,7 +20,7 @@ PAGE = DOCS / "benchmarks.md"
 BUSY = 0.1
 """From this share of the machine on, other programs are mentioned."""
 UNFAIR = "libraries whose threads wait for one another lose most by that, so the ratios may flatter softreg."
-HEAD, AIMS, CAPABILITIES = (Path(__file__).with_name(name) for name in ("preface.md", "aims.md", "capabilities.md"))
+HEAD, AIMS, CAPABILITIES = (Path(__file__).with_name(name) for name in ("preface.md", "targets.md", "capabilities.md"))
 
 
 def write(
@@ -73,7 +73,7 @@ def section(
     lines += [f"![Seconds against the gap to the minimum](benchmarks-{problem.name}.svg)", ""] if drawn else []
     lines += [machine(limit, others)]
     lines += [f"Not installed, skipped: {', '.join(absent)}."] if absent else []
-    return "\n".join([*lines, "", told(problem, records, limit), ""])
+    return "\n".join([*lines, "", figures_comment(problem, records, limit), ""])
 
 
 def table(problem: problems.Problem, records: list, limit: float) -> list[str]:
@@ -148,13 +148,15 @@ def processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def told(problem: problems.Problem, records: list, limit: float) -> str:
+def figures_comment(problem: problems.Problem, records: list, limit: float) -> str:
     """What the overview needs, as a comment that the page does not show."""
     gap = problem.gaps[-1]
     ours = next((r.best(gap) for r in records if r.name == "softreg"), None)
     found = [(best[0], r.name) for r in records if r.name != "softreg" and (best := r.best(gap))]
     peer = min(found, default=None)
-    return "<!-- told " + json.dumps({"gap": gap, "softreg": ours and ours[0], "peer": peer, "limit": limit}) + " -->"
+    return (
+        "<!-- figures " + json.dumps({"gap": gap, "softreg": ours and ours[0], "peer": peer, "limit": limit}) + " -->"
+    )
 
 
 def overview(sections: dict[str, str]) -> str:
@@ -165,7 +167,7 @@ def overview(sections: dict[str, str]) -> str:
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name in problems.PROBLEMS:
-        found = re.search(r"<!-- told (.*) -->", sections.get(name, ""))
+        found = re.search(r"<!-- figures (.*) -->", sections.get(name, ""))
         if not found:
             continue
         row = json.loads(found[1])

@@ -2,7 +2,7 @@
 
     python benchmarks/tables.py [newsgroups] [sms] [bank] [predict]
 
-Each line has what was reached beside what was aimed at. Real data lie beside the project, or where SOFTREG_DATA says;
+Each line has what was reached beside its target. Real data lie beside the project, or where SOFTREG_DATA says;
 what is missing is left out.
 """
 

@@ -4,7 +4,7 @@
                                   "out": "lines.json"}'
 
 Every fit is one line of JSON: setting, seconds, gap to the optimum, peak memory beyond the data, held-out log loss.
-Only the fit is on the clock. A fit that would pass the limit ends the process (SIGALRM): its line stays half told.
+Only the fit is on the clock. A fit that would pass the limit ends the process (SIGALRM): its line stays half written.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Course:
         self.gaps: dict[float, float] = {}
         self.seconds: dict[float, float] = {}
 
-    def say(self, **told: Any) -> None:
-        self.out.write(json.dumps(told) + "\n")
+    def say(self, **figures: Any) -> None:
+        self.out.write(json.dumps(figures) + "\n")
 
     def warm_up(self) -> None:
         """Load libraries and start thread pools on a few rows of every class."""
@@ -95,7 +95,7 @@ class Course:
             self.gaps[setting], self.seconds[setting] = gap, seconds
 
     def climb(self) -> None:
-        """Rungs from coarse to fine until the smallest gap is reached or nothing changes any more."""
+        """Rungs from large to small until the smallest gap is reached or nothing changes any more."""
         same, patience = 0, 2 if self.contestant.whole else 4  # tolerances are often passed by several at once
         last = math.inf
         for setting in self.contestant.ladder:

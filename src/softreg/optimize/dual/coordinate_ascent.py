@@ -15,7 +15,7 @@ whose terms each visit computes for its row; rows with small terms are skipped i
 the method of multipliers: the bias is the weight of a small constant column, relative to its value at the last sweep.
 
 The certificate is the same sum in the precision of the rows, plus the effect of rounding errors between W and W(alpha),
-at dual probabilities tilted until the constraint holds. Where it exceeds the tolerance, `Descent` continues from here.
+at dual probabilities shifted until the constraint holds. Where it exceeds the tolerance, `Descent` continues from here.
 
 References
 ----------
@@ -58,12 +58,12 @@ TARGET_SHRINK = 4.0
 MAX_START_PENALTY = 4.0
 """Penalty of a start, in units of `log q`, above which weights of 0 are the better start."""
 
-# The tilt of the dual probabilities.
-MAX_TILT_STEPS = 20
+# The shift of the logarithms of the dual probabilities.
+MAX_SHIFT_STEPS = 20
 """Newton steps."""
 BALANCED = 1e-13
 """Largest difference between mean dual probability and class rate that remains."""
-TILT_SHRINK = 10
+SHIFT_SHRINK = 10
 """The curvature is computed again when a step does not shrink the difference by this factor."""
 RANK_TOLERANCE = 1e-10
 """Relative singular value of the curvature below which a direction is ignored (the common shift of all classes)."""
@@ -231,10 +231,10 @@ def certify_iterate(
     """
     rows, b = objective.rows, iterate.bias
     strength = float(objective.penalty.strong_convexity[j])
-    prepared, tilt = rows.prepare(iterate.dual.W.T), _balancing_tilt(objective, j, iterate)
+    prepared, shift = rows.prepare(iterate.dual.W.T), _balancing_shift(objective, j, iterate)
     R = np.empty((objective.q, rows.n), rows.dtype)
 
-    sums = DualGap(objective.state, j, prepared, b, iterate.dual.log_alpha, tilt, R, held_out)
+    sums = DualGap(objective.state, j, prepared, b, iterate.dual.log_alpha, shift, R, held_out)
     (cross_entropy,), (divergence,) = rows.sum(sums)
     slack = (buffers or iterate.buffers).slack(rows.dtype)  # N strength (W - W(alpha)): rounding and momentum
     np.multiply(iterate.dual.W, rows.dtype.type(iterate.mass * strength), out=slack)
@@ -244,32 +244,32 @@ def certify_iterate(
     return Certificate(float(value), float(gap) if np.isfinite(gap) else np.inf)
 
 
-def _balancing_tilt(objective: Objective, j: int, iterate: DualIterate) -> Float64Array:
-    """Return the tilt (q,) at which the mean of the dual probabilities is that of the labels, by Newton's method.
+def _balancing_shift(objective: Objective, j: int, iterate: DualIterate) -> Float64Array:
+    """Return the shift (q,) at which the mean of the dual probabilities is that of the labels, by Newton's method.
 
     It is nan where the method does not converge, which proves nothing.
 
     Returns
     -------
     Float64Array
-        The tilt (q,).
+        The shift (q,).
     """
-    tilt, smallest = np.zeros(objective.q), np.inf
+    shift, smallest = np.zeros(objective.q), np.inf
     K: Array | None = None
     if not objective.fit_intercept:
-        return tilt
+        return shift
 
-    for _ in range(MAX_TILT_STEPS):
-        sums = DualBias(objective.state, j, iterate.dual.log_alpha, tilt, K is None)
+    for _ in range(MAX_SHIFT_STEPS):
+        sums = DualBias(objective.state, j, iterate.dual.log_alpha, shift, K is None)
         r, *curvature = objective.rows.sum(sums)
         K = curvature[0] if curvature else K
         imbalance = float(np.abs(r).max())
         if imbalance <= BALANCED * iterate.mass:
-            return tilt
-        if imbalance > smallest / TILT_SHRINK:
+            return shift
+        if imbalance > smallest / SHIFT_SHRINK:
             K, smallest = None, np.inf
             continue
         smallest = imbalance
         assert K is not None
-        tilt = tilt - np.linalg.lstsq(K, r, rcond=RANK_TOLERANCE)[0]
+        shift = shift - np.linalg.lstsq(K, r, rcond=RANK_TOLERANCE)[0]
     return np.full(objective.q, np.nan)

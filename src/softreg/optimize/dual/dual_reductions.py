@@ -59,7 +59,7 @@ class HeldOutRows:
 class DualGap:
     """Summed cross-entropy (1,) and divergence `KL(alpha || softmax(o))` (1,) of model j; for rows in this process.
 
-    `log_alpha` (n, q) are the logarithms of the dual probabilities, which are tilted by `tilt` (q,). Their residuals
+    `log_alpha` (n, q) are the logarithms of the dual probabilities, which are shifted by `shift` (q,). Their residuals
     are written to `residuals` (q, n), and the log-probabilities of held-out rows to `held_out`.
     """
 
@@ -68,7 +68,7 @@ class DualGap:
     prepared: BackendArray
     bias: Float64Array
     log_alpha: FloatArray
-    tilt: Float64Array
+    shift: Float64Array
     residuals: FloatArray
     held_out: HeldOutRows | None
 
@@ -78,7 +78,7 @@ class DualGap:
         log_p = o - loss.probabilities(o)[1][:, None]
         if self.held_out is not None:
             self.held_out.write(block, log_p[0])
-        log_a = tilted_log_alpha(self.log_alpha, block, self.tilt)[None]
+        log_a = shifted_log_alpha(self.log_alpha, block, self.shift)[None]
         A, V = np.exp(log_a), weights_of_model(self.state.weights(block), self.j)
         divergence = loss.weigh(np.einsum("mqb,mqb->mb", A, log_a - log_p), V)
         cross_entropy = loss.weigh(-loss.given(log_p, block.labels), V)
@@ -88,28 +88,28 @@ class DualGap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DualBias:
-    """Residual (q,) of model j at tilted dual probabilities, and with `with_curvature` the curvature (q, q)."""
+    """Residual (q,) of model j at shifted dual probabilities, and with `with_curvature` the curvature (q, q)."""
 
     state: StackState
     j: int
     log_alpha: FloatArray
-    tilt: Float64Array
+    shift: Float64Array
     with_curvature: bool
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""
         V = weights_of_model(self.state.weights(block), self.j)
-        o = tilted_log_alpha(self.log_alpha, block, self.tilt)[None]
+        o = shifted_log_alpha(self.log_alpha, block, self.shift)[None]
         if self.with_curvature:
             r, K = loss.bias_sums(o, block.labels, V)
             return r[0], K[0]
         return (loss.residual(np.exp(o), block.labels, V)[0].sum(axis=1),)
 
 
-def tilted_log_alpha(log_alpha: FloatArray, block: Block, tilt: Float64Array) -> Float64Array:
-    """Return the logarithms (q, b) of a block's dual probabilities in float64, tilted by (q,) and normalized."""
+def shifted_log_alpha(log_alpha: FloatArray, block: Block, shift: Float64Array) -> Float64Array:
+    """Return the logarithms (q, b) of a block's dual probabilities in float64, shifted by (q,) and normalized."""
     log_a = log_alpha[block.start : block.stop].T.astype(np.float64, order="C")
-    log_a += tilt[:, None]
+    log_a += shift[:, None]
     return np.asarray(log_a - loss.probabilities(log_a[None])[1])
 
 
