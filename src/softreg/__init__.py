@@ -31,6 +31,7 @@ _DEFINED_IN = {
     "explain": "models",
     "infer": "models",
     "label_audit": "models",
+    "posterior_predictions": "models",
     "prequential_codelength": "models",
     "separation": "models",
     "SoftmaxRegression": "models",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from softreg.models.inference.contributions import Explanation, explain
     from softreg.models.inference.inference import Inference, infer
     from softreg.models.inference.linearity_tests import LinearityTest, linearity_tests
+    from softreg.models.inference.margins.predictions import posterior_predictions
     from softreg.models.likelihood.separation_lp import Separated, separation
     from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
     from softreg.models.selection.regularization_path import Path, PathPoint
@@ -58,6 +59,7 @@ _DEFINED_IN = {
     "infer": "inference.inference",
     "label_audit": "calibration.label_audit",
     "linearity_tests": "inference.linearity_tests",
+    "posterior_predictions": "inference.margins.predictions",
     "prequential_codelength": "calibration.code_length",
     "read_model": "serialization.model_file",
     "separation": "likelihood.separation_lp",
@@ -90,6 +92,7 @@ __all__ = [
     "infer",
     "label_audit",
     "linearity_tests",
+    "posterior_predictions",
     "prequential_codelength",
     "read_model",
     "separation",

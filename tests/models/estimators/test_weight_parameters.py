@@ -257,3 +257,20 @@ def test_json_of_weight_parameters_is_strict() -> None:
     for wrong in ({"items": [1]}, {"number": "nan"}, {"other": 1}, [1]):
         with pytest.raises(ValueError, match="describes no penalty factors"):
             weight_parameter_from_json(wrong)
+
+
+def test_intervals_of_the_posterior_are_those_of_the_inference() -> None:
+    X, y = drawn(500)
+    model = SoftmaxRegression(1e-2, keep_posterior=True, tol=1e-11).fit(X, y)
+    kept = softreg.posterior_predictions(model, X[:20], level=0.9)
+    again = softreg.infer(model, X, y, errors="posterior").predictions(X[:20], level=0.9)
+    np.testing.assert_allclose(kept.probabilities, model.predict_proba(X[:20]), atol=1e-9)
+    np.testing.assert_allclose(kept.std_errors, again.std_errors, rtol=1e-4)
+    np.testing.assert_allclose(kept.low, again.low, rtol=1e-4)
+    np.testing.assert_allclose(kept.high, again.high, rtol=1e-4)
+    joint = softreg.posterior_predictions(model, X[:20], level=0.9, simultaneous=True)
+    assert (joint.low < kept.low).all()
+    adjusted = SoftmaxRegression(1e-2, penalty_factors={0: 0.0}, keep_posterior=True).fit(X, y)
+    assert (softreg.posterior_predictions(adjusted, X[:5]).std_errors > 0).all()
+    with pytest.raises(ValueError, match="did not keep its posterior"):
+        softreg.posterior_predictions(SoftmaxRegression(1e-2).fit(X, y), X)

@@ -6,6 +6,7 @@ Categorical Data Analysis (2013), section 5.1; Xu and Long, The Stata Journal 5 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ from softreg.models.inference.margins.row_logits import (
     each_block,
     log_odds_and_errors,
 )
+from softreg.models.inputs.features import validate_features
+from softreg.models.inputs.offsets import new_offset
 from softreg.probability.label_arrays import spell
 from softreg.rows import Array, one_blas_thread
 
@@ -172,7 +175,67 @@ def predict(inference: FittedInference, rows: Scenario, level: float, simultaneo
     Predictions
         Predictions (n, q).
     """
-    distribution = ParameterDistribution.of(inference)
+    labels, distribution = tuple(inference.fitted.labels), ParameterDistribution.of(inference)
+    return _predictions(distribution, labels, rows, level, simultaneous, inference.errors)
+
+
+def posterior_predictions(
+    model: Any, X: Any, *, offset: Any = None, level: float = 0.95, simultaneous: bool = False
+) -> Predictions:
+    """Return the probabilities of rows with standard errors and intervals from the posterior that a fit kept.
+
+    The posterior of the parameters is taken to be Gaussian (Laplace's approximation), and the log-odds of a probability
+    to be linear in them. An interval has this posterior probability. It needs no rows of the fit, and is that of models
+    with an L2 penalty, penalty factors or a prior, for which there are no tests of zero.
+
+    Parameters
+    ----------
+    model : SoftmaxRegression
+        A model that was fitted with `keep_posterior=True`.
+    X : array, sparse matrix or data frame of shape (n, d)
+        Rows.
+    offset : array or frame of shape (n, q) or (n,), optional
+        Offset of the rows, which a model that was fitted with an offset needs.
+    level : float, default 0.95
+        Posterior probability of the intervals.
+    simultaneous : bool, default False
+        Whether the intervals of a row hold jointly over the classes.
+
+    Returns
+    -------
+    Predictions
+        Probabilities, standard errors and intervals (n, q).
+
+    Raises
+    ------
+    ValueError
+        If the fit did not keep its posterior, the rows have other columns, or the offset is missing.
+
+    Examples
+    --------
+    >>> from softreg import SoftmaxRegression
+    >>> rows, labels = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
+    >>> model = SoftmaxRegression(0.1, keep_posterior=True).fit(rows, labels)
+    >>> found = posterior_predictions(model, [[1.5]])
+    >>> found.probabilities.round(3).tolist(), found.low.round(3).tolist(), found.errors
+    ([[0.5, 0.5]], [[0.107, 0.107]], 'posterior')
+    """
+    posterior, level = model.posterior(), checked_level(level, level)
+    X = validate_features(copy.copy(model), X, reset=False)
+    rows = Scenario(X, offset=new_offset(model, offset, X.shape[0]))
+    labels = tuple(model.classes_.tolist())
+    return _predictions(ParameterDistribution.of_posterior(posterior), labels, rows, level, simultaneous, "posterior")
+
+
+def _predictions(
+    distribution: ParameterDistribution,
+    labels: tuple[Any, ...],
+    rows: Scenario,
+    level: float,
+    simultaneous: bool,
+    errors: str,
+) -> Predictions:
+    """Return the predictions (n, q) of rows by the distribution of the parameters."""
     q, c = distribution.q, critical_value(level, distribution.q, simultaneous)
     p, error, low, high = (np.empty((rows.n, q)) for _ in range(4))
 
@@ -185,7 +248,7 @@ def predict(inference: FittedInference, rows: Scenario, level: float, simultaneo
     with one_blas_thread():
         for _ in each_block(distribution, rows.n, work):
             pass
-    return Predictions(tuple(inference.fitted.labels), p, error, low, high, level, simultaneous, inference.errors)
+    return Predictions(labels, p, error, low, high, level, simultaneous, errors)
 
 
 def predict_averages(
