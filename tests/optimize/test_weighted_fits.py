@@ -93,7 +93,7 @@ def test_the_optimum_is_certified_and_that_of_scipy(seed: int, kind: str) -> Non
     solution = problem.fit()
     reference = minimum(problem)
     assert solution.status is Status.CONVERGED
-    assert solution.value - reference < 2e-8
+    assert solution.value - reference < 1e-8
     assert solution.value - solution.gap <= reference + 1e-12
     W = solution.W.T
     assert (problem.terms.lower - 1e-12 <= W).all()

@@ -149,11 +149,7 @@ def test_tables_have_the_offset_in_their_columns(tmp_path: Any) -> None:
     found = result.predictions(frame[:9])
     assert_allclose(found.probabilities, model.predict_proba(frame[:9]), atol=1e-7)
     average = result.comparisons("x", low=0, high=1, X=frame[:9])
-    at = model.encode(frame[:9])
-    ends = []
-    for value in (0.0, 1.0):
-        at[:, 0] = value
-        ends.append(model.model_.predict_proba(at, model.offsets(frame[:9])).mean(axis=0))
+    ends = [model.predict_proba(frame[:9].assign(x=value)).mean(axis=0) for value in (0.0, 1.0)]
     assert_allclose(average.difference.estimate[:, 0], ends[1] - ends[0], atol=1e-7)
     model.keep_intervals(frame).save(tmp_path / "m.softreg")
     low, high = softreg.load(tmp_path / "m.softreg").predict_intervals(frame[:9])
