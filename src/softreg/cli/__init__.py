@@ -16,7 +16,7 @@ from softreg.cli.console.command_errors import ErrorReportingGroup
 from softreg.cli.options.grouped_help import GroupedCommand, given_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
-from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
+from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, level, train_options
 from softreg.version import __version__
 
 __all__ = ["main"]
@@ -106,6 +106,7 @@ def train(
 @click.option(
     "--interval",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    callback=level,
     metavar="LEVEL",
     help="Write an interval of each probability at this level, as 0.95: two columns a class. The model is trained with "
     "--intervals.",

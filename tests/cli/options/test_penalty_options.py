@@ -30,3 +30,19 @@ def test_a_category_is_in_or_out_as_a_whole(run: Any, tmp_path: Path) -> None:
     assert live[names == "job"].all()
     assert not live[names != "job"].any()
     assert "group penalty" in run("inspect", model).stdout
+
+
+def test_offsets_and_levels_that_cannot_be(run: Any, tmp_path: Path) -> None:
+    data, model = tmp_path / "d.csv", tmp_path / "m.softreg"
+    lines = ["x,o,y"] + [f"{i % 7 / 7},{i % 2},{'a=1' if i % 4 in (0, 3) else 'b'}" for i in range(80)]
+    data.write_text("\n".join(lines) + "\n")
+    options = ("--target", "y", "--strength", "0.01", "--quiet")
+    twice = run("train", data, *options, "--offset", "b=o", "--offset", "b=x")
+    assert twice.exit_code == 2
+    assert "the class 'b' has two columns" in twice.output
+    with_sign = run("train", data, *options, "--offset", "a=1=o", "--model", model)
+    assert with_sign.exit_code == 0, with_sign.output
+    assert softreg.load(model).offset_ == {"a=1": "o"}
+    nan = run("predict", model, data, "--interval", "nan")
+    assert nan.exit_code == 2
+    assert "nan is not a number between 0 and 1" in nan.output

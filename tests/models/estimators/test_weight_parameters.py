@@ -274,3 +274,53 @@ def test_intervals_of_the_posterior_are_those_of_the_inference() -> None:
     assert (softreg.posterior_predictions(adjusted, X[:5]).std_errors > 0).all()
     with pytest.raises(ValueError, match="did not keep its posterior"):
         softreg.posterior_predictions(SoftmaxRegression(1e-2).fit(X, y), X)
+
+
+def test_an_array_of_bounds_is_that_of_the_second_of_two_classes() -> None:
+    X, y = drawn(300, q=2)
+    by_name = SoftmaxRegression(1e-3, bounds={0: "+"}).fit(X, y)
+    by_array = SoftmaxRegression(1e-3, bounds=([0] + [-math.inf] * 3, [math.inf] * 4)).fit(X, y)
+    np.testing.assert_allclose(by_array.coef_, by_name.coef_)
+    interval = SoftmaxRegression(1e-3, bounds=(0.1, 1)).fit(X, y)
+    assert (interval.coef_[1] >= 0.1).all()
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+def test_bounds_of_a_constant_column_hold(penalty: Any) -> None:
+    rng = np.random.default_rng(0)
+    X = np.c_[np.ones(100), rng.normal(size=100)]
+    y = (X[:, 1] + rng.logistic(size=100) > 0).astype(int)
+    ratio = 0.5 if penalty == "elasticnet" else 0.0
+    factors = {1: {0: 0.0}}
+    model = SoftmaxRegression(0.01, penalty=penalty, l1_ratio=ratio, bounds={0: (0.3, 1)}, penalty_factors=factors)
+    np.testing.assert_allclose(model.fit(X, y).coef_[1, 0], 0.3)
+    assert model.solution_.certified
+
+
+def test_a_prior_determines_the_weight_of_a_constant_column() -> None:
+    X, y = drawn(200)
+    X[:, 1] = 3.0
+    model = SoftmaxRegression(prior=({1: {2: 0.7}}, 5.0)).fit(X, y)
+    assert model.coef_[2, 1] == pytest.approx(0.7, abs=1e-6)
+
+
+def test_l1_with_one_unpenalised_weight_is_certified() -> None:
+    X, y = drawn(200, d=3)
+    model = SoftmaxRegression(1e-2, penalty="l1", penalty_factors={0: {0: 0}}).fit(X, y)
+    assert model.solution_.converged
+
+
+def test_further_bad_input(iris: Any) -> None:
+    X, y = iris
+    for parameters, message in (
+        ({"bounds": {0: {1: (math.inf, math.inf)}}}, "least < inf"),
+        ({"bounds": {0: {1: (0.1, 1)}}, "penalty_factors": {0: math.inf}}, "whose bounds exclude a weight of 0"),
+        ({"penalty_factors": {"sepal length": 1, 0: 2}}, "names 'sepal length' twice"),
+        ({"prior": SoftmaxRegression(keep_posterior=True)}, "is an estimator that is not fitted"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SoftmaxRegression(**parameters).fit(X, y)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="need all rows at once"):
+        SoftmaxRegression(prior=(0.0, 1.0)).partial_fit(X, y)
+    with pytest.raises(ValueError, match="did not keep its posterior"):
+        SoftmaxRegression(keep_posterior=True).partial_fit(X, y).posterior()

@@ -38,7 +38,7 @@ def _parsed(text: str) -> Bound:
     except ValueError:
         ends = (math.nan, math.nan)
     least, largest = (-math.inf if ends[0] is None else ends[0]), (math.inf if ends[1] is None else ends[1])
-    if not name or not separator or ends == (None, None) or not least <= largest:
+    if not name or not separator or ends == (None, None) or not least <= largest or math.inf in (least, -largest):
         raise click.BadParameter(
             f"{text!r} is not COLUMN=+, COLUMN=- or COLUMN=LOW..HIGH (LOW or HIGH may be left out, LOW is at most "
             "HIGH), nor one of these with COLUMN:CLASS."

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from softreg.cli.options.bounds import bounds
+from softreg.cli.options.offsets import offset
 
 FILE = click.Path(path_type=Path)
 HEADINGS = {
@@ -42,15 +43,6 @@ def forms(context: click.Context, parameter: click.Parameter, value: tuple[str, 
     return {name: form for name, _, form in pairs}
 
 
-def offset(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    """Parse `CLASS=COLUMN`, for each class that is named."""
-    pairs = [text.partition("=") for text in value]
-    for given, (label, _, column) in zip(value, pairs, strict=True):
-        if not label or not column:
-            raise click.BadParameter(f"{given!r} is not CLASS=COLUMN.")
-    return {label: column for label, _, column in pairs}
-
-
 def strength(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
     """Parse a number, or "auto" as None."""
     if value == "auto":
@@ -66,6 +58,13 @@ def strength(context: click.Context, parameter: click.Parameter, value: str) -> 
             f"{number:g} is not a finite number of at least 0; 'auto' selects by cross-validation."
         )
     return number
+
+
+def level(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Check that the level of an interval is a number."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number between 0 and 1, such as 0.95.")
+    return value
 
 
 def share(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:

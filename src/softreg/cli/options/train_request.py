@@ -10,6 +10,7 @@ from typing import Any
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.options.bounds import Bound, bounds_by_column
 from softreg.cli.options.column_arguments import resolve_column
+from softreg.cli.options.offsets import offset_by_class
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import FILE_NAME
@@ -121,7 +122,7 @@ class TrainRequest:
             column_kinds=column_kinds,
             unpenalised=split_column_names(self.unpenalised, names),
             bounds_by_column=bounds_by_column(self.bounds, names),
-            offset={label: resolve_column(name, names) for label, name in self.offset.items()},
+            offset=offset_by_class(self.offset, names),
         )
 
 

@@ -46,8 +46,8 @@ def partial_fit(model: Any, X: Any, y: Any, classes: Any, sample_weight: Any) ->
         raise ValueError(
             f"penalty={model.penalty!r} needs all rows at once; partial_fit takes 'l2', 'l1', 'elasticnet' or None."
         )
-    if model.penalty_factors is not None or model.bounds is not None:
-        raise ValueError("penalty_factors and bounds need all rows at once; use fit.")
+    if not (model.penalty_factors is None and model.bounds is None and model.prior is None):
+        raise ValueError("penalty_factors, bounds and prior need all rows at once; use fit.")
     if getattr(model, "has_offset_", False):
         raise ValueError("partial_fit takes no offset, and this model was fitted with one; use fit with all rows.")
     first = not hasattr(model, "coef_")

@@ -33,10 +33,23 @@ def prior_posterior(prior: Any) -> Posterior | None:
     -------
     Posterior or None
         The posterior.
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted or did not keep its posterior.
     """
     if isinstance(prior, Posterior):
         return prior
-    return prior.posterior() if hasattr(prior, "posterior") else None
+    if not hasattr(prior, "posterior"):
+        return None
+    if not hasattr(prior, "coef_"):
+        raise ValueError(
+            "prior is an estimator that is not fitted, as scikit-learn's clone returns it; pass model.posterior(), or "
+            "the model in a FrozenEstimator."
+        )
+    posterior: Posterior = prior.posterior()
+    return posterior
 
 
 def relabelled(data: TrainingRows, prior: Posterior) -> TrainingRows:

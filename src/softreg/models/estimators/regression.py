@@ -352,7 +352,8 @@ class SoftmaxRegression(LinearClassifier):
         """
         check_is_fitted(self, "coef_")
         if getattr(self, "_posterior", None) is None:
-            reason = "has no finite optimum" if self.keep_posterior else "did not keep its posterior"
+            separated = self.keep_posterior and getattr(self, "solution_", None) is not None
+            reason = "has no finite optimum" if separated else "did not keep its posterior"
             raise ValueError(f"this fit {reason}; fit with keep_posterior=True and a penalty or a prior.")
         posterior: Posterior = self._posterior
         return posterior

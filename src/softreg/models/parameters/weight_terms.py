@@ -178,6 +178,11 @@ def weight_terms(model: Any, names: WeightNames) -> WeightTerms | None:
     if model.bounds is not None:
         lower, upper = _bounds(model.bounds, model.bounds_reference, names)
     excluded = np.isinf(factors)
+    conflict = np.argwhere(excluded & ((lower > 0) | (upper < 0)))
+    if len(conflict):
+        raise ValueError(
+            f"penalty_factors leave out {names.label(conflict[0][1])}, whose bounds exclude a weight of 0; remove one."
+        )
     lower, upper = np.where(excluded, 0.0, lower), np.where(excluded, 0.0, upper)
     factors = np.where(excluded, 1.0, factors)
     factors = factors[:1] if (factors == factors[0]).all() else factors
@@ -278,7 +283,10 @@ def _bounds(value: Any, reference: Any, names: WeightNames) -> tuple[Float64Arra
     else:
         if not isinstance(value, Sequence) or len(value) != 2:
             raise ValueError("bounds is a dict by column, or a pair of arrays (lower, upper) of shape (d,) or (d, q).")
-        lower, upper = (_array(part, "bounds", names, lambda bound: ~np.isnan(bound)) for part in value)
+        lower = _array(value[0], "bounds", names, lambda bound: bound < np.inf)
+        upper = _array(value[1], "bounds", names, lambda bound: bound > -np.inf)
+        if q == 2 and fixed is None and all(np.ndim(part) < 2 for part in value):
+            lower[0], upper[0] = -np.inf, np.inf  # a bound without class is that of the second one
     if q == 2 and fixed is None:  # the weights of two classes are opposite numbers
         lower, upper = np.maximum(lower, 0.0 - upper[::-1]), np.minimum(upper, 0.0 - lower[::-1])
     if fixed is not None:
@@ -345,11 +353,11 @@ def bound_interval(value: Any, name: str) -> tuple[float, float]:
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         low, high = value
         low, high = -math.inf if low is None else low, math.inf if high is None else high
-        if is_real(low) and is_real(high) and as_float(low) <= as_float(high):
+        if is_real(low) and is_real(high) and as_float(low) <= as_float(high) and low < math.inf and high > -math.inf:
             return as_float(low), as_float(high)
     raise ValueError(
-        f"bounds has {spell(value)} for {name}; a bound is '+', '-' or (least, largest) with least <= largest, and "
-        "None for no limit."
+        f"bounds has {spell(value)} for {name}; a bound is '+', '-' or (least, largest) with least <= largest, "
+        "least < inf and largest > -inf, and None for no limit."
     )
 
 
@@ -358,8 +366,12 @@ def bound_interval(value: Any, name: str) -> tuple[float, float]:
 
 def _entries(value: Mapping[Any, Any], parameter: str, names: WeightNames) -> Iterator[tuple[int, int | None, Any]]:
     """Yield column, class (None for all) and entry of a dict by column, or by column and class."""
+    seen = dict[int, Any]()
     for key, entry in value.items():
         j = names.column(key, parameter)
+        if j in seen:
+            raise ValueError(f"{parameter} names {names.label(j)} twice, as {spell(seen[j])} and as {spell(key)}.")
+        seen[j] = key
         if isinstance(entry, Mapping):
             for label, of_class in entry.items():
                 yield j, names.class_(label, parameter), of_class

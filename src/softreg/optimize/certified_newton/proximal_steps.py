@@ -111,7 +111,8 @@ class FinalProximal(FinalNewton):
     def run(self, theta: Array, tol: float) -> Proof:
         """Take steps from `theta` until the gap is certified to be at most `tol` or the objective stops decreasing."""
         theta = theta.copy()
-        theta[:, :-1][:, self.coordinates.constant] = 0.0
+        constant = self.coordinates.constant  # the bias takes their place: the penalty alone determines their weights
+        theta[:, :-1][:, constant] = np.where(self.ridge > 0, self.center, 0.0)[:, :-1][:, constant]
         theta = np.clip(theta, self.low, self.high)
         current, steps, equal_steps = self.at(theta), 0, 0
         proof = Proof(theta, current.value, np.inf, False, 0)
@@ -156,7 +157,8 @@ class FinalProximal(FinalNewton):
         with np.errstate(all="ignore"):
             largest = np.maximum(np.abs(self.low), np.abs(self.high))[:, :-1]
             from_center = np.sqrt(2 * current.value / self.ridge[:, :-1])
-            radius = np.minimum(largest, np.abs(self.center[:, :-1]) + from_center).min(axis=0)
+            by_ridge = np.abs(self.center[:, :-1]) + from_center
+            radius = np.minimum(np.minimum(largest, by_ridge), current.value / kink).min(axis=0)
             if self.form is not None:
                 from_prior = np.sqrt(2 * current.value / self.form.least_curvature())
                 radius = np.minimum(radius, np.abs(self.form.center).max() + from_prior)
@@ -176,7 +178,7 @@ class FinalProximal(FinalNewton):
         free = np.tile(np.append(~self.coordinates.constant, self.fit_intercept), self.q)
         start, linear = current.theta.ravel()[free], current.G.ravel()[free]
         Q = full[np.ix_(free, free)]
-        end = np.zeros(len(free))
+        end = current.theta.ravel().copy()
         box = Box(*(part.ravel()[free] for part in (self.kink, self.low, self.high)))
         end[free] = minimise_box_quadratic(Q, linear - Q @ start, box, start)
         D = end.reshape(shape) - current.theta

@@ -90,7 +90,9 @@ class Descent:
             theta -= theta.mean(axis=1, keepdims=True)  # softmax ignores a common shift of all classes
         if self.objective.penalty.support is not None:
             theta[..., :-1] *= self.objective.penalty.support
-        theta[..., :-1][..., self.objective.coordinates.constant] = 0.0  # the bias takes the place of a constant column
+        constant = self.objective.coordinates.constant  # the bias takes the place of a constant column
+        center = self.objective.center
+        theta[..., :-1][..., constant] = 0.0 if center is None else center[:, :-1][:, constant]
         if not self.objective.fit_intercept:
             theta[..., -1] = 0.0
         return self.objective.within_bounds(theta)

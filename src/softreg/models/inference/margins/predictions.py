@@ -25,7 +25,7 @@ from softreg.models.inference.margins.row_logits import (
 )
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.offsets import new_offset
-from softreg.probability.label_arrays import spell
+from softreg.probability.label_arrays import is_real, spell
 from softreg.rows import Array, one_blas_thread
 
 SHOWN = 10
@@ -113,7 +113,7 @@ def _text(value: Any) -> str:
 def checked_level(level: float | None, default: float) -> float:
     """Return a confidence level, `default` for None; raise `ValueError` if it is not between 0 and 1."""
     level = default if level is None else level
-    if not 0 < level < 1:
+    if not is_real(level) or not 0 < level < 1:
         raise ValueError(f"level={spell(level)} must be between 0 and 1, such as 0.95.")
     return float(level)
 
