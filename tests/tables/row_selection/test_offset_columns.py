@@ -168,3 +168,12 @@ def test_the_command_line_stores_and_reads_the_columns(
         failed = run(*arguments)
         assert failed.exit_code != 0
         assert message in failed.output
+
+
+def test_booleans_count_as_0_and_1() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=80), "flag": rng.random(80) < 0.5, "y": rng.choice(["a", "b"], 80)})
+    as_booleans = TableClassifier("y", strength=0.01, offset={"b": "flag"}).fit(table)
+    numbers = table.assign(flag=table.flag.astype(int))
+    as_numbers = TableClassifier("y", strength=0.01, offset={"b": "flag"}).fit(numbers)
+    np.testing.assert_array_equal(as_booleans.predict_proba(table), as_numbers.predict_proba(numbers))

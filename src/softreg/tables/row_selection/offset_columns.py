@@ -136,11 +136,14 @@ def read_offsets(table: pa.Table | pa.RecordBatch, columns: Mapping[str, str], c
            [ 0. , -2. ]])
     """  # noqa: DOC501
     whole = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-    out = np.zeros((whole.num_rows, len(classes)))
+    out = np.zeros((whole.num_rows, len(classes)))  # booleans count as 0 and 1
     for label, name in columns.items():
         if name not in whole.column_names:
             raise unknown_column_error(name, whole.column_names, "column of offsets")
-        values, numeric = read_numbers(name, whole.column(name))
+        column = whole.column(name)
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.int8())
+        values, numeric = read_numbers(name, column)
         invalid = ~numeric | ~np.isfinite(values)
         if invalid.any():
             row = int(invalid.argmax())
