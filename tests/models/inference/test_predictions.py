@@ -282,3 +282,18 @@ def test_a_plot_has_a_curve_and_a_band_for_each_class() -> None:
     with pytest.raises(ValueError, match="grid of one or two columns"):
         plot_predictions(without)
     pyplot.close("all")
+
+
+def test_a_grid_is_a_dict_and_its_columns_keep_their_values_in_the_frame() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"class": rng.normal(size=60), "low": rng.normal(size=60)})
+    y = rng.integers(0, 2, 60)
+    result = infer(SoftmaxRegression(penalty=None).fit(X, y), X, y)
+    frame = result.predictions(grid={"class": [1.0, 2.0], "low": [3.0]}).frame()
+    assert frame["grid_class"] == [1.0, 1.0, 2.0, 2.0]
+    assert frame["grid_low"] == [3.0] * 4
+    for wrong in ([1], {}):
+        with pytest.raises(ValueError, match="it is a dict from columns to their values"):
+            result.predictions(grid=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be between 0 and 1"):
+        result.predictions(level="0.9")  # type: ignore[arg-type]

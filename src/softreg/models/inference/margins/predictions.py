@@ -74,18 +74,22 @@ class Predictions:
         -------
         dict of str to list or ndarray
             Columns of the grid, or the row's number from 0, then class, probability, std_error, low and high; accepted
-            by `pandas.DataFrame`, `polars.DataFrame` and `pyarrow.table`.
+            by `pandas.DataFrame`, `polars.DataFrame` and `pyarrow.table`. A column of the grid with one of these names
+            is `grid_NAME`.
         """
         n, q = self.probabilities.shape
-        rows: dict[str, Any] = {name: [v for v in values for _ in range(q)] for name, values in self.grid.items()}
-        return {
-            **(rows or {"row": np.repeat(np.arange(n), q)}),
+        found = {
             "class": list(self.classes) * n,
             "probability": self.probabilities.ravel(),
             "std_error": self.std_errors.ravel(),
             "low": self.low.ravel(),
             "high": self.high.ravel(),
         }
+        rows: dict[str, Any] = {
+            f"grid_{name}" if name in found else name: [v for v in values for _ in range(q)]
+            for name, values in self.grid.items()
+        }
+        return {**(rows or {"row": np.repeat(np.arange(n), q)}), **found}
 
     def table(self) -> tuple[list[str], list[list[list[str]]], list[str]]:
         """Return the header, the lines of the first rows, and the title of each row, as text."""

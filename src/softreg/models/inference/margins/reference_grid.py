@@ -104,9 +104,11 @@ def grid_points(inference: FittedInference, grid: Mapping[Any, Any]) -> GridPoin
     Raises
     ------
     ValueError
-        If a column does not exist, or a value is not a finite number.
+        If the grid is no dict of columns, a column does not exist, or a value is not a finite number.
     """
     fitted = inference.fitted
+    if not isinstance(grid, Mapping) or not grid:
+        raise ValueError(f"grid={spell(grid)}: it is a dict from columns to their values, such as {{'age': [30, 60]}}.")
     columns = fitted.columns_among(list(grid))
     values = combinations({fitted.names[j]: v for j, v in zip(columns, grid.values(), strict=True)})
     settings: list[dict[int, float]] = [{} for _ in next(iter(values.values()))]
