@@ -81,10 +81,9 @@ def minimise_with_prior(
         rows, coordinates = standardise(rows, centred=fit_intercept)
         coordinates = replace(coordinates, constant=np.zeros_like(coordinates.constant))  # the prior has their weights
         no_penalty = l2(0.0) if penalty is None else penalty
-        newton = FinalProximal(rows, coordinates, n_classes, 0, no_penalty, fit_intercept, limits)
-        newton.form = prior.in_coordinates(coordinates).divided(newton.mass)
-        newton.unpenalised &= newton.form.is_invariant()
-        start = newton.form.center.copy()
+        form = prior.in_coordinates(coordinates)
+        newton = FinalProximal(rows, coordinates, n_classes, 0, no_penalty, fit_intercept, limits, form)
+        start = form.center.copy()
         start[:, -1] *= fit_intercept
         proof = newton.run(start, tol)
     W, b = coordinates.to_user(proof.theta[None])

@@ -235,8 +235,8 @@ class SoftmaxRegression(LinearClassifier):
             names = getattr(validator, "feature_names_in_", self._column_names)
             posterior = None if self.prior is None else prior_posterior(self.prior)
             rows = data if posterior is None else relabelled(data, posterior)
-            solution = self._solve(rows, l1_share, names, checkpoint)
             weight_names = WeightNames.of(names, rows.rows.d, rows.classes)
+            solution = self._solve(rows, l1_share, names, weight_names, checkpoint)
             keep = self.keep_posterior and solution.status is not Status.SEPARATED
             kept = posterior_of(self, rows, solution, weight_names) if keep else None
         copy_feature_attributes(self, validator)
@@ -247,16 +247,20 @@ class SoftmaxRegression(LinearClassifier):
         return self
 
     def _solve(
-        self, data: TrainingRows, l1_share: float, names: Array | None, checkpoint: str | os.PathLike[str] | None
+        self,
+        data: TrainingRows,
+        l1_share: float,
+        names: Array | None,
+        weight_names: WeightNames,
+        checkpoint: str | os.PathLike[str] | None,
     ) -> Solution:
-        """Return the optimum for these rows, whose features have these names."""
+        """Return the optimum for these rows, whose features and weights have these names."""
         start = self._warm_start_weights(data.classes, data.rows.d)
         if self.penalty == "firth":
             host = data.in_memory("penalty='firth'")
             return firth.fit(self, host, len(data.classes), names, start)
         strength = 0.0 if self.penalty is None else self.strength
         seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
-        weight_names = WeightNames.of(names, data.rows.d, data.classes)
         terms = weight_terms(self, weight_names)
         options: dict[str, Any] = {
             "fit_intercept": self.fit_intercept, "solver": self.solver, "tol": self.tol, "max_iter": self.max_iter,

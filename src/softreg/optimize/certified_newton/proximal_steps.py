@@ -59,7 +59,8 @@ MIN_VALUE_SCALE = 1e-3
 class FinalProximal(FinalNewton):
     """Proximal Newton steps for one model of a stack with an l1 part, bounds or a quadratic form of all parameters.
 
-    `penalty` is the penalty of this model alone; `form` is added to it, in the solver's coordinates.
+    `penalty` is the penalty of this model alone; `form`, in the solver's coordinates, is added to the sum of the losses
+    of the rows, as the negative logarithm of a prior is.
     """
 
     def __init__(
@@ -80,11 +81,12 @@ class FinalProximal(FinalNewton):
         lower, upper = (-np.inf, np.inf) if penalty.bounds is None else (bound * scale for bound in penalty.bounds)
         self.low, self.high = self._with_bias(lower, -np.inf), self._with_bias(upper, np.inf)
         self.center = self._with_bias(0.0 if penalty.center is None else penalty.center * scale, 0.0)
-        self.form = form
+        self.form = None if form is None else form.divided(self.mass)
+        """Form that is added to the mean loss, or None."""
         self.unpenalised = ((self.ridge == 0) & (self.kink == 0)).all(axis=0)
-        if form is not None:
-            self.unpenalised &= form.is_invariant()
         """Columns (d + 1,) without a penalty."""
+        if self.form is not None:
+            self.unpenalised &= self.form.is_invariant()
         self.S = self._expansion()
         self.A = np.kron(contrasts(q).T, self.S.T)
         """Map of parameters (q (d + 1),) to parameters of the basis."""

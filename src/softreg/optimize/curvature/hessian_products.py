@@ -158,8 +158,5 @@ class Probabilities:
 
     def evaluate(self, block: Block) -> Array:
         """Return the probabilities of one block."""
-        o = block.times(self.prepared).reshape(self.state.m, self.state.q, -1) + self.bias[:, :, None]
-        if block.offset is not None:
-            o += block.offset
-        P, _ = loss.probabilities(o)
+        P, _ = loss.probabilities(self.state.logits_at(block, self.prepared, self.bias))
         return np.moveaxis(P, 2, 0).astype(np.float32)

@@ -252,11 +252,7 @@ class SampledVariance:
 
     def evaluate(self, block: Block) -> Array:
         """Return the variances of the rows of one block."""
-        o = block.times(self.prepared).reshape(self.state.m, self.state.q, -1) + self.bias[:, :, None]
-        offset = block.offset
-        if offset is not None:
-            o += offset
-        P, _ = loss.probabilities(o)
+        P, _ = loss.probabilities(self.state.logits_at(block, self.prepared, self.bias))
         w: Array = P * (1 - P) * row_weights(block, self.state)[:, None]
         return np.moveaxis(w, 2, 0)
 

@@ -88,11 +88,7 @@ class RowSums:
                 return sums
             P, _ = loss.probabilities(o.reshape(m, q, -1))
             return *sums, pair_sums(self.columns, block, P, V)
-        bias = self.bias[:, None].astype(np.float64 if self.exact else dtype)
-        o = (block.times(self.prepared) + bias).reshape(m, q, -1)
-        offset = block.offset
-        if offset is not None:
-            o += offset
+        o = self.state.logits_at(block, self.prepared, self.bias.astype(np.float64 if self.exact else dtype))
         P, row_loss = loss.losses(o, block.labels)
         value = loss.weigh(row_loss, V)
         pairs = (pair_sums(self.columns, block, P, V),) if self.curved else ()

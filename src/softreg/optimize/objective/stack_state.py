@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import count
 
+import numpy as np
+
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability.block_loss import LabelConfidence
-from softreg.rows import Array, Block, BlockLogits, LogitStore, member_weights
+from softreg.rows import Array, BackendArray, Block, BlockLogits, LogitStore, member_weights
 
 _versions = count()
 
@@ -52,10 +54,13 @@ class StackState:
         if self.keeps_logits:
             return self.on(block).logits(self.point)
         W, b = self.point.stored()
-        o = block.times(block.prepare(W))
-        o += b.astype(block.dtype)[:, None]
-        o = o.reshape(self.m, self.q, -1)
-        offset = None if self.point.is_direction else block.offset
+        return self.logits_at(block, block.prepare(W), b.astype(block.dtype), is_direction=self.point.is_direction)
+
+    def logits_at(self, block: Block, prepared: BackendArray, bias: Array, *, is_direction: bool = False) -> Array:
+        """Return the block's logits (m, q, b) for prepared weights and m q biases; a direction has no offset."""
+        o, bias = block.times(prepared), bias.reshape(-1, 1)
+        o = np.add(o, bias, out=o if o.dtype == bias.dtype else None).reshape(self.m, self.q, -1)
+        offset = None if is_direction else block.offset
         if offset is not None:
             o += offset
         return o

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.optimize.problem.standardization import Coordinates
-from softreg.typing import Float64Array
+from softreg.typing import BoolArray, Float64Array
 
 ZERO_CURVATURE = 1e-12
 """Curvature along a direction, relative to the largest, that counts as zero."""
@@ -68,7 +68,7 @@ class QuadraticForm:
         center = coordinates.from_user(self.center[None, :, :d], self.center[None, :, d])[0]
         return QuadraticForm(center, (matrix + matrix.T) / 2)
 
-    def is_invariant(self) -> Float64Array:
+    def is_invariant(self) -> BoolArray:
         """Return the columns (d + 1,) in which the same shift of all classes changes nothing, as booleans."""
         q, k = self.center.shape
         shift_curvature = np.einsum("ajbj->j", self.matrix.reshape(q, k, q, k))
