@@ -57,7 +57,7 @@ ORDER = {
     "files": "formats streams prefetch temporary_copies typed_files unclosed_quotes",
     "rows": (
         "parallel dual_variables logits backend_protocol column_statistics sampling checkpoint kernels memory ondisk "
-        "gpu"
+        "cluster gpu"
     ),
     "optimize": (
         "problem objective certificate curvature dual solvers certified_newton sgd problem_reduction firth_scoring "

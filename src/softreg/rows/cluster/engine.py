@@ -1,0 +1,52 @@
+"""The interface to a scheduler of worker processes, and the order in which their results are added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from softreg.rows.backend_protocol import sum_parts
+from softreg.rows.cluster.fragments import Fragment
+from softreg.rows.logits import Sums
+
+FAN_IN = 16
+"""Results that are added at a time. The tree of additions depends on the number of fragments alone, so that sums are
+the same to the last bit for any number of workers."""
+
+Task = Callable[[Fragment], Any]
+"""A function of a fragment that can be pickled."""
+
+
+class Engine(Protocol):
+    """Evaluates tasks on fragments in worker processes, and evaluates them again where a worker is lost."""
+
+    def map(self, fragments: Sequence[Fragment], task: Task) -> list[Any]:
+        """Return the results of a task for each fragment, in order."""
+        ...
+
+    def map_reduce(self, fragments: Sequence[Fragment], task: Task) -> Sums:
+        """Return the sum of the results of a task, which are tuples of arrays, added as `sum_tree` does."""
+        ...
+
+
+def sum_tree(parts: Sequence[Sums]) -> Sums:
+    """Return the sum of tuples of arrays in float64, `FAN_IN` neighbours at a time, level by level.
+
+    Parameters
+    ----------
+    parts : sequence of tuples
+        Arrays of the same shapes in each tuple.
+
+    Returns
+    -------
+    tuple of ndarray
+        The sums.
+
+    Examples
+    --------
+    >>> sum_tree([(k, 2 * k) for k in range(100)])
+    (array(4950.), array(9900.))
+    """
+    while len(parts) > FAN_IN:
+        parts = [sum_parts(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
+    return sum_parts(parts)

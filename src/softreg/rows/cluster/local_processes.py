@@ -1,0 +1,110 @@
+"""An engine of processes on this machine, each with one thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from types import TracebackType
+from typing import Any
+
+from softreg.rows.cluster.engine import Task, sum_tree
+from softreg.rows.cluster.fragments import Fragment, FragmentError
+from softreg.rows.cluster.worker import loaded_rows
+from softreg.rows.logits import Sums
+
+MAX_ATTEMPTS = 5
+"""Times that a fragment is evaluated in one pass before the loss of its worker is an error."""
+
+
+class LocalProcesses:
+    """Worker processes on this machine; a process that is lost is started again.
+
+    Fragment k is evaluated by process `k % workers`, which keeps its rows.
+
+    Parameters
+    ----------
+    workers : int
+        Number of processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        if workers < 1:
+            raise ValueError(f"workers={workers} must be 1 or more.")
+        self._pools = [_start() for _ in range(workers)]
+
+    def __enter__(self) -> LocalProcesses:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
+        for pool in self._pools:
+            pool.shutdown(cancel_futures=True)
+
+    def map(self, fragments: Sequence[Fragment], task: Task) -> list[Any]:
+        """Return the results of a task for each fragment, in order.
+
+        Parameters
+        ----------
+        fragments : sequence of Fragment
+        task : callable
+
+        Returns
+        -------
+        list
+
+        Raises
+        ------
+        FragmentError
+            If a fragment cannot be loaded, or ends each process that evaluates it.
+        """
+        results: dict[int, Any] = {}
+        for _ in range(MAX_ATTEMPTS):
+            waiting = [k for k in range(len(fragments)) if k not in results]
+            futures = [(k, self._submit(k, task, fragments[k])) for k in waiting]
+            for k, future in futures:
+                try:
+                    results[k] = future.result()
+                except BrokenProcessPool:
+                    continue  # evaluated again in the next attempt, by a new process
+            if len(results) == len(fragments):
+                return [results[k] for k in range(len(fragments))]
+        lost = next(k for k in range(len(fragments)) if k not in results)
+        raise FragmentError(
+            f"the worker process ended {MAX_ATTEMPTS} times while it evaluated {fragments[lost].name}; it may need "
+            "more memory than there is. Use smaller fragments or fewer workers."
+        )
+
+    def map_reduce(self, fragments: Sequence[Fragment], task: Task) -> Sums:
+        """Return the sum of the results of a task, added as `sum_tree` does."""
+        return sum_tree(self.map(fragments, task))
+
+    def _submit(self, k: int, task: Task, fragment: Fragment) -> Future[Any]:
+        """Submit a task to the process of fragment k, which is started again if it was lost."""
+        slot = k % len(self._pools)
+        try:
+            return self._pools[slot].submit(_evaluate, fragment, task)
+        except BrokenProcessPool:
+            self._pools[slot] = _start()
+            return self._pools[slot].submit(_evaluate, fragment, task)
+
+
+def _start() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_use_one_thread)
+
+
+def _evaluate(fragment: Fragment, task: Task) -> Any:
+    """Return the result of a task for a fragment whose rows stay in this process."""
+    loaded_rows(fragment, keep=True)
+    return task(fragment)
+
+
+def _use_one_thread() -> None:
+    os.environ["SOFTREG_NUM_THREADS"] = "1"
