@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from softreg.optimize import l2, minimise
+from softreg.optimize import l2, make_penalty, minimise
 from softreg.rows import Block, as_rows
 from softreg.rows.cluster.cluster_rows import ClusterRows
 from softreg.rows.cluster.fragments import FragmentError, NpyFragment
@@ -88,6 +88,19 @@ def test_the_optimum_is_that_of_one_process(fragments: list[NpyFragment], engine
     assert solution.status.value == "converged"
     assert solution.gap <= 1e-8
     np.testing.assert_allclose(solution.value, one.value, atol=2e-8)
+
+
+@pytest.mark.parametrize(("penalty", "strength"), [("l1", 1e-2), ("elasticnet", 1e-2), ("group", 1e-2), (None, 0.0)])
+def test_logits_that_no_worker_has_kept_are_computed_again(
+    fragments: list[NpyFragment], engine: LocalProcesses, penalty: str | None, strength: float
+) -> None:
+    l1_ratio = {"l1": 1.0, "elasticnet": 0.5}.get(penalty or "", 0.0)
+    found = [
+        minimise(rows, Q, make_penalty(penalty, strength, l1_ratio, None), tol=1e-8)[0]
+        for rows in (ClusterRows(fragments[:12], engine), as_rows(*(part[: 12 * 170] for part in data())))
+    ]
+    assert [solution.status.value for solution in found] == ["converged"] * 2
+    np.testing.assert_allclose(found[0].value, found[1].value, atol=2e-8)
 
 
 def test_the_bits_do_not_depend_on_the_number_of_workers(fragments: list[NpyFragment], engine: LocalProcesses) -> None:
