@@ -15,7 +15,17 @@ SAMPLE_BYTES = 64 << 20
 """Largest size in bytes of a sample of rows that do not fit in memory."""
 
 
-def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Array, Array]:
+LEAST_PER_CLASS = 5
+"""Least number of sampled rows of each class, as far as it has them."""
+
+
+def sampled_counts(counts: Array, size: int, least: int = LEAST_PER_CLASS) -> Array:
+    """Return how many rows of each class, of which there are `counts` (q,), a sample of about `size` rows has."""
+    share = min(1.0, size / int(counts.sum()))
+    return np.asarray(np.minimum(counts, np.maximum(np.ceil(counts * share).astype(np.int64), least)))
+
+
+def stratified(labels: Array, size: int, seed: int, least: int = LEAST_PER_CLASS) -> tuple[Array, Array]:
     """Return a stratified sample: indices of about `size` rows, and their weights.
 
     Soft labels count as their most likely class. The weight of a row is the number of rows of its class divided by the
@@ -44,7 +54,7 @@ def stratified(labels: Array, size: int, seed: int, least: int = 5) -> tuple[Arr
 
 
 def stratified_pieces(
-    pieces: Callable[[], Iterable[Array]], size: int, seed: int, least: int = 5
+    pieces: Callable[[], Iterable[Array]], size: int, seed: int, least: int = LEAST_PER_CLASS
 ) -> tuple[Array, Array]:
     """Return the sample of `stratified` for labels that are read in pieces; it does not depend on where they are cut.
 
@@ -68,7 +78,7 @@ def stratified_pieces(
     """
     random, counts = np.random.default_rng(seed), _counts(pieces())
     n = int(counts.sum())
-    take = np.minimum(counts, np.maximum(np.ceil(counts * min(1.0, size / n)).astype(np.int64), least))
+    take = sampled_counts(counts, size, least)
     # drop most rows before the rest is shuffled; the margin of 9 standard deviations leaves enough rows
     stay = (take + 9 * np.sqrt(take) + 9) / np.maximum(counts, 1) if n > MIN_ROWS_TO_THIN else None
     order, codes = _survivors(pieces(), None if stay is None else stay.astype(np.float32), random)
@@ -117,7 +127,8 @@ def draw_sample(rows: Any, size: int, row_bytes: int, seed: int) -> tuple[Array,
     return index, share[None, :] if rows.weights is None else rows.weights[:, index] * share
 
 
-def _codes(labels: Array) -> Array:
+def class_codes(labels: Array) -> Array:
+    """Return the class of each row; of label probabilities (n, q), the most likely one."""
     return labels if labels.ndim == 1 else labels.argmax(axis=1)
 
 
@@ -125,7 +136,7 @@ def _counts(pieces: Iterable[Array]) -> Array:
     """Return the number of rows of each class."""
     counts = np.zeros(0, np.int64)
     for labels in pieces:
-        more = np.bincount(_codes(labels), minlength=len(counts))
+        more = np.bincount(class_codes(labels), minlength=len(counts))
         more[: len(counts)] += counts
         counts = more
     return counts
@@ -135,7 +146,7 @@ def _survivors(pieces: Iterable[Array], stay: Array | None, random: np.random.Ge
     """Return indices and codes of the rows kept, each with the probability of its class; of all rows for None."""
     places, kept, start = [], [], 0
     for labels in pieces:
-        codes = _codes(labels)
+        codes = class_codes(labels)
         some = np.arange(len(codes))
         if stay is not None:
             some = np.flatnonzero(random.random(len(codes), dtype=np.float32) < stay[codes])

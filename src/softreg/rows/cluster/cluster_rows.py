@@ -15,11 +15,8 @@ from softreg.rows.cluster.worker import Describe, FragmentFacts, MapTask, Sample
 from softreg.rows.logits import Sums
 from softreg.rows.memory.base import RowsInBlocks
 from softreg.rows.memory.dense import DenseRows
-from softreg.rows.sampling import SAMPLE_BYTES
+from softreg.rows.sampling import SAMPLE_BYTES, class_codes, sampled_counts
 from softreg.typing import Array
-
-LEAST_PER_CLASS = 5
-"""Least number of sampled rows of each class, as far as it has them."""
 
 
 class ClusterRows(RowsInBlocks):
@@ -85,15 +82,13 @@ class ClusterRows(RowsInBlocks):
         """Return a stratified sample of about `size` rows in memory, with weights that make its sums unbiased."""
         counts = self.counts.sum(axis=0)
         size = min(size, max(1, SAMPLE_BYTES // max(1, self.d * self.stored_dtype.itemsize)))
-        least = np.ceil(counts * min(1.0, size / self.n)).astype(np.int64)
-        take = np.minimum(counts, np.maximum(least, LEAST_PER_CLASS))
+        take = sampled_counts(counts, size)
         random = np.random.default_rng(seed)
         of_class = [random.multivariate_hypergeometric(self.counts[:, k], take[k]) for k in range(len(take))]
         takes = dict(zip(self.fragments, np.transpose(of_class), strict=True))
         parts = self.engine.map(self.fragments, Sample(seed, takes))
         X, labels = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-        codes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-        sampled = DenseRows(X, labels, (counts / np.maximum(take, 1))[codes][None])
+        sampled = DenseRows(X, labels, (counts / np.maximum(take, 1))[class_codes(labels)][None])
         if self.view.shift is None and self.dtype == self.stored_dtype:
             return sampled
         return sampled.precise(self.view.shift, self.view.scale, self.dtype)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from softreg.rows.backend_protocol import sum_parts
-from softreg.rows.cluster.engine import FAN_IN, Task
+from softreg.rows.cluster.engine import Task, sum_tree
 from softreg.rows.cluster.fragments import Fragment, FragmentError
 from softreg.rows.cluster.worker import loaded_rows
 from softreg.rows.logits import Sums
@@ -29,11 +31,6 @@ class LoadedFragment:
 def evaluate(loaded: LoadedFragment, task: Task) -> Any:
     """Return the result of a task for a loaded fragment."""
     return task(loaded.fragment)
-
-
-def add(parts: list[Sums]) -> Sums:
-    """Return the sum of neighbouring results."""
-    return sum_parts(parts)
 
 
 class DaskEngine:
@@ -59,11 +56,9 @@ class DaskEngine:
     def map_reduce(self, fragments: Sequence[Fragment], task: Task) -> Sums:
         """Return the sum of the results of a task, added as `sum_tree` does."""
         parts = self._evaluate(fragments, task)
-        while len(parts) > 1:
-            groups = [parts[a : a + FAN_IN] for a in range(0, len(parts), FAN_IN)]
-            parts = [self.client.submit(add, group, pure=False) for group in groups]
-        (total,) = self._gather(parts)
-        return sum_parts([total])
+        total = sum_tree(parts, add=lambda group: self.client.submit(sum_parts, group, pure=False))
+        (sums,) = self._gather([total])
+        return tuple(np.array(piece) for piece in sums)  # arrays that are sent may be read-only
 
     def _evaluate(self, fragments: Sequence[Fragment], task: Task) -> list[Any]:
         """Return the futures of a task for each fragment."""

@@ -29,18 +29,20 @@ class Engine(Protocol):
         ...
 
 
-def sum_tree(parts: Sequence[Sums]) -> Sums:
+def sum_tree(parts: Sequence[Any], add: Callable[[Sequence[Any]], Any] = sum_parts) -> Any:
     """Return the sum of tuples of arrays in float64, `FAN_IN` neighbours at a time, level by level.
 
     Parameters
     ----------
     parts : sequence of tuples
-        Arrays of the same shapes in each tuple.
+        Arrays of the same shapes in each tuple; or futures of them, for another `add`.
+    add : callable
+        Returns the sum of neighbours; `sum_parts` by default.
 
     Returns
     -------
     tuple of ndarray
-        The sums.
+        The sums, or what `add` returns for them.
 
     Examples
     --------
@@ -48,5 +50,5 @@ def sum_tree(parts: Sequence[Sums]) -> Sums:
     (array(4950.), array(9900.))
     """
     while len(parts) > FAN_IN:
-        parts = [sum_parts(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
-    return sum_parts(parts)
+        parts = [add(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
+    return add(parts)

@@ -84,7 +84,8 @@ class LocalProcesses:
 
     def map_reduce(self, fragments: Sequence[Fragment], task: Task) -> Sums:
         """Return the sum of the results of a task, added as `sum_tree` does."""
-        return sum_tree(self.map(fragments, task))
+        sums: Sums = sum_tree(self.map(fragments, task))
+        return sums
 
     def _submit(self, k: int, task: Task, fragment: Fragment) -> Future[Any]:
         """Submit a task to the process of fragment k, which is started again if it was lost."""

@@ -13,6 +13,7 @@ from softreg.rows.backend_protocol import Reduction, Rows
 from softreg.rows.cluster.fragments import Fragment
 from softreg.rows.logits import Sums
 from softreg.rows.parallel import one_blas_thread
+from softreg.rows.sampling import class_codes
 from softreg.typing import Array
 
 Result = TypeVar("Result")
@@ -96,7 +97,7 @@ class Describe:
     def __call__(self, fragment: Fragment) -> FragmentFacts:
         """Return the facts about one fragment."""
         rows: Any = loaded_rows(fragment)
-        return FragmentFacts(rows.n, rows.d, rows.dtype.str, np.bincount(_codes(rows.labels)))
+        return FragmentFacts(rows.n, rows.d, rows.dtype.str, np.bincount(class_codes(rows.labels)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ class Sample:
         """Return the sampled rows of one fragment, in their order."""
         rows: Any = loaded_rows(fragment)
         number = list(self.takes).index(fragment)
-        random, codes = np.random.default_rng([self.seed, number]), _codes(rows.labels)
+        random, codes = np.random.default_rng([self.seed, number]), class_codes(rows.labels)
         drawn = [
             random.choice(np.flatnonzero(codes == k), size, replace=False)
             for k, size in enumerate(self.takes[fragment].tolist())
@@ -118,7 +119,3 @@ class Sample:
         ]
         index = np.sort(np.concatenate(drawn)) if drawn else np.zeros(0, np.int64)
         return rows.X[index], rows.labels[index]
-
-
-def _codes(labels: Array) -> Array:
-    return labels if labels.ndim == 1 else labels.argmax(axis=1)
