@@ -28,6 +28,11 @@ class Block(Protocol):
     stop: int
 
     @property
+    def place(self) -> int:
+        """Number under which the logits of the block are kept, which no other block has."""
+        ...
+
+    @property
     def labels(self) -> Array:
         """Codes (b,) or label probabilities (b, q)."""
         ...

@@ -7,9 +7,12 @@ more than computing them. `memory/host_logits.py` and `gpu/device_logits.py` imp
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, ClassVar, Protocol, TypeAlias
+from uuid import uuid4
 
 from softreg.typing import Array
 
@@ -96,7 +99,8 @@ class LogitStore:
     """Kept logits of one stack of models, with one entry for each block; the objective owns it.
 
     An entry is named by the version of the parameters that it belongs to. Where it is missing, the logits are computed
-    again from the parameters. Entries are not pickled: a store that is sent to another process is empty there.
+    again from the parameters. Entries are not pickled: in another process the store of the same name is used, which is
+    empty at first and keeps confidences only (`MOST_STORES` of such stores, those used last).
 
     Examples
     --------
@@ -106,18 +110,66 @@ class LogitStore:
     """
 
     def __init__(self) -> None:
+        self.name = uuid4().hex
         self._entries: dict[int, LogitEntry] = {}
 
-    def __reduce__(self) -> tuple[type[LogitStore], tuple[()]]:
-        return LogitStore, ()
+    def __reduce__(self) -> tuple[Callable[[str], LogitStore], tuple[str]]:
+        return _store_named, (self.name,)
 
-    def entry(self, start: int) -> LogitEntry:
-        """Return the entry of the block whose first row is `start`."""
-        return self._entries.setdefault(start, LogitEntry())
+    def entry(self, place: int) -> LogitEntry:
+        """Return the entry of the block of this `place`."""
+        return self._entries.setdefault(place, LogitEntry())
 
     def clear(self) -> None:
         """Free all logits; those that are needed are computed again."""
         self._entries.clear()
+
+
+class SentStore(LogitStore):
+    """A store that was received from another process.
+
+    Logits that are updated in place depend on the updates in their last bits, and those of a worker that was lost would
+    be computed from the parameters. So that the results do not depend on losses, logits are not kept here from one
+    reduction to the next. A confidence is a function of the parameters to the last bit, and is kept.
+    """
+
+    def entry(self, place: int) -> LogitEntry:
+        """Return a new entry with the confidence of the block that was kept last."""
+        return SentEntry(self._entries.setdefault(place, LogitEntry()))
+
+
+class SentEntry(LogitEntry):
+    """Logits for one reduction, and the confidence of the entry that is kept."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: LogitEntry) -> None:
+        self.arrays, self.kept = {}, kept
+
+    @property
+    def confidence(self) -> Confidence | None:
+        """The last confidence."""
+        return self.kept.confidence
+
+    @confidence.setter
+    def confidence(self, value: Confidence | None) -> None:
+        self.kept.confidence = value
+
+
+MOST_STORES = 2
+"""Stores of other processes that are kept."""
+_stores: OrderedDict[str, SentStore] = OrderedDict()
+_naming = Lock()
+
+
+def _store_named(name: str) -> SentStore:
+    """Return the store of this process for a store of another one."""
+    with _naming:
+        store = _stores.setdefault(name, SentStore())
+        _stores.move_to_end(name)
+        while len(_stores) > MOST_STORES:
+            _stores.popitem(last=False)
+        return store
 
 
 class KeptLogits:

@@ -169,7 +169,7 @@ def test_fragments_with_other_columns_are_one_error(
     np.save(tmp_path / "wide.npy", np.zeros((10, D + 1)))
     np.save(tmp_path / "wide_y.npy", np.zeros(10, int))
     wide = NpyFragment.of(str(tmp_path / "wide.npy"), str(tmp_path / "wide_y.npy"), rows=10)
-    with pytest.raises(ValueError, match=r"wide\.npy' have 7 columns of float64, and rows 0 to 169"):
+    with pytest.raises(ValueError, match=r"wide\.npy' have 7 dense columns of float64, and rows 0 to 169"):
         ClusterRows([*fragments, *wide], engine)
     with pytest.raises(ValueError, match="no fragments"):
         ClusterRows([], engine)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.estimators.convergence_messages import convergence_message
 from softreg.models.inputs.batches import iter_batches, iter_features
+from softreg.models.inputs.cluster.dask_collections import is_dask_collection, lazy_accuracy, lazy_prediction
 from softreg.models.inputs.features import is_batch_source, validate_features
 from softreg.models.inputs.finite_values import check_finite
 from softreg.models.inputs.labels import check_lengths, hard_codes
@@ -168,6 +169,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> (model.decision_function([[0.0], [3.0]]) > 0).tolist()
         [False, True]
         """
+        if is_dask_collection(X):
+            return lazy_prediction(self, "decision_function", X, offset)
         o = self._scores(X, offset=offset)
         return like(o if len(self.classes_) > 2 else o[:, 1] - o[:, 0], X)
 
@@ -199,6 +202,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> model.predict_proba([[1.5]]).round(6).tolist()
         [[0.5, 0.5]]
         """
+        if is_dask_collection(X):
+            return lazy_prediction(self, "predict_proba", X, offset)
         return like(self._scores(X, probabilities=True, offset=offset), X)
 
     def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
@@ -223,6 +228,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> bool(model.predict_log_proba([[1e6]])[0, 0] < -1e5)
         True
         """
+        if is_dask_collection(X):
+            return lazy_prediction(self, "predict_log_proba", X, offset)
         o = self._scores(X, offset=offset)
         return like(log_softmax(o) if isinstance(o, np.ndarray) else o.log_softmax(1), X)
 
@@ -248,6 +255,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         >>> model.predict([[0.0], [3.0]]).tolist()
         ['a', 'b']
         """
+        if is_dask_collection(X):
+            return lazy_prediction(self, "predict", X, offset)
         codes = self._scores(X, offset=offset).argmax(axis=1)
         return classes_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
 
@@ -285,6 +294,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if is_batch_source(X):
             return self._score_batches(X)
+        if is_dask_collection(X):
+            return lazy_accuracy(self, X, y, sample_weight, offset)
         predicted = to_numpy(self._scores(X, offset=offset).argmax(axis=1))
         actual = hard_codes(y, Classes.of(self.classes_))
         check_lengths(predicted, actual)

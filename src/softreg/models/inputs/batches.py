@@ -12,15 +12,15 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
+from softreg.models.inputs.class_collector import ClassCollector, offset_column_order
 from softreg.models.inputs.features import validate_features
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
-from softreg.models.inputs.offsets import column_order, offset_array
+from softreg.models.inputs.offsets import offset_array
 from softreg.models.inputs.sample_and_class_weights import class_weights, rescale_extreme_weights, sample_weights
 from softreg.optimize import Progress
 from softreg.probability import Classes
 from softreg.rows import Rows, RowWriter
-from softreg.typing import Array, Float64Array, IntArray
-from softreg.value_text import unify_spellings
+from softreg.typing import Array, Float64Array
 
 BATCH_ROWS = 1 << 16
 """Rows of an array or a file in one batch."""
@@ -156,12 +156,7 @@ class BatchCollector:
     def __init__(self, estimator: BaseEstimator, on_progress: Callable[[Progress], Any] | None = None) -> None:
         self.estimator, self.on_progress, self._began = estimator, on_progress, perf_counter()
         self.writer = RowWriter()
-        self._codes: dict[Any, int] = {}
-        """Code of each hard label, in order of first appearance."""
-        self._label_arrays: list[Array] = []
-        """The classes of each batch that brought a new one."""
-        self._probability_classes: Array | None = None
-        """Classes of label probabilities; None for hard labels."""
+        self._classes = ClassCollector()
         self._class_mass: Float64Array = np.zeros(0)
         self._min_weight, self._max_weight = np.inf, 0.0
         self._format: tuple[bool, Any] | None = None
@@ -169,8 +164,6 @@ class BatchCollector:
         self._reported = -np.inf
         self._offset_names: list[str] | None = None
         """Names of the offset's columns in the first batch, which are classes; None for an array."""
-        self._from_file = False
-        """Whether labels come from files, where true and True of two programs are one class."""
 
     def collect(self, source: Any) -> None:
         """Read all batches of a source.
@@ -244,26 +237,17 @@ class BatchCollector:
 
     def _encode(self, y: Any) -> Array:
         """Return codes (n,) in order of first appearance, or label probabilities (n, q)."""
-        self._from_file |= isinstance(y, EncodedLabels)
-        classes, labels = y.classes_and_codes() if isinstance(y, EncodedLabels) else classes_and_labels(y)
-        if labels.ndim == 2:
-            if self._probability_classes is None and not self._codes:
-                self._probability_classes = classes
-            if self._probability_classes is None or not np.array_equal(classes, self._probability_classes):
-                raise ValueError("batches differ in their classes: label probabilities need the same columns in each.")
-            return labels
-        if self._probability_classes is not None:
-            raise ValueError("this batch has hard labels, those before had label probabilities; give one kind.")
-        keys = list(classes) if classes.dtype.kind in "Mm" else classes.tolist()
-        if any(label not in self._codes for label in keys):
-            self._label_arrays.append(classes)
-        return np.array([self._codes.setdefault(label, len(self._codes)) for label in keys])[labels]
+        encoded = isinstance(y, EncodedLabels)
+        classes, labels = y.classes_and_codes() if encoded else classes_and_labels(y)
+        soft = labels.ndim == 2
+        numbers = self._classes.add(classes, probabilities=soft, from_file=encoded)
+        return labels if soft else numbers[labels]
 
     def _add_weights(self, labels: Array, weight: Array | None) -> None:
         """Add the weights of these rows to the mass of each class and to the range of weights."""
         ones = np.ones(len(labels)) if weight is None else weight
         if labels.ndim == 1:
-            mass = np.bincount(labels, weights=ones, minlength=len(self._codes)).astype(float)
+            mass = np.bincount(labels, weights=ones, minlength=len(self._classes)).astype(float)
         else:
             mass = ones @ labels
         mass[: len(self._class_mass)] += self._class_mass
@@ -300,7 +284,7 @@ class BatchCollector:
         """
         if self._max_weight == 0:
             raise ValueError("all sample weights are zero, so there is nothing to fit; leave the weights out.")
-        classes, codes = self._sorted_classes()
+        classes, codes = self._classes.finish()
         mass = np.zeros(len(classes))
         np.add.at(mass, codes, np.pad(self._class_mass, (0, len(codes) - len(self._class_mass))))
         check_classes(classes, np.arange(len(classes)), mass)
@@ -310,39 +294,11 @@ class BatchCollector:
             factor = class_weights(class_weight, classes, np.arange(len(classes)), mass * scale)
             check_classes(classes, np.arange(len(classes)), mass * factor)
         weighted = self._min_weight < self._max_weight or factor is not None
-        hard = self._probability_classes is None
-        order = self._offset_order(classes)
-        rows = self.writer.finish(codes if hard else None, factor, scale, weighted=weighted, offset_order=order)
+        given = self.writer.offset
+        order = None if given is None else offset_column_order(self._offset_names, given.shape[1], classes)
+        codes_written = codes if self._classes.hard else None
+        rows = self.writer.finish(codes_written, factor, scale, weighted=weighted, offset_order=order)
         return rows, classes
-
-    def _offset_order(self, classes: Array) -> Array | None:
-        """Return the column of the offsets of each class; raise `ValueError` where these do not match."""
-        if self.writer.offset is None:
-            return None
-        if self._offset_names is not None:
-            text = {str(label) for label in classes.tolist()}  # a class may have no row of a weight above 0
-            named = [name for name in self._offset_names if str(name) in text]
-            order = column_order(named if set(map(str, named)) == text else self._offset_names, classes)
-            return np.array([self._offset_names.index(named[k]) for k in order])
-        if self.writer.offset.shape[1] != len(classes):
-            raise ValueError(
-                f"the offsets of the batches have {self.writer.offset.shape[1]} columns, and there are {len(classes)} "
-                f"classes: {Classes.of(classes).listing()}. Give one column a class, in this order."
-            )
-        return np.arange(len(classes))
-
-    def _sorted_classes(self) -> tuple[Array, IntArray]:
-        """Return the sorted classes (q,), and the class of each code."""
-        if self._probability_classes is not None:
-            return self._probability_classes, np.arange(len(self._probability_classes))
-        is_text = all(isinstance(label, str) for label in self._codes)
-        spellings = unify_spellings(list(self._codes)) if is_text and self._from_file else {}
-        if spellings:
-            classes = Classes(list(spellings.values()))
-            return classes.labels, classes.encode([spellings[label] for label in self._codes])
-        one_kind = len({labels.dtype.kind for labels in self._label_arrays}) == 1
-        classes = Classes(np.concatenate(self._label_arrays) if one_kind else list(self._codes))
-        return classes.labels, classes.encode(list(self._codes))
 
 
 def _format_text(is_sparse: bool, dtype: Any) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import scipy
 from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.batches import ArrayBatches, BatchCollector
+from softreg.models.inputs.cluster.cluster_training_rows import cluster_rows
+from softreg.models.inputs.cluster.dask_collections import dask_batches, is_dask_collection
+from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches
 from softreg.models.inputs.features import is_batch_source
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
 from softreg.models.inputs.offsets import offset_array
@@ -71,6 +75,8 @@ class TrainingRows:
         Fixed part of the logits; None without one, or if the rows came in batches.
     writer : RowWriter, optional
         Cache on the disk, for rows that came in batches.
+    release : callable, optional
+        Frees the rows on the workers of a cluster.
     """
 
     rows: Rows
@@ -80,9 +86,12 @@ class TrainingRows:
     counts: Array | None = None
     offset: Array | None = None
     writer: RowWriter | None = None
+    release: Callable[[], None] | None = None
 
     def close(self) -> None:
-        """Delete the cache on the disk."""
+        """Delete the cache on the disk, or that of the workers."""
+        if self.release is not None:
+            self.release()
         if self.writer is not None:
             self.writer.close()
 
@@ -135,6 +144,14 @@ def gather_training_rows(
     ValueError
         If the rows cannot be used for training.
     """
+    if isinstance(X, FragmentedBatches):
+        held, classes = cluster_rows(estimator, X)
+        return TrainingRows(held, classes, release=partial(X.engine.release, held.fragments))
+    if is_dask_collection(X):
+        if estimator.device is not None:
+            raise ValueError("a Dask collection is multiplied by the workers of its cluster; leave device out.")
+        source = dask_batches(X, y, sample_weight, offset)
+        return gather_training_rows(estimator, source, None, None, listener)
     if is_batch_source(X):
         if y is not None or sample_weight is not None or offset is not None:
             raise ValueError(

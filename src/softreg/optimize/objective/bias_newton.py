@@ -51,7 +51,7 @@ class BiasDiagonal:
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""
         P, V = _probabilities(self.state, self.shift, block), self.state.weights(block)
-        self.state.store.entry(block.start).arrays[self.version] = P
+        self.state.store.entry(block.place).arrays[self.version] = P
         weighted = P if V is None else P * V[:, None]
         diagonal = weighted.sum(axis=2) - np.einsum("mqb,mqb->mq", weighted, P)
         class_mass = weighted.sum(axis=2)
@@ -70,7 +70,7 @@ class BiasProduct:
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sum of one block."""
-        P = self.state.store.entry(block.start).arrays.get(self.version)
+        P = self.state.store.entry(block.place).arrays.get(self.version)
         P, V = _probabilities(self.state, self.shift, block) if P is None else P, self.state.weights(block)
         mean = np.matmul(self.v[:, None], P)
         weighted = mean if V is None else mean * V[:, None]
@@ -87,7 +87,7 @@ class Discard:
 
     def evaluate(self, block: Block) -> Sums:
         """Free the array of one block."""
-        self.state.store.entry(block.start).discard((self.version,))
+        self.state.store.entry(block.place).discard((self.version,))
         return NOTHING
 
 

@@ -99,14 +99,14 @@ class Columns:
         return self._of(block, slice(0, block.stop - block.start))
 
     def _of(self, block: Block, run: slice) -> Array:
-        kept = self.kept.get(block.start + run.start)
+        kept = self.kept.get(block.place + run.start)
         if kept is not None:
             return kept
         Z = block.piece(run.start, run.stop).standardised(self.shift, self.scale)
         out = np.empty((Z.shape[1] + 1, len(Z)), self.dtype)
         out[:-1], out[-1] = Z.T, self.bias_column
         if run.start == 0 and run.stop == block.stop - block.start and out.size <= MAX_KEPT_NUMBERS:
-            self.kept[block.start] = out
+            self.kept[block.place] = out
         return out
 
 

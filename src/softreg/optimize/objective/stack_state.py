@@ -47,7 +47,7 @@ class StackState:
 
     def on(self, block: Block) -> BlockLogits:
         """Return the operations on the logits of the block."""
-        return block.logits(self.m, self.q, self.members, self.store.entry(block.start))
+        return block.logits(self.m, self.q, self.members, self.store.entry(block.place))
 
     def logits(self, block: Block) -> Array:
         """Return the block's logits (m, q, b)."""

@@ -141,7 +141,7 @@ def facts_of(
         d=rows.d,
         q=n_classes,
         m=len(penalty),
-        stored=Stored.SPARSE if isinstance(rows, SparseRows) else Stored.DENSE,
+        stored=Stored.DENSE if rows.can_shift else Stored.SPARSE,
         stored_numbers=rows.stored,
         itemsize=rows.dtype.itemsize,
         fits_in_memory=rows.fits_in_memory,

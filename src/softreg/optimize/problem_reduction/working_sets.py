@@ -282,7 +282,7 @@ class KeepLogitsOfColumns:
         offset = block.offset
         if offset is not None:
             o += offset
-        self.state.store.entry(block.start).arrays[self.state.point.version] = o
+        self.state.store.entry(block.place).arrays[self.state.point.version] = o
         return NOTHING
 
 

@@ -7,23 +7,25 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from softreg.rows.backend_protocol import Reduction
 from softreg.rows.cluster.engine import Engine
 from softreg.rows.cluster.fragments import Fragment
-from softreg.rows.cluster.worker import Describe, FragmentFacts, MapTask, Sample, SumTask, View
+from softreg.rows.cluster.worker import Describe, FragmentFacts, MapTask, Sample, SampledRows, SumTask, View
 from softreg.rows.logits import Sums
 from softreg.rows.memory.base import RowsInBlocks
+from softreg.rows.memory.csr import SparseRows
 from softreg.rows.memory.dense import DenseRows
 from softreg.rows.sampling import SAMPLE_BYTES, class_codes, sampled_counts
 from softreg.typing import Array
 
 
 class ClusterRows(RowsInBlocks):
-    """Dense rows in fragments, each with weight 1, summed by the workers of an engine.
+    """Dense or sparse rows in fragments, summed by the workers of an engine.
 
-    Nothing is kept for a row between passes, so that a worker may be lost at any time: its fragments are loaded and
-    evaluated again by another one, with the same result.
+    All that workers keep between passes can be computed again to the last bit, so that a worker may be lost at any
+    time: its fragments are loaded and evaluated again by another one, with the same result.
 
     Parameters
     ----------
@@ -36,11 +38,22 @@ class ClusterRows(RowsInBlocks):
     ------
     ValueError
         If there is no row, or the fragments differ in their columns.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from softreg.rows.cluster.fragments import NpyFragment
+    >>> from softreg.rows.cluster.local_processes import LocalProcesses
+    >>> X, y = (mkdtemp() + "/" + name for name in ("X.npy", "y.npy"))
+    >>> np.save(X, np.eye(5)), np.save(y, np.array([0, 1, 1, 0, 1]))
+    (None, None)
+    >>> with LocalProcesses(1) as engine:
+    ...     rows = ClusterRows(NpyFragment.of(X, y, rows=3), engine)
+    >>> rows.n, rows.d, rows.stored
+    (5, 5, 25)
     """
 
     fits_in_memory = False
-    can_shift = True
-    has_offset = False
     reduced_precision = False
 
     def __init__(self, fragments: Sequence[Fragment], engine: Engine) -> None:
@@ -48,23 +61,20 @@ class ClusterRows(RowsInBlocks):
             raise ValueError("there are no fragments, so there is nothing to fit.")
         facts: list[FragmentFacts] = engine.map(fragments, Describe())
         for fragment, fact in zip(fragments, facts, strict=True):
-            if (fact.d, fact.dtype) != (facts[0].d, facts[0].dtype):
+            if fact.form != facts[0].form:
                 raise ValueError(
-                    f"{fragment.name} have {fact.d} columns of {np.dtype(fact.dtype)}, and {fragments[0].name} have "
-                    f"{facts[0].d} of {np.dtype(facts[0].dtype)}; all fragments need the same columns."
+                    f"{fragment.name} have {fact}, and {fragments[0].name} have {facts[0]}; all fragments need the "
+                    "same columns."
                 )
         self.fragments, self.engine, self.view = tuple(fragments), engine, View()
         self.n, self.d = sum(fact.n for fact in facts), facts[0].d
-        self.dtype: np.dtype[Any] = np.dtype(facts[0].dtype)
-        self.stored_dtype = self.dtype
-        q = max(len(fact.counts) for fact in facts)
-        self.counts = np.stack([np.pad(fact.counts, (0, q - len(fact.counts))) for fact in facts])
-        """Rows (fragments, q) of each class."""
-
-    @property
-    def stored(self) -> int:
+        self.stored = sum(fact.stored for fact in facts)
         """Count of stored numbers."""
-        return self.n * self.d
+        self.can_shift, self.has_offset = not facts[0].sparse, facts[0].has_offset
+        self.dtype: np.dtype[Any] = np.dtype(facts[0].dtype)
+        q = max(len(fact.counts) for fact in facts)
+        self.counts: Array = np.sum([np.pad(fact.counts, (0, q - len(fact.counts))) for fact in facts], axis=0)
+        """Rows (q,) of each class."""
 
     def sum(self, reduction: Reduction[Sums]) -> Sums:
         """Return the results of all blocks, added in float64 in an order that depends on the fragments alone."""
@@ -75,23 +85,38 @@ class ClusterRows(RowsInBlocks):
         return np.concatenate(self.engine.map(self.fragments, MapTask(self.view, reduction)))
 
     def prepare(self, W: Array) -> Array:
-        """Return weights (k, d) in the precision of the products."""
-        return np.ascontiguousarray(W, dtype=self.dtype)
+        """Return weights (k, d) in the precision of the products; (d, k) for sparse rows."""
+        return np.ascontiguousarray(W if self.can_shift else W.T, dtype=self.dtype)
 
-    def sample(self, size: int, seed: int) -> DenseRows:
+    def sample(self, size: int, seed: int) -> DenseRows | SparseRows:
         """Return a stratified sample of about `size` rows in memory, with weights that make its sums unbiased."""
-        counts = self.counts.sum(axis=0)
-        size = min(size, max(1, SAMPLE_BYTES // max(1, self.d * self.stored_dtype.itemsize)))
-        take = sampled_counts(counts, size)
-        random = np.random.default_rng(seed)
-        of_class = [random.multivariate_hypergeometric(self.counts[:, k], take[k]) for k in range(len(take))]
-        takes = dict(zip(self.fragments, np.transpose(of_class), strict=True))
-        parts = self.engine.map(self.fragments, Sample(seed, takes))
-        X, labels = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-        sampled = DenseRows(X, labels, (counts / np.maximum(take, 1))[class_codes(labels)][None])
-        if self.view.shift is None and self.dtype == self.stored_dtype:
-            return sampled
-        return sampled.precise(self.view.shift, self.view.scale, self.dtype)
+        stored_bytes = self.stored * self.dtype.itemsize // max(1, self.n)
+        size = min(size, max(1, SAMPLE_BYTES // max(1, stored_bytes)))
+        take = sampled_counts(self.counts, size)
+        # a margin of nine standard deviations, from which the rows of the least hashed numbers are taken
+        share = (take + 9 * np.sqrt(take) + 9) / np.maximum(self.counts, 1)
+        parts: list[SampledRows] = self.engine.map(self.fragments, Sample(seed, share))
+        return self._sampled(parts, take)
+
+    def _sampled(self, parts: list[SampledRows], take: Array) -> DenseRows | SparseRows:
+        """Return the `take` (q,) rows of each class with the least hashed numbers, in the order of the rows."""
+        labels, drawn = (np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "drawn"))
+        weights, offset = (_joined([getattr(part, name) for part in parts]) for name in ("weights", "offset"))
+        codes = class_codes(labels)
+        order = np.lexsort((drawn, codes))
+        found = np.bincount(codes, minlength=len(take))
+        rank = np.arange(len(codes)) - np.repeat(np.cumsum(found) - found, found)
+        index = np.sort(order[rank < take[codes[order]]])
+        parts_X = [part.X for part in parts]
+        X = np.concatenate(parts_X)[index] if self.can_shift else sp.csr_array(sp.vstack(parts_X, format="csr")[index])
+        share = (self.counts / np.maximum(np.minimum(take, found), 1))[codes[index]][None]
+        weights, offset = (part if part is None else part[:, index] for part in (weights, offset))
+        weights = share if weights is None else weights * share
+        make: Any = DenseRows if self.can_shift else SparseRows
+        sampled = make(X, labels[index], weights, offset=offset)
+        if self.view.shift is None and self.view.scale is None and self.dtype == sampled.dtype:
+            return sampled  # type: ignore[no-any-return]
+        return sampled.precise(self.view.shift, self.view.scale, self.dtype)  # type: ignore[no-any-return]
 
     def with_higher_precision(self) -> ClusterRows:
         """Return the same rows, multiplied in float64."""
@@ -101,8 +126,8 @@ class ClusterRows(RowsInBlocks):
         """Return the same rows; each block is shifted, scaled and cast before it is multiplied."""
         rows = object.__new__(ClusterRows)
         rows.__dict__.update(self.__dict__)
-        rows.dtype = np.dtype(dtype or self.dtype)
-        moved = self.view if shift is None else replace(self.view, shift=shift, scale=scale)
+        rows.dtype = np.dtype(dtype or (self.dtype if self.can_shift else np.float64))
+        moved = self.view if shift is None and scale is None else replace(self.view, shift=shift, scale=scale)
         rows.view = replace(moved, dtype=rows.dtype.str)
         return rows
 
@@ -113,3 +138,9 @@ class ClusterRows(RowsInBlocks):
     def labelled(self, labels: Array, weights: Array | None) -> ClusterRows:
         """Raise `NotImplementedError`: labels and weights belong to the fragments."""
         raise NotImplementedError("labels and weights of rows on a cluster belong to their fragments")
+
+
+def _joined(parts: list[Array | None]) -> Array | None:
+    """Return arrays (k, b) of parts of the rows as one, or None where the rows have none."""
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays, axis=1) if arrays else None

@@ -2,81 +2,274 @@
 
 from __future__ import annotations
 
+import platform
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from softreg.rows.backend_protocol import sum_parts
+from softreg.rows.cluster.aligned_arrays import aligned_rows
 from softreg.rows.cluster.engine import Task, sum_tree
-from softreg.rows.cluster.fragments import Fragment, FragmentError
+from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.worker import loaded_rows
+from softreg.rows.kernels.products import kernels_in_use
 from softreg.rows.logits import Sums
+from softreg.version import __version__
+
+START_SECONDS = 30
+"""Seconds that a cluster without workers is waited for."""
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot be used, or was lost; the message names the reason."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Versions on which the numbers of a fit depend."""
+
+    softreg: str
+    python: str
+    kernels: str
+
+    @classmethod
+    def here(cls) -> Versions:
+        """Return the versions of this process."""
+        return cls(__version__, ".".join(platform.python_version_tuple()[:2]), kernels_in_use().level or "numpy")
+
+    def check(self, worker: Versions, address: str) -> None:
+        """Raise `ClusterError` unless a worker has the same softreg and Python as the client of these versions."""
+        if (self.softreg, self.python) != (worker.softreg, worker.python):
+            raise ClusterError(
+                f"the worker {address} has softreg {worker.softreg} on Python {worker.python}, and the client softreg "
+                f"{self.softreg} on Python {self.python}; install the same versions on the client and all workers."
+            )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error in the data of a fragment, as the result of a task: workers log what tasks raise."""
+
+    error: Exception
 
 
 class LoadedFragment:
-    """A fragment that the worker has loaded; another process that receives it loads the rows from their source."""
+    """A fragment that a worker has loaded.
 
-    def __init__(self, fragment: Fragment) -> None:
-        self.fragment, self.rows = fragment, loaded_rows(fragment)
+    Another process that receives it loads the rows from their source, or receives them if the worker was given them as
+    partitions of a Dask collection.
 
-    def __reduce__(self) -> tuple[type[LoadedFragment], tuple[Fragment]]:
-        return LoadedFragment, (self.fragment,)
+    Parameters
+    ----------
+    fragment : Fragment
+        The fragment.
+    given : LoadedFragment or sequence, optional
+        The loaded fragment that it is a view of, or the parts that `fragment.load_from` takes.
+    client : Versions
+        Versions of the client.
+    """
+
+    def __init__(self, fragment: Any, given: Any, client: Versions) -> None:
+        client.check(Versions.here(), platform.node())  # a worker may join after the start
+        self.fragment, self.client = fragment, client
+        has_source = isinstance(given, LoadedFragment)
+        self.by_value = given.by_value if has_source else given is not None
+        self.rows: Any = None
+        self.failure: Failure | None = given.failure if has_source else None
+        if self.failure is None:
+            load = None if has_source or given is None else lambda: fragment.load_from(given)
+            try:
+                self.rows = loaded_rows(fragment, load=load)
+            except (ValueError, TypeError, FragmentError) as error:
+                self.failure = Failure(error)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        if self.by_value and self.rows is not None:
+            return _received, (self.fragment, self.rows, self.client)
+        return LoadedFragment, (self.fragment, None, self.client)
 
     def __sizeof__(self) -> int:
         """Return the bytes of the rows, so that the scheduler places tasks where they are."""
-        return self.rows.stored * self.rows.dtype.itemsize
+        return 64 if self.rows is None else int(self.rows.stored * self.rows.dtype.itemsize)
+
+
+def _received(fragment: Any, rows: Any, client: Versions) -> LoadedFragment:
+    """Return a loaded fragment whose rows were received."""
+    loaded = object.__new__(LoadedFragment)
+    loaded.fragment, loaded.client, loaded.by_value, loaded.failure = fragment, client, True, None
+    loaded.rows = loaded_rows(fragment, load=lambda: aligned_rows(rows))
+    return loaded
 
 
 def evaluate(loaded: LoadedFragment, task: Task) -> Any:
-    """Return the result of a task for a loaded fragment."""
-    return task(loaded.fragment)
+    """Return the result of a task for a loaded fragment, or its failure."""
+    return loaded.failure or task(loaded.fragment)
+
+
+def add_sums(parts: Sequence[Sums | Failure]) -> Sums | Failure:
+    """Return the sum of tuples of arrays, or the first failure."""
+    failures = [part for part in parts if isinstance(part, Failure)]
+    return failures[0] if failures else sum_parts(parts)  # type: ignore[arg-type]
 
 
 class DaskEngine:
     """Tasks on the workers of a Dask cluster; the scheduler repeats those of a worker that is lost.
 
-    Arguments travel with the tasks, and sums are added on the workers by a tree that the fragments fix.
+    Arguments travel with the tasks, and sums are added on the workers by a tree that the fragments fix. Each task is
+    named after its reduction, as dashboards show it.
 
     Parameters
     ----------
     client : distributed.Client
         A client of the cluster.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster has no workers, or these have another version of softreg or Python.
+
+    Examples
+    --------
+    >>> import pytest
+    >>> distributed = pytest.importorskip("distributed")
+    >>> with distributed.Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    ...     DaskEngine(client).map([], len)
+    []
     """
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self._loaded: dict[Fragment, Any] = {}
+        self._loaded: dict[Any, Any] = {}
+        self._passes, self._name = count(), uuid4().hex[:8]
+        self._versions = Versions.here()
+        self._check_workers()
 
-    def map(self, fragments: Sequence[Fragment], task: Task) -> list[Any]:
-        """Return the results of a task for each fragment, in order."""
+    def load(self, fragments: Sequence[Any], parts: Sequence[Sequence[Any]]) -> None:
+        """Load fragments from parts that are given as delayed objects of Dask.
+
+        Parameters
+        ----------
+        fragments : sequence
+            Fragments with a method `load_from(parts)`.
+        parts : sequence of sequences
+            Delayed objects and values, for each fragment.
+        """
+        from dask.delayed import delayed
+
+        load = delayed(LoadedFragment, pure=False)
+        tasks = [
+            load(fragment, list(given), self._versions, dask_key_name=self._key("load", k))
+            for k, (fragment, given) in enumerate(zip(fragments, parts, strict=True))
+        ]
+        self._loaded.update(zip(fragments, self.client.compute(tasks), strict=True))
+
+    def map(self, fragments: Sequence[Any], task: Task) -> list[Any]:
+        """Return the results of a task for each fragment, in order.
+
+        Parameters
+        ----------
+        fragments : sequence of Fragment
+            The fragments.
+        task : callable
+            The task.
+
+        Returns
+        -------
+        list
+            The results.
+
+        Raises
+        ------
+        FragmentError
+            If a fragment cannot be loaded, or ends the workers that evaluate it.
+        ClusterError
+            If the connection to the scheduler is lost.
+        """
         results: list[Any] = self._gather(self._evaluate(fragments, task))
         return results
 
-    def map_reduce(self, fragments: Sequence[Fragment], task: Task) -> Sums:
-        """Return the sum of the results of a task, added as `sum_tree` does."""
+    def map_reduce(self, fragments: Sequence[Any], task: Task) -> Sums:
+        """Return the sum of the results of a task, added as `sum_tree` does; raise the errors of `map`."""
         parts = self._evaluate(fragments, task)
-        total = sum_tree(parts, add=lambda group: self.client.submit(sum_parts, group, pure=False))
-        (sums,) = self._gather([total])
+        numbers = count()
+
+        def add(group: Sequence[Any]) -> Any:
+            return self.client.submit(add_sums, group, key=self._key("add", next(numbers)), pure=False)
+
+        (sums,) = self._gather([sum_tree(parts, add=add)])
         return tuple(np.array(piece) for piece in sums)  # arrays that are sent may be read-only
 
-    def _evaluate(self, fragments: Sequence[Fragment], task: Task) -> list[Any]:
+    def release(self, fragments: Sequence[Any]) -> None:
+        """Free what workers hold of these fragments, unless others are views of them."""
+        for fragment in fragments:
+            self._loaded.pop(fragment, None)
+
+    def _check_workers(self) -> None:
+        """Raise `ClusterError` if there are no workers or they cannot be used; warn of other kernels."""
+        try:
+            self.client.wait_for_workers(1, timeout=START_SECONDS)
+            found: dict[str, Versions] = self.client.run(Versions.here)
+        except TimeoutError as error:
+            raise ClusterError(f"the cluster has no workers after {START_SECONDS} s; start some.") from error
+        except (ImportError, AttributeError) as error:
+            raise ClusterError(
+                f"a worker cannot import softreg ({error}); install softreg {__version__} on all workers."
+            ) from error
+        for address, versions in found.items():
+            self._versions.check(versions, address)
+        kernels = {versions.kernels for versions in found.values()}
+        if len(kernels) > 1:
+            warnings.warn(
+                f"the workers compute with different instructions ({', '.join(sorted(kernels))}), so the last bits of "
+                "a model depend on which worker has which rows.",
+                stacklevel=3,
+            )
+
+    def _evaluate(self, fragments: Sequence[Any], task: Any) -> list[Any]:
         """Return the futures of a task for each fragment."""
         for fragment in fragments:
             if fragment not in self._loaded:
-                self._loaded[fragment] = self.client.submit(LoadedFragment, fragment, pure=False)
+                source = self._loaded.get(getattr(fragment, "source", None))
+                key = self._key("load", len(self._loaded))
+                self._loaded[fragment] = self.client.submit(
+                    LoadedFragment, fragment, source, self._versions, key=key, pure=False
+                )
         loaded = [self._loaded[fragment] for fragment in fragments]
-        futures: list[Any] = self.client.map(evaluate, loaded, task=task, pure=False)
+        key = self._key(getattr(task, "name", type(task).__name__), next(self._passes))
+        keys = [f"{key}-{k}" for k in range(len(loaded))]
+        futures: list[Any] = self.client.map(evaluate, loaded, task=task, key=keys, pure=False)
         return futures
+
+    def _key(self, name: str, number: int) -> str:
+        """Return a name of a task that no other one has; what precedes the first hyphen groups them in displays."""
+        return f"{name}-{self._name}-{next(self._passes)}-{number}"
 
     def _gather(self, futures: list[Any]) -> Any:
         """Return the results of futures; raise `FragmentError` where workers are lost too often."""
+        from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker
 
         try:
-            return self.client.gather(futures)
+            results = self.client.gather(futures)
+            for result in results:
+                if isinstance(result, Failure):
+                    self._loaded.clear()
+                    raise result.error
+            return results
         except KilledWorker as error:
             raise FragmentError(
                 f"the cluster gave a task up after its workers were lost ({error.task}); they may need more memory "
                 "than they have. Use smaller fragments, or workers with more memory."
+            ) from error
+        except (FutureCancelledError, OSError) as error:
+            if isinstance(error, OSError) and self.client.status == "running":
+                raise
+            raise ClusterError(
+                f"the connection to the scheduler of the cluster was lost ({error}); start the cluster again and "
+                "repeat the call. With a checkpoint the fit goes on from its last pass."
             ) from error

@@ -6,26 +6,29 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from softreg.rows.backend_protocol import sum_parts
-from softreg.rows.cluster.fragments import Fragment
 from softreg.rows.logits import Sums
 
 FAN_IN = 16
 """Results that are added at a time. The tree of additions depends on the number of fragments alone, so that sums are
 the same to the last bit for any number of workers."""
 
-Task = Callable[[Fragment], Any]
+Task = Callable[[Any], Any]
 """A function of a fragment that can be pickled."""
 
 
 class Engine(Protocol):
     """Evaluates tasks on fragments in worker processes, and evaluates them again where a worker is lost."""
 
-    def map(self, fragments: Sequence[Fragment], task: Task) -> list[Any]:
+    def map(self, fragments: Sequence[Any], task: Task) -> list[Any]:
         """Return the results of a task for each fragment, in order."""
         ...
 
-    def map_reduce(self, fragments: Sequence[Fragment], task: Task) -> Sums:
+    def map_reduce(self, fragments: Sequence[Any], task: Task) -> Sums:
         """Return the sum of the results of a task, which are tuples of arrays, added as `sum_tree` does."""
+        ...
+
+    def release(self, fragments: Sequence[Any]) -> None:
+        """Free what workers hold of these fragments; a later task loads them again."""
         ...
 
 

@@ -25,8 +25,13 @@ class Fragment(Protocol):
         """Text that names the fragment in messages."""
         ...
 
+    @property
+    def number(self) -> int:
+        """A number from 0 to 2**24 - 1 that no other fragment of these rows has."""
+        ...
+
     def load(self) -> Rows:
-        """Return the rows."""
+        """Return the rows: `DenseRows` or `SparseRows`."""
         ...
 
 
@@ -42,6 +47,8 @@ class NpyFragment:
         First row, and row after the last.
     modified : tuple of int
         Time of the last change of both files in nanoseconds, and their sizes in bytes, as `of` read them.
+    number : int
+        Position of the fragment.
 
     Examples
     --------
@@ -58,6 +65,7 @@ class NpyFragment:
     start: int
     stop: int
     modified: tuple[int, ...]
+    number: int = 0
 
     @classmethod
     def of(cls, features: str, labels: str, rows: int) -> list[NpyFragment]:
@@ -83,7 +91,8 @@ class NpyFragment:
         if n != n_labels:
             raise ValueError(f"{features!r} has {n:,} rows and {labels!r} has {n_labels:,}; each row needs a label.")
         modified = _modified(features, labels)
-        return [cls(features, labels, a, min(a + rows, n), modified) for a in range(0, n, rows)]
+        starts = range(0, n, rows)
+        return [cls(features, labels, a, min(a + rows, n), modified, k) for k, a in enumerate(starts)]
 
     @property
     def name(self) -> str:

@@ -6,13 +6,14 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Any
 
 from softreg.rows.cluster.engine import Task, sum_tree
 from softreg.rows.cluster.fragments import Fragment, FragmentError
-from softreg.rows.cluster.worker import loaded_rows
+from softreg.rows.cluster.worker import forget, loaded_rows
 from softreg.rows.logits import Sums
 
 MAX_ATTEMPTS = 5
@@ -48,7 +49,7 @@ class LocalProcesses:
         for pool in self._pools:
             pool.shutdown(cancel_futures=True)
 
-    def map(self, fragments: Sequence[Fragment], task: Task) -> list[Any]:
+    def map(self, fragments: Sequence[Any], task: Task) -> list[Any]:
         """Return the results of a task for each fragment, in order.
 
         Parameters
@@ -82,10 +83,20 @@ class LocalProcesses:
             "more memory than there is. Use smaller fragments or fewer workers."
         )
 
-    def map_reduce(self, fragments: Sequence[Fragment], task: Task) -> Sums:
+    def map_reduce(self, fragments: Sequence[Any], task: Task) -> Sums:
         """Return the sum of the results of a task, added as `sum_tree` does."""
         sums: Sums = sum_tree(self.map(fragments, task))
         return sums
+
+    def release(self, fragments: Sequence[Any]) -> None:
+        """Free what the processes hold of these fragments."""
+        kept = [
+            [fragment for k, fragment in enumerate(fragments) if k % len(self._pools) == slot]
+            for slot in range(len(self._pools))
+        ]
+        for pool, own in zip(self._pools, kept, strict=True):
+            with suppress(BrokenProcessPool):
+                pool.submit(forget, own)
 
     def _submit(self, k: int, task: Task, fragment: Fragment) -> Future[Any]:
         """Submit a task to the process of fragment k, which is started again if it was lost."""

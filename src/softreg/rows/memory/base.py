@@ -30,6 +30,11 @@ class MemoryBlock:
     stop: int
 
     @property
+    def place(self) -> int:
+        """Number under which the logits of the block are kept, which no other block has."""
+        return int(self.rows.first_place + self.start)
+
+    @property
     def labels(self) -> Array:
         """Codes (b,) or label probabilities (b, q)."""
         labels: Array = self.rows.labels[self.start : self.stop]
@@ -80,6 +85,9 @@ class MemoryBlock:
 
 class RowsInBlocks:
     """Operations on single rows, for rows that are read block by block: they are not offered."""
+
+    first_place = 0
+    """`Block.place` of the first row."""
 
     def row_squares(self) -> Array | None:
         """Return None: these rows are read block by block."""
