@@ -596,7 +596,7 @@ def result(reduction: Any, case: Case, rows: Any, here: int) -> Any:
     found = rows.sum(reduction)
     if case.kind == "sum":
         return case.after(found)
-    kept = [reduction.state.store.entry(block.start).arrays for block in rows.blocks]
+    kept = [reduction.state.store.entry(block.place).arrays for block in rows.blocks]
     version = DIRECTION_VERSION if any(DIRECTION_VERSION in arrays for arrays in kept) else here
     parts = [np.asarray(arrays[version]) for arrays in kept]
     device = "torch" in type(kept[0][version]).__module__
@@ -622,6 +622,10 @@ def test_a_reduction_gives_its_formula_on_each_backend(reduction: type, on_backe
         if travels and case.kind == "logits here":
             continue  # changes what is kept where it is; nothing to see in another process
         made = pickle.loads(pickle.dumps(made)) if travels else made
+        if travels and case.kind == "logits":
+            rows.sum(made)  # logits are not kept in another process, where they would depend on the updates
+            assert not any(made.state.store.entry(block.place).arrays for block in rows.blocks)
+            continue
         version = getattr(getattr(made, "state", None), "point", objective.here).version
         found = result(made, case, rows, version)
         found = found if isinstance(found, tuple | list) else (found,)

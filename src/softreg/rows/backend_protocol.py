@@ -153,7 +153,8 @@ class Block(Protocol):
 class Reduction(Protocol[Result_co]):
     """What is computed on each block: a frozen record that carries its arguments and can be pickled.
 
-    `Rows.sum` adds the results of the blocks, `Rows.map` concatenates them.
+    `Rows.sum` adds the results of the blocks, `Rows.map` concatenates them. A reduction with `sums_nothing = True` only
+    changes kept logits and returns `(0.0,)`: backends that do not keep logits leave it out.
     """
 
     def evaluate(self, block: Block) -> Result_co:

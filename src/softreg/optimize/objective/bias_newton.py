@@ -84,6 +84,7 @@ class Discard:
     state: StackState
     version: int
     half_passes: ClassVar[int] = 0
+    sums_nothing: ClassVar[bool] = True
 
     def evaluate(self, block: Block) -> Sums:
         """Free the array of one block."""

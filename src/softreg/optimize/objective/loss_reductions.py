@@ -73,6 +73,7 @@ class KeepLogits:
     bias: Array
     replaces: tuple[int, ...]
     half_passes: ClassVar[int] = 1
+    sums_nothing: ClassVar[bool] = True
 
     def evaluate(self, block: Block) -> Sums:
         """Keep the logits of one block."""
@@ -89,6 +90,7 @@ class LogitDifference:
     version: int
     replaces: tuple[int, ...]
     half_passes: ClassVar[int] = 0
+    sums_nothing: ClassVar[bool] = True
 
     def evaluate(self, block: Block) -> Sums:
         """Change the logits of one block."""
@@ -105,6 +107,7 @@ class TakeStep:
     t: Array
     version: int
     half_passes: ClassVar[int] = 0
+    sums_nothing: ClassVar[bool] = True
 
     def evaluate(self, block: Block) -> Sums:
         """Change the logits of one block."""
@@ -120,6 +123,7 @@ class ShiftBias:
     shift: Array
     version: int
     half_passes: ClassVar[int] = 0
+    sums_nothing: ClassVar[bool] = True
 
     def evaluate(self, block: Block) -> Sums:
         """Change the logits of one block."""
@@ -135,6 +139,7 @@ class DropMembers:
     keep: Array
     renamed: tuple[tuple[int, int], ...]
     half_passes: ClassVar[int] = 0
+    sums_nothing: ClassVar[bool] = True
 
     def evaluate(self, block: Block) -> Sums:
         """Change what is kept of one block."""

@@ -10,11 +10,9 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-
 from softreg.rows.backend_protocol import sum_parts
 from softreg.rows.cluster.aligned_arrays import aligned_rows
-from softreg.rows.cluster.engine import Task, sum_tree
+from softreg.rows.cluster.engine import FAN_IN, Failure, Task, add_level, checked, evaluated
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.worker import loaded_rows
 from softreg.rows.kernels.products import kernels_in_use
@@ -49,13 +47,6 @@ class Versions:
                 f"the worker {address} has softreg {worker.softreg} on Python {worker.python}, and the client softreg "
                 f"{self.softreg} on Python {self.python}; install the same versions on the client and all workers."
             )
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error in the data of a fragment, as the result of a task: workers log what tasks raise."""
-
-    error: Exception
 
 
 class LoadedFragment:
@@ -108,7 +99,7 @@ def _received(fragment: Any, rows: Any, client: Versions) -> LoadedFragment:
 
 def evaluate(loaded: LoadedFragment, task: Task) -> Any:
     """Return the result of a task for a loaded fragment, or its failure."""
-    return loaded.failure or task(loaded.fragment)
+    return loaded.failure or evaluated(loaded.fragment, task)
 
 
 def add_sums(parts: Sequence[Sums | Failure]) -> Sums | Failure:
@@ -201,8 +192,9 @@ class DaskEngine:
         def add(group: Sequence[Any]) -> Any:
             return self.client.submit(add_sums, group, key=self._key("add", next(numbers)), pure=False)
 
-        (sums,) = self._gather([sum_tree(parts, add=add)])
-        return tuple(np.array(piece) for piece in sums)  # arrays that are sent may be read-only
+        while len(parts) > FAN_IN:
+            parts = add_level(parts, add)
+        return sum_parts(self._gather(parts))
 
     def release(self, fragments: Sequence[Any]) -> None:
         """Free what workers hold of these fragments, unless others are views of them."""
@@ -255,12 +247,10 @@ class DaskEngine:
         from distributed.scheduler import KilledWorker
 
         try:
-            results = self.client.gather(futures)
-            for result in results:
-                if isinstance(result, Failure):
-                    self._loaded.clear()
-                    raise result.error
-            return results
+            return checked(self.client.gather(futures))
+        except (ValueError, TypeError, FragmentError):
+            self._loaded.clear()
+            raise
         except KilledWorker as error:
             raise FragmentError(
                 f"the cluster gave a task up after its workers were lost ({error.task}); they may need more memory "

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from softreg.rows.backend_protocol import sum_parts
+from softreg.rows.cluster.fragments import Fragment, FragmentError
 from softreg.rows.logits import Sums
 
 FAN_IN = 16
@@ -14,6 +16,29 @@ the same to the last bit for any number of workers."""
 
 Task = Callable[[Any], Any]
 """A function of a fragment that can be pickled."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error in the data of a fragment, as the result of a task: workers log what tasks raise."""
+
+    error: Exception
+
+
+def evaluated(fragment: Fragment, task: Task) -> Any:
+    """Return the result of a task for a fragment, or its `Failure`."""
+    try:
+        return task(fragment)
+    except (ValueError, TypeError, FragmentError) as error:
+        return Failure(error)
+
+
+def checked(results: list[Any]) -> list[Any]:
+    """Return results of tasks; raise the error of the first one that failed."""
+    for result in results:
+        if isinstance(result, Failure):
+            raise result.error
+    return results
 
 
 class Engine(Protocol):
@@ -53,5 +78,10 @@ def sum_tree(parts: Sequence[Any], add: Callable[[Sequence[Any]], Any] = sum_par
     (array(4950.), array(9900.))
     """
     while len(parts) > FAN_IN:
-        parts = [add(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
+        parts = add_level(parts, add)
     return add(parts)
+
+
+def add_level(parts: Sequence[Any], add: Callable[[Sequence[Any]], Any]) -> list[Any]:
+    """Return the sums of `FAN_IN` neighbours each: one level of the tree."""
+    return [add(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Any
 
-from softreg.rows.cluster.engine import Task, sum_tree
-from softreg.rows.cluster.fragments import Fragment, FragmentError
+from softreg.rows.cluster.engine import Task, checked, evaluated, sum_tree
+from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.worker import forget, loaded_rows
 from softreg.rows.logits import Sums
 
@@ -66,17 +67,15 @@ class LocalProcesses:
         FragmentError
             If a fragment cannot be loaded, or ends each process that evaluates it.
         """
-        results: dict[int, Any] = {}
-        for _ in range(MAX_ATTEMPTS):
-            waiting = [k for k in range(len(fragments)) if k not in results]
-            futures = [(k, self._submit(k, task, fragments[k])) for k in waiting]
-            for k, future in futures:
-                try:
-                    results[k] = future.result()
-                except BrokenProcessPool:
-                    continue  # evaluated again in the next attempt, by a new process
+        slots = min(len(self._pools), len(fragments))
+        results = self._attempt([list(range(slot, len(fragments), slots)) for slot in range(slots)], fragments, task)
+        for _ in range(MAX_ATTEMPTS - 1):
             if len(results) == len(fragments):
-                return [results[k] for k in range(len(fragments))]
+                return checked([results[k] for k in range(len(fragments))])
+            waiting = [[k] for k in range(len(fragments)) if k not in results]  # one by one, to find the cause
+            results |= self._attempt(waiting, fragments, task)
+        if len(results) == len(fragments):
+            return checked([results[k] for k in range(len(fragments))])
         lost = next(k for k in range(len(fragments)) if k not in results)
         raise FragmentError(
             f"the worker process ended {MAX_ATTEMPTS} times while it evaluated {fragments[lost].name}; it may need "
@@ -98,24 +97,34 @@ class LocalProcesses:
             with suppress(BrokenProcessPool):
                 pool.submit(forget, own)
 
-    def _submit(self, k: int, task: Task, fragment: Fragment) -> Future[Any]:
+    def _attempt(self, groups: list[list[int]], fragments: Sequence[Any], task: Task) -> dict[int, Any]:
+        """Return the results for groups of fragments, by position; those of processes that are lost are missing."""
+        futures = [(group, self._submit(group[0], task, [fragments[k] for k in group])) for group in groups]
+        results: dict[int, Any] = {}
+        for group, future in futures:
+            with suppress(BrokenProcessPool):
+                results.update(zip(group, future.result(), strict=True))
+        return results
+
+    def _submit(self, k: int, task: Task, fragments: list[Any]) -> Future[list[Any]]:
         """Submit a task to the process of fragment k, which is started again if it was lost."""
         slot = k % len(self._pools)
         try:
-            return self._pools[slot].submit(_evaluate, fragment, task)
+            return self._pools[slot].submit(_evaluate, fragments, task)
         except BrokenProcessPool:
             self._pools[slot] = _start()
-            return self._pools[slot].submit(_evaluate, fragment, task)
+            return self._pools[slot].submit(_evaluate, fragments, task)
 
 
 def _start() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_use_one_thread)
 
 
-def _evaluate(fragment: Fragment, task: Task) -> Any:
-    """Return the result of a task for a fragment whose rows stay in this process."""
-    loaded_rows(fragment, keep=True)
-    return task(fragment)
+def _evaluate(fragments: list[Any], task: Task) -> list[Any]:
+    """Return the results of a task for fragments whose rows stay in this process."""
+    for fragment in fragments:
+        evaluated(fragment, partial(loaded_rows, keep=True))
+    return [evaluated(fragment, task) for fragment in fragments]
 
 
 def _use_one_thread() -> None:
