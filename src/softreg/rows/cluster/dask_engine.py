@@ -260,6 +260,6 @@ class DaskEngine:
             if isinstance(error, OSError) and self.client.status == "running":
                 raise
             raise ClusterError(
-                f"the connection to the scheduler of the cluster was lost ({error}); start the cluster again and "
+                "the connection to the scheduler of the cluster was lost; start the cluster again and "
                 "repeat the call. With a checkpoint the fit goes on from its last pass."
             ) from error
