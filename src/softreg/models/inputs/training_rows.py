@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 
 from softreg.models.inputs.batches import ArrayBatches, BatchCollector
 from softreg.models.inputs.cluster.cluster_training_rows import cluster_rows
-from softreg.models.inputs.cluster.dask_collections import dask_batches, is_dask_collection
+from softreg.models.inputs.cluster.dask_collections import batches_on_workers, is_dask_collection
 from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches
 from softreg.models.inputs.features import is_batch_source
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
@@ -144,14 +144,12 @@ def gather_training_rows(
     ValueError
         If the rows cannot be used for training.
     """
-    if isinstance(X, FragmentedBatches):
-        held, classes = cluster_rows(estimator, X)
-        return TrainingRows(held, classes, release=partial(X.engine.release, held.fragments))
-    if is_dask_collection(X):
+    if isinstance(X, FragmentedBatches) or is_dask_collection(X):
         if estimator.device is not None:
-            raise ValueError("a Dask collection is multiplied by the workers of its cluster; leave device out.")
-        source = dask_batches(X, y, sample_weight, offset)
-        return gather_training_rows(estimator, source, None, None, listener)
+            raise ValueError("rows on a cluster are multiplied by its workers; leave device out.")
+        X = batches_on_workers(X, y, sample_weight, offset)
+        held, classes = cluster_rows(estimator, X, estimator.class_weight)
+        return TrainingRows(held, classes, release=partial(X.engine.release, held.fragments))
     if is_batch_source(X):
         if y is not None or sample_weight is not None or offset is not None:
             raise ValueError(

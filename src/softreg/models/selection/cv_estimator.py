@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from softreg.models.estimators.base import LinearClassifier
 from softreg.models.estimators.penalty_groups import groups_of_columns
 from softreg.models.estimators.regression import SoftmaxRegression
+from softreg.models.inputs.cluster.cluster_training_rows import cluster_rows
+from softreg.models.inputs.cluster.dask_collections import batches_on_workers, is_dask_collection
+from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches
 from softreg.models.inputs.features import copy_feature_attributes
 from softreg.models.inputs.labels import check_classes, check_lengths, classes_and_labels
 from softreg.models.inputs.offsets import offset_array
@@ -29,11 +33,13 @@ from softreg.models.inputs.sample_and_class_weights import (
     sample_weights,
 )
 from softreg.models.inputs.tensors import training_features
-from softreg.models.parameters.parameter_checks import check_cv_parameters
+from softreg.models.parameters.parameter_checks import SearchGrid, check_cv_parameters
 from softreg.models.parameters.weight_terms import WeightNames, weight_terms
 from softreg.models.selection.cv_splits import Folds, check_fold_classes, make_folds
 from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, Weights
+from softreg.models.selection.folds_on_workers.fold_rows import RowFolds
+from softreg.models.selection.folds_on_workers.worker_folds import WorkerFolds, WorkerFoldScorer, check_worker_folds
 from softreg.models.selection.leave_one_out import check_size
 from softreg.models.selection.path_plot import plot
 from softreg.models.selection.penalty_spec import PenaltySpec
@@ -44,6 +50,7 @@ from softreg.models.selection.search_state import selection_from_state, selectio
 from softreg.models.selection.strength_search import SearchResult, StrengthSearch
 from softreg.models.serialization.model_file import write_model
 from softreg.models.serialization.not_stored import check_was_stored
+from softreg.optimize import minimise
 from softreg.typing import Array, BoolArray
 
 SETTLED = 1e-5
@@ -104,8 +111,9 @@ class SoftmaxRegressionCV(LinearClassifier):
         The points: strength, scores, mean, error, gap, nonzero.
     scores_ : ndarray of shape (S, K)
         Score of each point and fold.
-    oof_proba_ : ndarray of shape (n, q)
+    oof_proba_ : ndarray of shape (n, q), or None
         Out-of-fold probabilities at the chosen penalty: the mean over the folds that test a row, nan for none.
+        None for rows on a cluster.
     best_estimator_ : SoftmaxRegression
         The final model.
     classes_ : ndarray of shape (q,)
@@ -188,8 +196,9 @@ class SoftmaxRegressionCV(LinearClassifier):
 
         Parameters
         ----------
-        X : array, sparse matrix, frame or tensor of shape (n, d)
-            Features.
+        X : array, sparse matrix, frame, tensor, or array or frame of Dask, of shape (n, d)
+            Features. For those of Dask y, `sample_weight` and `offset` are Dask collections too; `cv` is a number of
+            folds, drawn from hashed row numbers, `scoring` one of "log_loss", "brier" and "accuracy".
         y : array of shape (n,) or (n, q)
             Hard labels or label probabilities.
         sample_weight : array of shape (n,), optional
@@ -226,6 +235,8 @@ class SoftmaxRegressionCV(LinearClassifier):
         grid = check_cv_parameters(self)
         scorer = find_scorer(self.scoring)
         validator = copy.copy(self)  # receives the attributes of the features, so that an error leaves self as it is
+        if isinstance(X, FragmentedBatches) or is_dask_collection(X):
+            return self._fit_on_workers(validator, batches_on_workers(X, y, sample_weight, offset), grid, groups)
         X = training_features(validator, X, self.device)
         if isinstance(self.cv, str):
             check_size(X.shape[1])
@@ -256,6 +267,46 @@ class SoftmaxRegressionCV(LinearClassifier):
         self.classes_, self.has_offset_ = classes, fixed is not None
         self._fit_chosen(rows, result, stack.settings)
         self._set_path(result, kept, more_is_better(scorer))
+        self._warn_unless_converged(self.solution_)
+        self._warn_unless_settled(result)
+        return self
+
+    def _fit_on_workers(
+        self, validator: SoftmaxRegressionCV, source: FragmentedBatches, grid: SearchGrid, groups: Any
+    ) -> SoftmaxRegressionCV:
+        """Choose the strength and fit all rows, which stay on the workers of a cluster."""
+        folds = check_worker_folds(self, groups)
+        scored, classes = cluster_rows(validator, source, None)
+        names = WeightNames.of(getattr(validator, "feature_names_in_", self._column_names), scored.d, classes)
+        settings = self._settings(names)
+        with closing(
+            WorkerFolds(
+                scored,
+                classes,
+                RowFolds(folds, settings.seed),
+                self.class_weight,
+                settings,
+                whole=max(grid.l1_ratios) > 0,
+            )
+        ) as stack:
+            more, scorer = more_is_better(self.scoring), WorkerFoldScorer(stack, str(self.scoring))
+            search = StrengthSearch(stack, scorer, rule=self.rule, more_is_better=more, listener=self._listener())
+            result = search.run(grid)
+            (solution,) = minimise(
+                stack.rows,
+                len(classes),
+                settings.make_penalty(result.chosen.strength, result.chosen.l1_ratio),
+                start=_as_stack(result.weights),
+                fit_intercept=self.fit_intercept,
+                solver=self.solver,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                seed=settings.seed,
+            )
+        copy_feature_attributes(self, validator)
+        self.classes_, self.has_offset_ = classes, scored.has_offset
+        self._set_solution(solution)
+        self._set_path(result, None, more)
         self._warn_unless_converged(self.solution_)
         self._warn_unless_settled(result)
         return self
@@ -308,15 +359,17 @@ class SoftmaxRegressionCV(LinearClassifier):
         if net is not solution:
             self._warn_unless_converged(net)
 
-    def _set_path(self, result: SearchResult, kept: BoolArray, more: bool) -> None:
+    def _set_path(self, result: SearchResult, kept: BoolArray | None, more: bool) -> None:
         """Set the attributes that come from the search."""
         chosen = result.chosen
         self.strength_, self.l1_ratio_, self.relaxed_ = chosen.strength, chosen.l1_ratio, chosen.relaxed
         name = scorer_name(self.scoring)
         self.path_ = make_path(result.points, chosen, name, more, passes=result.passes, seconds=result.seconds)
         self.scores_ = self.path_.scores
-        self.oof_proba_ = np.full((len(kept), len(self.classes_)), np.nan)
-        self.oof_proba_[kept] = result.out_of_fold
+        self.oof_proba_ = None
+        if kept is not None:
+            self.oof_proba_ = np.full((len(kept), len(self.classes_)), np.nan)
+            self.oof_proba_[kept] = result.out_of_fold
 
     def _warn_unless_settled(self, result: SearchResult) -> None:
         """Give a `ConvergenceWarning` if the held-out loss of some fold did not reach its accuracy."""

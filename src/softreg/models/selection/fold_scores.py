@@ -133,6 +133,10 @@ class FoldScorer:
         )
         return logits[None]
 
+    def out_of_fold(self, held_out_logits: Array) -> Array:
+        """Return the out-of-fold probabilities (n, q) in the precision of the logits (L, n, q)."""
+        return out_of_fold_probabilities(held_out_logits).astype(held_out_logits.dtype)
+
     def _fold_scores(
         self, scorer: Callable[..., float] | str, solution: StackSolution, held_out_logits: Array
     ) -> tuple[Float64Array, Float64Array]:

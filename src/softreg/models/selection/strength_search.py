@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from softreg.models.parameters.parameter_checks import SearchGrid
-from softreg.models.selection.fold_scores import FoldScorer, out_of_fold_probabilities
+from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSolution, Weights
+from softreg.models.selection.folds_on_workers.worker_folds import WorkerFolds, WorkerFoldScorer
 from softreg.models.selection.penalty_spec import PenaltySpec
 from softreg.models.selection.regularization_path import PathPoint
 from softreg.models.selection.relaxed_fits import fit_relaxed
@@ -59,8 +60,8 @@ class SearchResult:
         W (d, q) and b (q,) at the elastic net of the chosen point: of all rows, or the mean of the folds.
     relaxed_weights : pair of ndarray or None
         The same at the chosen point, if that is relaxed.
-    out_of_fold : ndarray of shape (n, q)
-        Out-of-fold probabilities at the chosen point.
+    out_of_fold : ndarray of shape (n, q), or None
+        Out-of-fold probabilities at the chosen point; None where rows stay on workers.
     passes : int
         Passes over the rows.
     seconds : float
@@ -71,7 +72,7 @@ class SearchResult:
     chosen: PathPoint
     weights: Weights
     relaxed_weights: Weights | None
-    out_of_fold: Array
+    out_of_fold: Array | None
     passes: int
     seconds: float
 
@@ -81,9 +82,9 @@ class StrengthSearch:
 
     Parameters
     ----------
-    stack : FoldStack
+    stack : FoldStack or WorkerFolds
         The models of the folds.
-    scorer : FoldScorer
+    scorer : FoldScorer or WorkerFoldScorer
         Scores them on held-out rows.
     rule : {"min", "1se"}
         How a point is chosen.
@@ -95,8 +96,8 @@ class StrengthSearch:
 
     def __init__(
         self,
-        stack: FoldStack,
-        scorer: FoldScorer,
+        stack: FoldStack | WorkerFolds,
+        scorer: FoldScorer | WorkerFoldScorer,
         *,
         rule: str,
         more_is_better: bool,
@@ -107,7 +108,7 @@ class StrengthSearch:
         self.points: list[PathPoint] = []
         self._weights: dict[PenaltySpec, Weights] = {}
         """Weights of all rows, or the mean of the folds, at each penalty."""
-        self._probabilities: dict[PenaltySpec, Array] = {}
+        self._probabilities: dict[PenaltySpec, Array | None] = {}
         self._stored: dict[PenaltySpec, StackSolution] = {}
         self._passes = 0
 
@@ -221,6 +222,7 @@ class StrengthSearch:
         todo = {v: net for spec, net in pairs for v in self._variants(spec) if v.is_relaxed}
         if not todo:
             return {}
+        assert isinstance(self.stack, FoldStack)  # relaxed fits need rows in memory
         solutions = fit_relaxed(self.stack, self.scorer.X, list(todo), list(todo.values()))
         relaxed = dict(zip(todo, solutions, strict=True))
         self._passes += solutions[0].passes
@@ -231,7 +233,7 @@ class StrengthSearch:
         """Add a point to the path, with its out-of-fold probabilities."""
         logits = self.scorer.held_out_logits(spec, solution)
         point = self.scorer.score_point(spec, solution, logits, self._weights[spec])
-        self._probabilities[spec] = out_of_fold_probabilities(logits).astype(logits.dtype)
+        self._probabilities[spec] = self.scorer.out_of_fold(logits)
         self.points.append(point)
         if self.listener is not None:
             self.listener(point)

@@ -24,7 +24,7 @@ MAX_FRAGMENTS = 1 << 23
 """Most batches of a fit: the numbers of fragments have 24 bits."""
 
 
-def cluster_rows(estimator: Any, source: FragmentedBatches) -> tuple[ClusterRows, Array]:
+def cluster_rows(estimator: Any, source: FragmentedBatches, class_weight: Any) -> tuple[ClusterRows, Array]:
     """Return the rows of batches on workers, and their classes.
 
     Parameters
@@ -33,6 +33,8 @@ def cluster_rows(estimator: Any, source: FragmentedBatches) -> tuple[ClusterRows
         Receives the number and the names of the features.
     source : FragmentedBatches
         The batches.
+    class_weight : None, "balanced" or dict
+        Weights of the classes.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def cluster_rows(estimator: Any, source: FragmentedBatches) -> tuple[ClusterRows
         estimator.feature_names_in_ = np.array(found.facts[0].names, dtype=object)
     elif hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
-    fragments, classes = found.labelled(estimator.class_weight)
+    fragments, classes = found.labelled(class_weight)
     rows = ClusterRows(fragments, source.engine)
     source.engine.release(found.validated)  # workers hold the numbers once, with the labels of the fit
     return rows, classes

@@ -101,6 +101,33 @@ def dask_batches(X: Any, y: Any, sample_weight: Any = None, offset: Any = None) 
     return FragmentedBatches(batches, engine)
 
 
+def batches_on_workers(X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> FragmentedBatches:
+    """Return batches on workers, from Dask collections or as they are.
+
+    Parameters
+    ----------
+    X : FragmentedBatches, dask array or frame
+        Batches, which hold their labels, or features.
+    y, sample_weight, offset : dask collections, optional
+        Labels, weights and offsets of features.
+
+    Returns
+    -------
+    FragmentedBatches
+        The batches.
+
+    Raises
+    ------
+    ValueError
+        If batches come with other labels, or the collections do not fit together.
+    """
+    if not isinstance(X, FragmentedBatches):
+        return dask_batches(X, y, sample_weight, offset)
+    if any(part is not None for part in (y, sample_weight, offset)):
+        raise ValueError("batches hold their labels, weights and offsets; leave y, sample_weight and offset out.")
+    return X
+
+
 def _partitions(part: Any, X: Any, name: str) -> Sequence[Any]:
     """Return the delayed partitions of a collection, cut like those of X; None for each without a collection."""
     count = X.npartitions if hasattr(X, "npartitions") and not hasattr(X, "numblocks") else X.numblocks[0]
