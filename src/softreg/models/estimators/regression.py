@@ -192,9 +192,9 @@ class SoftmaxRegression(LinearClassifier):
             Features: an array or memory map, a sparse matrix of SciPy, a frame of pandas, polars or pyarrow, or a
             tensor of PyTorch, CuPy or JAX. Fitted attributes are NumPy arrays in each case. Batches `(X, y)`,
             `(X, y, weight)` or `(X, y, weight, offset)` come from `softreg.open_rows`, an iterable, or a callable that
-            returns one; they are read once, into a temporary file that is deleted when the fit ends. An array or a frame
-            of Dask is summed by the workers of the current `distributed.Client`, partition by partition; then y,
-            `sample_weight` and `offset` are Dask collections too.
+            returns one; they are read once, into a temporary file that is deleted when the fit ends. An array or
+            frame of Dask is summed by the workers of the current `distributed.Client`, partition by partition; then
+            y, `sample_weight` and `offset` are Dask collections too.
         y : array of shape (n,) or (n, q)
             Hard labels or label probabilities; None for batches.
         sample_weight : array of shape (n,), optional

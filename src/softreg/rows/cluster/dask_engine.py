@@ -203,6 +203,8 @@ class DaskEngine:
 
     def _check_workers(self) -> None:
         """Raise `ClusterError` if there are no workers or they cannot be used; warn of other kernels."""
+        if self.client.asynchronous:
+            raise ClusterError("the client is asynchronous, and a fit waits for its results; use Client(address).")
         try:
             self.client.wait_for_workers(1, timeout=START_SECONDS)
             found: dict[str, Versions] = self.client.run(Versions.here)

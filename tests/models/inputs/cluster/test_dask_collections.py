@@ -150,7 +150,7 @@ def test_predictions_are_lazy_and_have_the_shapes_of_those_in_memory(client: Any
         (lambda X, y: (X[X[:, 0] > 0], y.rechunk(900)), "not known"),
         (lambda X, y: (X[X[:, 0] > 0], y), r"in partition \d: "),
         (lambda X, y: (X[X[:, 0] > 0], y[y != "no"]), r"in partition \d: "),
-        (lambda X, y: (X[:, 0], y), "in partition 0: "),
+        (lambda X, y: (X[:, 0], y), r"X is a Dask Array with 1 dimensions; .* X\[:, None\]"),
         (lambda X, y: (X, da.full(N, "a", chunks=700)), "only one class|one class"),
         (lambda X, y: (X[:0], y[:0]), "nothing to fit"),
         (lambda X, y: (X.astype(str), y), "in partition 0: "),
@@ -159,6 +159,14 @@ def test_predictions_are_lazy_and_have_the_shapes_of_those_in_memory(client: Any
 def test_what_cannot_be_fitted_is_one_error(client: Any, change: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         SoftmaxRegression().fit(*change(*collections()))
+
+
+def test_predictions_for_other_columns_are_refused_before_they_are_computed(client: Any) -> None:
+    model = SoftmaxRegression(1e-3).fit(*data())
+    with pytest.raises(ValueError, match="X has 4 features, but SoftmaxRegression is expecting 5"):
+        model.predict_proba(da.ones((10, 4), chunks=5))
+    with pytest.raises(ValueError, match="X is a Dask Array with 1 dimensions"):
+        model.predict(da.ones(10, chunks=5))
 
 
 def test_columns_that_differ_between_partitions_name_the_column(client: Any) -> None:

@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from sklearn.utils.validation import check_is_fitted
+
 from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches, ValidatedFragment
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.rows.cluster.fragments import FragmentError
@@ -90,6 +92,7 @@ def dask_batches(X: Any, y: Any, sample_weight: Any = None, offset: Any = None) 
             "X is a Dask collection, whose rows are summed by the workers of a cluster, and there is no client of one. "
             "Start one first: from distributed import Client; client = Client(), or Client(address)."
         ) from None
+    _check_is_table(X)
     columns = [
         _partitions(part, X, name)
         for name, part in (("X", X), ("y", y), ("sample_weight", sample_weight), ("offset", offset))
@@ -149,6 +152,16 @@ def _partitions(part: Any, X: Any, name: str) -> Sequence[Any]:
     return partitions
 
 
+def _check_is_table(X: Any) -> None:
+    """Raise `ValueError` for a collection that is no array (n, d) and no frame."""
+    if getattr(X, "ndim", None) != 2 or not hasattr(X, "to_delayed"):
+        shape = f" with {X.ndim} dimensions" if hasattr(X, "ndim") else ""
+        raise ValueError(
+            f"X is a Dask {type(X).__name__}{shape}; expected an array with rows and columns, or a frame. A single "
+            "column is X[:, None], or frame[['name']]."
+        )
+
+
 def _cut_like(part: Any, X: Any, name: str) -> Any:
     """Return an array with whole rows in each chunk, cut like X where that is known."""
     if part.ndim not in (1, 2):
@@ -197,7 +210,14 @@ def lazy_prediction(model: Any, method: str, X: Any, offset: Any) -> Any:
     from dask.array import concatenate, from_delayed
     from dask.delayed import delayed
 
+    check_is_fitted(model, "coef_")
     kind, q = _result_of(model, method)
+    _check_is_table(X)
+    if X.shape[1] != model.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(model).__name__} is expecting {model.n_features_in_} features as "
+            "input."
+        )
     if hasattr(X, "numblocks") and X.numblocks[1] > 1:
         X = X.rechunk({1: -1})
     parts = zip(_partitions(X, X, "X"), _partitions(offset, X, "offset"), strict=True)
