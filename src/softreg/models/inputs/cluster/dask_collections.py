@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches, ValidatedFragment
