@@ -80,7 +80,9 @@ def open_parquet(file: DataFile) -> Any:
     )
 
 
-def parquet_batches(file: DataFile, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+def parquet_batches(
+    file: DataFile, columns: Sequence[str], batch_rows: int, row_groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file in validated batches.
 
     Parameters
@@ -91,6 +93,8 @@ def parquet_batches(file: DataFile, columns: Sequence[str], batch_rows: int) -> 
         Columns to read.
     batch_rows : int
         Largest number of rows of a batch.
+    row_groups : sequence of int, optional
+        Numbers of the row groups to read; all by default.
 
     Yields
     ------
@@ -98,7 +102,8 @@ def parquet_batches(file: DataFile, columns: Sequence[str], batch_rows: int) -> 
         Some rows; any of `READ_ERRORS` may be raised.
     """
     with open_parquet(file) as parquet:
-        yield from map(validated, parquet.iter_batches(batch_size=batch_rows, columns=list(columns)))
+        batches = parquet.iter_batches(batch_size=batch_rows, row_groups=row_groups, columns=list(columns))
+        yield from map(validated, batches)
 
 
 def open_arrow(file: DataFile) -> Any:

@@ -90,7 +90,7 @@ class NpyFragment:
         n, n_labels = (len(np.load(path, mmap_mode="r")) for path in (features, labels))
         if n != n_labels:
             raise ValueError(f"{features!r} has {n:,} rows and {labels!r} has {n_labels:,}; each row needs a label.")
-        modified = _modified(features, labels)
+        modified = modification_record(features, labels)
         starts = range(0, n, rows)
         return [cls(features, labels, a, min(a + rows, n), modified, k) for k, a in enumerate(starts)]
 
@@ -112,7 +112,7 @@ class NpyFragment:
             If a file is gone, or has changed since the fragment was made.
         """
         try:
-            if _modified(self.features, self.labels) != self.modified:
+            if modification_record(self.features, self.labels) != self.modified:
                 raise FragmentError(f"{self.name} have changed since the fit began; start the fit anew.")
             X, labels = self._read(self.features), self._read(self.labels)
         except OSError as error:
@@ -123,7 +123,18 @@ class NpyFragment:
         return np.array(np.load(path, mmap_mode="r")[self.start : self.stop], order="C")
 
 
-def _modified(*paths: str) -> tuple[int, ...]:
-    """Return time of the last change in nanoseconds and size in bytes of each file."""
+def modification_record(*paths: str) -> tuple[int, ...]:
+    """Return time of the last change in nanoseconds and size in bytes of each file.
+
+    Returns
+    -------
+    tuple of int
+        The times, then the sizes.
+
+    Examples
+    --------
+    >>> modification_record(os.curdir) == modification_record(os.curdir)
+    True
+    """
     stats = [os.stat(path) for path in paths]
     return (*(stat.st_mtime_ns for stat in stats), *(stat.st_size for stat in stats))

@@ -140,6 +140,12 @@ class BooleanFitter:
         self.known += len(values) - unknown
         self.missing += unknown
 
+    def merge(self, later: BooleanFitter) -> None:
+        """Add the counts of the rows that follow."""
+        self.true += later.true
+        self.known += later.known
+        self.missing += later.missing
+
     def encoder(self) -> BooleanEncoder:
         """Return the encoder with the share of true values."""
         return BooleanEncoder(self.name, self.words, self.true / max(1, self.known), self.missing > 0)

@@ -203,6 +203,12 @@ class CategoryFitter:
         self.missing += int(counts[0])
         self.levels.add(cells.levels.to_pylist(), counts[1:])
 
+    def merge(self, later: CategoryFitter) -> None:
+        """Add the counts of the rows that follow."""
+        self.levels.update(later.levels)
+        self.missing += later.missing
+        self.numbers |= later.numbers
+
     def encoder(self) -> CategoryEncoder:
         """Return the encoder; different spellings of equal numbers or booleans (1 and 1.0) are one level."""
         seen = list(self.levels.counts)

@@ -63,6 +63,9 @@ class ColumnFitter(Protocol):
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
         """Update the fit with one batch of the column."""
 
+    def merge(self, later: Any) -> None:
+        """Add the fit of the rows that follow, by a fitter of the same column."""
+
     def encoder(self) -> ColumnEncoder:
         """Return the fitted encoder."""
 

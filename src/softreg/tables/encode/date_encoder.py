@@ -182,6 +182,13 @@ class DateFitter:
                 phase = cycle_phase(cycle, known)
                 spread[:] = min(spread[0], float(phase.min())), max(spread[1], float(phase.max()))
 
+    def merge(self, later: DateFitter) -> None:
+        """Add the moments and the ranges of the rows that follow."""
+        self.moments.merge(later.moments)
+        self.year_last = self.year_last or later.year_last
+        for cycle, spread in self.spread.items():
+            spread[:] = min(spread[0], later.spread[cycle][0]), max(spread[1], later.spread[cycle][1])
+
     def encoder(self) -> DateEncoder:
         """Return the encoder; cycles that did not vary are left out."""
         varied = [cycle for cycle in CYCLES if self.spread[cycle][1] > self.spread[cycle][0]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,21 +16,17 @@ from softreg.tables.columns.arrow_numpy import boolean_array
 from softreg.tables.columns.column_names import unique_feature_names
 from softreg.tables.columns.missing_values import replace_missing
 from softreg.tables.columns.row_location import RowLocation, read_location
-from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.boolean_encoder import BooleanEncoder, booleans_as_numbers
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder, Entry, csr_from_entries
-from softreg.tables.encode.column_fitters import make_fitter, row_chunks
 from softreg.tables.encode.date_encoder import DateEncoder
+from softreg.tables.encode.encoder_fitter import EncoderFitter, require_column
 from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
-from softreg.tables.encode.normal_scores import NumericSample, sample_size
-from softreg.tables.encode.number_encoder import Form, NumberEncoder, NumberFitter
+from softreg.tables.encode.number_encoder import Form, NumberEncoder
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.formats.column_formats import ColumnFormat, formats_from_state
-from softreg.tables.formats.invalid_numbers import FormatReader
 from softreg.tables.io.text_metadata import TextMetadata
-from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema
 from softreg.typing import BoolArray, Float64Array, RowNumbers
 
@@ -128,19 +124,15 @@ class Encoder(DeprecatedAttributes):
         >>> Encoder.fit(infer_schema(table, "buys"), table).encode(table).tolist()
         [[-1.0], [1.0]]
         """
-        n_numbers = sum(column.kind is Kind.NUMBER for column in schema.features)
-        sample = NumericSample(sample_size(n_numbers))
-        fitters = [make_fitter(column, sample, (forms or {}).get(column.name)) for column in schema.features]
-        names = [column.name for column in schema.features]
-        readers = [FormatReader(column.name, column.format) for column in schema.features]
-        for table, where in row_chunks(_select_columns(batches, names), rows):
-            for reader, fitter in zip(readers, fitters, strict=True):
-                fitter.partial_fit(reader.read(_require_column(table, reader.name), where), where)
-            latest = {fitter.name: fitter.latest for fitter in fitters if isinstance(fitter, NumberFitter)}
-            sample.add(latest, table.num_rows)
-        column_encoders = tuple(fitter.encoder() for fitter in fitters)
-        formats = {reader.name: form for reader in readers if (form := reader.fitted_format()) is not None}
-        return cls(column_encoders, _is_sparse(column_encoders), formats, schema.na)
+        fitter = EncoderFitter(schema, forms or {})
+        fitter.partial_fit(batches, rows)
+        return cls.from_fitter(fitter)
+
+    @classmethod
+    def from_fitter(cls, fitter: EncoderFitter) -> Encoder:
+        """Return the encoder of fitted columns; warn of values that are treated as missing."""
+        column_encoders = fitter.column_encoders()
+        return cls(column_encoders, _is_sparse(column_encoders), fitter.formats(), fitter.na)
 
     @classmethod
     def learn(cls, *args: Any, **kwargs: Any) -> Encoder:
@@ -234,7 +226,7 @@ class Encoder(DeprecatedAttributes):
         outside = np.zeros(table.num_rows, dtype=bool)
         for column in self.column_encoders:
             if isinstance(column, NumberEncoder) and column.span:
-                outside |= column.outside_range(_require_column(table, column.name))
+                outside |= column.outside_range(require_column(table, column.name))
         return outside
 
     def transform(self, table: pa.Table, rows: RowNumbers | None = None) -> Any:
@@ -248,7 +240,7 @@ class Encoder(DeprecatedAttributes):
         invalid, table = np.zeros(table.num_rows, dtype=bool), self._replace_missing(table)
         for column_encoder in self.column_encoders:
             column, check = (
-                booleans_as_numbers(column_encoder, _require_column(table, column_encoder.name)),
+                booleans_as_numbers(column_encoder, require_column(table, column_encoder.name)),
                 getattr(column_encoder, "invalid_cells", None),
             )
             column_format = self._column_format(column_encoder.name, table)
@@ -391,23 +383,6 @@ def column_encoder_from_state(state: Mapping[str, Any]) -> ColumnEncoder:
             raise ValueError(f"the model has a column coded as {other!r}; a newer version of softreg wrote it")
 
 
-def _select_columns(
-    batches: pa.Table | Iterable[pa.Table | pa.RecordBatch], names: Sequence[str]
-) -> Iterator[pa.Table | pa.RecordBatch]:
-    """Yield the batches with the feature columns alone, as others may be unreadable."""
-    for batch in [batches] if isinstance(batches, pa.Table | pa.RecordBatch) else batches:
-        known = set(batch.schema.names)
-        yield batch.select([name for name in names if name in known])
-
-
-def _require_column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """Return a column; raise `TableError` if the table lacks it."""
-    index = table.schema.get_field_index(name)
-    if index < 0:
-        raise TableError(f"The table lacks the column {quote(name)}, which the model was trained with.")
-    return table.column(index)
-
-
 def _read_column(
     table: pa.Table,
     column_encoder: ColumnEncoder,
@@ -416,7 +391,7 @@ def _read_column(
     unseen: UnseenValues | None = None,
 ) -> pa.ChunkedArray:
     """Return a column whose text is read by its format."""
-    column = booleans_as_numbers(column_encoder, _require_column(table, column_encoder.name), unseen)
+    column = booleans_as_numbers(column_encoder, require_column(table, column_encoder.name), unseen)
     return column if form is None else form.read(column_encoder.name, column, where, unseen)
 
 

@@ -161,7 +161,7 @@ class VectorFitter:
     """Fitter of a `VectorEncoder`: running mean of each position and sum of squares."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.length = name, -1
+        self.name, self.length, self.first = name, -1, ""
         self.count = self.missing = 0
 
     def partial_fit(self, column: pa.ChunkedArray, where: RowLocation) -> None:
@@ -172,16 +172,35 @@ class VectorFitter:
                 self.missing += len(column)
                 return
             self.length = int(known[0].as_py())
+            self.first = where.row(int(np.argmax(np.asarray(plain_column(column, self.name).is_valid()))))
             self.mean, self.squares = np.zeros(self.length), np.zeros(self.length)
         X, missing = read_vectors(self.name, column, self.length, where)
         self.missing += int(missing.sum())
         X = X[~missing]
         if len(X):
-            mean, total = X.mean(axis=0), self.count + len(X)
-            step = mean - self.mean
-            self.squares += ((X - mean) ** 2).sum(axis=0) + step**2 * (self.count * len(X) / total)
-            self.mean += step * (len(X) / total)
-            self.count = total
+            mean = X.mean(axis=0)
+            self._combine(mean, ((X - mean) ** 2).sum(axis=0), len(X))
+
+    def merge(self, later: VectorFitter) -> None:
+        """Add the moments of the rows that follow; raise `TableError` if their vectors have another length."""
+        self.missing += later.missing
+        if later.length < 0:
+            return
+        if self.length < 0:
+            self.length, self.first = later.length, later.first
+            self.mean, self.squares = np.zeros(self.length), np.zeros(self.length)
+        if later.length != self.length:
+            raise vector_length_error(self.name, self.length, later.first, later.length)
+        if later.count:
+            self._combine(later.mean, later.squares, later.count)
+
+    def _combine(self, mean: Float64Array, squares: Float64Array, count: int) -> None:
+        """Add the means, the sums of squared deviations and the number of some vectors."""
+        total = self.count + count
+        step = mean - self.mean
+        self.squares += squares + step**2 * (self.count * count / total)
+        self.mean += step * (count / total)
+        self.count = total
 
     def encoder(self) -> VectorEncoder:
         """Return the fitted encoder."""
@@ -218,10 +237,7 @@ def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLoca
     sizes = np.asarray(pc.fill_null(pc.list_value_length(column), -1), dtype=np.int64)
     odd = np.flatnonzero((sizes != length) & (sizes >= 0))
     if odd.size:
-        raise TableError(
-            f"Column {quote(name)} held lists of {length:,} numbers in training, but {where.row(odd[0])} has one of "
-            f"{sizes[odd[0]]:,}. A vector must have the same length in every row, or be missing."
-        )
+        raise vector_length_error(name, length, where.row(odd[0]), int(sizes[odd[0]]))
     X = np.zeros((len(column), length))
     flat = pc.list_flatten(column)
     values = np.asarray(pc.fill_null(pc.cast(flat, pa.float64(), safe=False), np.nan).to_numpy(), dtype=np.float64)
@@ -235,6 +251,14 @@ def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLoca
     return X, sizes < 0
 
 
+def vector_length_error(name: str, length: int, row: str, other: int) -> TableError:
+    """Return the error for a row whose vector has another length than those of training."""
+    return TableError(
+        f"Column {quote(name)} held lists of {length:,} numbers in training, but {row} has one of {other:,}. A vector "
+        "must have the same length in every row, or be missing."
+    )
+
+
 class TagsFitter:
     """Fitter of a `TagsEncoder`: counts tags in bounded memory."""
 
@@ -245,6 +269,10 @@ class TagsFitter:
         """Count the tags of one batch."""
         counted = read_tags(self.name, column)[1].value_counts()
         self.levels.add(counted.field("values").to_pylist(), np.asarray(counted.field("counts")))
+
+    def merge(self, later: TagsFitter) -> None:
+        """Add the counts of the rows that follow."""
+        self.levels.update(later.levels)
 
     def encoder(self) -> TagsEncoder:
         """Return the encoder with one feature for each frequent tag."""

@@ -12,6 +12,10 @@ from softreg.typing import Float64Array
 class Moments:
     """Running mean and standard deviation, in units of a power of two so that no square overflows.
 
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
+
     Examples
     --------
     >>> moments = Moments()
@@ -31,20 +35,34 @@ class Moments:
         self.missing += len(values) - len(known)
         if not len(known):
             return
-        unit = power_above(float(np.abs(known).max()))
-        if unit > self.unit:
-            shrink = self.unit / unit
-            self._mean, self._squares, self.unit = self._mean * shrink, self._squares * shrink**2, unit
+        self._raise_unit(power_above(float(np.abs(known).max())))
         known = known / self.unit if self.unit else known
         origin = float(known[0])  # differences from it keep their digits where all values are large and near together
         centred = known - origin
         shift = float(centred.mean())
         mean = origin + shift
-        squares = float(((centred - shift) ** 2).sum())
-        total = self.count + len(known)
+        self._combine(mean, float(((centred - shift) ** 2).sum()), len(known))
+
+    def merge(self, later: Moments) -> None:
+        """Add the values of other moments."""
+        self.missing += later.missing
+        if later.count:
+            self._raise_unit(later.unit)
+            shrink = later.unit / self.unit if self.unit else 1.0
+            self._combine(later._mean * shrink, later._squares * shrink**2, later.count)
+
+    def _raise_unit(self, unit: float) -> None:
+        """Use a unit if it is larger."""
+        if unit > self.unit:
+            shrink = self.unit / unit
+            self._mean, self._squares, self.unit = self._mean * shrink, self._squares * shrink**2, unit
+
+    def _combine(self, mean: float, squares: float, count: int) -> None:
+        """Add the mean, the sum of squared deviations and the number of some values, in the unit."""
+        total = self.count + count
         step = mean - self._mean
-        self._squares += squares + step**2 * self.count * len(known) / total
-        self._mean += step * len(known) / total
+        self._squares += squares + step**2 * self.count * count / total
+        self._mean += step * count / total
         self.count = total
 
     @property
@@ -121,7 +139,17 @@ class WeightedMoments:
         origin = float(x[0])
         centre = origin + float(np.average(x - origin, weights=w))
         variance = float(np.average((x - centre) ** 2, weights=w))
-        previous_mass, added_mass = self.mass * (self.largest / largest), float(w.sum())
+        self._combine(centre, variance, float(w.sum()), largest)
+
+    def merge(self, later: WeightedMoments) -> None:
+        """Add the values of other moments of the same unit."""
+        if later.mass:
+            largest = max(self.largest, later.largest)
+            self._combine(later.centre, later.variance, later.mass * (later.largest / largest), largest)
+
+    def _combine(self, centre: float, variance: float, added_mass: float, largest: float) -> None:
+        """Add the mean, variance and mass of some values; masses are in units of the weight `largest`."""
+        previous_mass = self.mass * (self.largest / largest)
         share, difference = added_mass / (previous_mass + added_mass), centre - self.centre
         self.centre = centre if previous_mass == 0 else self.centre + difference * share
         self.variance = self.variance * (1 - share) + variance * share + difference**2 * share * (1 - share)

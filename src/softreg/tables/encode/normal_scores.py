@@ -45,6 +45,16 @@ class NumericSample:
         Hashes of the sampled rows.
     cells : dict of str to list of array of float64
         Sampled values by column.
+
+    Examples
+    --------
+    >>> whole, first, second = NumericSample(4), NumericSample(4), NumericSample(4, rows=60)
+    >>> whole.add({"x": np.arange(100.0)}, 100)
+    >>> first.add({"x": np.arange(60.0)}, 60)
+    >>> second.add({"x": np.arange(60.0, 100.0)}, 40)
+    >>> first.merge(second)
+    >>> first.column("x").tolist() == whole.column("x").tolist()
+    True
     """
 
     size: int = SAMPLE
@@ -63,12 +73,31 @@ class NumericSample:
         self.keys.append(key[chosen])
         for name, values in columns.items():
             self.cells.setdefault(name, []).append(values[chosen])
+        self._limit()
+
+    def merge(self, later: NumericSample) -> None:
+        """Add the sample of the rows that follow, whose numbers begin with `rows`."""
+        self.rows = later.rows
+        self.keys += later.keys
+        for name, parts in later.cells.items():
+            self.cells.setdefault(name, []).extend(parts)
+        if self.level != later.level:
+            self.level = max(self.level, later.level)
+            self._drop()
+        self._limit()
+
+    def _limit(self) -> None:
+        """Raise the level until the sample has at most `size` rows."""
         while sum(map(len, self.keys)) > self.size:
             self.level += 1
-            kept = [self._kept(key) for key in self.keys]
-            self.keys = [key[keep] for key, keep in zip(self.keys, kept, strict=True)]
-            for name, parts in self.cells.items():
-                self.cells[name] = [part[keep] for part, keep in zip(parts, kept, strict=True)]
+            self._drop()
+
+    def _drop(self) -> None:
+        """Drop the rows that are not in the sample of this level."""
+        kept = [self._kept(key) for key in self.keys]
+        self.keys = [key[keep] for key, keep in zip(self.keys, kept, strict=True)]
+        for name, parts in self.cells.items():
+            self.cells[name] = [part[keep] for part, keep in zip(parts, kept, strict=True)]
 
     def column(self, name: str) -> Float64Array:
         """Return the sampled values of a column."""

@@ -250,6 +250,11 @@ class NumberFitter:
             self.least = float(np.fmin(self.least, np.fmin.reduce(self.latest)))
             self.greatest = float(np.fmax(self.greatest, np.fmax.reduce(self.latest)))
 
+    def merge(self, later: NumberFitter) -> None:
+        """Add the moments and the range of the rows that follow; the sample is merged by itself."""
+        self.moments.merge(later.moments)
+        self.least, self.greatest = min(self.least, later.least), max(self.greatest, later.greatest)
+
     def encoder(self) -> NumberEncoder:
         """Return the encoder in the given form, or else by normal scores where the tail is heavy."""
         requested = self.form in (Form.SCORES, Form.BOTH)

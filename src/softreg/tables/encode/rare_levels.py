@@ -31,6 +31,17 @@ class LevelCounter:
         for level, count in zip(levels, counts.tolist(), strict=True):
             if count:
                 totals[level] = totals.get(level, 0) + count
+        self._limit()
+
+    def update(self, later: LevelCounter) -> None:
+        """Add the counts of the rows that follow."""
+        for level, count in later.counts.items():
+            self.counts[level] = self.counts.get(level, 0) + count
+        self.dropped += later.dropped
+        self._limit()
+
+    def _limit(self) -> None:
+        """Drop the least frequent levels while there are more than `max_levels`."""
         least = 1
         while len(self.counts) > self.max_levels:
             kept = {level: count for level, count in self.counts.items() if count > least}

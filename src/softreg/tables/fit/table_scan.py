@@ -15,6 +15,7 @@ from softreg.tables.columns.table_errors import TableError, unknown_column_error
 from softreg.tables.fit.row_sample import RowSampler
 from softreg.tables.fit.row_set import RowMask, RowSet
 from softreg.tables.io.open_table import OpenTable
+from softreg.tables.row_selection.label_counts import LabelColumns, LabelCounts, RowLabels, add_counts
 from softreg.tables.row_selection.labelled_rows import check_labelled, similar_labels_note, unlabelled_note
 from softreg.tables.row_selection.rare_classes import (
     DEFAULT_LABEL_RULES,
@@ -105,6 +106,32 @@ class TableScan:
             here = np.array([row for row in self.first_rows.values() if first <= row < first + count], dtype=np.int64)
             mask[here - first] = True
         return mask & ~self.left_out.mask(first, count)
+
+    @property
+    def label_columns(self) -> LabelColumns:
+        """Where labels and weights are read."""
+        return LabelColumns(self.target, self.weights, self.rules.missing)
+
+    def add_counts(self, counts: LabelCounts) -> None:
+        """Add the labels of the rows that follow those counted so far; raise `TableError` if they are no classes."""
+        add_counts(self.counts, counts.counts)
+        for label, row in counts.first_rows.items():
+            self.first_rows.setdefault(label, row)
+        for numbers in counts.left_out:
+            self.left_out.add(numbers)
+        self.unlabelled += counts.unlabelled
+        self.any_weight |= counts.any_weight
+        self.rows += counts.rows
+        if len(self.counts) > MOST_CLASSES:
+            self.check()
+
+    def take_samples(self, training: RowSampler, test: RowSampler) -> None:
+        """Keep the samples of the training rows and of the held-out rows, and the numbers of these rows."""
+        self.training, self.tested = training.seen, test.seen
+        self.sample, self.numbers = training.sample()
+        if self.sample is not None:
+            self.sample = self.sample.replace_schema_metadata(self.source.schema.metadata)
+        self.held, self.held_numbers = test.sample()
 
     def merge_booleans(self) -> None:
         """Add up the counts of labels that spell one boolean in several ways, as true and True."""
@@ -255,6 +282,30 @@ def _without_rows(
     return (table.filter(pa.array(keep)) if keep.any() else None), numbers[keep]
 
 
+def empty_scan(
+    source: OpenTable,
+    target: str,
+    chosen: RowMask | None,
+    *,
+    seed: int,
+    test_size: float,
+    rules: LabelRules,
+    weights: str | None,
+    categorical: bool,
+) -> TableScan:
+    """Return the scan of a table of which no row is counted yet, with the parameters of `scan_table`."""
+    rules.check()
+    if target not in source.names:
+        raise unknown_column_error(target, source.names, "target column")
+    if weights is not None and weights not in source.names:
+        raise unknown_column_error(weights, source.names, "column of weights")
+
+    def share(first: int, count: int) -> BoolArray:
+        return split_batch(first, count, test_size, seed)
+
+    return TableScan(source, target, chosen or share, chosen is None, rules, categorical, weights)
+
+
 def scan_table(
     source: OpenTable,
     target: str,
@@ -297,33 +348,21 @@ def scan_table(
     ------
     TableError
         If a label or weight is refused, with row and file, or no classifier can be trained on the labels.
-    """  # noqa: DOC501
-    rules.check()
-
-    if target not in source.names:
-        raise unknown_column_error(target, source.names, "target column")
-
-    def share(first: int, count: int) -> BoolArray:
-        return split_batch(first, count, test_size, seed)
-
-    if weights is not None and weights not in source.names:
-        raise unknown_column_error(weights, source.names, "column of weights")
-    scan = TableScan(source, target, chosen or share, chosen is None, rules, categorical, weights)
+    """
+    scan = empty_scan(
+        source, target, chosen, seed=seed, test_size=test_size, rules=rules, weights=weights, categorical=categorical
+    )
     training_sampler, test_sampler = RowSampler(SAMPLE, seed), RowSampler(SAMPLE, seed)
     for batch in source.batches():
         if batch.num_rows == 0:
             continue
         location = read_location(batch)
         table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
+        first = scan.rows
         mask, test_mask = _count_batch(scan, table, location)
-        training_sampler.add(table, scan.rows, mask)
-        test_sampler.add(table, scan.rows, test_mask)
-        scan.rows += batch.num_rows
-    scan.training, scan.tested = training_sampler.seen, test_sampler.seen
-    scan.sample, scan.numbers = training_sampler.sample()
-    if scan.sample is not None:
-        scan.sample = scan.sample.replace_schema_metadata(source.schema.metadata)
-    scan.held, scan.held_numbers = test_sampler.sample()
+        training_sampler.add(table, first, mask)
+        test_sampler.add(table, first, test_mask)
+    scan.take_samples(training_sampler, test_sampler)
     scan.apply_label_rules()
     return scan
 
@@ -333,25 +372,15 @@ def _count_batch(scan: TableScan, table: pa.Table, location: RowLocation) -> tup
     first = scan.rows
     if not scan.files or location.file != scan.files[-1][1].file:
         scan.files.append((first, location))
-    values, codes = coded_labels(table, scan.target, location, missing=scan.rules.missing)
-    scan.unlabelled += int((codes < 0).sum())
-    if scan.weights is not None:
-        weight = weight_column(table, scan.weights, scan.target, location)
-        scan.any_weight |= bool(weight.any())
-        codes = np.where(weight > 0, codes, -1)
-    if (codes < 0).any():
-        scan.left_out.add(np.flatnonzero(codes < 0) + first)
-    codes_found, first_positions, counts = np.unique(codes, return_index=True, return_counts=True)
-    for code, position, count in zip(codes_found.tolist(), first_positions.tolist(), counts.tolist(), strict=True):
-        if code < 0:
-            continue
-        scan.first_rows.setdefault(values[code], first + position)
-        scan.counts[values[code]] = scan.counts.get(values[code], 0) + count
-    if len(scan.counts) > MOST_CLASSES:
-        scan.rows += table.num_rows
-        scan.check()
+    labels, counts = scan.label_columns.read(table, location), LabelCounts()
+    counts.add(labels, first)
+    scan.add_counts(counts)
     mask = scan.mask(first, table.num_rows)
-    for code, count in enumerate(np.bincount(codes[mask], minlength=len(values)).tolist()):
-        if count:
-            scan.trained[values[code]] = scan.trained.get(values[code], 0) + count
-    return mask, ~mask & (codes >= 0)
+    add_counts(scan.trained, training_counts(labels, mask))
+    return mask, ~mask & (labels.codes >= 0)
+
+
+def training_counts(labels: RowLabels, mask: BoolArray) -> dict[str, int]:
+    """Return the number of rows of each label among the rows of a mask (n,)."""
+    counts = np.bincount(labels.codes[mask], minlength=len(labels.values)).tolist()
+    return {label: count for label, count in zip(labels.values, counts, strict=True) if count}

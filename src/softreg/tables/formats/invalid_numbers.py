@@ -95,6 +95,16 @@ class FormatReader:
             parsed.values[invalid] = np.nan
         return pa.chunked_array([number_array(parsed.values)])
 
+    def merge(self, later: FormatReader) -> None:
+        """Add the invalid values of the rows that follow; raise the error of `read` if these are too many."""
+        self.rows += later.rows
+        if self.error is None:
+            self.error, self.first = later.error, later.first
+        for text, rows in later.invalid.items():
+            self.invalid[text] = self.invalid.get(text, 0) + rows
+        if self.error is not None and len(self.invalid) > MAX_INVALID_VALUES:
+            raise self.error
+
     def fitted_format(self) -> ColumnFormat | None:
         """Return the format, with the invalid values that are treated as missing; warn about them.
 

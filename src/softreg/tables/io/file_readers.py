@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -294,11 +294,16 @@ class ParquetFileReader(BaseFileReader):
         with damage_as_table_error(source):
             self.schema = self._plain_schema(open_parquet(source).schema_arrow)
 
-    def _read_batches(self, requested: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def row_group_batches(self, requested: pa.Schema, row_groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some row groups in batches with these columns and types."""
+        for batch in self._read_batches(requested, row_groups):
+            yield from self._conform(batch, requested).to_batches()
+
+    def _read_batches(self, requested: pa.Schema, row_groups: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         names = self._file_columns(requested)
         rows = max(256, min(MAX_BATCH_ROWS, MAX_BATCH_CELLS // max(1, len(names))))
         with damage_as_table_error(self.source):
-            yield from parquet_batches(self.source, names, rows)
+            yield from parquet_batches(self.source, names, rows, row_groups)
 
     def read(self, requested: pa.Schema) -> pa.Table:
         """Return all rows, read by column."""

@@ -161,7 +161,7 @@ class OpenTable(DeprecatedAttributes):
         hints = self.schema.metadata
         requested = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns], hints)
         na = TextMetadata.from_schema(requested).na
-        self._check(requested.names)
+        self.check_types(requested.names)
         before = 0
         for reader in self.readers:
             kept, file = 0, reader.source.display_name if len(self.readers) > 1 else ""
@@ -185,7 +185,7 @@ class OpenTable(DeprecatedAttributes):
         TableError
             If the table has no rows, a file is damaged, or a column has no common type.
         """
-        self._check(self.names)
+        self.check_types(self.names)
         tables = [reader.read(self.schema) for reader in self.readers]
         self.counts[:] = [table.num_rows for table in tables]
         self.skipped[:] = [
@@ -200,7 +200,7 @@ class OpenTable(DeprecatedAttributes):
             )
         return table
 
-    def _check(self, columns: Sequence[str]) -> None:
+    def check_types(self, columns: Sequence[str]) -> None:
         """Raise `TableError` for the first of these columns that has no common type."""
         for name in columns:
             if name in self.type_conflicts:

@@ -180,6 +180,10 @@ class TextFitter:
         """Count the terms of one batch."""
         self.counter.add(as_text(column, self.name))
 
+    def merge(self, later: TextFitter) -> None:
+        """Add the counts of the rows that follow."""
+        self.counter.update(later.counter)
+
     def encoder(self) -> TextEncoder:
         """Return the encoder of the frequent terms."""
         return TextEncoder.from_counts(self.name, self.counter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,6 +71,16 @@ class DocumentFrequencies:
         if self.size > max(WAITING, len(self.hash)):
             self.merge()
 
+    def update(self, later: DocumentFrequencies) -> None:
+        """Add the counts of the texts that follow."""
+        later.merge()
+        self.add((later.hash, later.count, later.length, later.points))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with all counts merged, which is smaller."""
+        self.merge()
+        return dict(self.__dict__)
+
     def merge(self) -> None:
         """Merge the waiting counts with the known ones."""
         parts = [(self.hash, self.count, self.length, self.points), *self.waiting]
@@ -124,6 +135,15 @@ class VocabularyCounter:
             for kind, counter in self.counters.items():
                 counter.add(counted[kind])
         self.documents += len(texts)
+
+    def update(self, later: VocabularyCounter) -> None:
+        """Add the counts of the texts that follow."""
+        self.documents += later.documents
+        self.size += later.size
+        if self.size > RUN_BUDGET:
+            self.counters.pop("run", None)
+        for kind, counter in self.counters.items():
+            counter.update(later.counters[kind])
 
     def frequent_terms(self) -> dict[str, tuple[list[str], Int64Array]]:
         """Return the frequent terms and their numbers of texts, by kind."""
