@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from softreg.models.serialization.model_file import write_model
 from softreg.models.serialization.not_stored import check_was_stored
+from softreg.rows.cluster.engine import Engine
 from softreg.tables.columns.table_errors import (
     Names,
     TableError,
@@ -28,9 +29,11 @@ from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import fit_model, with_column_groups
 from softreg.tables.fit.classifier_state import REGRESSION_PARAMETERS, classifier_from_state, classifier_state
+from softreg.tables.fit.cluster.fragment_passes import FragmentPasses
+from softreg.tables.fit.cluster.scan_on_cluster import check_cluster_fit, engine_context, scan_on_cluster
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
 from softreg.tables.fit.memory_mode import Memory
-from softreg.tables.fit.out_of_core import FittedParts, fit_in_batches, scan_if_large
+from softreg.tables.fit.out_of_core import BatchPasses, FittedParts, TrainingPasses, fit_in_batches, scan_if_large
 from softreg.tables.fit.table_scan import TableScan
 from softreg.tables.fit.training_table import (
     MISSING_TARGET,
@@ -206,6 +209,7 @@ class TableClassifier(BaseTableClassifier):
         sample_weight: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         memory: Memory = "auto",
+        cluster: str | Engine | None = None,
     ) -> TableClassifier:
         """Fit schema, encoder and model to a table with its labels, or to features X and labels y.
 
@@ -232,6 +236,11 @@ class TableClassifier(BaseTableClassifier):
             Files of more than 512 MB (compressed ones count four times; "low": all files) are read in batches: kinds
             are inferred, and the strength is chosen, on a sample of up to 100,000 rows; means, levels, terms and
             weights are those of all rows. With "high" every table is read into memory.
+        cluster : str or Engine, optional
+            Worker processes that read, count and encode the rows of Parquet files, as with `memory="low"`, and keep
+            them encoded for the fit: "local" or "local:4" for processes of this machine, the address of a Dask
+            scheduler such as "tcp://host:8786" (`pip install 'softreg[dask]'`), or an engine. The model is the same to
+            the last bit for any number of workers.
 
         Returns
         -------
@@ -269,14 +278,39 @@ class TableClassifier(BaseTableClassifier):
             "rules": rules,
             "categorical": self._target_is_categorical(name),
         }
+        if cluster is not None:
+            check_cluster_fit(data, y=y, sample_weight=sample_weight, memory=memory, prior=prior)
+            with engine_context(cluster) as engine:
+                data = self._scan_on_cluster(data, name, engine, rows, sample_weight, rules)
+                return self._fit_in_batches(data, checkpoint, choice)
+        if isinstance(data, FragmentPasses):
+            return self._fit_in_batches(data, checkpoint, choice)
         scan = scan_if_large(data, rows, name, memory, self.random_state, self._unused(name), **weighted)
         if prior is not None:
             given = scan or training_table(data, y, name, rows, sample_weight, self._unused(name))
             return self._fit_with_prior(prior, given)
         if scan is not None:
-            return self._fit_in_batches(scan, checkpoint, choice)
+            return self._fit_in_batches(BatchPasses(scan), checkpoint, choice)
         given = training_table(data, y, name, rows, sample_weight, self._unused(name))
         return self._fit_in_memory(given, checkpoint, choice)
+
+    def _scan_on_cluster(
+        self, data: Any, target: str | None, engine: Engine, rows: Any, weights: str | None, rules: LabelRules
+    ) -> FragmentPasses:
+        """Return the passes of the workers over a table; raise `TableError` without a column of labels."""
+        if target is None:
+            raise TableError(MISSING_TARGET)
+        return scan_on_cluster(
+            data,
+            target,
+            engine,
+            rows=rows,
+            seed=self.random_state,
+            unused=self._unused(target),
+            weights=weights,
+            rules=rules,
+            categorical=self._target_is_categorical(target),
+        )
 
     def _fit_with_prior(self, prior: PriorModel, given: TrainingTable | TableScan) -> TableClassifier:
         """Fit the regression with the posterior, the schema and the encoder of another classifier."""
@@ -331,9 +365,10 @@ class TableClassifier(BaseTableClassifier):
         return self._finish(fitted, table.schema, given.label_dtype)
 
     def _fit_in_batches(
-        self, scan: TableScan, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
+        self, passes: TrainingPasses, checkpoint: str | os.PathLike[str] | None, choice: CrossValidation
     ) -> TableClassifier:
         """Fit all parts to a table that is read in batches; raise `TableError` for groups or times."""
+        scan = passes.scan
         for name in ("groups", "time"):
             if getattr(self, name) is not None:
                 need = "needs" if name == "time" else "need"
@@ -345,7 +380,7 @@ class TableClassifier(BaseTableClassifier):
         kinds = self._requested_kinds()
         constraints = self._constraints()
         fitted = fit_in_batches(
-            scan, settings, drop, kinds, checkpoint, choice, offsets=by_class, constraints=constraints
+            passes, settings, drop, kinds, checkpoint, choice, offsets=by_class, constraints=constraints
         )
         self.rare_, self.offset_, self.constraints_ = scan.rare, by_class, constraints
         return self._finish(fitted, scan.source.schema)

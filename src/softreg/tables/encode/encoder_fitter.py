@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from softreg.tables.columns.table_errors import TableError, quote
@@ -64,11 +65,13 @@ class EncoderFitter:
         rows: RowNumbers | Callable[[int, int], BoolArray] | None,
     ) -> None:
         """Fit all columns to rows of a table or of batches, see `Encoder.fit`."""
+        numbers = [fitter for fitter in self.fitters if isinstance(fitter, NumberFitter)]
         for table, where in row_chunks(_select_columns(batches, self.names), rows):
             for reader, fitter in zip(self.readers, self.fitters, strict=True):
                 fitter.partial_fit(reader.read(require_column(table, reader.name), where), where)
-            numbers = [fitter for fitter in self.fitters if isinstance(fitter, NumberFitter)]
             self.sample.add({fitter.name: fitter.latest for fitter in numbers}, table.num_rows)
+            for fitter in numbers:
+                fitter.latest = np.zeros(0)
 
     def merge(self, later: EncoderFitter) -> None:
         """Add the fits of the rows that follow."""

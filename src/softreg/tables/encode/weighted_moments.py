@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -49,11 +49,21 @@ def with_weighted_moments(encoder: Encoder, batches: Iterable[WeightedBatch]) ->
     >>> with_weighted_moments(encoder, batches).column_encoders[0].mean
     30.0
     """
+    return replace_moments(encoder, column_moments(encoder, batches))
+
+
+def column_moments(encoder: Encoder, batches: Iterable[WeightedBatch]) -> dict[str, WeightedMoments]:
+    """Return the weighted moments of the columns that an encoder standardizes, by name; see `with_weighted_moments`."""
     weighted_columns = [column for column in encoder.column_encoders if _is_weighted(column)]
     moments = {column.name: WeightedMoments(_scale_unit(column)) for column in weighted_columns}
     for table, rows, weight in batches if weighted_columns else ():
         for column in weighted_columns:
             moments[column.name].add(_read_values(encoder, column, table, rows), weight)
+    return moments
+
+
+def replace_moments(encoder: Encoder, moments: Mapping[str, WeightedMoments]) -> Encoder:
+    """Return the encoder with the means and standard deviations of these moments."""
 
     def weighted(column: ColumnEncoder) -> ColumnEncoder:
         moment = moments.get(column.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from softreg.splits import sample_rows
 from softreg.tables.columns.table_errors import TableError, column_name, quote, quote_list, unknown_column_error
@@ -106,34 +107,31 @@ def forms_state(given: NumericForm) -> dict[str, str] | None:
 
 def fit_encoder(
     schema: Schema,
-    batches: Any,
-    rows: Any,
+    table: pa.Table,
+    rows: RowNumbers | None,
     y: TextArray,
     settings: Mapping[str, Any],
     choice: CrossValidation,
     *,
-    sample: Any = None,
     weight: Float64Array | None = None,
     offsets: Offsets | None = None,
 ) -> Encoder:
-    """Fit the encoder of a table or of batches, with requested numeric forms and those that cross-validation chooses.
+    """Fit the encoder of a table, with requested numeric forms and those that cross-validation chooses.
 
     Parameters
     ----------
     schema : Schema
         Kinds of the columns.
-    batches : pyarrow.Table or iterable of pyarrow.RecordBatch
-        The table, or its batches.
-    rows : array of int, callable or None
+    table : pyarrow.Table
+        The table.
+    rows : array of int or None
         Training rows.
     y : array of str (n,)
-        Labels of the training rows of the table, or of the rows of `sample`.
+        Labels of the training rows.
     settings : mapping
         Parameters of the regression.
     choice : CrossValidation
         Requested forms, and the folds that choose the other ones.
-    sample : pyarrow.Table, optional
-        Sample of the training rows, if the table is given as batches.
     weight : array of float64 (n,), optional
         Weights of these rows.
     offsets : Offsets, optional
@@ -145,9 +143,8 @@ def fit_encoder(
         The fitted encoder.
     """
     given = requested_forms(choice.numeric_form, schema)
-    encoder = Encoder.fit(schema, batches, rows, given)
-    table, chosen = (batches, rows) if sample is None else (sample, None)
-    return choose_numeric_forms(encoder, table, chosen, y, settings, choice, given, weight=weight, offsets=offsets)
+    encoder = Encoder.fit(schema, table, rows, given)
+    return choose_numeric_forms(encoder, table, rows, y, settings, choice, given, weight=weight, offsets=offsets)
 
 
 def choose_numeric_forms(

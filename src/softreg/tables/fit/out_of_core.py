@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +18,11 @@ from softreg.tables.columns.table_errors import TableError, emit_notes, emit_war
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_moments import WeightedBatch, with_weighted_moments
-from softreg.tables.fit.choose_numeric_form import fit_encoder
+from softreg.tables.fit.choose_numeric_form import choose_numeric_forms, requested_forms
 from softreg.tables.fit.choose_strength import choose_strength, fit_at_strength, with_column_groups
 from softreg.tables.fit.cross_validation import CrossValidation
 from softreg.tables.fit.memory_mode import Memory, is_large
+from softreg.tables.fit.numeric_form_cv import NumericForms
 from softreg.tables.fit.row_set import RowMask, row_mask
 from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
@@ -80,13 +81,71 @@ class EncodedBatches:
         return pa.table({name: values[:, k] for k, name in enumerate(classes)})
 
 
-def weighted_batches(scan: TableScan, encoder: Encoder) -> Iterator[WeightedBatch]:
-    """Yield the batches of a table, the positions of their training rows, and the weights of these."""
-    columns = [*(column.name for column in encoder.column_encoders), scan.target, *scan.weight_names]
-    for batch, positions, first in scan.batches_with_offsets(list(dict.fromkeys(columns))):
-        weight = scan.row_weights(batch, first + positions, positions)
-        if weight is not None:
-            yield batch, positions, weight
+class TrainingPasses(Protocol):
+    """Passes over the training rows of a table that is larger than memory, after its scan.
+
+    Attributes
+    ----------
+    scan : TableScan
+        Scan of the table.
+    """
+
+    @property
+    def scan(self) -> TableScan:
+        """Scan of the table."""
+        ...
+
+    def fit_encoder(self, schema: Schema, forms: NumericForms) -> Encoder:
+        """Return the encoder fitted to the training rows; `forms` are the requested numeric forms."""
+        ...
+
+    def with_weighted_moments(self, encoder: Encoder) -> Encoder:
+        """Return the encoder with weighted moments, if the rows have weights."""
+        ...
+
+    def count_indicators(self, counts: IndicatorCounts, encoder: Encoder, columns: tuple[str, ...]) -> None:
+        """Count the rows of each class in which indicators are set."""
+        ...
+
+    def encoded(self, encoder: Encoder, offsets: Mapping[str, str]) -> Any:
+        """Return the encoded rows as a source for `SoftmaxRegression.fit`."""
+        ...
+
+
+@dataclass(frozen=True)
+class BatchPasses:
+    """Passes over the batches of a table in this process."""
+
+    scan: TableScan
+
+    def fit_encoder(self, schema: Schema, forms: NumericForms) -> Encoder:
+        """Return the encoder fitted to the training rows; `forms` are the requested numeric forms."""
+        batches = self.scan.source.batches([column.name for column in schema.features])
+        return Encoder.fit(schema, batches, self.scan.mask, forms)
+
+    def with_weighted_moments(self, encoder: Encoder) -> Encoder:
+        """Return the encoder with weighted moments, if the rows have weights."""
+        if self.scan.weights is None and self.scan.weight is None:
+            return encoder
+        return with_weighted_moments(encoder, self._weighted_batches(encoder))
+
+    def count_indicators(self, counts: IndicatorCounts, encoder: Encoder, columns: tuple[str, ...]) -> None:
+        """Count the rows of each class in which indicators are set."""
+        for X, y, *_ in self.encoded(encoder, {}):
+            counts.add(X, np.array(y.values)[y.codes])
+
+    def encoded(self, encoder: Encoder, offsets: Mapping[str, str]) -> EncodedBatches:
+        """Return the encoded rows as a source for `SoftmaxRegression.fit`."""
+        return EncodedBatches(self.scan, encoder, offsets)
+
+    def _weighted_batches(self, encoder: Encoder) -> Iterator[WeightedBatch]:
+        """Yield the batches of a table, the positions of their training rows, and the weights of these."""
+        scan = self.scan
+        columns = [*(column.name for column in encoder.column_encoders), scan.target, *scan.weight_names]
+        for batch, positions, first in scan.batches_with_offsets(list(dict.fromkeys(columns))):
+            weight = scan.row_weights(batch, first + positions, positions)
+            if weight is not None:
+                yield batch, positions, weight
 
 
 def scan_if_large(
@@ -202,7 +261,7 @@ class FittedParts:
 
 
 def fit_in_batches(
-    scan: TableScan,
+    passes: TrainingPasses,
     settings: Mapping[str, Any],
     drop: Sequence[str],
     kinds: Mapping[str, Kind],
@@ -219,8 +278,8 @@ def fit_in_batches(
 
     Parameters
     ----------
-    scan : TableScan
-        Scan of the table.
+    passes : TrainingPasses
+        Scan of the table, and passes over its training rows.
     settings : mapping
         Parameters of the regression.
     drop : sequence of str
@@ -246,6 +305,7 @@ def fit_in_batches(
     TableError
         If a later value is not of its column's kind, with file and row.
     """
+    scan = passes.scan
     scan.check()
     if scan.sample is None:
         raise TableError("None of the rows is to be trained on.")
@@ -256,31 +316,29 @@ def fit_in_batches(
     constraints.check(schema, settings["penalty"])
     choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
     values, codes = scan.labels(scan.sample)
-    batches = scan.source.batches([column.name for column in schema.features])
     y = np.array(values)[codes]
     weight, fixed = scan.row_weights(scan.sample, scan.numbers), _sample_offsets(scan, offsets)
-    sample = {"sample": scan.sample, "weight": weight, "offsets": fixed}
-    encoder = fit_encoder(schema, batches, scan.mask, y, settings, choice, **sample)
-    if weight is not None:
-        encoder = with_weighted_moments(encoder, weighted_batches(scan, encoder))
+    given = requested_forms(choice.numeric_form, schema)
+    encoder = passes.fit_encoder(schema, given)
+    encoder = choose_numeric_forms(encoder, scan.sample, None, y, settings, choice, given, weight=weight, offsets=fixed)
+    encoder = passes.with_weighted_moments(encoder)
     names = np.array(encoder.feature_names_out, dtype=object)
     classes = label_types.ordered_classes(scan.source.schema.field(scan.target), scan.classes, scan.rare.pool)
     settings, path = {**with_column_groups(settings, encoder), **constraints.parameters(encoder, classes)}, None
     if constraints.unpenalised:
-        _warn_of_separating_indicators(EncodedBatches(scan, encoder, {}), constraints)
+        _warn_of_separating_indicators(passes, encoder, constraints)
     if settings["strength"] == "auto":
         strength, path = _choose_strength_on_sample(scan, encoder, settings, names, choice, fixed)
         settings = {**settings, "strength": strength}
-    model = fit_at_strength(settings, EncodedBatches(scan, encoder, offsets), None, names, checkpoint)
+    model = fit_at_strength(settings, passes.encoded(encoder, offsets), None, names, checkpoint)
     return FittedParts(schema, encoder, model, path)
 
 
-def _warn_of_separating_indicators(batches: EncodedBatches, constraints: ColumnConstraints) -> None:
+def _warn_of_separating_indicators(passes: TrainingPasses, encoder: Encoder, constraints: ColumnConstraints) -> None:
     """Warn of levels without penalty whose weights have no finite optimum, with a pass over the rows."""
-    counts = IndicatorCounts.of(batches.encoder, constraints.unpenalised)
+    counts = IndicatorCounts.of(encoder, constraints.unpenalised)
     if len(counts.features):
-        for X, y, *_ in batches:
-            counts.add(X, np.array(y.values)[y.codes])
+        passes.count_indicators(counts, encoder, constraints.unpenalised)
     emit_warnings(counts.messages())
 
 

@@ -15,6 +15,7 @@ from softreg.tables.columns.table_errors import TableError, unknown_column_error
 from softreg.tables.fit.row_sample import RowSampler
 from softreg.tables.fit.row_set import RowMask, RowSet
 from softreg.tables.io.open_table import OpenTable
+from softreg.tables.row_selection.label_coder import LabelCoder
 from softreg.tables.row_selection.label_counts import LabelColumns, LabelCounts, RowLabels, add_counts
 from softreg.tables.row_selection.labelled_rows import check_labelled, similar_labels_note, unlabelled_note
 from softreg.tables.row_selection.rare_classes import (
@@ -25,9 +26,8 @@ from softreg.tables.row_selection.rare_classes import (
     rare_classes,
 )
 from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
-from softreg.tables.schema.target_labels import coded_labels
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array, RowNumbers
-from softreg.value_text import TextIndex, text_array, unify_spellings
+from softreg.value_text import unify_spellings
 
 SAMPLE = 100_000
 """Most rows of the sample of training rows (for kinds and the strength), and of that of held-out rows."""
@@ -145,25 +145,18 @@ class TableScan:
                 counts.update(merged)
 
     @cached_property
-    def _known(self) -> TextIndex:
-        return TextIndex(sorted(self.counts))
+    def label_coder(self) -> LabelCoder:
+        """Coder of labels among the classes."""
+        return LabelCoder(self.target, tuple(sorted(self.counts)), self.rules.missing, self.rare)
 
-    @cached_property
+    @property
     def classes(self) -> list[str]:
         """Classes of the model, sorted: rare labels may be one class, or none."""
-        return sorted(set(self.rare.merged(sorted(self.counts)).values()))
+        return self.label_coder.classes
 
     def labels(self, table: pa.Table | pa.RecordBatch) -> tuple[list[str], Int64Array]:
         """Return the classes and the code (n,) of each row of a batch or sample, -1 for none."""
-        values, codes = coded_labels(table, self.target, read_location(table), missing=self.rules.missing)
-        labels = list(self._known.known)
-        merged = self.rare.merged(labels)
-        index = {name: k for k, name in enumerate(self.classes)}
-        of_label = np.array(
-            [*(index[merged[label]] if label in merged else -1 for label in labels), -1], dtype=np.int64
-        )
-        of_value = np.append(of_label[self._known.find(text_array(values))], -1)
-        return self.classes, of_value[codes]
+        return self.label_coder.codes(table)
 
     @property
     def weight_names(self) -> tuple[str, ...]:

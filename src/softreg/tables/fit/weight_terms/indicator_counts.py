@@ -66,6 +66,12 @@ class IndicatorCounts:
             self.counts[label] = self.counts.get(label, 0.0) + count
             self.rows[label] = self.rows.get(label, 0) + rows_of_class.shape[0]
 
+    def merge(self, later: IndicatorCounts) -> None:
+        """Add the counts of the rows that follow."""
+        for label, count in later.counts.items():
+            self.counts[label] = self.counts.get(label, 0.0) + count
+            self.rows[label] = self.rows.get(label, 0) + later.rows[label]
+
     def messages(self) -> list[str]:
         """Return a warning that names the indicators whose weights have no finite optimum; empty without any."""
         if not self.counts:

@@ -1,0 +1,70 @@
+"""Tasks on fragments of a table, and their results in the order of the fragments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from softreg.rows.cluster.engine import Engine
+from softreg.rows.cluster.fragments import FragmentError
+from softreg.tables.columns.table_errors import TableError
+
+Result = TypeVar("Result")
+
+FRAGMENTS_AT_A_TIME = 64
+"""Fragments whose results the client holds before it merges them. The results do not depend on it."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error in a fragment as a result, so that the error of the first of several fragments is raised."""
+
+    error: TableError | FragmentError
+
+
+@dataclass(frozen=True, eq=False)
+class _Task(Generic[Result]):
+    """The result of a function of a fragment, or its failure."""
+
+    function: Callable[[Any], Result]
+    name: str
+
+    def __call__(self, fragment: Any) -> Result | _Failure:
+        """Return the result for one fragment."""
+        try:
+            return self.function(fragment)
+        except (TableError, FragmentError) as error:
+            return _Failure(error)
+
+
+def run_on_fragments(engine: Engine, fragments: Sequence[Any], function: Callable[[Any], Result]) -> Iterator[Result]:
+    """Yield the results of a function for each fragment, in order.
+
+    Parameters
+    ----------
+    engine : Engine
+        The workers.
+    fragments : sequence
+        Fragments.
+    function : callable
+        Function of a fragment that can be pickled.
+
+    Yields
+    ------
+    result
+        Result of the function.
+
+    Raises
+    ------
+    TableError
+        The first one that a fragment raised.
+    FragmentError
+        If a fragment cannot be read, or ends each process that evaluates it.
+    """
+    task = _Task(function, type(function).__name__)
+    for start in range(0, len(fragments), FRAGMENTS_AT_A_TIME):
+        for result in engine.map(fragments[start : start + FRAGMENTS_AT_A_TIME], task):
+            if isinstance(result, _Failure):
+                raise result.error
+            yield result
