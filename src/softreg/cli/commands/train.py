@@ -41,10 +41,16 @@ from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
+from softreg.rows.cluster.dask_engine import ClusterError
+from softreg.rows.cluster.fragments import FragmentError
+from softreg.rows.cluster.open_engine import open_engine
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
 from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables.fit.cluster.fragment_passes import FragmentPasses
+from softreg.tables.fit.cluster.fragment_scan import scan_fragments
 from softreg.tables.fit.memory_mode import Memory, is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
+from softreg.tables.io.parquet_fragments import parquet_fragments
 from softreg.typing import Codes, TextArray
 
 MAX_LISTED_COLUMNS = 40
@@ -84,7 +90,10 @@ def train_table(request: TrainRequest) -> None:
     request, prior = request.with_columns(source.names), read_prior(request)
     used = {request.groups, request.target, request.time, request.weights, *request.offset.values()}
     source = source.ignoring(set(request.drop) - used)
-    (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source, prior)
+    if request.cluster is not None:
+        _train_on_cluster(request, source, request.cluster)
+    else:
+        (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source, prior)
 
 
 def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClassifier | None) -> None:
@@ -112,6 +121,36 @@ def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClass
 
 def _train_in_batches(request: TrainRequest, source: OpenTable, prior: TableClassifier | None) -> None:
     """Hold rows out, fit, evaluate and write the results, for a table larger than memory."""
+    _check_batches(request)
+    scan = scan_table(source, request.target, **_scan_options(request))
+    _train_on_scan(request, scan, scan, prior)
+
+
+def _train_on_cluster(request: TrainRequest, source: OpenTable, cluster: str) -> None:
+    """Hold rows out, fit, evaluate and write the results, with the rows on worker processes."""
+    _check_batches(request)
+    parquet_fragments(source)  # raises errors of the files before processes are started
+    try:
+        with open_engine(cluster) as engine:
+            scan, fragments = scan_fragments(source, request.target, engine, **_scan_options(request))
+            _train_on_scan(request, scan, FragmentPasses(scan, fragments, engine), None)
+    except (FragmentError, ClusterError) as error:
+        raise CommandError(str(error)) from None
+
+
+def _scan_options(request: TrainRequest) -> dict[str, Any]:
+    """Return the options of the scan of a table that is read in batches."""
+    return {
+        "seed": request.seed,
+        "test_size": request.share,
+        "rules": request.rules,
+        "weights": request.weights,
+        "categorical": request.target_is_category,
+    }
+
+
+def _check_batches(request: TrainRequest) -> None:
+    """Raise `CommandError` for options that need all rows in memory."""
     in_memory_only = {
         "--report": request.report is not None,
         "--bad-rows skip": request.reading.bad_rows == "skip",
@@ -119,25 +158,23 @@ def _train_in_batches(request: TrainRequest, source: OpenTable, prior: TableClas
         "--time": request.time is not None,
         "--intervals": request.intervals,
     }
+    instead = " in place of --cluster" if request.cluster is not None else ""
     for option, given in in_memory_only.items():
         if given:
             raise CommandError(
                 f"{option} requires all rows in memory, and {str(request.data)!r} is read in batches. Omit it, or read "
-                "the table as a whole, if it fits in memory: --memory high."
+                f"the table as a whole, if it fits in memory: --memory high{instead}."
             )
-    scan = scan_table(
-        source,
-        request.target,
-        seed=request.seed,
-        test_size=request.share,
-        rules=request.rules,
-        weights=request.weights,
-        categorical=request.target_is_category,
-    )
+
+
+def _train_on_scan(
+    request: TrainRequest, scan: TableScan, data: TableScan | FragmentPasses, prior: TableClassifier | None
+) -> None:
+    """Fit a scanned table, evaluate the model on the sample of held-out rows, and write the results."""
     for note in scan.notes:
         print_note(note)
     held = scanned_rows(scan) if request.test is None else None
-    classifier, seconds = _fit(request, scan, None, scan.classes, prior=prior)
+    classifier, seconds = _fit(request, data, None, scan.classes, prior=prior)
     held = held or evaluation_file_rows(request, classifier, scan.training)
     model = _evaluate(request, classifier, held, rows=scan.rows, seconds=seconds)
     assert scan.sample is not None
@@ -149,7 +186,7 @@ def _train_in_batches(request: TrainRequest, source: OpenTable, prior: TableClas
 
 def _fit(
     request: TrainRequest,
-    table: pa.Table | TableScan,
+    table: pa.Table | TableScan | FragmentPasses,
     training: Codes | None,
     classes: Sequence[str],
     *,

@@ -24,7 +24,7 @@ HEADINGS = {
         "--bound", "--bounds-reference", "--prior",
     ),
     "Results": ("--model", "--intervals", "--keep-posterior", "--report", "--cost", "--json", "--quiet"),
-    "Memory": ("--memory", "--checkpoint", "--resume"),
+    "Memory and processes": ("--memory", "--cluster", "--checkpoint", "--resume"),
     "Input files": (
         "--encoding", "--delimiter", "--decimal", "--skip-rows", "--header", "--na", "--bad-rows",
     ),
@@ -242,6 +242,13 @@ OPTIONS = (
         default="auto",
         show_default=True,
         help="low: read DATA in batches; high: as a whole; auto: in batches from 512 MB.",
+    ),
+    click.option(
+        "--cluster",
+        metavar="local[:N]|ADDRESS",
+        help="Worker processes that read and encode the rows of Parquet files: local for one a core of this machine, "
+        "local:N for N, or the address of a Dask scheduler, such as tcp://host:8786, whose workers see the files "
+        "under the same paths. The model does not depend on their number.",
     ),
     click.option(
         "--checkpoint",

@@ -77,6 +77,8 @@ class TrainRequest:
     memory: Memory
     checkpoint: Path | None
     resume: bool
+    cluster: str | None = None
+    """Worker processes: local, local:N or the address of a Dask scheduler."""
     intervals: bool = False
     """Whether the model keeps the covariance of its weights."""
     unpenalised: tuple[str, ...] = ()
@@ -143,6 +145,7 @@ def check_request(request: TrainRequest) -> None:
     _check_selection(request)
     _check_intervals(request)
     _check_prior(request)
+    _check_cluster(request)
     _check_posterior(request)
     if request.test is not None and request.test_size is not None:
         raise CommandError("--test names the rows to evaluate on, and --test-size holds rows out; use one of them.")
@@ -201,6 +204,18 @@ def _check_prior(request: TrainRequest) -> None:
                 raise CommandError(f"{option} and --prior exclude each other: {reason}.")
     if request.reading.bad_rows == "skip":
         raise CommandError("--bad-rows skip and --prior exclude each other; correct the rows, or leave them out.")
+
+
+def _check_cluster(request: TrainRequest) -> None:
+    """Raise `CommandError` for options that need all rows in this process."""
+    if request.cluster is None:
+        return
+    for option, given in (("--memory high", request.memory == "high"), ("--prior", request.prior is not None)):
+        if given:
+            raise CommandError(
+                f"{option} needs the rows in this process, and with --cluster worker processes read them; use one of "
+                "them."
+            )
 
 
 def _check_posterior(request: TrainRequest) -> None:

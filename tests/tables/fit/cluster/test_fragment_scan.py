@@ -34,6 +34,9 @@ class ThisProcess:
     def map_reduce(self, fragments: Any, task: Any) -> Any:
         raise NotImplementedError
 
+    def release(self, fragments: Any) -> None:
+        """Hold nothing."""
+
 
 @pytest.fixture(autouse=True)
 def small_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +117,9 @@ def test_a_worker_that_is_killed_during_the_scan_changes_nothing(tmp_path: Path)
 
             def map_reduce(self, fragments: Any, task: Any) -> Any:
                 raise NotImplementedError
+
+            def release(self, fragments: Any) -> None:
+                processes.release(fragments)
 
         killer = KillsWorkers()
         scan, _ = scan_fragments(source, "label", killer, seed=2, test_size=0.2)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches
 from softreg.rows.cluster.engine import Engine
 from softreg.tables.columns.row_location import read_location
 from softreg.tables.encode.encoder import Encoder
@@ -144,10 +145,8 @@ class FragmentPasses:
         for later in run_on_fragments(self.engine, self.training, task):
             counts.merge(later)
 
-    def encoded(self, encoder: Encoder, offsets: Mapping[str, str]) -> Any:
+    def encoded(self, encoder: Encoder, offsets: Mapping[str, str]) -> FragmentedBatches:
         """Return the encoded rows as a source for `SoftmaxRegression.fit`."""
-        from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches
-
         encoding = RowEncoding.of(self.scan, encoder, offsets)
         return FragmentedBatches([EncodedFragment(fragment, encoding) for fragment in self.training], self.engine)
 

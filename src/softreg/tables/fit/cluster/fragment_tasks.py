@@ -64,7 +64,10 @@ def run_on_fragments(engine: Engine, fragments: Sequence[Any], function: Callabl
     """
     task = _Task(function, type(function).__name__)
     for start in range(0, len(fragments), FRAGMENTS_AT_A_TIME):
-        for result in engine.map(fragments[start : start + FRAGMENTS_AT_A_TIME], task):
+        group = fragments[start : start + FRAGMENTS_AT_A_TIME]
+        results = engine.map(group, task)
+        engine.release(group)
+        for result in results:
             if isinstance(result, _Failure):
                 raise result.error
             yield result
