@@ -310,6 +310,7 @@ class TableClassifier(BaseTableClassifier):
             weights=weights,
             rules=rules,
             categorical=self._target_is_categorical(target),
+            on_progress=self.verbose if callable(self.verbose) else None,
         )
 
     def _fit_with_prior(self, prior: PriorModel, given: TrainingTable | TableScan) -> TableClassifier:

@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,9 @@ def _train_on_cluster(request: TrainRequest, source: OpenTable, cluster: str) ->
     parquet_fragments(source)  # raises errors of the files before processes are started
     try:
         with open_engine(cluster) as engine:
-            scan, fragments = scan_fragments(source, request.target, engine, **_scan_options(request))
+            with show_fit_progress(0, quiet=request.quiet) as callback:
+                options = {**_scan_options(request), "on_progress": callback}
+                scan, fragments = scan_fragments(source, request.target, engine, **options)
             _train_on_scan(request, scan, FragmentPasses(scan, fragments, engine), None)
     except (FragmentError, ClusterError) as error:
         raise CommandError(str(error)) from None
@@ -198,6 +200,8 @@ def _fit(
     start = time.perf_counter()
     with _progress(request, classifier, in_memory=training is not None) as callback:
         classifier.verbose = callback
+        if isinstance(table, FragmentPasses):
+            table = replace(table, on_progress=callback)
         memory: Memory = "auto" if training is None else "high"
         classifier.fit(
             table, rows=training, checkpoint=request.checkpoint, memory=memory, sample_weight=request.weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches
+from softreg.optimize import Progress
 from softreg.rows.cluster.engine import Engine
 from softreg.tables.columns.row_location import read_location
 from softreg.tables.encode.encoder import Encoder
@@ -108,11 +109,14 @@ class FragmentPasses:
         Fragments of the table.
     engine : Engine
         The workers.
+    on_progress : callable or None
+        Called with the number of rows that were read in a pass, as `Progress`.
     """
 
     scan: TableScan
     fragments: list[ParquetFragment]
     engine: Engine
+    on_progress: Callable[[Progress], Any] | None = None
 
     @cached_property
     def training(self) -> list[TrainingFragment]:
@@ -124,7 +128,7 @@ class FragmentPasses:
         total = EncoderFitter(schema, forms)
         level = _least_level(sum(fragment.training for fragment in self.training), total.sample.size)
         task = FitColumns(self.scan.source.schema, schema, forms, level)
-        for fitter in run_on_fragments(self.engine, self.training, task):
+        for fitter in run_on_fragments(self.engine, self.training, task, self.on_progress):
             total.merge(fitter)
         return Encoder.from_fitter(total)
 
@@ -134,7 +138,7 @@ class FragmentPasses:
             return encoder
         task = ColumnMoments(RowEncoding.of(self.scan, encoder, {}), self.scan.weights)
         total = column_moments(encoder, ())
-        for moments in run_on_fragments(self.engine, self.training, task):
+        for moments in run_on_fragments(self.engine, self.training, task, self.on_progress):
             for name, moment in total.items():
                 moment.merge(moments[name])
         return replace_moments(encoder, total)
@@ -142,7 +146,7 @@ class FragmentPasses:
     def count_indicators(self, counts: IndicatorCounts, encoder: Encoder, columns: tuple[str, ...]) -> None:
         """Count the rows of each class in which indicators of some columns are set."""
         task = CountIndicators(RowEncoding.of(self.scan, encoder, {}), columns)
-        for later in run_on_fragments(self.engine, self.training, task):
+        for later in run_on_fragments(self.engine, self.training, task, self.on_progress):
             counts.merge(later)
 
     def encoded(self, encoder: Encoder, offsets: Mapping[str, str]) -> FragmentedBatches:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from softreg.optimize import Progress
 from softreg.rows.cluster.engine import Engine
 from softreg.tables.columns.row_location import RowLocation, read_location
 from softreg.tables.fit import row_sample, table_scan
@@ -121,6 +123,7 @@ def scan_fragments(
     rules: LabelRules = DEFAULT_LABEL_RULES,
     weights: str | None = None,
     categorical: bool = False,
+    on_progress: Callable[[Progress], Any] | None = None,
 ) -> tuple[TableScan, list[ParquetFragment]]:
     """Scan a table with two passes of the workers: one over its labels, and one that samples its rows.
 
@@ -134,6 +137,8 @@ def scan_fragments(
         The workers.
     chosen, seed, test_size, rules, weights, categorical
         As in `scan_table`.
+    on_progress : callable, optional
+        Called with the number of rows that were read, as `Progress`.
 
     Returns
     -------
@@ -154,14 +159,21 @@ def scan_fragments(
     scan.files = [
         (fragment.first, RowLocation(file=fragment.file)) for fragment in fragments if fragment.first_in_file == 0
     ]
-    for counts in run_on_fragments(engine, fragments, CountLabels(source.schema, scan.label_columns)):
+    task = CountLabels(source.schema, scan.label_columns)
+    for counts in run_on_fragments(engine, fragments, task, on_progress):
         scan.add_counts(counts)
-    _take_samples(scan, training_fragments(fragments, scan.mask), engine, seed)
+    _take_samples(scan, training_fragments(fragments, scan.mask), engine, seed, on_progress)
     scan.apply_label_rules()
     return scan, fragments
 
 
-def _take_samples(scan: TableScan, fragments: Sequence[TrainingFragment], engine: Engine, seed: int) -> None:
+def _take_samples(
+    scan: TableScan,
+    fragments: Sequence[TrainingFragment],
+    engine: Engine,
+    seed: int,
+    on_progress: Callable[[Progress], Any] | None,
+) -> None:
     """Sample the training rows and the held-out rows, and count the training rows of each label."""
     size, training = table_scan.SAMPLE, sum(fragment.training for fragment in fragments)
     tested = scan.rows - len(scan.left_out) - training
@@ -175,7 +187,7 @@ def _take_samples(scan: TableScan, fragments: Sequence[TrainingFragment], engine
         bytes_per_row=2 * row_sample.MAX_BYTES / max(1, scan.rows),
     )
     training_sampler, test_sampler = RowSampler(size, seed), RowSampler(size, seed)
-    for samples in run_on_fragments(engine, fragments, task):
+    for samples in run_on_fragments(engine, fragments, task, on_progress):
         training_sampler.merge(samples.training)
         test_sampler.merge(samples.test)
         add_counts(scan.trained, samples.trained)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
+from softreg.optimize import Progress
 from softreg.rows.cluster.engine import Engine
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.tables.columns.table_errors import TableError
@@ -38,7 +41,12 @@ class _Task(Generic[Result]):
             return _Failure(error)
 
 
-def run_on_fragments(engine: Engine, fragments: Sequence[Any], function: Callable[[Any], Result]) -> Iterator[Result]:
+def run_on_fragments(
+    engine: Engine,
+    fragments: Sequence[Any],
+    function: Callable[[Any], Result],
+    on_progress: Callable[[Progress], Any] | None = None,
+) -> Iterator[Result]:
     """Yield the results of a function for each fragment, in order.
 
     Parameters
@@ -49,6 +57,8 @@ def run_on_fragments(engine: Engine, fragments: Sequence[Any], function: Callabl
         Fragments.
     function : callable
         Function of a fragment that can be pickled.
+    on_progress : callable, optional
+        Called with the number of rows that were read, as `Progress`, after each group of fragments.
 
     Yields
     ------
@@ -63,6 +73,7 @@ def run_on_fragments(engine: Engine, fragments: Sequence[Any], function: Callabl
         If a fragment cannot be read, or ends each process that evaluates it.
     """
     task = _Task(function, type(function).__name__)
+    began, rows, total = perf_counter(), 0, sum(fragment.n_rows for fragment in fragments)
     for start in range(0, len(fragments), FRAGMENTS_AT_A_TIME):
         group = fragments[start : start + FRAGMENTS_AT_A_TIME]
         results = engine.map(group, task)
@@ -71,3 +82,6 @@ def run_on_fragments(engine: Engine, fragments: Sequence[Any], function: Callabl
             if isinstance(result, _Failure):
                 raise result.error
             yield result
+        rows += sum(fragment.n_rows for fragment in group)
+        if on_progress is not None:
+            on_progress(Progress(0, math.nan, math.inf, perf_counter() - began, rows, total))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -83,6 +83,7 @@ def scan_on_cluster(
     weights: str | None,
     rules: LabelRules,
     categorical: bool,
+    on_progress: Callable[[Any], Any] | None = None,
 ) -> FragmentPasses:
     """Return the passes over a table in Parquet files, whose rows were counted and sampled by the workers.
 
@@ -106,6 +107,8 @@ def scan_on_cluster(
         What is done with rows without a label and classes of a single row.
     categorical : bool
         Whether the labels are known to be classes.
+    on_progress : callable, optional
+        Called with the number of rows that were read, as `Progress`.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def scan_on_cluster(
     chosen = None if rows is None else row_mask(rows)
     scan, fragments = scan_fragments(
         table.ignoring(unused), target, engine, chosen, seed=seed or 0, rules=rules, weights=weights,
-        categorical=categorical,
+        categorical=categorical, on_progress=on_progress,
     )  # fmt: skip
     emit_notes(scan.notes)
-    return FragmentPasses(scan, fragments, engine)
+    return FragmentPasses(scan, fragments, engine, on_progress)

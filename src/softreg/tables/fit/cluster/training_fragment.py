@@ -40,6 +40,11 @@ class TrainingFragment:
         """Text that names the fragment in messages."""
         return self.rows.name
 
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.rows.n_rows
+
     def load(self) -> Any:
         """Return a placeholder: the rows are read in each pass."""
         return UnloadedRows()
