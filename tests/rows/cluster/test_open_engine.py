@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,3 +83,32 @@ def test_dask_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(EngineError, match=r"pip install 'softreg\[dask\]'"), open_engine("tcp://127.0.0.1:1"):
         pass
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_their_parent(sent: signal.Signals, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, time\n"
+        "from softreg.rows.cluster.local_processes import LocalProcesses\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalProcesses(2) as engine:\n"
+        "        print(*(pool.submit(os.getpid).result() for pool in engine._pools), flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        if sent == signal.SIGINT:  # Ctrl-C reaches the whole group
+            os.killpg(parent.pid, sent)
+        else:
+            parent.send_signal(sent)
+        _, errors = parent.communicate(timeout=60)
+    assert errors.count("Traceback") == (sent == signal.SIGINT)  # that of the parent alone
+    give_up = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -117,7 +119,7 @@ class LocalProcesses:
 
 
 def _start() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_use_one_thread)
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_process)
 
 
 def _evaluate(fragments: list[Any], task: Task) -> list[Any]:
@@ -127,5 +129,15 @@ def _evaluate(fragments: list[Any], task: Task) -> list[Any]:
     return [evaluated(fragment, task) for fragment in fragments]
 
 
-def _use_one_thread() -> None:
+def _prepare_process() -> None:
+    """Use one thread, leave Ctrl-C to the parent process, and end when that has ended, by `kill -9` too."""
     os.environ["SOFTREG_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, name="softreg-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
