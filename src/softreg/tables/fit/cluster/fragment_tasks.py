@@ -4,41 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from softreg.optimize import Progress
 from softreg.rows.cluster.engine import Engine
-from softreg.rows.cluster.fragments import FragmentError
-from softreg.tables.columns.table_errors import TableError
 
 Result = TypeVar("Result")
 
 FRAGMENTS_AT_A_TIME = 64
 """Fragments whose results the client holds before it merges them. The results do not depend on it."""
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """An error in a fragment as a result, so that the error of the first of several fragments is raised."""
-
-    error: TableError | FragmentError
-
-
-@dataclass(frozen=True, eq=False)
-class _Task(Generic[Result]):
-    """The result of a function of a fragment, or its failure."""
-
-    function: Callable[[Any], Result]
-    name: str
-
-    def __call__(self, fragment: Any) -> Result | _Failure:
-        """Return the result for one fragment."""
-        try:
-            return self.function(fragment)
-        except (TableError, FragmentError) as error:
-            return _Failure(error)
 
 
 def run_on_fragments(
@@ -72,16 +47,12 @@ def run_on_fragments(
     FragmentError
         If a fragment cannot be read, or ends each process that evaluates it.
     """
-    task = _Task(function, type(function).__name__)
     began, rows, total = perf_counter(), 0, sum(fragment.n_rows for fragment in fragments)
     for start in range(0, len(fragments), FRAGMENTS_AT_A_TIME):
         group = fragments[start : start + FRAGMENTS_AT_A_TIME]
-        results = engine.map(group, task)
+        results: list[Result] = engine.map(group, function)
         engine.release(group)
-        for result in results:
-            if isinstance(result, _Failure):
-                raise result.error
-            yield result
+        yield from results
         rows += sum(fragment.n_rows for fragment in group)
         if on_progress is not None:
             on_progress(Progress(0, math.nan, math.inf, perf_counter() - began, rows, total))
