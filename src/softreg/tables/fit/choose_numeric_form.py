@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -115,6 +115,7 @@ def fit_encoder(
     *,
     weight: Float64Array | None = None,
     offsets: Offsets | None = None,
+    fit: Callable[[Schema, NumericForms], Encoder] | None = None,
 ) -> Encoder:
     """Fit the encoder of a table, with requested numeric forms and those that cross-validation chooses.
 
@@ -123,7 +124,7 @@ def fit_encoder(
     schema : Schema
         Kinds of the columns.
     table : pyarrow.Table
-        The table.
+        The table, or a sample of its training rows if `fit` is given.
     rows : array of int or None
         Training rows.
     y : array of str (n,)
@@ -136,6 +137,8 @@ def fit_encoder(
         Weights of these rows.
     offsets : Offsets, optional
         Fixed part of the logits of these rows.
+    fit : callable, optional
+        `fit(schema, forms)` returns the encoder with the requested forms; by default it is fitted to the table.
 
     Returns
     -------
@@ -143,7 +146,7 @@ def fit_encoder(
         The fitted encoder.
     """
     given = requested_forms(choice.numeric_form, schema)
-    encoder = Encoder.fit(schema, table, rows, given)
+    encoder = Encoder.fit(schema, table, rows, given) if fit is None else fit(schema, given)
     return choose_numeric_forms(encoder, table, rows, y, settings, choice, given, weight=weight, offsets=offsets)
 
 

@@ -18,7 +18,7 @@ from softreg.tables.columns.table_errors import TableError, emit_notes, emit_war
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_moments import WeightedBatch, with_weighted_moments
-from softreg.tables.fit.choose_numeric_form import choose_numeric_forms, requested_forms
+from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import choose_strength, fit_at_strength, with_column_groups
 from softreg.tables.fit.cross_validation import CrossValidation
 from softreg.tables.fit.memory_mode import Memory, is_large
@@ -318,9 +318,8 @@ def fit_in_batches(
     values, codes = scan.labels(scan.sample)
     y = np.array(values)[codes]
     weight, fixed = scan.row_weights(scan.sample, scan.numbers), _sample_offsets(scan, offsets)
-    given = requested_forms(choice.numeric_form, schema)
-    encoder = passes.fit_encoder(schema, given)
-    encoder = choose_numeric_forms(encoder, scan.sample, None, y, settings, choice, given, weight=weight, offsets=fixed)
+    sample: dict[str, Any] = {"weight": weight, "offsets": fixed}
+    encoder = fit_encoder(schema, scan.sample, None, y, settings, choice, fit=passes.fit_encoder, **sample)
     encoder = passes.with_weighted_moments(encoder)
     names = np.array(encoder.feature_names_out, dtype=object)
     classes = label_types.ordered_classes(scan.source.schema.field(scan.target), scan.classes, scan.rare.pool)
