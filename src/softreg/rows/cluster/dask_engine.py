@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Sequence
+from asyncio import CancelledError
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from softreg.rows.backend_protocol import sum_parts
+import numpy as np
+
 from softreg.rows.cluster.aligned_arrays import aligned_rows
-from softreg.rows.cluster.engine import FAN_IN, Failure, Task, add_level, checked, evaluated
+from softreg.rows.cluster.engine import Failure, Task, checked, evaluated, sum_tree
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.worker import loaded_rows
 from softreg.rows.kernels.products import kernels_in_use
 from softreg.rows.logits import Sums
 from softreg.version import __version__
 
+PASSES_PER_GROUPING = 8
+"""Passes after which the workers are asked again which fragments they hold."""
 START_SECONDS = 30
 """Seconds that a cluster without workers is waited for."""
 
@@ -97,22 +102,17 @@ def _received(fragment: Any, rows: Any, client: Versions) -> LoadedFragment:
     return loaded
 
 
-def evaluate(loaded: LoadedFragment, task: Task) -> Any:
-    """Return the result of a task for a loaded fragment, or its failure."""
-    return loaded.failure or evaluated(loaded.fragment, task)
-
-
-def add_sums(parts: Sequence[Sums | Failure]) -> Sums | Failure:
-    """Return the sum of tuples of arrays, or the first failure."""
-    failures = [part for part in parts if isinstance(part, Failure)]
-    return failures[0] if failures else sum_parts(parts)  # type: ignore[arg-type]
+def evaluate(loaded: Sequence[LoadedFragment], task: Task) -> list[Any]:
+    """Return the result of a task for each of some loaded fragments, or its failure."""
+    return [one.failure or evaluated(one.fragment, task) for one in loaded]
 
 
 class DaskEngine:
     """Tasks on the workers of a Dask cluster; the scheduler repeats those of a worker that is lost.
 
-    Arguments travel with the tasks, and sums are added on the workers by a tree that the fragments fix. Each task is
-    named after its reduction, as dashboards show it.
+    Arguments travel with the tasks. A pass is one task for each thread of the workers, for the fragments that are
+    there; their results are added by the client, in an order that the fragments fix. Each task is named after its
+    reduction, as dashboards show it.
 
     Parameters
     ----------
@@ -136,6 +136,7 @@ class DaskEngine:
     def __init__(self, client: Any) -> None:
         self.client = client
         self._loaded: dict[Any, Any] = {}
+        self._groups: dict[tuple[str, str, int], tuple[list[list[int]], int]] = {}
         self._passes, self._name = count(), uuid4().hex[:8]
         self._versions = Versions.here()
         self._check_workers()
@@ -152,9 +153,9 @@ class DaskEngine:
         """
         from dask.delayed import delayed
 
-        load = delayed(LoadedFragment, pure=False)
+        load, key = delayed(LoadedFragment, pure=False), self._key("load")
         tasks = [
-            load(fragment, list(given), self._versions, dask_key_name=self._key("load", k))
+            load(fragment, list(given), self._versions, dask_key_name=f"{key}-{k}")
             for k, (fragment, given) in enumerate(zip(fragments, parts, strict=True))
         ]
         self._loaded.update(zip(fragments, self.client.compute(tasks), strict=True))
@@ -180,21 +181,30 @@ class DaskEngine:
             If a fragment cannot be loaded, or ends the workers that evaluate it.
         ClusterError
             If the connection to the scheduler is lost.
-        """
-        results: list[Any] = self._gather(self._evaluate(fragments, task))
-        return results
+        ValueError, TypeError
+            If the rows of a fragment cannot be used.
+        """  # noqa: DOC501
+        with self._named_errors():
+            loaded = self._load(fragments)
+            groups = self._groups_of(loaded)
+            key = self._key(getattr(task, "name", type(task).__name__))
+            futures = [
+                self.client.submit(evaluate, [loaded[k] for k in group], task, key=f"{key}-{number}", pure=False)
+                for number, group in enumerate(groups)
+            ]
+            results: dict[int, Any] = {}
+            for group, part in zip(groups, self.client.gather(futures), strict=True):
+                results.update(zip(group, part, strict=True))
+        try:
+            return checked([results[k] for k in range(len(fragments))])
+        except (ValueError, TypeError, FragmentError):
+            self._loaded.clear()
+            raise
 
     def map_reduce(self, fragments: Sequence[Any], task: Task) -> Sums:
         """Return the sum of the results of a task, added as `sum_tree` does; raise the errors of `map`."""
-        parts = self._evaluate(fragments, task)
-        numbers = count()
-
-        def add(group: Sequence[Any]) -> Any:
-            return self.client.submit(add_sums, group, key=self._key("add", next(numbers)), pure=False)
-
-        while len(parts) > FAN_IN:
-            parts = add_level(parts, add)
-        return sum_parts(self._gather(parts))
+        sums: Sums = sum_tree(self.map(fragments, task))
+        return sums
 
     def release(self, fragments: Sequence[Any]) -> None:
         """Free what workers hold of these fragments, unless others are views of them."""
@@ -224,41 +234,66 @@ class DaskEngine:
                 stacklevel=3,
             )
 
-    def _evaluate(self, fragments: Sequence[Any], task: Any) -> list[Any]:
-        """Return the futures of a task for each fragment."""
-        for fragment in fragments:
-            if fragment not in self._loaded:
-                source = self._loaded.get(getattr(fragment, "source", None))
-                key = self._key("load", len(self._loaded))
-                self._loaded[fragment] = self.client.submit(
-                    LoadedFragment, fragment, source, self._versions, key=key, pure=False
-                )
-        loaded = [self._loaded[fragment] for fragment in fragments]
-        key = self._key(getattr(task, "name", type(task).__name__), next(self._passes))
-        keys = [f"{key}-{k}" for k in range(len(loaded))]
-        futures: list[Any] = self.client.map(evaluate, loaded, task=task, key=keys, pure=False)
-        return futures
+    def _load(self, fragments: Sequence[Any]) -> list[Any]:
+        """Return the futures of loaded fragments."""
+        missing = [fragment for fragment in fragments if fragment not in self._loaded]
+        if missing:
+            sources = [self._loaded.get(getattr(fragment, "source", None)) for fragment in missing]
+            key = self._key("load")
+            keys = [f"{key}-{k}" for k in range(len(missing))]
+            more = {"client": self._versions, "key": keys, "pure": False}
+            self._loaded.update(zip(missing, self.client.map(LoadedFragment, missing, sources, **more), strict=True))
+        return [self._loaded[fragment] for fragment in fragments]
 
-    def _key(self, name: str, number: int) -> str:
-        """Return a name of a task that no other one has; what precedes the first hyphen groups them in displays."""
-        return f"{name}-{self._name}-{next(self._passes)}-{number}"
+    def _groups_of(self, loaded: list[Any]) -> list[list[int]]:
+        """Return the positions of the fragments of each thread of each worker.
 
-    def _gather(self, futures: list[Any]) -> Any:
-        """Return the results of futures; raise `FragmentError` where workers are lost too often."""
+        A task costs the scheduler about a millisecond, whatever it computes. The groups do not change the results. A
+        group of a worker that was lost is evaluated by another one, and the groups are made anew every
+        `PASSES_PER_GROUPING` passes.
+
+        Returns
+        -------
+        list of list of int
+        """
+        from distributed import wait
+
+        name = (loaded[0].key, loaded[-1].key, len(loaded)) if loaded else ("", "", 0)
+        groups, passes = self._groups.get(name, ([], 0))
+        if passes % PASSES_PER_GROUPING == 0:
+            wait(loaded)
+            where, threads = self.client.who_has(loaded), self.client.nthreads()
+            of_worker: dict[str, list[int]] = {address: [] for address in threads}
+            for k, future in enumerate(loaded):
+                holders = [address for address in where.get(future.key, ()) if address in of_worker]
+                of_worker[min(holders or of_worker, key=lambda address: len(of_worker[address]))].append(k)
+            groups = [
+                part.tolist()
+                for address, own in of_worker.items()
+                for part in np.array_split(np.array(own, dtype=np.intp), max(1, threads[address]))
+                if len(part)
+            ]
+        self._groups[name] = groups, passes + 1
+        return groups
+
+    def _key(self, name: str) -> str:
+        """Return a name of tasks that no others have; what precedes the first hyphen groups them in displays."""
+        return f"{name}-{self._name}-{next(self._passes)}"
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Raise `FragmentError` where workers are lost too often, and `ClusterError` where the scheduler is lost."""
         from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker
 
         try:
-            return checked(self.client.gather(futures))
-        except (ValueError, TypeError, FragmentError):
-            self._loaded.clear()
-            raise
+            yield
         except KilledWorker as error:
             raise FragmentError(
                 f"the cluster gave a task up after its workers were lost ({error.task}); they may need more memory "
                 "than they have. Use smaller fragments, or workers with more memory."
             ) from error
-        except (FutureCancelledError, OSError) as error:
+        except (FutureCancelledError, CancelledError, OSError) as error:
             if isinstance(error, OSError) and self.client.status == "running":
                 raise
             raise ClusterError(

@@ -78,10 +78,5 @@ def sum_tree(parts: Sequence[Any], add: Callable[[Sequence[Any]], Any] = sum_par
     (array(4950.), array(9900.))
     """
     while len(parts) > FAN_IN:
-        parts = add_level(parts, add)
+        parts = [add(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
     return add(parts)
-
-
-def add_level(parts: Sequence[Any], add: Callable[[Sequence[Any]], Any]) -> list[Any]:
-    """Return the sums of `FAN_IN` neighbours each: one level of the tree."""
-    return [add(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
