@@ -25,6 +25,7 @@ import softreg
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")] if p.is_file())
 MODULES = ["softreg", *sorted(m.name for m in pkgutil.walk_packages(softreg.__path__, "softreg."))]
+WITH_SPARK = ("softreg.rows.cluster.spark_engine", "softreg.spark")  # their examples need Java
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -98,11 +99,15 @@ def printing() -> Any:
 
 
 @pytest.mark.usefixtures("elsewhere", "printing")
-@pytest.mark.parametrize("module", MODULES)
-def test_docstring_examples(module: str) -> None:
+@pytest.mark.parametrize(
+    "module", [pytest.param(name, marks=[pytest.mark.slow] if name in WITH_SPARK else []) for name in MODULES]
+)
+def test_docstring_examples(module: str, request: pytest.FixtureRequest) -> None:
     if module.endswith("__main__"):  # importing it runs the program; it has no examples to run
         assert ">>>" not in (Path(softreg.__path__[0]) / "__main__.py").read_text("utf-8")
         return
+    if module in WITH_SPARK:
+        request.getfixturevalue("spark")
     loaded = importlib.import_module(module)
     if not (loaded.__file__ or "").endswith(".py"):  # compiled kernels are described in rows/kernels/products.py
         return
