@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 PROBLEM ?=
 LIMIT ?= 120
 TORCH ?=
+SPARK ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet
@@ -26,11 +27,12 @@ help: ## list these targets
 	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars,"
 	@echo "         PROBLEM=coverage the coverage of intervals of statistics, PROBLEM=intervals that of scores, PROBLEM=ranking that of curves),"
 	@echo "         TORCH=2.13.0 (for test: installs that PyTorch; without it the tests of rows on a device are skipped)"
+	@echo "         SPARK=4.3.0 (for test: installs that PySpark; without it or Java the tests of Spark are skipped)"
 
 demo: $(VENV)/.core ## make .venv, install softreg, train on the bundled digits; leaves demo/report.html
 	$(VENV)/bin/softreg demo
 
-test: $(VENV)/.test $(if $(TORCH),$(VENV)/.torch-$(TORCH)) ## make .venv with what tests need and run every test
+test: $(VENV)/.test $(if $(TORCH),$(VENV)/.torch-$(TORCH)) $(if $(SPARK),$(VENV)/.spark-$(SPARK)) ## make .venv with what tests need and run every test
 	$(call pytest,timing)
 	$(call pytest,not timing,-n auto --dist worksteal)
 
@@ -81,6 +83,10 @@ $(VENV)/.test: $(VENV)/.made $(BUILT_FROM)
 $(VENV)/.torch-$(TORCH): $(VENV)/.test
 	@echo "Installing PyTorch $(TORCH) into $(VENV) (a minute or more the first time) ..."
 	@$(PIP) 'torch==$(TORCH)' && touch $@ || echo "PyTorch cannot be installed here; its tests are skipped by name."
+
+$(VENV)/.spark-$(SPARK): $(VENV)/.test
+	@echo "Installing PySpark $(SPARK) into $(VENV) (some minutes the first time) ..."
+	@$(PIP) 'pyspark==$(SPARK)' && touch $@ || echo "PySpark cannot be installed here; its tests are skipped by name."
 
 $(VENV)/.lint: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg, ruff and mypy into $(VENV) ..."

@@ -30,7 +30,7 @@ FLOORS = (
     {"__main__"},
     {"cli"},
     {"persistence"},
-    {"tables", "report"},
+    {"tables", "report", "spark"},
     {"models"},
     {"optimize"},
     {"rows"},

@@ -50,7 +50,7 @@ def make(tmp_path: Path) -> Make:
         python.write_text(STAND_IN.format(version=version, too_old=too_old), "utf-8")
         python.chmod(0o755)
         call = ["make", "--no-print-directory", f"PYTHON={python}", *arguments]
-        own = ("MAKE", "PYTEST_ARGS", "TORCH")
+        own = ("MAKE", "PYTEST_ARGS", "TORCH", "SPARK")
         plain = {key: value for key, value in os.environ.items() if not key.startswith(own)}
         return subprocess.run(call, cwd=tmp_path, env=plain, capture_output=True, text=True, check=False)
 
@@ -138,7 +138,7 @@ def test_the_continuous_check_is_the_tests_then_lint() -> None:
     lines = script.read_text("utf-8").splitlines()
     assert lines[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in lines
-    assert [line for line in lines if line.startswith("make")] == ["make test TORCH=2.13.0", "make lint"]
+    assert [line for line in lines if line.startswith("make")] == ["make test TORCH=2.13.0 SPARK=4.3.0", "make lint"]
     assert os.access(script, os.X_OK)
 
 
