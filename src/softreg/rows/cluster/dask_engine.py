@@ -263,14 +263,14 @@ class DaskEngine:
         if passes % PASSES_PER_GROUPING == 0:
             wait(loaded)
             where, threads = self.client.who_has(loaded), self.client.nthreads()
-            of_worker: dict[str, list[int]] = {address: [] for address in threads}
+            of_worker: dict[str, list[int]] = {address: [] for address in threads or [""]}
             for k, future in enumerate(loaded):
                 holders = [address for address in where.get(future.key, ()) if address in of_worker]
                 of_worker[min(holders or of_worker, key=lambda address: len(of_worker[address]))].append(k)
             groups = [
                 part.tolist()
                 for address, own in of_worker.items()
-                for part in np.array_split(np.array(own, dtype=np.intp), max(1, threads[address]))
+                for part in np.array_split(np.array(own, dtype=np.intp), max(1, threads.get(address, 1)))
                 if len(part)
             ]
         self._groups[name] = groups, passes + 1
