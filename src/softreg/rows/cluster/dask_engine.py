@@ -7,7 +7,7 @@ import warnings
 from asyncio import CancelledError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from softreg.rows.cluster.aligned_arrays import aligned_rows
-from softreg.rows.cluster.engine import Failure, Task, checked, evaluated, sum_tree
+from softreg.rows.cluster.engine import FAN_IN, Failure, Nodes, Task, add_nodes, checked, evaluated
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.worker import loaded_rows
 from softreg.rows.kernels.products import kernels_in_use
@@ -24,6 +24,8 @@ from softreg.version import __version__
 
 PASSES_PER_GROUPING = 8
 """Passes after which the workers are asked again which fragments they hold."""
+LARGE_BYTES = 1 << 20
+"""Arguments of a task of more bytes have sums that workers add, so that the client receives few of them."""
 START_SECONDS = 30
 """Seconds that a cluster without workers is waited for."""
 
@@ -107,12 +109,29 @@ def evaluate(loaded: Sequence[LoadedFragment], task: Task) -> list[Any]:
     return [one.failure or evaluated(one.fragment, task) for one in loaded]
 
 
+def evaluate_nodes(loaded: Sequence[LoadedFragment], positions: Sequence[int], count: int, task: Task) -> Nodes:
+    """Return the sums of a task for fragments at these positions among all, added as far as neighbours are there."""
+    return add_nodes({(0, k): part for k, part in zip(positions, evaluate(loaded, task), strict=True)}, count)
+
+
+def merge_nodes(parts: Sequence[Nodes], count: int) -> Nodes:
+    """Return the sums of several parts of the tree, added as far as neighbours are there."""
+    return add_nodes({node: sums for part in parts for node, sums in part.items()}, count)
+
+
+def array_bytes(task: Any) -> int:
+    """Return the bytes of the arrays that the reduction of a task carries."""
+    reduction = getattr(task, "reduction", None)
+    names = [field.name for field in fields(reduction)] if is_dataclass(reduction) else []
+    return sum(int(getattr(getattr(reduction, name), "nbytes", 0)) for name in names)
+
+
 class DaskEngine:
     """Tasks on the workers of a Dask cluster; the scheduler repeats those of a worker that is lost.
 
     Arguments travel with the tasks. A pass is one task for each thread of the workers, for the fragments that are
-    there; their results are added by the client, in an order that the fragments fix. Each task is named after its
-    reduction, as dashboards show it.
+    there. Sums are added in an order that the fragments fix: on the workers where neighbours are there, the rest by
+    the client, or by tasks if they are large. Each task is named after its reduction, as dashboards show it.
 
     Parameters
     ----------
@@ -183,7 +202,7 @@ class DaskEngine:
             If the connection to the scheduler is lost.
         ValueError, TypeError
             If the rows of a fragment cannot be used.
-        """  # noqa: DOC501
+        """
         with self._named_errors():
             loaded = self._load(fragments)
             groups = self._groups_of(loaded)
@@ -195,16 +214,29 @@ class DaskEngine:
             results: dict[int, Any] = {}
             for group, part in zip(groups, self.client.gather(futures), strict=True):
                 results.update(zip(group, part, strict=True))
-        try:
-            return checked([results[k] for k in range(len(fragments))])
-        except (ValueError, TypeError, FragmentError):
-            self._loaded.clear()
-            raise
+        return self._checked([results[k] for k in range(len(fragments))])
 
     def map_reduce(self, fragments: Sequence[Any], task: Task) -> Sums:
         """Return the sum of the results of a task, added as `sum_tree` does; raise the errors of `map`."""
-        sums: Sums = sum_tree(self.map(fragments, task))
-        return sums
+        with self._named_errors():
+            loaded, count = self._load(fragments), len(fragments)
+            key = self._key(getattr(task, "name", type(task).__name__))
+            futures = [
+                self.client.submit(
+                    evaluate_nodes, [loaded[k] for k in group], group, count, task, key=f"{key}-{number}", pure=False
+                )
+                for number, group in enumerate(self._groups_of(loaded))
+            ]
+            while len(futures) > FAN_IN and array_bytes(task) > LARGE_BYTES:
+                key = self._key("add")
+                parts = [futures[a : a + FAN_IN] for a in range(0, len(futures), FAN_IN)]
+                futures = [
+                    self.client.submit(merge_nodes, part, count, key=f"{key}-{number}", pure=False)
+                    for number, part in enumerate(parts)
+                ]
+            (total,) = merge_nodes(self.client.gather(futures), count).values()
+        (sums,) = self._checked([total])
+        return tuple(np.array(piece) for piece in sums)  # arrays that are sent may be read-only
 
     def release(self, fragments: Sequence[Any]) -> None:
         """Free what workers hold of these fragments, unless others are views of them."""
@@ -233,6 +265,14 @@ class DaskEngine:
                 "a model depend on which worker has which rows.",
                 stacklevel=3,
             )
+
+    def _checked(self, results: list[Any]) -> list[Any]:
+        """Return results; raise the first failure, whose fragment is loaded again by a later call."""
+        try:
+            return checked(results)
+        except (ValueError, TypeError, FragmentError):
+            self._loaded.clear()
+            raise
 
     def _load(self, fragments: Sequence[Any]) -> list[Any]:
         """Return the futures of loaded fragments."""
@@ -269,7 +309,7 @@ class DaskEngine:
                 of_worker[min(holders or of_worker, key=lambda address: len(of_worker[address]))].append(k)
             groups = [
                 part.tolist()
-                for address, own in of_worker.items()
+                for address, own in sorted(of_worker.items(), key=lambda item: item[1])
                 for part in np.array_split(np.array(own, dtype=np.intp), max(1, threads.get(address, 1)))
                 if len(part)
             ]

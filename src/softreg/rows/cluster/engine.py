@@ -41,6 +41,45 @@ def checked(results: list[Any]) -> list[Any]:
     return results
 
 
+Nodes = dict[tuple[int, int], Any]
+"""Sums by level and position in the tree of `sum_tree`: level 0 has a sum for each fragment."""
+
+
+def add_nodes(nodes: Nodes, count: int) -> Nodes:
+    """Return the nodes of a tree of sums after all additions whose parts are there.
+
+    Parameters
+    ----------
+    nodes : dict
+        Sums, or failures, by level and position; parts of the tree.
+    count : int
+        Number of fragments.
+
+    Returns
+    -------
+    dict
+        The nodes that are not part of another one; `{(levels, 0): sums}` for those of the whole tree.
+
+    Examples
+    --------
+    >>> some = add_nodes({(0, k): (float(k),) for k in range(20)}, 40)
+    >>> {node: float(sums[0]) for node, sums in some.items()}
+    {(0, 16): 16.0, (0, 17): 17.0, (0, 18): 18.0, (0, 19): 19.0, (1, 0): 120.0}
+    """
+    nodes, level, size = dict(nodes), 0, count
+    while True:
+        above = -(-size // FAN_IN)
+        for k in sorted({at // FAN_IN for on, at in nodes if on == level}):
+            parts = [(level, at) for at in range(k * FAN_IN, min((k + 1) * FAN_IN, size))]
+            if all(part in nodes for part in parts):
+                sums = [nodes.pop(part) for part in parts]
+                failures = [one for one in sums if isinstance(one, Failure)]
+                nodes[level + 1, k] = failures[0] if failures else sum_parts(sums)
+        level, size = level + 1, above
+        if size == 1:
+            return nodes
+
+
 class Engine(Protocol):
     """Evaluates tasks on fragments in worker processes, and evaluates them again where a worker is lost."""
 
