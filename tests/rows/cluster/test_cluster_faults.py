@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from softreg import SoftmaxRegression
-from softreg.rows.cluster.dask_engine import ClusterError
 from softreg.rows.cluster.fragments import FragmentError
+from softreg.rows.cluster.versions import ClusterError
 
 distributed = pytest.importorskip("distributed", reason="Dask's distributed is not installed")
 da = pytest.importorskip("dask.array")

@@ -15,10 +15,10 @@ import pytest
 from softreg.optimize import l2, minimise
 from softreg.rows import Block
 from softreg.rows.cluster.cluster_rows import ClusterRows
-from softreg.rows.cluster.dask_engine import ClusterError
 from softreg.rows.cluster.fragments import FragmentError, NpyFragment
 from softreg.rows.cluster.local_processes import LocalProcesses
 from softreg.rows.cluster.spark_engine import SparkEngine
+from softreg.rows.cluster.versions import ClusterError
 from softreg.rows.column_statistics import ColumnMoments, Labels
 
 pytestmark = pytest.mark.slow  # Spark takes some ten seconds to start

@@ -41,9 +41,9 @@ from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
-from softreg.rows.cluster.dask_engine import ClusterError
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.open_engine import open_engine
+from softreg.rows.cluster.versions import ClusterError
 from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.cluster.fragment_passes import FragmentPasses

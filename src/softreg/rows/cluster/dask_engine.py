@@ -7,7 +7,7 @@ import warnings
 from asyncio import CancelledError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -17,43 +17,17 @@ import numpy as np
 from softreg.rows.cluster.aligned_arrays import aligned_rows
 from softreg.rows.cluster.engine import FAN_IN, Failure, Nodes, Task, add_nodes, checked, evaluated
 from softreg.rows.cluster.fragments import FragmentError
+from softreg.rows.cluster.versions import ClusterError, Versions
 from softreg.rows.cluster.worker import loaded_rows
-from softreg.rows.kernels.products import kernels_in_use
 from softreg.rows.logits import Sums
 from softreg.version import __version__
 
 PASSES_PER_GROUPING = 8
 """Passes after which the workers are asked again which fragments they hold."""
 LARGE_BYTES = 1 << 20
-"""Arguments of a task of more bytes have sums that workers add, so that the client receives few of them."""
+"""A task whose arrays have more bytes is sent once and passed on by workers, which also add its sums."""
 START_SECONDS = 30
 """Seconds that a cluster without workers is waited for."""
-
-
-class ClusterError(RuntimeError):
-    """The cluster cannot be used, or was lost; the message names the reason."""
-
-
-@dataclass(frozen=True)
-class Versions:
-    """Versions on which the numbers of a fit depend."""
-
-    softreg: str
-    python: str
-    kernels: str
-
-    @classmethod
-    def here(cls) -> Versions:
-        """Return the versions of this process."""
-        return cls(__version__, ".".join(platform.python_version_tuple()[:2]), kernels_in_use().level or "numpy")
-
-    def check(self, worker: Versions, address: str) -> None:
-        """Raise `ClusterError` unless a worker has the same softreg and Python as the client of these versions."""
-        if (self.softreg, self.python) != (worker.softreg, worker.python):
-            raise ClusterError(
-                f"the worker {address} has softreg {worker.softreg} on Python {worker.python}, and the client softreg "
-                f"{self.softreg} on Python {self.python}; install the same versions on the client and all workers."
-            )
 
 
 class LoadedFragment:
@@ -112,6 +86,11 @@ def evaluate(loaded: Sequence[LoadedFragment], task: Task) -> list[Any]:
 def evaluate_nodes(loaded: Sequence[LoadedFragment], positions: Sequence[int], count: int, task: Task) -> Nodes:
     """Return the sums of a task for fragments at these positions among all, added as far as neighbours are there."""
     return add_nodes({(0, k): part for k, part in zip(positions, evaluate(loaded, task), strict=True)}, count)
+
+
+def unchanged(task: Task) -> Task:
+    """Return a task."""
+    return task
 
 
 def merge_nodes(parts: Sequence[Nodes], count: int) -> Nodes:
@@ -207,8 +186,9 @@ class DaskEngine:
             loaded = self._load(fragments)
             groups = self._groups_of(loaded)
             key = self._key(getattr(task, "name", type(task).__name__))
+            sent = self._argument(task)
             futures = [
-                self.client.submit(evaluate, [loaded[k] for k in group], task, key=f"{key}-{number}", pure=False)
+                self.client.submit(evaluate, [loaded[k] for k in group], sent, key=f"{key}-{number}", pure=False)
                 for number, group in enumerate(groups)
             ]
             results: dict[int, Any] = {}
@@ -221,9 +201,10 @@ class DaskEngine:
         with self._named_errors():
             loaded, count = self._load(fragments), len(fragments)
             key = self._key(getattr(task, "name", type(task).__name__))
+            sent = self._argument(task)
             futures = [
                 self.client.submit(
-                    evaluate_nodes, [loaded[k] for k in group], group, count, task, key=f"{key}-{number}", pure=False
+                    evaluate_nodes, [loaded[k] for k in group], group, count, sent, key=f"{key}-{number}", pure=False
                 )
                 for number, group in enumerate(self._groups_of(loaded))
             ]
@@ -265,6 +246,12 @@ class DaskEngine:
                 "a model depend on which worker has which rows.",
                 stacklevel=3,
             )
+
+    def _argument(self, task: Task) -> Any:
+        """Return a task as an argument of others: itself, or a future of a large one, which workers pass on."""
+        if array_bytes(task) <= LARGE_BYTES:
+            return task
+        return self.client.submit(unchanged, task, key=self._key("parameters"), pure=False)
 
     def _checked(self, results: list[Any]) -> list[Any]:
         """Return results; raise the first failure, whose fragment is loaded again by a later call."""

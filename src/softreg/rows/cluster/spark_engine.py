@@ -12,9 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 from softreg.rows.backend_protocol import sum_parts
-from softreg.rows.cluster.dask_engine import ClusterError, Versions
 from softreg.rows.cluster.engine import FAN_IN, Failure, Task, checked, sum_tree
 from softreg.rows.cluster.fragments import FragmentError
+from softreg.rows.cluster.versions import ClusterError, Versions
 from softreg.rows.cluster.worker import loaded_rows
 from softreg.rows.logits import Sums
 

@@ -34,7 +34,7 @@ class RowFolds:
     Examples
     --------
     >>> RowFolds(2, seed=0).of(0, 8)
-    array([0, 1, 1, 0, 0, 0, 0, 1])
+    array([0, 1, 1, 0, 1, 1, 1, 0])
     """
 
     count: int
