@@ -110,17 +110,15 @@ def test_sums_maps_and_samples(engine: Any, alone: LocalProcesses, folder: str) 
         np.testing.assert_array_equal(samples[0].labels, samples[1].labels)
 
 
-PARAMETERS: list[dict[str, Any]] = [
-    {},
-    {"solver": "lbfgs", "class_weight": "balanced"},
-    {"penalty": "l1", "strength": 1e-2},
-    {"penalty": "group", "strength": 1e-2},
+CASES: list[tuple[dict[str, Any], dict[str, bool]]] = [
+    ({}, {}),
+    ({"solver": "lbfgs", "class_weight": "balanced"}, {"weighted": True, "shifted": True}),
+    ({"penalty": "l1", "strength": 1e-2}, {"sparse": True}),
+    ({"penalty": "group", "strength": 1e-2}, {}),
 ]
-FORMS: list[dict[str, bool]] = [{}, {"sparse": True}, {"weighted": True, "shifted": True}]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
-@pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
+@pytest.mark.parametrize(("parameters", "form"), CASES, ids=str)
 def test_fits_have_the_bits_of_one_process(
     engine: Any, alone: LocalProcesses, folder: str, parameters: dict[str, Any], form: dict[str, bool]
 ) -> None:
