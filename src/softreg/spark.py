@@ -45,7 +45,10 @@ def fit(
 
     A DataFrame is written once, as Parquet files, from which the Python workers load their share of the rows. A fit
     makes some ten to a hundred passes, each of them a job of `spark.sparkContext.defaultParallelism` tasks. No row
-    passes through the JVM or the driver, apart from a sample from which the fit starts.
+    passes through the JVM or the driver, apart from a sample from which the fit starts. A pass costs Spark some tenths
+    of a second whatever it computes: for rows that one machine holds, a fit of `df.toPandas()` is faster. The workers
+    need softreg in their Python, which `PYSPARK_PYTHON` names; on one machine set `os.environ["PYSPARK_PYTHON"] =
+    sys.executable` before the session is made.
 
     Parameters
     ----------
@@ -56,7 +59,7 @@ def fit(
         Column of the labels: text, integers, floats or booleans.
     features : str or sequence of str, optional
         Columns of numbers or booleans, or one column of vectors: `VectorUDT` of Spark ML or arrays of numbers. All
-        columns but label and weight by default. Vectors with few stored values become sparse rows.
+        columns but label and weight by default, an identifier too. Vectors with few stored values become sparse rows.
     weight : str, optional
         Column of the row weights.
     estimator : SoftmaxRegression or SoftmaxRegressionCV, optional
@@ -75,12 +78,12 @@ def fit(
     Raises
     ------
     ValueError
-        If a column cannot be used, a label or a feature is missing, or a cluster is given no folder; the message names
-        the column.
+        If a column cannot be used, a label or a feature is missing, or `folder` is missing on a cluster; the message
+        names the column.
     FileNotFoundError
         If a path does not exist.
     softreg.rows.cluster.fragments.FragmentError
-        If a file changes during the fit, or a task ends each worker that runs it.
+        If a file changes during the fit, or a task crashes every worker that runs it.
 
     Examples
     --------
@@ -121,8 +124,8 @@ def predict_proba(
     df : pyspark.sql.DataFrame
         Rows.
     features : str or sequence of str, optional
-        Columns of numbers in the order of the fit, or one column of vectors; the columns of the names of the fit by
-        default.
+        Columns of numbers in the order of the fit, or one column of vectors, as in the fit (`features="features"`);
+        the columns of the names of the fit by default.
     output : str
         Name of the new column.
 
@@ -135,7 +138,8 @@ def predict_proba(
     Raises
     ------
     ValueError
-        If a column is missing, or the model was fitted without names or with an offset.
+        If a column is missing, the DataFrame has a column `output`, or the model was fitted without names or with an
+        offset.
 
     Examples
     --------
@@ -155,6 +159,8 @@ def predict_proba(
 
     if getattr(model, "has_offset_", False):
         raise ValueError("the model was fitted with an offset, which softreg.spark.predict_proba does not take.")
+    if output in df.columns:
+        raise ValueError(f"the DataFrame has a column {output!r} already; name another one: output='...'.")
     kind, (arrays, metadata) = type(model), model.to_state()
     vectors = _feature_vectors(model, df, features)
     if vectors is None:

@@ -209,7 +209,7 @@ class TableClassifier(BaseTableClassifier):
         sample_weight: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         memory: Memory = "auto",
-        cluster: str | Engine | None = None,
+        cluster: Any = None,
     ) -> TableClassifier:
         """Fit schema, encoder and model to a table with its labels, or to features X and labels y.
 
@@ -236,11 +236,12 @@ class TableClassifier(BaseTableClassifier):
             Files of more than 512 MB (compressed ones count four times; "low": all files) are read in batches: kinds
             are inferred, and the strength is chosen, on a sample of up to 100,000 rows; means, levels, terms and
             weights are those of all rows. With "high" every table is read into memory.
-        cluster : str or Engine, optional
+        cluster : str or distributed.Client, optional
             Worker processes that read, count and encode the rows of Parquet files, as with `memory="low"`, and keep
             them encoded for the fit: "local" or "local:4" for processes of this machine, the address of a Dask
-            scheduler such as "tcp://host:8786" (`pip install 'softreg[dask]'`), or an engine. The model is the same to
-            the last bit for any number of workers.
+            scheduler such as "tcp://host:8786" (`pip install 'softreg[dask]'`), or its client. The model is the same to
+            the last bit for any number of workers. Processes of this machine import the script that starts them, so
+            the call stands under `if __name__ == "__main__":`.
 
         Returns
         -------

@@ -75,7 +75,7 @@ def test_files_that_workers_cannot_read(files: Path, run: Run, tmp_path: Path, m
     (tmp_path / "rows.csv").write_text("x,label\n1,a\n2,b\n")
     done = run("train", tmp_path / "rows.csv", "--target", "label", "--cluster", "local:1")
     assert done.exit_code == 2
-    assert "rows.csv' is no Parquet file" in done.stderr
+    assert "rows.csv' is not a Parquet file" in done.stderr
     read = fragment_scan.parquet_fragments
 
     def removed(source: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,3 +177,10 @@ def test_fragments_with_other_columns_are_one_error(
         ClusterRows([], engine)
     with pytest.raises(ValueError, match="each row needs a label"):
         NpyFragment.of(fragments[0].features, str(tmp_path / "wide_y.npy"), rows=10)
+
+
+def test_a_script_without_a_main_guard_is_one_error(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from softreg.rows.cluster.local_processes import LocalProcesses\nLocalProcesses(1)\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60)
+    assert 'put its calls under if __name__ == "__main__":' in done.stderr.splitlines()[-1]

@@ -67,7 +67,7 @@ def test_changed_and_missing_files_are_named(folder: Path) -> None:
 def test_other_formats_and_types_are_refused(tmp_path: Path) -> None:
     rows = pa.table({"x": [1.0, 2.0], "y": ["a", "b"]})
     pa_csv.write_csv(rows, tmp_path / "rows.csv")
-    with pytest.raises(TableError, match=r"rows.csv' is no Parquet file.*leave --cluster out"):
+    with pytest.raises(TableError, match=r"rows.csv' is not a Parquet file.*leave --cluster out"):
         parquet_fragments(open_table(tmp_path / "rows.csv"))
     pq.write_table(rows, tmp_path / "a.parquet")
     pq.write_table(rows.set_column(0, "x", pa.array(["u", "v"])), tmp_path / "b.parquet")

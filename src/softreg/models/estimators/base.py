@@ -188,7 +188,8 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         -------
         ndarray or tensor of shape (n, q)
             Probabilities in the order of `classes_`; each row sums to 1. For a tensor of PyTorch, CuPy or JAX, a tensor
-            on the same device, float64 if X is float64 and float32 otherwise.
+            on the same device, float64 if X is float64 and float32 otherwise. For an array or a frame of Dask, a Dask
+            array with the same partitions, computed when it is asked for.
 
         Raises
         ------

@@ -310,9 +310,11 @@ class DaskEngine:
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         """Raise `FragmentError` where workers are lost too often, and `ClusterError` where the scheduler is lost."""
-        from distributed.client import FutureCancelledError
+        from distributed import client
         from distributed.scheduler import KilledWorker
 
+        names = ("FutureCancelledError", "FuturesCancelledError", "ClosedClientError")
+        lost = tuple(getattr(client, name) for name in names if hasattr(client, name))
         try:
             yield
         except KilledWorker as error:
@@ -320,10 +322,10 @@ class DaskEngine:
                 f"the cluster gave a task up after its workers were lost ({error.task}); they may need more memory "
                 "than they have. Use smaller fragments, or workers with more memory."
             ) from error
-        except (FutureCancelledError, CancelledError, OSError) as error:
+        except (*lost, CancelledError, OSError) as error:
             if isinstance(error, OSError) and self.client.status == "running":
                 raise
             raise ClusterError(
-                "the connection to the scheduler of the cluster was lost; start the cluster again and "
-                "repeat the call. With a checkpoint the fit goes on from its last pass."
+                "the connection to the scheduler of the cluster was lost, or its tasks were cancelled; start the "
+                "cluster again and repeat the call. With a checkpoint the fit goes on from its last pass."
             ) from error

@@ -16,6 +16,7 @@ from typing import Any
 
 from softreg.rows.cluster.engine import Task, checked, evaluated, sum_tree
 from softreg.rows.cluster.fragments import FragmentError
+from softreg.rows.cluster.versions import ClusterError
 from softreg.rows.cluster.worker import forget, loaded_rows
 from softreg.rows.logits import Sums
 
@@ -31,13 +32,36 @@ class LocalProcesses:
     Parameters
     ----------
     workers : int
-        Number of processes.
+        Number of processes. They import the script that starts them, so its calls stand under
+        `if __name__ == "__main__":`.
+
+    Raises
+    ------
+    ValueError
+        If `workers` is below 1.
+    ClusterError
+        If the processes cannot start.
+
+    Examples
+    --------
+    >>> with LocalProcesses(2) as engine:
+    ...     engine.map([], len)
+    []
     """
 
     def __init__(self, workers: int) -> None:
         if workers < 1:
             raise ValueError(f"workers={workers} must be 1 or more.")
         self._pools = [_start() for _ in range(workers)]
+        try:
+            for ready in [pool.submit(os.getpid) for pool in self._pools]:
+                ready.result()
+        except BrokenProcessPool as error:
+            self.close()
+            raise ClusterError(
+                "the worker processes could not start. They import the script that starts them: put its calls under "
+                'if __name__ == "__main__":'
+            ) from error
 
     def __enter__(self) -> LocalProcesses:
         return self

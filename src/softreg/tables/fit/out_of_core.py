@@ -31,6 +31,7 @@ from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.offset_columns import Offsets, read_offsets
 from softreg.tables.row_selection.rare_classes import DEFAULT_LABEL_RULES, LabelRules
+from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema, infer_schema
@@ -224,6 +225,7 @@ def scan_if_large(
             f"sample_weight.shape == {weight.shape}, expected {(scan.rows,)}: one weight for each of the "
             f"{scan.rows:,} rows."
         )
+    row_numbers(rows, scan.rows)  # refuses those that the table does not have
     scan.weight = weight
     emit_notes(scan.notes)
     return scan

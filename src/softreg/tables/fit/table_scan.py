@@ -199,9 +199,9 @@ class TableScan:
     def apply_label_rules(self) -> None:
         """Keep, merge or leave out rare classes after the last row is counted; raise `TableError` as `check` does."""
         self.merge_booleans()
-        self.check()
         if self.weights is not None and self.rows:
             check_any_weight(np.array([float(self.any_weight)]), self.weights)
+        self.check()
         self.rare = rare_classes(self.counts, self.target, self.rules) if self.rows else NO_RARE
         if self.rare.how != "drop" or not self.rare.labels:
             return

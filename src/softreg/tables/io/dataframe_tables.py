@@ -45,6 +45,12 @@ def frame_to_arrow(data: Any, unused: frozenset[str] = frozenset()) -> pa.Table:
     """
     import narwhals as nw
 
+    if type(data).__module__.split(".")[0] in ("dask", "pyspark"):
+        raise TableError(
+            f"a frame of {type(data).__module__.split('.')[0]} is not collected into memory here. Write it as Parquet "
+            "files and fit their folder on worker processes, fit('folder', cluster='local:4' or an address), or "
+            "collect it first."
+        )
     try:
         frame = nw.from_native(data)
     except nw.exceptions.DuplicateError:

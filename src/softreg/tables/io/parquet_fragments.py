@@ -169,8 +169,8 @@ def _check_is_parquet(source: SourceFile) -> None:
     if source.format == "parquet" and source.compression is None and source.origin is None:
         return
     raise TableError(
-        f"{source.display_name!r} is no Parquet file, and worker processes read tables in Parquet files only, of which "
-        "they know the rows of each part. Write the table as Parquet files, or leave --cluster out (cluster=None in "
+        f"{source.display_name!r} is not a Parquet file; worker processes read only Parquet, whose parts have known "
+        "numbers of rows. Write the table as Parquet files, or leave --cluster out (cluster=None in "
         "Python)."
     )
 

@@ -80,6 +80,44 @@ def test_weights_and_offsets_come_in_the_same_partitions(client: Any) -> None:
     np.testing.assert_allclose(P, model.predict_proba(X, offset=offset), rtol=1e-12)
 
 
+def test_a_fit_in_a_task_of_the_only_thread_does_not_wait_for_itself() -> None:
+    def task() -> float:
+        return float(SoftmaxRegression(1e-2).fit(*collections()).solution_.value)
+
+    with distributed.Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        value = client.submit(task).result(timeout=60)
+    assert value == pytest.approx(SoftmaxRegression(1e-2).fit(*data()).solution_.value, abs=2e-6)
+
+
+def test_two_classes_take_one_offset_a_row(client: Any) -> None:
+    X, y = data()
+    two, offset = np.where(y == "no", "no", "yes"), np.linspace(-1, 1, N)
+    model = SoftmaxRegression(1e-2).fit(
+        da.from_array(X, chunks=700), da.from_array(two, chunks=700), offset=da.from_array(offset, chunks=700)
+    )
+    one = SoftmaxRegression(1e-2).fit(X, two, offset=offset)
+    assert abs(model.solution_.value - one.solution_.value) < 2e-6
+
+
+def test_partitions_whose_labels_are_of_two_kinds_are_named(client: Any) -> None:
+    X, y = data()
+    mixed = y.astype(object)
+    mixed[3_000:] = 1
+    with pytest.raises(ValueError, match="the labels of partition 3 are integer, and those of partition 0 are text"):
+        SoftmaxRegression().fit(da.from_array(X, chunks=1000), da.from_array(mixed, chunks=1000))
+
+
+def test_a_client_that_is_closed_during_a_fit_is_one_error() -> None:
+    from softreg.rows.cluster.versions import ClusterError
+
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with (
+        distributed.Client(**options) as client,
+        pytest.raises(ClusterError, match="was lost, or its tasks were cancelled"),
+    ):
+        SoftmaxRegression(1e-4, solver="lbfgs", verbose=lambda now: client.close()).fit(*collections())
+
+
 def test_label_probabilities_and_float32(client: Any) -> None:
     X, y = data()
     P = (y[:, None] == np.sort(NAMES)) * 0.8 + 0.2 / 3
@@ -167,6 +205,11 @@ def test_predictions_for_other_columns_are_refused_before_they_are_computed(clie
         model.predict_proba(da.ones((10, 4), chunks=5))
     with pytest.raises(ValueError, match="X is a Dask Array with 1 dimensions"):
         model.predict(da.ones(10, chunks=5))
+    dd = pytest.importorskip("dask.dataframe")
+    named = SoftmaxRegression(1e-3).fit(pd.DataFrame(data()[0], columns=list("abcde")), data()[1])
+    frame = dd.from_pandas(pd.DataFrame(data()[0], columns=list("abcdf")), npartitions=2)
+    with pytest.raises(ValueError, match="the frame lacks 'e' and has 'f'; the model was fitted to"):
+        named.predict_proba(frame)
 
 
 def test_columns_that_differ_between_partitions_name_the_column(client: Any) -> None:

@@ -184,8 +184,8 @@ def test_what_a_cluster_cannot_read_is_refused(tmp_path: Path, one: LocalProcess
     pa_csv.write_csv(table, tmp_path / "rows.csv")
     model = TableClassifier("label", strength=0.1)
     refused: list[tuple[Any, dict[str, Any], str]] = [
-        (tmp_path / "rows.csv", {}, r"rows.csv' is no Parquet file.*leave --cluster out"),
-        (table, {}, "a table in memory cannot be used"),
+        (tmp_path / "rows.csv", {}, r"rows.csv' is not a Parquet file.*leave --cluster out"),
+        (table, {}, "a table in memory .* cannot be used"),
         (files, {"memory": "high"}, "memory='high' cannot be used"),
         (files, {"sample_weight": np.ones(1500)}, "weights as an array .*sample_weight='column'"),
         (files, {"y": ["a"] * 1500}, "labels y beside the table"),

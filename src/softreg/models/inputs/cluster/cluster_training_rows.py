@@ -17,6 +17,7 @@ from softreg.models.inputs.cluster.fragmented_batches import (
 )
 from softreg.models.inputs.labels import check_classes
 from softreg.models.inputs.sample_and_class_weights import class_weights, rescale_extreme_weights
+from softreg.probability.label_arrays import kind_of
 from softreg.rows.cluster.cluster_rows import ClusterRows
 from softreg.typing import Array, IntArray
 
@@ -120,6 +121,14 @@ class _Batches:
     def _classes(self) -> tuple[Array, list[IntArray]]:
         """Return the classes of all batches, and the class of each code of each batch."""
         collector, numbers = ClassCollector(), []
+        first = next(fact for fact in self.facts if len(fact.classes))
+        for fragment, fact in zip(self.fragments, self.facts, strict=True):
+            kinds = [kind_of(one.classes[0]) for one in (fact, first) if len(one.classes)]
+            if not fact.probabilities and len(set(kinds)) > 1:
+                raise ValueError(
+                    f"the labels of {fragment.name} are {kinds[0]}, and those of {self.fragments[0].name} are "
+                    f"{kinds[1]}; give all labels one type."
+                )
         for fragment, fact in zip(self.fragments, self.facts, strict=True):
             try:
                 added = collector.add(fact.classes, probabilities=fact.probabilities, from_file=fact.from_file)

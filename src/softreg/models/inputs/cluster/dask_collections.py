@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,9 +13,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.models.inputs.cluster.fragmented_batches import FragmentedBatches, ValidatedFragment
+from softreg.models.inputs.offsets import check_offset_is_given
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.typing import Array
+
+MAX_LISTED = 5
+"""Columns that a message lists."""
 
 
 def is_dask_collection(X: Any) -> bool:
@@ -91,6 +96,7 @@ def dask_batches(X: Any, y: Any, sample_weight: Any = None, offset: Any = None) 
             "X is a Dask collection, whose rows are summed by the workers of a cluster, and there is no client of one. "
             "Start one first: from distributed import Client; client = Client(), or Client(address)."
         ) from None
+    _leave_thread_of_task()
     _check_is_table(X)
     columns = [
         _partitions(part, X, name)
@@ -138,7 +144,7 @@ def _partitions(part: Any, X: Any, name: str) -> Sequence[Any]:
     if not is_dask_collection(part):
         raise ValueError(
             f"X is a Dask collection and {name} is {type(part).__name__}; pass {name} as a Dask collection with the "
-            "same partitions, such as a column of the same frame or dask.array.from_array(values, chunks=X.chunks[0])."
+            "same partitions, such as a column of the same frame, or dask.array.from_array(values, chunks=X.chunks[0])."
         )
     if hasattr(part, "numblocks"):
         part = _cut_like(part, X, name)
@@ -149,6 +155,22 @@ def _partitions(part: Any, X: Any, name: str) -> Sequence[Any]:
             f"have, or repartition {name}."
         )
     return partitions
+
+
+def _listing(names: Sequence[str]) -> str:
+    """Return names for a message."""
+    more = f" and {len(names) - MAX_LISTED} others" if len(names) > MAX_LISTED else ""
+    return ", ".join(repr(str(name)) for name in names[:MAX_LISTED]) + more
+
+
+def _leave_thread_of_task() -> None:
+    """In a task of Dask, free the thread of the worker: the fit waits for other tasks, which need one."""
+    from distributed import secede
+    from distributed.worker import thread_state
+
+    if getattr(thread_state, "start_time", None) is not None:
+        with suppress(KeyError, ValueError):  # the thread has left the pool before
+            secede()
 
 
 def _check_is_table(X: Any) -> None:
@@ -210,8 +232,19 @@ def lazy_prediction(model: Any, method: str, X: Any, offset: Any) -> Any:
     from dask.delayed import delayed
 
     check_is_fitted(model, "coef_")
+    check_offset_is_given(model, offset)
     kind, q = _result_of(model, method)
     _check_is_table(X)
+    known = getattr(model, "feature_names_in_", None)
+    if known is not None and hasattr(X, "columns"):
+        given = [str(name) for name in X.columns]
+        missing, other = [n for n in known if n not in given], [n for n in given if n not in known]
+        if missing or other:
+            faults = [f"lacks {_listing(missing)}" if missing else "", f"has {_listing(other)}" if other else ""]
+            raise ValueError(
+                f"the frame {' and '.join(filter(None, faults))}; the model was fitted to the columns "
+                f"{_listing(known)}."
+            )
     if X.shape[1] != model.n_features_in_:
         raise ValueError(
             f"X has {X.shape[1]} features, but {type(model).__name__} is expecting {model.n_features_in_} features as "
@@ -224,8 +257,8 @@ def lazy_prediction(model: Any, method: str, X: Any, offset: Any) -> Any:
     shared = delayed(model)
     rows = X.chunks[0] if hasattr(X, "numblocks") else [np.nan] * X.npartitions
     blocks = [
-        from_delayed(apply(shared, method, part, fixed), shape=(size, *q), dtype=kind)
-        for size, (part, fixed) in zip(rows, parts, strict=True)
+        from_delayed(apply(shared, method, number, part, fixed), shape=(size, *q), dtype=kind)
+        for number, (size, (part, fixed)) in enumerate(zip(rows, parts, strict=True))
     ]
     return concatenate(blocks, allow_unknown_chunksizes=True)
 
@@ -281,9 +314,12 @@ def _result_of(model: Any, method: str) -> tuple[np.dtype[Any], tuple[int, ...]]
     return np.dtype(float), (len(classes),)
 
 
-def _apply(model: Any, method: str, X: Any, offset: Any) -> Array:
-    """Return the prediction of a method for one block, which may have no rows."""
+def _apply(model: Any, method: str, number: int, X: Any, offset: Any) -> Array:
+    """Return the prediction of a method for one partition, which may have no rows."""
     kind, q = _result_of(model, method)
     if np.shape(X)[0] == 0:
         return np.zeros((0, *q), kind)
-    return np.asarray(getattr(model, method)(X, offset=offset))
+    try:
+        return np.asarray(getattr(model, method)(X, offset=offset))
+    except ValueError as error:
+        raise ValueError(f"in partition {number}: {error}") from None

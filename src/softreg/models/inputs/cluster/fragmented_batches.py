@@ -242,6 +242,8 @@ def validated_batch(X: Any, y: Any, weight: Any = None, offset: Any = None) -> R
     if offset is not None:
         if nw.dependencies.is_into_dataframe(offset):
             offset_names = tuple(map(str, nw.from_native(offset, eager_only=True).columns))
+        if np.ndim(offset) == 1:  # the log-odds of the second of two classes
+            offset = np.stack([np.zeros(n), np.asarray(offset, dtype=np.float64)], axis=1)
         columns = int(np.shape(offset)[-1])
         offset = offset_array(offset, n, np.array(offset_names or range(columns), dtype=object))
     if weight is not None and not weight.all():

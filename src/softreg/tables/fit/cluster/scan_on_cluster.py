@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from softreg.rows.cluster.dask_engine import DaskEngine
 from softreg.rows.cluster.engine import Engine
 from softreg.rows.cluster.open_engine import open_engine
 from softreg.tables.columns.table_errors import TableError, emit_notes
@@ -15,10 +16,16 @@ from softreg.tables.fit.row_set import row_mask
 from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.rare_classes import LabelRules
+from softreg.tables.row_selection.row_numbers import row_numbers
 
 
-def engine_context(cluster: str | Engine) -> AbstractContextManager[Engine]:
+def engine_context(cluster: Any) -> AbstractContextManager[Engine]:
     """Return the context of an engine: opened from a text and closed at the end, or given and left open.
+
+    Parameters
+    ----------
+    cluster : str, distributed.Client or Engine
+        Where the workers are.
 
     Returns
     -------
@@ -28,14 +35,16 @@ def engine_context(cluster: str | Engine) -> AbstractContextManager[Engine]:
     Raises
     ------
     TableError
-        If `cluster` is neither a text nor an engine.
+        If `cluster` is neither a text nor a client nor an engine.
     """
     if isinstance(cluster, str):
         return open_engine(cluster)
+    if hasattr(cluster, "scheduler_info"):
+        return nullcontext(DaskEngine(cluster))
     if not hasattr(cluster, "map_reduce"):
         raise TableError(
             f"cluster is a {type(cluster).__name__}; expected 'local', 'local:4', the address of a Dask scheduler such "
-            "as 'tcp://host:8786', or an engine such as DaskEngine(client)."
+            "as 'tcp://host:8786', or a distributed.Client."
         )
     return nullcontext(cluster)
 
@@ -56,7 +65,9 @@ def check_cluster_fit(data: Any, *, y: Any, sample_weight: Any, memory: str, pri
         If one of them needs all rows in this process.
     """
     reasons = {
-        "a table in memory": not (isinstance(data, OpenTable) or is_source(data)),
+        "a frame or a table in memory (write it as Parquet files)": not (
+            isinstance(data, OpenTable) or is_source(data)
+        ),
         "labels y beside the table (name the column of labels: target='column')": y is not None,
         "weights as an array (name a column of weights: sample_weight='column')": not (
             sample_weight is None or isinstance(sample_weight, str)
@@ -124,5 +135,6 @@ def scan_on_cluster(
         table.ignoring(unused), target, engine, chosen, seed=seed or 0, rules=rules, weights=weights,
         categorical=categorical, on_progress=on_progress,
     )  # fmt: skip
+    row_numbers(rows, scan.rows)  # refuses those that the table does not have
     emit_notes(scan.notes)
     return FragmentPasses(scan, fragments, engine, on_progress)
