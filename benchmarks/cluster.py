@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize import l2, minimise
+from softreg.optimize.objective.evaluation import RowSums
 from softreg.optimize.objective.loss_reductions import Mass
-from softreg.rows import DenseRows
+from softreg.optimize.objective.stack_state import StackState
+from softreg.rows import DenseRows, LogitStore
 from softreg.rows.cluster.cluster_rows import ClusterRows
 from softreg.rows.cluster.dask_engine import DaskEngine
 from softreg.rows.cluster.engine import FAN_IN
@@ -102,8 +104,14 @@ def main() -> None:
     parse.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parse.add_argument("--engine", nargs="+", choices=["local", "dask"], default=["local"])
     parse.add_argument("--repeat", type=int, default=2)
+    parse.add_argument(
+        "--tasks", action="store_true", help="seconds and bytes of a Dask pass by its tasks, in place of fits"
+    )
     parse.add_argument("--steps", action="store_true", help="print the seconds of each reduction")
     given = parse.parse_args()
+    if given.tasks:
+        print_tasks()
+        return
     with tempfile.TemporaryDirectory() as name:
         X, y = write_rows(Path(name), given.rows, given.columns, given.classes, given.dtype)
         rows = given.fragment or -(-given.rows // 32)
@@ -141,6 +149,32 @@ def main() -> None:
                 if given.steps:
                     for step, seconds in counted.names:
                         print(f"    {step:28s} {seconds:8.3f} s")
+
+
+def _received_bytes() -> int:
+    """Return the bytes that the loopback interface has received (Linux)."""
+    line = next(line for line in Path("/proc/net/dev").read_text().splitlines() if "lo:" in line)
+    return int(line.split()[1])
+
+
+def print_tasks() -> None:
+    """Print the seconds of a Dask sum that computes nothing and the bytes of a pass, for 2, 16 and 100 tasks."""
+    import distributed
+
+    state = StackState(1, 3, np.zeros(1, int), None, LogitStore(), False)  # type: ignore[arg-type]
+    a_pass = RowSums(state, None, np.zeros((3, 50)), np.zeros(3), False, False)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as name:
+        X, y = write_rows(Path(name), 400_000, 50, 3, "float64")
+        for threads, count in ((1, 16), (8, 64), (50, 200)):
+            options = {"n_workers": 2, "threads_per_worker": threads, "dashboard_address": None, "memory_limit": 0}
+            with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+                rows = ClusterRows(NpyFragment.of(X, y, 400_000 // count), DaskEngine(client))
+                seconds = np.median([_overhead(rows) for _ in range(8)])
+                before = _received_bytes()
+                for _ in range(20):
+                    rows.sum(a_pass)
+                moved = (_received_bytes() - before) / 20
+            print(f"{2 * threads} tasks, {count} fragments: {1000 * seconds:.0f} ms, {moved:,.0f} bytes")
 
 
 def _overhead(rows: ClusterRows) -> float:

@@ -25,6 +25,7 @@ import softreg.rows.gpu.device_rows as device_rows
 from softreg.models.inference import marginal_effects
 from softreg.models.likelihood import likelihood
 from softreg.models.selection import strength_grid
+from softreg.models.selection.folds_on_workers import fold_rows
 from softreg.optimize import firth_scoring as firth
 from softreg.optimize import heldout_stopping, l2
 from softreg.optimize.certificate import self_concordance, separation_during_fit
@@ -292,6 +293,18 @@ MEAN = np.arange(2.0 * (D + 1)) / 50
 PLACES = np.arange(D + 1)
 DIRECTION_VERSION = -5  # no parameters have negative versions
 
+FOLDS = fold_rows.RowFolds(3, seed=0)
+FOLD = FOLDS.of(0, N)
+FOLD_W = np.random.default_rng(8).normal(size=(3, Q, D))
+
+
+def fold_losses(p: Problem) -> Any:
+    """The log loss of each row by the member that holds its fold out."""
+    o = np.einsum("nqd,nd->nq", FOLD_W[FOLD], p.X) + (0 if p.offset is None else np.asarray(p.offset).reshape(N, Q))
+    o -= o.max(axis=1, keepdims=True)
+    return (p.Y.T * (np.log(np.exp(o).sum(axis=1, keepdims=True)) - o)).sum(axis=1)
+
+
 CASES: dict[type, Case] = {
     of_rows.Labels: Case(lambda p, o: of_rows.Labels(), lambda p: p.y, "map"),
     of_rows.RowWeights: Case(lambda p, o: of_rows.RowWeights(), lambda p: p.V.T, "map"),
@@ -522,6 +535,14 @@ CASES: dict[type, Case] = {
     marginal_effects.ProbabilityProducts: Case(
         lambda p, o: marginal_effects.ProbabilityProducts(likelihood.RowsAt(columns(o), p.theta[0])),
         lambda p: (p.P[0] @ p.V[0], (p.P[0] * p.V[0]) @ p.P[0].T),
+    ),
+    fold_rows.FoldClassMass: Case(
+        lambda p, o: fold_rows.FoldClassMass(FOLDS, Q),
+        lambda p: (np.stack([p.Y[:, k == FOLD] @ p.V[0, k == FOLD] for k in range(3)]),),
+    ),
+    fold_rows.FoldScores: Case(
+        lambda p, o: fold_rows.FoldScores(FOLDS, FOLD_W, np.zeros((3, Q)), "log_loss"),
+        lambda p: (np.bincount(FOLD, p.V[0] * fold_losses(p), 3),),
     ),
     strength_grid.ClassMass: Case(lambda p, o: strength_grid.ClassMass(Q), lambda p: (p.Y @ p.V[0],)),
     strength_grid.NullGradient: Case(

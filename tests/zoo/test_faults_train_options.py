@@ -304,7 +304,7 @@ def test_options_are_kept_in_the_model_file(tmp_path: Path) -> None:
 
 def test_the_help_of_train_has_headings() -> None:
     text = run("train", "--help").stdout
-    for heading in ("Columns:", "Rows:", "Model:", "Results:", "Memory:", "Other options:"):
+    for heading in ("Columns:", "Rows:", "Model:", "Results:", "Memory and processes:", "Other options:"):
         assert f"\n{heading}\n" in text
     assert text.count("--missing-target") == 1
     assert "  DATA\n" not in text

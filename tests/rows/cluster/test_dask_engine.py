@@ -16,6 +16,7 @@ from softreg.rows.cluster.cluster_rows import ClusterRows
 from softreg.rows.cluster.dask_engine import DaskEngine
 from softreg.rows.cluster.fragments import FragmentError, NpyFragment
 from softreg.rows.cluster.local_processes import LocalProcesses
+from softreg.rows.cluster.versions import ClusterError, Versions
 from softreg.rows.column_statistics import Labels
 
 distributed = pytest.importorskip("distributed", reason="Dask's distributed is not installed")
@@ -70,3 +71,22 @@ def test_dask_workers_give_the_bits_of_other_workers_before_and_after_losses(cli
     os.remove(tmp_path / "X.npy")
     with pytest.raises(FragmentError, match=r"rows \d.* of .*X\.npy' cannot be read"):
         ClusterRows(others, DaskEngine(client))
+
+
+def test_workers_of_another_version_are_named_at_the_start(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Versions.here()
+
+    def here(cls: type[Versions]) -> Versions:
+        return cls("0.0.1", "3.9", worker.kernels)
+
+    monkeypatch.setattr(Versions, "here", classmethod(here))
+    with pytest.raises(ClusterError, match=rf"softreg {worker.softreg} on Python {worker.python}, and the client"):
+        DaskEngine(client)
+
+
+def test_workers_with_other_kernels_are_a_warning(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Versions.here()
+    found = {"tcp://a": here, "tcp://b": Versions(here.softreg, here.python, "another")}
+    monkeypatch.setattr(client, "run", lambda function: found)
+    with pytest.warns(UserWarning, match="compute with different instructions"):
+        DaskEngine(client)

@@ -61,8 +61,8 @@ class LoadedFragment:
                 self.failure = Failure(error)
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        if self.by_value and self.rows is not None:
-            return _received, (self.fragment, self.rows, self.client)
+        if self.by_value or self.failure is not None:
+            return _received, (self.fragment, self.rows, self.failure, self.client)
         return LoadedFragment, (self.fragment, None, self.client)
 
     def __sizeof__(self) -> int:
@@ -70,11 +70,11 @@ class LoadedFragment:
         return 64 if self.rows is None else int(self.rows.stored * self.rows.dtype.itemsize)
 
 
-def _received(fragment: Any, rows: Any, client: Versions) -> LoadedFragment:
-    """Return a loaded fragment whose rows were received."""
+def _received(fragment: Any, rows: Any, failure: Failure | None, client: Versions) -> LoadedFragment:
+    """Return a loaded fragment whose rows, or whose failure, were received."""
     loaded = object.__new__(LoadedFragment)
-    loaded.fragment, loaded.client, loaded.by_value, loaded.failure = fragment, client, True, None
-    loaded.rows = loaded_rows(fragment, load=lambda: aligned_rows(rows))
+    loaded.fragment, loaded.client, loaded.by_value, loaded.failure = fragment, client, True, failure
+    loaded.rows = None if rows is None else loaded_rows(fragment, load=lambda: aligned_rows(rows))
     return loaded
 
 

@@ -102,6 +102,8 @@ class LosesWorkers:
 
     def map(self, fragments: Any, task: Any) -> Any:
         self.passes += 1
+        if self.passes % 3 != 1:
+            return self.engine.map(fragments, task)
         marker = self.folder / f"killed-{self.passes}"
         return self.engine.map(fragments, KillsOnce(task, fragments[len(fragments) // 2].name, marker))
 
@@ -118,7 +120,8 @@ def test_lost_workers_change_nothing(tmp_path: Path, one: LocalProcesses) -> Non
     with LocalProcesses(2) as processes:
         engine = LosesWorkers(processes, tmp_path)
         lossy = fit(files, parameters, arguments, cluster=engine)
-    assert len(list(tmp_path.glob("killed-*"))) == engine.passes > 8
+    assert engine.passes > 8
+    assert len(list(tmp_path.glob("killed-*"))) == (engine.passes + 2) // 3
     assert bits(lossy) == bits(fit(files, parameters, arguments, cluster=one))
 
 
