@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pickle
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,6 @@ from softreg.optimize.objective.stack_state import StackState
 from softreg.rows import DenseRows, LogitStore
 from softreg.rows.cluster.cluster_rows import ClusterRows
 from softreg.rows.cluster.dask_engine import DaskEngine
-from softreg.rows.cluster.engine import FAN_IN
 from softreg.rows.cluster.fragments import NpyFragment
 from softreg.rows.cluster.local_processes import LocalProcesses
 
@@ -64,10 +62,10 @@ def open_engine(kind: str, workers: int) -> Iterator[Any]:
 
 
 class Counted:
-    """An engine that counts passes, and the bytes of tasks and of sums."""
+    """An engine that counts the sums and their seconds."""
 
     def __init__(self, engine: Any) -> None:
-        self.engine, self.passes, self.tasks, self.sums, self.names = engine, 0, 0, 0, []
+        self.engine, self.passes, self.names = engine, 0, []
 
     def map(self, fragments: Any, task: Any) -> list[Any]:
         return self.engine.map(fragments, task)
@@ -79,10 +77,7 @@ class Counted:
         began = perf_counter()
         sums = self.engine.map_reduce(fragments, task)
         self.names.append((task.name, perf_counter() - began))
-        moved = len(fragments) + sum(1 for _ in range(0, len(fragments), FAN_IN)) + 1
         self.passes += 1
-        self.tasks += len(pickle.dumps(task)) * len(fragments)
-        self.sums += sum(np.asarray(piece).nbytes for piece in sums) * moved
         return sums
 
 
@@ -133,17 +128,16 @@ def main() -> None:
                     loading = perf_counter() - began
                     times = []
                     for _ in range(given.repeat):
-                        counted.passes = counted.tasks = counted.sums = 0
+                        counted.passes = 0
                         counted.names.clear()
                         solution, seconds = fit(cluster, given.classes)
                         times.append(seconds)
                     overhead = min(_overhead(cluster) for _ in range(5))
-                sent, returned = counted.tasks / counted.passes, counted.sums / counted.passes
                 print(
                     f"{kind}, {workers} workers: {min(times):.2f} s ({min(times) / best:.2f} of memory), loaded in "
                     f"{loading:.1f} s; {solution.passes:g} passes in {counted.passes} sums of "
-                    f"{len(cluster.fragments)} fragments, an empty sum {1000 * overhead:.1f} ms; bytes a sum: "
-                    f"{sent:,.0f} out, {returned:,.0f} back; value {solution.value:.9f}",
+                    f"{len(cluster.fragments)} fragments, an empty sum {1000 * overhead:.1f} ms; "
+                    f"value {solution.value:.9f}",
                     flush=True,
                 )
                 if given.steps:
