@@ -27,6 +27,57 @@ ROUNDING = 1e-12
 """A remainder of a class mass below this share of the mass is rounding error."""
 
 
+def path_point(
+    spec: PenaltySpec,
+    solution: StackSolution,
+    penalty: Penalty,
+    losses: Float64Array,
+    scores: Float64Array,
+    share: Float64Array,
+    full_weights: Weights,
+) -> PathPoint:
+    """Return the point of the path for a penalty.
+
+    Parameters
+    ----------
+    spec : PenaltySpec
+        The penalty.
+    solution : StackSolution
+        The models of the folds.
+    penalty : Penalty
+        The penalty of one model.
+    losses, scores : ndarray of shape (K,)
+        Held-out log loss and score of each fold.
+    share : ndarray of shape (K,)
+        Weight of the rows of each fold.
+    full_weights : pair of ndarray
+        W (d, q) and b (q,) of the model of all rows, or the mean of the folds.
+
+    Returns
+    -------
+    PathPoint
+        Scores and statistics.
+    """
+    mean, error = mean_and_error(scores, share)
+    values = [penalty.value(W.T[None])[0] for weights, _ in solution.weights for W in weights]
+    return PathPoint(
+        strength=spec.strength,
+        l1_ratio=spec.l1_ratio,
+        scores=scores,
+        mean=mean,
+        error=error,
+        log_loss=mean_and_error(losses, share)[0],
+        fold_losses=losses,
+        gap=solution.gap,
+        nonzero=int(np.count_nonzero(full_weights[0])),
+        objective=solution.value,
+        penalty=float(np.mean(values)),
+        passes=solution.passes,
+        settled=solution.settled,
+        relaxed=spec.relaxed,
+    )
+
+
 @dataclass
 class FoldScorer:
     """Scores each fold on its held-out rows, with sample weights.
@@ -88,25 +139,7 @@ class FoldScorer:
         scores = losses
         if self.scorer != "log_loss":
             scores, _ = self._fold_scores(self.scorer, solution, held_out_logits)
-        mean, error = mean_and_error(scores, share)
-        penalty = self._penalty(spec)
-        values = [penalty.value(W.T[None])[0] for weights, _ in solution.weights for W in weights]
-        return PathPoint(
-            strength=spec.strength,
-            l1_ratio=spec.l1_ratio,
-            scores=scores,
-            mean=mean,
-            error=error,
-            log_loss=mean_and_error(losses, share)[0],
-            fold_losses=losses,
-            gap=solution.gap,
-            nonzero=int(np.count_nonzero(full_weights[0])),
-            objective=solution.value,
-            penalty=float(np.mean(values)),
-            passes=solution.passes,
-            settled=solution.settled,
-            relaxed=spec.relaxed,
-        )
+        return path_point(spec, solution, self._penalty(spec), losses, scores, share, full_weights)
 
     def _penalty(self, spec: PenaltySpec) -> Penalty:
         """Return the penalty of one model."""

@@ -96,20 +96,18 @@ class Engine(Protocol):
         ...
 
 
-def sum_tree(parts: Sequence[Any], add: Callable[[Sequence[Any]], Any] = sum_parts) -> Any:
+def sum_tree(parts: Sequence[Sums]) -> Sums:
     """Return the sum of tuples of arrays in float64, `FAN_IN` neighbours at a time, level by level.
 
     Parameters
     ----------
     parts : sequence of tuples
-        Arrays of the same shapes in each tuple; or futures of them, for another `add`.
-    add : callable
-        Returns the sum of neighbours; `sum_parts` by default.
+        Arrays of the same shapes in each tuple.
 
     Returns
     -------
     tuple of ndarray
-        The sums, or what `add` returns for them.
+        The sums.
 
     Examples
     --------
@@ -117,5 +115,5 @@ def sum_tree(parts: Sequence[Any], add: Callable[[Sequence[Any]], Any] = sum_par
     (array(4950.), array(9900.))
     """
     while len(parts) > FAN_IN:
-        parts = [add(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
-    return add(parts)
+        parts = [sum_parts(parts[a : a + FAN_IN]) for a in range(0, len(parts), FAN_IN)]
+    return sum_parts(parts)

@@ -110,8 +110,7 @@ class LocalProcesses:
 
     def map_reduce(self, fragments: Sequence[Any], task: Task) -> Sums:
         """Return the sum of the results of a task, added as `sum_tree` does."""
-        sums: Sums = sum_tree(self.map(fragments, task))
-        return sums
+        return sum_tree(self.map(fragments, task))
 
     def release(self, fragments: Sequence[Any]) -> None:
         """Free what the processes hold of these fragments."""

@@ -160,8 +160,7 @@ class SparkEngine:
         results = self._evaluate(fragments, task, FAN_IN if whole_groups else 1)
         if not whole_groups and n > MAX_CLIENT_PARTS:
             results = _sums_of_groups(results, self.slots)
-        sums: Sums = sum_tree(self._collect(results, n))
-        return sums
+        return sum_tree(self._collect(results, n))
 
     def release(self, fragments: Sequence[Any]) -> None:
         """Free what workers hold of these fragments, as soon as they have the next task."""

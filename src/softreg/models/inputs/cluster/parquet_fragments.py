@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from softreg.files.typed_files import READ_ERRORS, validated
 from softreg.models.inputs.cluster.vector_columns import is_vector, vectors_to_matrix
-from softreg.rows.cluster.fragments import FragmentError
+from softreg.rows.cluster.fragments import FragmentError, modification_record
 
 FRAGMENT_VALUES = 1 << 23
 """Values of the columns from which on row groups of a file are no longer joined: 64 MiB in double precision."""
@@ -153,7 +153,7 @@ class ParquetFragment:
     first: int
     stop: int
     columns: BatchColumns
-    modified: tuple[int, int]
+    modified: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -179,7 +179,7 @@ class ParquetFragment:
             If a value is missing.
         """
         try:
-            if _modified(self.path) != self.modified:
+            if modification_record(self.path) != self.modified:
                 raise FragmentError(f"{self.name} changed since the fit began; start the fit anew.")
             with pq.ParquetFile(self.path) as file:
                 table = validated(file.read_row_groups(list(range(self.first, self.stop)), columns=self.columns.names))
@@ -251,7 +251,7 @@ def parquet_fragments(
     fragments: list[ParquetFragment] = []
     rows = values = width = 0
     for file in files:
-        modified = _modified(str(file))
+        modified = modification_record(str(file))
         with _open(file) as parquet:
             found = _columns_of(parquet, file, label, features, weight)
             if columns is not None and found != columns:
@@ -352,9 +352,3 @@ def _as_numbers(table: pa.Table) -> pa.Table:
     """Return the table with decimals as float64."""
     kinds = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
     return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))), safe=False)
-
-
-def _modified(path: str) -> tuple[int, int]:
-    """Return time of the last change in nanoseconds and size in bytes of a file."""
-    stat = os.stat(path)
-    return stat.st_mtime_ns, stat.st_size

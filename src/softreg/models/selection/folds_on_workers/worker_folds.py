@@ -13,10 +13,11 @@ from softreg.models.inputs.sample_and_class_weights import (
     class_weights,
     rescale_extreme_weights,
 )
+from softreg.models.selection.fold_scores import path_point
 from softreg.models.selection.fold_stack import StackSettings, StackSolution, Weights
 from softreg.models.selection.folds_on_workers.fold_rows import FoldClassMass, FoldFragment, FoldScores, RowFolds
 from softreg.models.selection.penalty_spec import PenaltySpec
-from softreg.models.selection.regularization_path import PathPoint, mean_and_error
+from softreg.models.selection.regularization_path import PathPoint
 from softreg.models.selection.scorers import OWN_SCORES
 from softreg.optimize import minimise
 from softreg.probability.label_arrays import spell
@@ -189,23 +190,8 @@ class WorkerFoldScorer:
         W, b = (part[int(stack.whole) :] for part in solution.weights[0])
         losses = self._mean_scores("log_loss", W, b)
         scores = losses if self.scorer == "log_loss" else self._mean_scores(self.scorer, W, b)
-        mean, error = mean_and_error(scores, stack.mass)
         penalty = stack.settings.make_penalty(spec.strength, spec.l1_ratio)
-        return PathPoint(
-            strength=spec.strength,
-            l1_ratio=spec.l1_ratio,
-            scores=scores,
-            mean=mean,
-            error=error,
-            log_loss=mean_and_error(losses, stack.mass)[0],
-            fold_losses=losses,
-            gap=solution.gap,
-            nonzero=int(np.count_nonzero(full_weights[0])),
-            objective=solution.value,
-            penalty=float(np.mean([penalty.value(V.T[None])[0] for V in solution.weights[0][0]])),
-            passes=solution.passes,
-            settled=solution.settled,
-        )
+        return path_point(spec, solution, penalty, losses, scores, stack.mass, full_weights)
 
     def _mean_scores(self, name: str, W: Array, b: Array) -> Float64Array:
         """Return the weighted mean score of each fold; nan for a fold without rows."""
