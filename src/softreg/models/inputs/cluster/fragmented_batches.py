@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import narwhals as nw
@@ -170,13 +169,6 @@ class LabelledFragment:
     scale: float
     weighted: bool
     offset_order: tuple[int, ...] | None
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.source, self.number, self.codes, self.class_weights))
-
-    def __hash__(self) -> int:
-        return self._hash
 
     @property
     def name(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,13 +68,6 @@ class FoldFragment:
     folds: RowFolds
     members: tuple[int, ...]
     class_weights: tuple[tuple[float, ...], ...] | None
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.source, self.folds, self.members, self.class_weights))
-
-    def __hash__(self) -> int:
-        return self._hash
 
     @property
     def name(self) -> str:
