@@ -30,6 +30,7 @@ FLOORS = (
     {"__main__"},
     {"cli"},
     {"persistence"},
+    {"export"},
     {"tables", "report", "spark"},
     {"models"},
     {"optimize"},
@@ -68,6 +69,7 @@ ORDER = {
         "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
     ),
     "report": "evaluation figures page",
+    "export": "export_errors program build onnx sql javascript c page targets export_model",
     "cli": "console options data report_inputs commands",
 }
 MOST_FILES = 14  # of a folder, beside its __init__
