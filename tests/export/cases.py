@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, read_table
+from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, TableWarning, read_table
 from softreg.export import Program, build_program
 
 ODD_TEXTS = (
@@ -47,7 +48,9 @@ class Case:
     def expected(self) -> np.ndarray:
         """The probabilities (n, q) of the library."""
         if isinstance(self.model, TableClassifier):
-            P = self.model.predict_proba(self.columns)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", TableWarning)
+                P = self.model.predict_proba(self.columns)
         else:
             X = np.array(self.columns["X"].to_pylist(), dtype=float)
             names = [name for name in self.columns.column_names if name != "X"]
@@ -79,8 +82,6 @@ def labels(random: np.random.Generator, *signals: Any, classes: Any = ("u", "v",
 
 def fit(table: pa.Table, **options: Any) -> TableClassifier:
     """A classifier of the column y."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return TableClassifier(**({"strength": 0.01} | options)).fit(table, target="y")

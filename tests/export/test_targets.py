@@ -10,9 +10,10 @@ import pytest
 from softreg.export import ExportError
 
 from .cases import CASES, case
+from .javascript_runner import JavaScriptRunner
 from .runner import Runner
 
-RUNNERS: tuple[Runner, ...] = ()
+RUNNERS: tuple[Runner, ...] = (JavaScriptRunner(),)
 TOLERANCE = 1e-12
 
 

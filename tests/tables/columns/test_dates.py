@@ -97,3 +97,9 @@ def test_text_and_arrow_give_the_same_features() -> None:
         True,
         False,
     ]
+
+
+def test_only_years_of_two_digits_have_a_century_added() -> None:
+    texts = ["0099-01-01", "0100-01-01", "1/2/68", "1/2/69", "0000-01-01"]
+    years = parse_dates(pa.array(texts), False).astype("M8[s]").astype("M8[Y]").astype(str)
+    assert years.tolist() == ["0099", "0100", "2068", "1969", "NaT"]

@@ -249,7 +249,8 @@ def _seconds(matches: pa.StructArray, day_is_first: bool) -> Float64Array:
     day_seconds = np.zeros(n)
     if "year" in names:
         year = part("year")
-        year = np.where(year < 100, year + np.where(year < 69, 2000, 1900), year)  # the POSIX rule
+        two_digits = to_bool(pc.less_equal(pc.utf8_length(pc.struct_field(matches, "year")), 2))
+        year = np.where(two_digits, year + np.where(year < 69, 2000, 1900), year)  # the POSIX rule
         if "name" in names:
             month = np.asarray(pc.index_in(pc.struct_field(matches, "name"), value_set=pa.array(MONTHS)), float) + 1
             day = part("day")
