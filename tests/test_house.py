@@ -40,6 +40,7 @@ FLOORS = (
 # Leaves that every room may import.
 FREE = {
     "deprecated",
+    "exportable",
     "atomic_files",
     "files",
     "lazy",

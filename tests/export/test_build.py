@@ -124,7 +124,7 @@ def test_wrong_options_are_errors() -> None:
             build_program(model, **options)
 
 
-@pytest.mark.parametrize("model", [SoftmaxRegression(), SoftmaxRegressionCV(), TableClassifier(), None, "model.softreg"])
+@pytest.mark.parametrize("model", [SoftmaxRegression(), SoftmaxRegressionCV(), TableClassifier(), None, "m.softreg"])
 def test_only_fitted_models_are_programs(model: Any) -> None:
     with pytest.raises(ExportError, match="fitted"):
         build_program(model)

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from softreg.exportable import Exportable
 from softreg.models.estimators.convergence_messages import convergence_message
 from softreg.models.inputs.batches import iter_batches, iter_features
 from softreg.models.inputs.cluster.dask_collections import is_dask_collection, lazy_accuracy, lazy_prediction
@@ -37,7 +38,7 @@ CONVERTED_ROWS = 8192
 """float32 rows that are converted to float64 at a time."""
 
 
-class LinearClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Base class of classifiers with linear logits, whatever fitted their weights.
 
     Attributes

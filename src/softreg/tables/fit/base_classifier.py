@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
+from softreg.exportable import Exportable
 from softreg.models import Inference, Path, SoftmaxRegression, infer
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.tables.columns.table_errors import TableError, emit_warnings, quote_list
@@ -44,7 +45,7 @@ class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
     """
 
 
-class BaseTableClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The part of `TableClassifier` that uses only what was fitted: predictions, explanations and statistics.
 
     Examples
