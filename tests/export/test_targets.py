@@ -9,11 +9,12 @@ import pytest
 
 from softreg.export import ExportError
 
+from .c_runner import CRunner
 from .cases import CASES, case
 from .javascript_runner import JavaScriptRunner
 from .runner import Runner
 
-RUNNERS: tuple[Runner, ...] = (JavaScriptRunner(),)
+RUNNERS: tuple[Runner, ...] = (JavaScriptRunner(), CRunner())
 TOLERANCE = 1e-12
 
 
