@@ -10,9 +10,10 @@ import pytest
 from softreg.export import ExportError
 
 from .cases import CASES, case
+from .onnx_runner import OnnxRunner
 from .runner import Runner
 
-RUNNERS: tuple[Runner, ...] = ()
+RUNNERS: tuple[Runner, ...] = (OnnxRunner(),)
 TOLERANCE = 1e-12
 
 
