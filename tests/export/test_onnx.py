@@ -27,10 +27,15 @@ from softreg.export.program import (
     LevelTerm,
     LinearTerm,
     MissingTerm,
+    ReplaceZeros,
+    ScaleLogs,
+    ShiftRates,
+    Step,
     Term,
     TrendTerm,
     VectorTerm,
 )
+from softreg.models.calibration.temperature import SMALLEST, without_zeros
 from softreg.tables.encode.date_encoder import cycle_phase
 
 from .cases import CASES, ODD_TEXTS, case, fit, generator, labels
@@ -91,8 +96,7 @@ def test_labels_are_those_of_the_library(name: str) -> None:
 )
 def test_labels_have_the_type_of_the_classes(classes: tuple[Any, ...], dtype: Any, invalid: Any) -> None:
     q = len(classes)
-    program = program_of(InputKind.VECTOR, VectorTerm(0, 0, (0.0,) * q, 1.0), width=q, classes=classes, length=q)
-    program = replace(program, weights=np.eye(q))
+    program = replace(identity_program(q), classes=classes)
     label = run(program, [*np.eye(q), np.full(q, np.inf)])[1]
     expected = program.label_texts if dtype is object else classes
     assert label.dtype == dtype
@@ -240,6 +244,42 @@ def test_curves_of_different_length_are_looked_up_together() -> None:
     P = session(onnx_model(program)).run(["probabilities"], {f"x{k}": X[:, [k]] for k in range(len(terms))})[0]
     expected = softmax(np.column_stack([np.interp(X[:, k], *curve) for k, curve in enumerate(curves)]))
     np.testing.assert_allclose(P, expected, rtol=0, atol=1e-14)
+
+
+def identity_program(q: int, *steps: Step) -> Program:
+    """A program whose logits are its inputs."""
+    program = program_of(
+        InputKind.VECTOR, VectorTerm(0, 0, (0.0,) * q, 1.0), width=q, classes=tuple(range(q)), length=q
+    )
+    return replace(program, weights=np.eye(q), steps=steps)
+
+
+def test_the_softmax_underflows_to_subnormal_numbers_and_zero() -> None:
+    logits = np.array([[0.0, -709.5, -744.4], [1e300, 0.0, -1e300], [-3.0, -749.0, 742.0], [-800.0, -900.0, -1600.0]])
+    P = run(identity_program(3), logits)[0]
+    np.testing.assert_allclose(P, softmax(logits), rtol=1e-14, atol=1e-323)
+    assert P[0, 1] < 1e-308
+    assert P[0, 2] == SMALLEST
+    assert (P[1] == [1.0, 0.0, 0.0]).all()
+
+
+@pytest.mark.parametrize("floor", [0.25, 1e-9, 1e-320])
+def test_zeros_share_the_floor_down_to_the_smallest_number(floor: float) -> None:
+    steps = (ReplaceZeros(floor, SMALLEST), ScaleLogs((0.01, 0.02, 0.015), (0.1, 0.0, -0.1)))
+    logits = np.array([[0.0, -744.4, -800.0], [0.0, -1.0, -900.0], [0.0, -900.0, -900.0], [0.0, -1.0, -2.0]])
+    P = softmax(logits)
+    replaced = without_zeros(P, floor)
+    assert (replaced > 0).all()
+    np.testing.assert_allclose(run(identity_program(3, steps[0]), logits)[0], replaced, rtol=1e-14, atol=0)
+    expected = softmax(np.log(replaced) * steps[1].scale + np.array(steps[1].bias))
+    np.testing.assert_allclose(run(identity_program(3, *steps), logits)[0], expected, rtol=1e-12)
+
+
+def test_rows_whose_classes_have_all_the_rate_zero_have_no_prediction() -> None:
+    P, label = run(identity_program(2, ShiftRates((0.0, 2.0))), [[0.0, -1000.0], [0.0, 1.0]])
+    assert np.isnan(P[0]).all()
+    assert P[1].tolist() == [0.0, 1.0]
+    assert label.tolist() == [INVALID_INTEGER, 1]
 
 
 def test_a_thousand_levels() -> None:

@@ -115,9 +115,10 @@ def _day_cycle(
     midnight = graph.node("Mul", days, graph.constant(DAY))
     phase = graph.node("Div", graph.node("Sub", seconds, midnight), graph.constant(DAY))
     angle = graph.node("Mul", phase, graph.constant(2 * np.pi))
+    shifted = graph.node("Add", angle, graph.constant(np.pi / 2))  # older runtimes have no Cos in double precision
     blocks = []
-    for part, operator in enumerate(("Sin", "Cos")):
-        value = graph.node("Where", missing, graph.constant(0.0), graph.node(operator, angle))
+    for part, one in enumerate((angle, shifted)):
+        value = graph.node("Where", missing, graph.constant(0.0), graph.node("Sin", one))
         blocks.append(Block(value, weights[[first + part for first in firsts]]))
     return blocks
 

@@ -111,7 +111,7 @@ def _add_nodes(graph: GraphBuilder, program: Program) -> list[ValueInfoProto]:
 
     kinds = (number_parts, word_parts, date_parts, vector_parts)
     parts = sum((kind(graph, program) for kind in kinds), Parts())
-    P = graph.node("Softmax", _logits(graph, program, parts), axis=1)
+    P = graph.softmax(_logits(graph, program, parts))
     for step in program.steps:
         P = apply_step(graph, P, step)
     checks = [P, *parts.checks]

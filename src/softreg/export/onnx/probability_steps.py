@@ -31,19 +31,14 @@ def apply_step(graph: GraphBuilder, P: str, step: Step) -> str:
             return _replace_zeros(graph, P, step)
         case ScaleLogs():
             scaled = graph.node("Mul", graph.node("Log", P), graph.constant(step.scale))
-            return graph.node("Softmax", graph.node("Add", scaled, graph.constant(step.bias)), axis=1)
+            return graph.softmax(graph.node("Add", scaled, graph.constant(step.bias)))
         case MixLogs():
             mixed = graph.node("MatMul", graph.node("Log", P), graph.constant(np.array(step.rows)))
-            return graph.node("Softmax", graph.node("Add", mixed, graph.constant(step.bias)), axis=1)
+            return graph.softmax(graph.node("Add", mixed, graph.constant(step.bias)))
         case IsotonicShares():
             return _isotonic_shares(graph, P, step)
         case ShiftRates():
-            return _shares(graph, graph.node("Mul", P, graph.constant(step.ratio)))
-
-
-def _shares(graph: GraphBuilder, values: str) -> str:
-    """Return values divided by the sum of their row."""
-    return graph.node("Div", values, graph.row_sum(values))
+            return graph.shares(graph.node("Mul", P, graph.constant(step.ratio)))
 
 
 def _replace_zeros(graph: GraphBuilder, P: str, step: ReplaceZeros) -> str:
@@ -55,7 +50,7 @@ def _replace_zeros(graph: GraphBuilder, P: str, step: ReplaceZeros) -> str:
     half = graph.node("Mul", least, graph.constant(0.5))
     share = graph.node("Min", graph.node("Div", graph.constant(step.floor), count), half)
     share = graph.node("Max", share, graph.constant(step.smallest))
-    changed = _shares(graph, graph.node("Where", zero, share, P))
+    changed = graph.shares(graph.node("Where", zero, share, P))
     return graph.node("Where", graph.node("Greater", count, graph.constant(0.0)), changed, P)
 
 
