@@ -12,9 +12,10 @@ from softreg.export import ExportError
 from .c_runner import CRunner
 from .cases import CASES, case
 from .javascript_runner import JavaScriptRunner
+from .onnx_runner import OnnxRunner
 from .runner import Runner
 
-RUNNERS: tuple[Runner, ...] = (JavaScriptRunner(), CRunner())
+RUNNERS: tuple[Runner, ...] = (JavaScriptRunner(), CRunner(), OnnxRunner())
 TOLERANCE = 1e-12
 
 

@@ -1,0 +1,64 @@
+"""Steps from the softmax to the probabilities of a calibrated model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from softreg.export.onnx.curve_lookup import interpolate
+from softreg.export.onnx.graph_builder import GraphBuilder
+from softreg.export.program import IsotonicShares, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
+
+
+def apply_step(graph: GraphBuilder, P: str, step: Step) -> str:
+    """Return the probabilities after one step.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+        Graph.
+    P : str
+        Probabilities (n, q).
+    step : Step
+        Step.
+
+    Returns
+    -------
+    str
+        Probabilities (n, q).
+    """
+    match step:
+        case ReplaceZeros():
+            return _replace_zeros(graph, P, step)
+        case ScaleLogs():
+            scaled = graph.node("Mul", graph.node("Log", P), graph.constant(step.scale))
+            return graph.softmax(graph.node("Add", scaled, graph.constant(step.bias)))
+        case MixLogs():
+            mixed = graph.node("MatMul", graph.node("Log", P), graph.constant(np.array(step.rows)))
+            return graph.softmax(graph.node("Add", mixed, graph.constant(step.bias)))
+        case IsotonicShares():
+            return _isotonic_shares(graph, P, step)
+        case ShiftRates():
+            return graph.shares(graph.node("Mul", P, graph.constant(step.ratio)))
+
+
+def _replace_zeros(graph: GraphBuilder, P: str, step: ReplaceZeros) -> str:
+    """Return probabilities without zeros."""
+    zero = graph.node("Equal", P, graph.constant(0.0))
+    count = graph.row_sum(graph.doubles(zero))
+    positive = graph.node("Where", zero, graph.constant(np.inf), P)
+    least = graph.node("ReduceMin", positive, graph.constant(np.array([1])), keepdims=1)
+    half = graph.node("Mul", least, graph.constant(0.5))
+    share = graph.node("Min", graph.node("Div", graph.constant(step.floor), count), half)
+    share = graph.node("Max", share, graph.constant(step.smallest))
+    changed = graph.shares(graph.node("Where", zero, share, P))
+    return graph.node("Where", graph.node("Greater", count, graph.constant(0.0)), changed, P)
+
+
+def _isotonic_shares(graph: GraphBuilder, P: str, step: IsotonicShares) -> str:
+    """Return probabilities by the curve of each class, of which a share is kept."""
+    mapped = interpolate(graph, P, step.curves)
+    mass = graph.row_sum(mapped)
+    shared = graph.node("Div", mapped, mass)
+    shared = graph.node("Where", graph.node("Greater", mass, graph.constant(0.0)), shared, P)
+    shared = graph.node("Mul", shared, graph.constant(1 - step.kept))
+    return graph.node("Add", shared, graph.node("Mul", P, graph.constant(step.kept)))
