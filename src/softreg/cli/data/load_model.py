@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import search_record
-from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
+from softreg.models import SoftmaxRegression, SoftmaxRegressionCV, StoredEvaluation
 from softreg.optimize import Solution
 from softreg.persistence import load
 from softreg.tables import Schema, TableClassifier
@@ -64,6 +64,11 @@ class LoadedModel:
     def solution(self) -> Solution | None:
         """Solution of the fit; None for a model trained by `partial_fit`."""
         return getattr(self.regression, "solution_", None)
+
+    @property
+    def evaluation(self) -> StoredEvaluation | None:
+        """Evaluation on held-out rows that the file keeps; None where it keeps none."""
+        return self.table_model.evaluation_ if self.table_model else None
 
     @property
     def columns(self) -> int:
