@@ -29,7 +29,8 @@ SOURCE = Path(softreg.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"persistence"},
+    {"mlflow"},
+    {"persistence", "cards"},
     {"tables", "report", "spark"},
     {"models"},
     {"optimize"},
@@ -50,7 +51,7 @@ FREE = {
     "canonical_values",
     "version",
 }
-ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
+ROOMS = ("probability", "rows", "optimize", "models", "tables", "report", "cards")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {

@@ -35,12 +35,15 @@ class LoadedModel:
         The model of a table, which encodes its columns.
     search : dict or None
         Record of the search for the strength (`search_record`); None where the strength was given.
+    model : TableClassifier, SoftmaxRegression or SoftmaxRegressionCV
+        The model as it was saved.
     """
 
     path: Path
     regression: SoftmaxRegression
     table_model: TableClassifier | None = None
     search: dict[str, Any] | None = None
+    model: Any = None
 
     @property
     def schema(self) -> Schema | None:
@@ -127,11 +130,11 @@ def load_model(path: Path) -> LoadedModel:
         raise CommandError(f"{str(path)!r} is a folder; name a model file in it.")
     model = load(path)
     if isinstance(model, TableClassifier):
-        return LoadedModel(path, model.model_, model, search_record(model.path_, model.rule))
+        return LoadedModel(path, model.model_, model, search_record(model.path_, model.rule), model)
     if isinstance(model, SoftmaxRegressionCV):
-        return LoadedModel(path, model.best_estimator_, search=search_record(model.path_, model.rule))
+        return LoadedModel(path, model.best_estimator_, None, search_record(model.path_, model.rule), model)
     if isinstance(model, SoftmaxRegression):
-        return LoadedModel(path, model)
+        return LoadedModel(path, model, model=model)
     raise CommandError(f"{str(path)!r} contains a {type(model).__name__}, which this command does not support.")
 
 
