@@ -85,9 +85,15 @@ def save_model(
 
     Examples
     --------
-    >>> import softreg.mlflow, mlflow  # doctest: +SKIP
-    >>> softreg.mlflow.save_model(model, "churn")  # doctest: +SKIP
-    >>> mlflow.pyfunc.load_model("churn").predict(customers)  # doctest: +SKIP
+    >>> import pyarrow as pa
+    >>> from softreg import TableClassifier
+    >>> table = pa.table({"age": [20.0, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
+    >>> model = TableClassifier("buys", strength=0.1).fit(table)
+    >>> save_model(model, "saved")
+    >>> import mlflow
+    >>> loaded = mlflow.pyfunc.load_model("saved")
+    >>> loaded.predict({"age": [58.0, 19.0]}, params={"method": "predict"})["prediction"].tolist()
+    ['yes', 'no']
     """
     require_mlflow()
     from mlflow import pyfunc
@@ -156,8 +162,13 @@ def log_model(
 
     Examples
     --------
-    >>> info = softreg.mlflow.log_model(model, "churn", registered_model_name="churn")  # doctest: +SKIP
-    >>> softreg.mlflow.load_model("models:/churn/1")  # doctest: +SKIP
+    >>> import mlflow, pyarrow as pa
+    >>> from softreg import TableClassifier
+    >>> table = pa.table({"age": [20.0, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
+    >>> mlflow.set_tracking_uri(Path("store").absolute().as_uri())
+    >>> info = log_model(TableClassifier("buys", strength=0.1).fit(table), "buyers")
+    >>> load_model(info.model_uri).classes_.tolist()
+    ['no', 'yes']
     """
     require_mlflow()
     from mlflow.models import Model
@@ -199,7 +210,13 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
 
     Examples
     --------
-    >>> softreg.mlflow.load_model("models:/churn/1").predict_proba("new.csv")  # doctest: +SKIP
+    >>> import pyarrow as pa
+    >>> from softreg import TableClassifier
+    >>> table = pa.table({"age": [20.0, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
+    >>> model = TableClassifier("buys", strength=0.1).fit(table)
+    >>> save_model(model, "buyers")
+    >>> load_model("buyers").predict(pa.table({"age": [58.0, 19.0]})).tolist()
+    ['yes', 'no']
     """
     require_mlflow()
     from mlflow.artifacts import download_artifacts

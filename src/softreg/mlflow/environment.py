@@ -43,8 +43,8 @@ def default_requirements() -> list[str]:
 
     Examples
     --------
-    >>> default_requirements()[:2]  # doctest: +SKIP
-    ['mlflow-skinny==3.17.2', 'softreg==0.1.0']
+    >>> [requirement.split("==")[0] for requirement in default_requirements()][1:4]
+    ['softreg', 'numpy', 'scipy']
     """
     require_mlflow()
     packages = (*CORE_PACKAGES, "pandas")

@@ -63,8 +63,12 @@ def signature_of(model: TableClassifier | SoftmaxRegression | SoftmaxRegressionC
 
     Examples
     --------
-    >>> print(signature_of(model).inputs)  # doctest: +SKIP
-    ['age': double (required), 'town': string (required)]
+    >>> import pyarrow as pa
+    >>> from softreg import TableClassifier
+    >>> table = pa.table({"age": [20.0, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
+    >>> model = TableClassifier("buys", strength=0.1).fit(table)
+    >>> signature_of(model).inputs
+    ['age': double (required)]
     """
     require_mlflow()
     from mlflow.models import ModelSignature
@@ -97,9 +101,12 @@ def input_example_of(model: TableClassifier | SoftmaxRegression | SoftmaxRegress
 
     Examples
     --------
-    >>> input_example_of(model)  # doctest: +SKIP
-        age  town
-    0  40.0  Bonn
+    >>> import pyarrow as pa
+    >>> from softreg import TableClassifier
+    >>> table = pa.table({"age": [20.0, 60, 25, 55], "buys": ["no", "yes", "no", "yes"]})
+    >>> model = TableClassifier("buys", strength=0.1).fit(table)
+    >>> input_example_of(model).to_dict("list")
+    {'age': [40.0]}
     """
     require_mlflow()
     import pandas as pd

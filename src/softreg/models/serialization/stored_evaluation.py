@@ -90,7 +90,7 @@ class StoredEvaluation:
         it is not defined.
     baseline_log_loss : float or None
         Log loss, on the evaluated rows, of the training frequencies, which are the probabilities of the unpenalised
-        model with intercepts alone; None where these are not known.
+        model with intercepts alone, without class weights and offsets; None where these are not known.
     calibration_error : Interval or None
         Root-mean-square error of a probability with its 95% interval: of either of two classes, of the most likely one
         of more; None where the rows do not suffice to estimate it.
