@@ -108,6 +108,10 @@ def test_docstring_examples(module: str, request: pytest.FixtureRequest) -> None
         return
     if module in WITH_SPARK:
         request.getfixturevalue("spark")
+    if module.startswith("softreg.mlflow"):
+        pytest.importorskip("mlflow.pyfunc", reason="mlflow-skinny is not installed")
+        for name in ("MLFLOW_ALLOW_FILE_STORE", "MLFLOW_DISABLE_TELEMETRY"):  # a store in a folder needs no SQLAlchemy
+            request.getfixturevalue("monkeypatch").setenv(name, "true")
     loaded = importlib.import_module(module)
     if not (loaded.__file__ or "").endswith(".py"):  # compiled kernels are described in rows/kernels/products.py
         return

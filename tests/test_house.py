@@ -29,7 +29,8 @@ SOURCE = Path(softreg.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"persistence"},
+    {"mlflow"},
+    {"persistence", "cards"},
     {"export"},
     {"tables", "report", "spark"},
     {"models"},
@@ -52,7 +53,7 @@ FREE = {
     "canonical_values",
     "version",
 }
-ROOMS = ("probability", "rows", "optimize", "models", "tables", "report")
+ROOMS = ("probability", "rows", "optimize", "models", "tables", "report", "cards")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {

@@ -47,6 +47,7 @@ _DEFINED_IN = {
     "table_statistics": "tables",
     "Audit": "report",
     "audit": "report",
+    "model_card": "cards",
     "open_rows": "models.inputs.matrix_files",
     "load": "persistence",
 }

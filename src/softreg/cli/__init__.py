@@ -197,6 +197,20 @@ def inspect(model: Path, as_json: bool) -> None:
     inspect_model(model, as_json=as_json)
 
 
+@main.command(short_help="Write the model card of a model file: Markdown.")
+@click.argument("model", type=FILE)
+@click.option("-o", "--output", type=FILE, metavar="CARD.md", help="Output file; stdout by default, and with -.")
+def card(model: Path, output: Path | None) -> None:
+    """Write the model card of MODEL, in Markdown, from what the file stores.
+
+    It states classes, columns, the fit and its certificate, the evaluation on held-out rows of `softreg train`, the
+    meaning and limits of the probabilities, and how to use the model.
+    """
+    from softreg.cli.commands.card import write_card
+
+    write_card(model, output)
+
+
 @main.command(short_help="Show versions, threads and kernels in use.")
 @AS_JSON
 def doctor(as_json: bool) -> None:

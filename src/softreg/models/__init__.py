@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
     from softreg.models.selection.regularization_path import Path, PathPoint
     from softreg.models.serialization.model_file import ModelFileError, StoredModel, read_model, write_model
+    from softreg.models.serialization.stored_evaluation import StoredEvaluation
 
 _DEFINED_IN = {
     "Added": "calibration.code_length",
@@ -49,6 +50,7 @@ _DEFINED_IN = {
     "Separated": "likelihood.separation_lp",
     "SoftmaxRegression": "estimators.regression",
     "SoftmaxRegressionCV": "selection.cv_estimator",
+    "StoredEvaluation": "serialization.stored_evaluation",
     "StoredModel": "serialization.model_file",
     "Trial": "calibration.calibrator",
     "added_information": "calibration.code_length",
@@ -82,6 +84,7 @@ __all__ = [
     "Separated",
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
+    "StoredEvaluation",
     "StoredModel",
     "Trial",
     "added_information",

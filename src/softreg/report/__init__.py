@@ -10,6 +10,7 @@ from softreg.report.evaluation.calibration_audit import CalibrationAudit
 from softreg.report.evaluation.probability_audit import audit
 from softreg.report.evaluation.ranking_scores import Ranking
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
+from softreg.report.page.evaluation_record import evaluation_record
 from softreg.report.page.render import render_report, write_report
 from softreg.report.page.report_data import CONTRIBUTIONS, Effect, ReportData, ShownRow, show_rows
 
@@ -24,6 +25,7 @@ __all__ = [
     "ReportData",
     "ShownRow",
     "audit",
+    "evaluation_record",
     "reliability_curve",
     "render_report",
     "show_rows",

@@ -145,6 +145,8 @@ class TableClassifier(BaseTableClassifier):
         Columns of the table without the target.
     path_ : Path or None
         Strengths that were tried, None where the strength was given.
+    evaluation_ : StoredEvaluation or None
+        Evaluation on held-out rows that `softreg train` or `keep_evaluation` stored with the model; a fit removes it.
 
     Examples
     --------

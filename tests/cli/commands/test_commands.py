@@ -30,7 +30,7 @@ KEYS = [
 def test_help_names_every_command(run: Any) -> None:
     shown = run("--help")
     assert shown.exit_code == 0
-    for command in ("train", "predict", "evaluate", "audit", "statistics", "inspect", "doctor", "demo"):
+    for command in ("train", "predict", "evaluate", "audit", "statistics", "inspect", "card", "doctor", "demo"):
         assert f"\n  {command} " in shown.stdout
     assert run().stdout == run("--help").stdout
     assert run("--version").stdout == f"softreg {softreg.__version__}\n"

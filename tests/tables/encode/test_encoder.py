@@ -230,3 +230,15 @@ def test_encoding_is_identical_after_json(numbers: list[float | None], words: li
 def test_a_state_from_the_future_is_refused() -> None:
     with pytest.raises(ValueError, match="coded as 'spline'"):
         Encoder.from_state({"sparse": False, "codes": [{"code": "spline", "name": "x", "missing": False}]})
+
+
+def test_lists_of_which_all_are_missing_have_no_type() -> None:
+    """A data frame has no type for a column without values: they are the missing lists of a typed column."""
+    lists = {"tags": [["x"], ["y", "x"], None, ["y"]], "vector": [[1.0, 2.0], None, [3.0, 1.0], [0.0, 0.0]]}
+    table = pa.table({**lists, "buys": ["y", "n", "y", "n"]})
+    encoder = Encoder.fit(infer_schema(table, "buys"), table)
+    typed = pa.table({name: pa.nulls(2, table.schema.field(name).type) for name in lists})
+    assert encoder.width > 0
+    untyped = pa.table({name: pa.nulls(2) for name in lists})
+    as_array = [x.toarray() if hasattr(x, "toarray") else x for x in map(encoder.encode, (untyped, typed))]
+    assert np.array_equal(*as_array)

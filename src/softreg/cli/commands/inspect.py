@@ -11,12 +11,14 @@ from typing import Any
 
 import click
 
-from softreg.cli.commands.train import count_kinds
 from softreg.cli.console.aligned_text import MIN_SHOWN_GAP, align_columns, format_labels
+from softreg.cli.console.column_kinds import count_kinds
+from softreg.cli.console.evaluation_result import interval_fields
 from softreg.cli.console.result_table import certificate_text
 from softreg.cli.data.load_model import LoadedModel, load_model
-from softreg.models import SoftmaxRegression, read_model
+from softreg.models import SoftmaxRegression, StoredEvaluation, read_model
 from softreg.optimize import Solution
+from softreg.tables.columns.table_errors import pluralize
 from softreg.tables.fit.weight_terms.column_constraints import regression_constraints
 
 
@@ -26,7 +28,7 @@ def inspect_model(path: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_record(model), ensure_ascii=False, allow_nan=False))
         return
-    click.echo(align_columns([*_model_lines(model), *_fit_lines(model)]))
+    click.echo(align_columns([*_model_lines(model), *_fit_lines(model), *_evaluation_lines(model)]))
     if model.table_model is not None:
         click.echo("\nKinds of columns:")
         click.echo(align_columns(model.table_model.describe()))
@@ -49,6 +51,7 @@ def _as_record(model: LoadedModel) -> dict[str, Any]:
         **_weight_record(model),
         **_fit_record(model.solution),
         "search": model.search,
+        "evaluation": _evaluation_record(model.evaluation),
         "softreg": read_model(model.path).version,
         "bytes": model.path.stat().st_size,
     }
@@ -132,6 +135,42 @@ def _fit_lines(model: LoadedModel) -> list[tuple[str, str]]:
         ("solver", _plan_text(model.solution)),
         ("passes over the data", f"{model.solution.passes:,}" if model.solution else "-"),
     ]
+
+
+def _evaluation_lines(model: LoadedModel) -> list[tuple[str, str]]:
+    """Return the lines on the evaluation that the file keeps; none where it keeps none."""
+    kept = model.evaluation
+    if kept is None:
+        return []
+    sample = "" if kept.rows == kept.held_out else f", {kept.rows:,} of these evaluated"
+    grouped = "" if kept.groups is None else f"; {kept.groups:,} independent groups"
+    error = "" if kept.log_loss_error is None else f" ± {kept.log_loss_error:.4f} (1 SE)"
+    baseline = kept.baseline_log_loss
+    against = "" if baseline is None else f"; {baseline:.4f} nats by the class frequencies of the training rows alone"
+    wrong = kept.calibration_error
+    of = "of a probability" if len(kept.classes) == 2 else "of the probability of the most likely class"
+    calibration = [] if wrong is None else [("calibration error", f"{wrong}, root mean square, {of}")]
+    return [
+        ("evaluated on", f"{kept.method}: {pluralize(kept.held_out, 'row')}{sample}{grouped}"),
+        ("trained on", f"{pluralize(kept.training_rows, 'row')} of {kept.data}, seed {kept.seed}, {kept.date}"),
+        ("log loss", f"{kept.log_loss.value:.4f} nats{error}{against}"),
+        ("accuracy", f"{kept.accuracy}, 95% interval"),
+        ("Brier score", f"{kept.brier}, 95% interval, summed over the classes"),
+        *calibration,
+    ]
+
+
+def _evaluation_record(kept: StoredEvaluation | None) -> dict[str, Any] | None:
+    """Return the main figures of the evaluation as a JSON object; null where the file keeps none."""
+    if kept is None:
+        return None
+    scores = {"log_loss": kept.log_loss, "accuracy": kept.accuracy, "brier": kept.brier}
+    if kept.calibration_error is not None:
+        scores["calibration_error"] = kept.calibration_error
+    figures = {key: value for name, score in scores.items() for key, value in interval_fields(name, score).items()}
+    left_out = {*scores, "calibration_error", "reliability"}
+    others = {key: value for key, value in kept.to_state().items() if key not in left_out}
+    return others | {key: value if math.isfinite(value) else None for key, value in figures.items()}
 
 
 def _plan_text(solution: Solution | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from softreg.cli.console.aligned_text import align_columns
+from softreg.cli.console.column_kinds import count_kinds, print_columns
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import EvaluationResult, collect_result, print_result, search_record
 from softreg.cli.console.messages import print_message, print_model_warnings, print_note
@@ -37,6 +36,7 @@ from softreg.cli.options.train_request import TrainRequest, check_request
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_columns
 from softreg.cli.report_inputs.column_information import leakage_information
+from softreg.cli.report_inputs.model_evaluation import keep_evaluation, scanned_class_rows, weights_of_classes
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.probability import Classes, OperatingPoint, operating_point
@@ -44,7 +44,7 @@ from softreg.report import Audit, audit
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.open_engine import open_engine
 from softreg.rows.cluster.versions import ClusterError
-from softreg.tables import OpenTable, Schema, TableClassifier, TableWarning
+from softreg.tables import OpenTable, TableClassifier, TableWarning
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.cluster.fragment_passes import FragmentPasses
 from softreg.tables.fit.cluster.fragment_scan import scan_fragments
@@ -52,9 +52,6 @@ from softreg.tables.fit.memory_mode import Memory, is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.io.parquet_fragments import parquet_fragments
 from softreg.typing import Codes, TextArray
-
-MAX_LISTED_COLUMNS = 40
-"""Columns whose kinds are listed on the terminal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +109,8 @@ def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClass
         _keep_intervals(classifier, table, training)
     held = held or evaluation_file_rows(request, classifier, len(training))
     model = _evaluate(request, classifier, held, rows=table.num_rows, seconds=seconds)
+    weights = weights_of_classes(request, classifier, table, training, labelled.y[training])
+    keep_evaluation(request, classifier, model.audit, held, training_rows=len(training), class_weights=weights)
     information = leakage_information(model.audit, classifier, table, training, labelled.y[training])
     if request.report is not None:
         data = TrainingData(table, training, labelled.y, source.paths)
@@ -179,6 +178,8 @@ def _train_on_scan(
     classifier, seconds = _fit(request, data, None, scan.classes, prior=prior)
     held = held or evaluation_file_rows(request, classifier, scan.training)
     model = _evaluate(request, classifier, held, rows=scan.rows, seconds=seconds)
+    rows = scanned_class_rows(classifier, scan)
+    keep_evaluation(request, classifier, model.audit, held, training_rows=scan.training, class_weights=rows)
     assert scan.sample is not None
     classes, codes = scan.labels(scan.sample)
     labels = np.array(classes)[codes]
@@ -329,20 +330,3 @@ def _write_report(
         else analyse_columns(classifier, table, labels, training.rows, places, groups=groups),
         provenance=provenance(training.paths, request.seed),
     )
-
-
-def print_columns(columns: list[tuple[str, str, str]]) -> None:
-    """Print the kind of each column, and the reason, on stderr."""
-    print_message("Kinds of columns:")
-    print_message(align_columns(columns[:MAX_LISTED_COLUMNS]))
-    if len(columns) > MAX_LISTED_COLUMNS:
-        more = len(columns) - MAX_LISTED_COLUMNS
-        print_message(f"  and {more:,} more, which `softreg inspect` lists for a saved model")
-
-
-def count_kinds(schema: Schema) -> str:
-    """Return how many features have which kind, as in "7 numbers, 6 categories and 3 booleans"."""
-    plurals = {"category": "categories", "tags": "columns of tags"}
-    counts = Counter(column.kind.value for column in schema.features)
-    parts = [f"{n:,} {plurals.get(kind, f'{kind}s') if n > 1 else kind}" for kind, n in counts.most_common()]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

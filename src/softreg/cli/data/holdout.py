@@ -44,6 +44,10 @@ class HeldOutRows:
         Numbers of training and held-out rows, for the table of results.
     from_training_table : bool
         Whether the table also contains the training rows.
+    method : str
+        How these rows were held out, as a phrase.
+    total : int or None
+        Number of held-out rows of which these are a sample; None where these are all.
     """
 
     table: pa.Table
@@ -53,6 +57,8 @@ class HeldOutRows:
     weights: Float64Array | None
     description: str
     from_training_table: bool = True
+    method: str = ""
+    total: int | None = None
 
 
 def label_rows(request: TrainRequest, table: pa.Table, numbers: Codes) -> LabelledRows:
@@ -106,8 +112,18 @@ def split_table(
         None if groups is None else groups[test],
         None if weights is None else weights[held_out],
         description,
+        method=_method(request),
     )
     return used[train], held
+
+
+def _method(request: TrainRequest) -> str:
+    """Return how rows of a table in memory are held out, as a phrase."""
+    if request.time is not None:
+        return f"the latest rows by the column {request.time!r}, those of a class that earlier rows have"
+    if request.groups is not None:
+        return f"whole groups of the column {request.groups!r}, with nearly the same share of each class"
+    return "a random sample, stratified by class"
 
 
 def holdout_rule(request: TrainRequest) -> str:
@@ -147,7 +163,7 @@ def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, tra
         )
         for note in scan.notes:
             print_note(note)
-        return _sampled(scan, f"{trained_on:,} to train on, {scan.tested:,} in {request.test.name}")
+        return _sampled(scan, f"{trained_on:,} to train on, {scan.tested:,} in {request.test.name}", _in_file(request))
     table = source.read()
     numbers = source.input_rows(np.arange(table.num_rows))
     codes = known_codes(
@@ -175,17 +191,21 @@ def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, tra
         )
     groups = None if request.groups is None else group_codes(table, request.groups, request.target, rows)
     description = f"{trained_on:,} to train on, {len(rows):,} in {request.test.name}"
-    return HeldOutRows(
-        table, rows, numbers[rows], groups, None if weights is None else weights[rows], description, False
-    )
+    counted = None if weights is None else weights[rows]
+    return HeldOutRows(table, rows, numbers[rows], groups, counted, description, False, _in_file(request))
+
+
+def _in_file(request: TrainRequest) -> str:
+    """Return a phrase for the rows of the file of --test."""
+    return f"the rows of the file {request.test.name if request.test else ''!r}"
 
 
 def scanned_rows(scan: TableScan) -> HeldOutRows:
     """Return the sample of the held-out rows of a table that is read in batches."""
-    return _sampled(scan, f"{scan.training:,} to train on, {scan.tested:,} held out")
+    return _sampled(scan, f"{scan.training:,} to train on, {scan.tested:,} held out", "a random sample")
 
 
-def _sampled(scan: TableScan, description: str) -> HeldOutRows:
+def _sampled(scan: TableScan, description: str, method: str) -> HeldOutRows:
     """Return the sample of held-out rows of a scan."""
     if scan.held is None:
         raise CommandError(f"None of the {scan.rows:,} rows is held out for evaluation; choose a larger --test-size.")
@@ -193,7 +213,9 @@ def _sampled(scan: TableScan, description: str) -> HeldOutRows:
     if len(rows) < scan.tested:
         description += f", {len(rows):,} of these evaluated"
     weights = scan.row_weights(scan.held, scan.held_numbers)
-    return HeldOutRows(scan.held, rows, scan.held_numbers + 1, None, weights, description)
+    return HeldOutRows(
+        scan.held, rows, scan.held_numbers + 1, None, weights, description, method=method, total=scan.tested
+    )
 
 
 def _no_rows(first: int, count: int) -> BoolArray:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import search_record
-from softreg.models import SoftmaxRegression, SoftmaxRegressionCV
+from softreg.models import SoftmaxRegression, SoftmaxRegressionCV, StoredEvaluation
 from softreg.optimize import Solution
 from softreg.persistence import load
 from softreg.tables import Schema, TableClassifier
@@ -35,12 +35,15 @@ class LoadedModel:
         The model of a table, which encodes its columns.
     search : dict or None
         Record of the search for the strength (`search_record`); None where the strength was given.
+    model : TableClassifier, SoftmaxRegression or SoftmaxRegressionCV
+        The model as it was saved.
     """
 
     path: Path
     regression: SoftmaxRegression
     table_model: TableClassifier | None = None
     search: dict[str, Any] | None = None
+    model: Any = None
 
     @property
     def schema(self) -> Schema | None:
@@ -64,6 +67,11 @@ class LoadedModel:
     def solution(self) -> Solution | None:
         """Solution of the fit; None for a model trained by `partial_fit`."""
         return getattr(self.regression, "solution_", None)
+
+    @property
+    def evaluation(self) -> StoredEvaluation | None:
+        """Evaluation on held-out rows that the file keeps; None where it keeps none."""
+        return self.table_model.evaluation_ if self.table_model else None
 
     @property
     def columns(self) -> int:
@@ -122,11 +130,11 @@ def load_model(path: Path) -> LoadedModel:
         raise CommandError(f"{str(path)!r} is a folder; name a model file in it.")
     model = load(path)
     if isinstance(model, TableClassifier):
-        return LoadedModel(path, model.model_, model, search_record(model.path_, model.rule))
+        return LoadedModel(path, model.model_, model, search_record(model.path_, model.rule), model)
     if isinstance(model, SoftmaxRegressionCV):
-        return LoadedModel(path, model.best_estimator_, search=search_record(model.path_, model.rule))
+        return LoadedModel(path, model.best_estimator_, None, search_record(model.path_, model.rule), model)
     if isinstance(model, SoftmaxRegression):
-        return LoadedModel(path, model)
+        return LoadedModel(path, model, model=model)
     raise CommandError(f"{str(path)!r} contains a {type(model).__name__}, which this command does not support.")
 
 

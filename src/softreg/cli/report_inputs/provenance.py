@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from softreg.cli.console.command_errors import ARGUMENTS
+from softreg.report.page.evaluation_record import current_date
 from softreg.version import __version__
 
 MAX_FILES = 8
@@ -22,8 +21,7 @@ CHUNK = 1 << 20
 
 def provenance(paths: Iterable[str | Path], seed: int | None = None) -> list[tuple[str, str]]:
     """Return name and value of the lines of the footer; SOURCE_DATE_EPOCH sets the date."""
-    now = time.gmtime(float(os.environ.get("SOURCE_DATE_EPOCH", time.time())))
-    lines = [("Version", f"softreg {__version__}"), ("Date", time.strftime("%Y-%m-%d %H:%M UTC", now))]
+    lines = [("Version", f"softreg {__version__}"), ("Date", current_date())]
     context = click.get_current_context(silent=True)
     arguments = None if context is None else context.meta.get(ARGUMENTS)
     if arguments is not None:

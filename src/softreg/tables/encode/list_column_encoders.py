@@ -211,7 +211,7 @@ class VectorFitter:
 
 def read_tags(name: str, column: pa.ChunkedArray) -> tuple[Int64Array, pa.Array]:
     """Return the row and the text of each tag; nulls are no tags."""
-    column = plain_column(column, name)
+    column = _null_as_lists(plain_column(column, name), pa.large_string())
     cells = read_column(column, name) if len(column) else Lists(vectors=False)
     if not isinstance(cells, Lists) or cells.vectors:
         raise type_changed_error(name, "lists of words", f"values of the type {column.type}")
@@ -228,9 +228,14 @@ def read_tags(name: str, column: pa.ChunkedArray) -> tuple[Int64Array, pa.Array]
     return np.concatenate(rows), pa.concat_arrays(tags)
 
 
+def _null_as_lists(column: Any, item: pa.DataType) -> Any:
+    """Return missing lists for a column without a type, as of a data frame all of whose cells are missing."""
+    return pa.chunked_array([pa.nulls(len(column), pa.list_(item))]) if pa.types.is_null(column.type) else column
+
+
 def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLocation) -> tuple[Float64Array, BoolArray]:
     """Return the vectors (n, length), zero where missing, and a mask of missing ones; raise `TableError` otherwise."""
-    column = plain_column(column, name)
+    column = _null_as_lists(plain_column(column, name), pa.float64())
     cells = read_column(column, name) if len(column) else Lists(vectors=True)
     if not isinstance(cells, Lists) or not (cells.vectors or column.null_count == len(column)):
         raise type_changed_error(name, "lists of numbers", f"values of the type {column.type}")

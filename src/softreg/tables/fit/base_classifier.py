@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from softreg.exportable import Exportable
-from softreg.models import Inference, Path, SoftmaxRegression, infer
+from softreg.models import Inference, Path, SoftmaxRegression, StoredEvaluation, infer
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
+from softreg.models.serialization.stored_evaluation import check_classes
 from softreg.tables.columns.table_errors import TableError, emit_warnings, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting
@@ -66,6 +67,8 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
     path_: Path | None = None
     intervals_: StoredIntervals | None = None
     """Covariance for intervals of probabilities, where `keep_intervals` was called after the fit."""
+    evaluation_: StoredEvaluation | None = None
+    """Evaluation on held-out rows, where `keep_evaluation` was called after the fit, as `softreg train` does."""
     rare_: RareClasses = NO_RARE
     offset_: Mapping[str, str] = MappingProxyType({})
     constraints_: ColumnConstraints = NO_CONSTRAINTS
@@ -360,6 +363,28 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
         X, offset = self._encoded_with_offset(data)
         return self.intervals_.limits(X, level, offset)
 
+    def keep_evaluation(self, evaluation: StoredEvaluation) -> Any:
+        """Keep the evaluation of the fitted model on held-out rows, so that model files have it.
+
+        Parameters
+        ----------
+        evaluation : StoredEvaluation
+            The evaluation, as from `softreg.report.evaluation_record`. A fit removes it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If it is of other classes.
+        """
+        self._check_fitted()
+        check_classes(evaluation, self.model_.classes_.tolist())
+        self.evaluation_ = evaluation
+        return self
+
     def label_texts(self, data: Any, y: Any = None) -> TextArray:
         """Return the labels as the text that they have in `model_.classes_`.
 
@@ -434,7 +459,7 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
     def _take_model(self, model: SoftmaxRegression, kind: str, dtype: np.dtype[Any] | None = None) -> None:
         self.classes_ = label_types.cast_labels(label_types.typed_labels(model.classes_, kind), dtype)
         self.model_, self.label_type_, self.n_iter_ = model, kind, int(model.n_iter_)
-        self.intervals_ = None
+        self.intervals_ = self.evaluation_ = None
         names = self._columns_in()
         self.n_features_in_ = len(names)
         if names != [str(place) for place in range(len(names))]:

@@ -11,6 +11,7 @@ from softreg.models.selection.search_state import path_from_json, path_to_json
 from softreg.models.serialization import fields
 from softreg.models.serialization.cv_parameters import parameter_from_json, parameter_to_json
 from softreg.models.serialization.not_stored import NotStored, description_of
+from softreg.models.serialization.stored_evaluation import evaluation_from_state
 from softreg.models.serialization.weight_parameters import weight_parameter_from_json, weight_parameter_to_json
 from softreg.tables.columns.table_errors import column_names
 from softreg.tables.fit.choose_numeric_form import forms_state
@@ -67,6 +68,7 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         **({"offset": dict(model.offset_)} if model.offset_ else {}),
         **({"constraints": _constraints_state(model.constraints_)} if model.constraints_ else {}),
         **({"prior": _prior_text(model.prior)} if model.prior is not None else {}),
+        **({"evaluation": model.evaluation_.to_state()} if model.evaluation_ is not None else {}),
         "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_to_json(model.path_),
     }
@@ -146,4 +148,5 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions
     self._take_model(model, kind, label_types.dtype_from_name(metadata.get("label_dtype")))
     self.intervals_ = intervals_from_state(arrays, metadata, model.coef_, model.intercept_)
+    self.evaluation_ = evaluation_from_state(metadata, model.classes_.tolist())
     return self

@@ -1,0 +1,83 @@
+"""The section of a card on the weights: the largest of each column."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from softreg.cards.card_subject import CardSubject
+from softreg.cards.markdown import escape, table
+from softreg.tables.encode.date_encoder import TREND, DateEncoder
+from softreg.tables.encode.number_encoder import NumberEncoder
+
+MAX_COLUMNS = 20
+"""Columns that the table lists."""
+
+
+def weight_section(subject: CardSubject) -> list[str]:
+    """Return the lines of the section."""
+    W = np.asarray(subject.regression.coef_, dtype=np.float64)
+    binary = len(W) == 2
+    effects = (W[1] - W[0])[None] if binary else W - W.mean(axis=0)
+    groups = _features_of_columns(subject)
+    largest = []
+    for name, features in groups:
+        size = np.abs(effects[:, features])
+        k, j = np.unravel_index(int(size.argmax()), size.shape)
+        largest.append((name, features[int(j)], int(k)))
+    largest.sort(key=lambda one: -abs(effects[one[2], one[1]]))
+    names = subject.feature_names or tuple(f"number {j}, from 0" for j in range(W.shape[1]))
+    rows = [
+        [
+            escape(names[j]),
+            *([] if binary else [escape(subject.classes[k])]),
+            f"{effects[k, j]:+.4g}",
+            _unit(subject, j),
+        ]
+        for _, j, k in largest[:MAX_COLUMNS]
+    ]
+    if binary:
+        what = f"change of the log-odds of the class {escape(subject.classes[1])} against {escape(subject.classes[0])}"
+        header = ["feature", "change", "per"]
+    else:
+        what = "change of the logit of a class relative to the mean over the classes"
+        header = ["feature", "class", "change", "per"]
+    of = "feature" if subject.table_model is None else "column its feature"
+    intro = (
+        f"For each {of} with the largest weight, the {what}, for the stated change of the feature with the others "
+        "fixed. They describe associations in the training rows, and not effects of interventions."
+    )
+    if subject.regression.penalty is not None or subject.regression.prior is not None:
+        intro += " The penalty or prior makes them smaller, and features that vary together share theirs."
+    lines = [intro, *table(header, rows)]
+    if len(largest) > MAX_COLUMNS:
+        more = "features" if subject.table_model is None else "columns"
+        lines.append(f"{len(largest) - MAX_COLUMNS:,} more {more} have smaller weights.")
+    return lines
+
+
+def _features_of_columns(subject: CardSubject) -> list[tuple[str, list[int]]]:
+    """Return the features of each column; each feature by itself for a regression."""
+    if subject.table_model is None:
+        return [("", [j]) for j in range(subject.regression.n_features_in_)]
+    encoders = subject.table_model.encoder_.column_encoders
+    ends = np.cumsum([0, *(encoder.width for encoder in encoders)]).tolist()
+    return [(one.name, list(range(a, b))) for one, (a, b) in zip(encoders, pairwise(ends), strict=True) if b > a]
+
+
+def _unit(subject: CardSubject, feature: int) -> str:
+    """Return the change of a feature to which a weight refers."""
+    if subject.table_model is None:
+        return "1 unit of the feature"
+    first = 0
+    for encoder in subject.table_model.encoder_.column_encoders:
+        if feature < first + encoder.width:
+            at = feature - first
+            if isinstance(encoder, NumberEncoder) and at == 0 and (encoder.both or not encoder.knots):
+                return f"one standard deviation, {encoder.scale:.4g}"
+            if isinstance(encoder, DateEncoder) and at == 0 and encoder.parts[:1] == (TREND,):
+                return f"one standard deviation, {np.timedelta64(round(encoder.scale), 's').astype(object)}"
+            return "1 unit of the feature"
+        first += encoder.width
+    raise IndexError(feature)

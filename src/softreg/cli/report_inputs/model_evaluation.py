@@ -1,0 +1,100 @@
+"""The evaluation on held-out rows that `softreg train` keeps in the model file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from softreg.cli.data.holdout import HeldOutRows
+from softreg.cli.options.train_request import TrainRequest
+from softreg.probability import Classes
+from softreg.report import Audit, evaluation_record
+from softreg.tables import TableClassifier
+from softreg.tables.fit.table_scan import TableScan
+from softreg.tables.row_selection.weight_column import weight_column
+from softreg.typing import Codes, Float64Array, TextArray
+
+
+def keep_evaluation(
+    request: TrainRequest,
+    classifier: TableClassifier,
+    audit: Audit,
+    held: HeldOutRows,
+    *,
+    training_rows: int,
+    class_weights: Float64Array | None,
+) -> None:
+    """Keep the evaluation of a fitted classifier.
+
+    Parameters
+    ----------
+    request : TrainRequest
+        Options of the command.
+    classifier : TableClassifier
+        The classifier, which keeps the evaluation.
+    audit : Audit
+        Its evaluation on the held-out rows.
+    held : HeldOutRows
+        These rows.
+    training_rows : int
+        Number of training rows.
+    class_weights : array of shape (q,) or None
+        Number or total weight of the training rows of each class; None where they are not known.
+    """
+    classifier.keep_evaluation(
+        evaluation_record(
+            audit,
+            training_rows=training_rows,
+            training_weights=class_weights,
+            held_out=held.total,
+            method=held.method,
+            data=data_name(request),
+            seed=request.seed,
+        )
+    )
+
+
+def data_name(request: TrainRequest) -> str:
+    """Return the name of the data without its folder."""
+    return "standard input" if str(request.data) == "-" else request.data.name or request.data.resolve().name
+
+
+def weights_of_classes(
+    request: TrainRequest, classifier: TableClassifier, table: pa.Table, rows: Codes, labels: TextArray
+) -> Float64Array:
+    """Return the number, or with --weights the total weight, of the training rows of each class, as an array (q,).
+
+    Parameters
+    ----------
+    request : TrainRequest
+        Options of the command.
+    classifier : TableClassifier
+        The fitted classifier.
+    table : pyarrow.Table
+        Table with the training rows.
+    rows : array of shape (k,)
+        Their indices.
+    labels : array of shape (k,)
+        Their labels.
+
+    Returns
+    -------
+    array of shape (q,)
+        Weights in the order of the classes of the model.
+    """
+    classes = classifier.model_.classes_
+    weights = None if request.weights is None else weight_column(table, request.weights, request.target)[rows]
+    codes = Classes.of(classes).encode(labels)
+    return np.bincount(codes, weights=weights, minlength=len(classes)).astype(np.float64)
+
+
+def scanned_class_rows(classifier: TableClassifier, scan: TableScan) -> Float64Array | None:
+    """Return the number of training rows of each class (q,) of a scan; None where rows have weights."""
+    if scan.weights is not None:
+        return None
+    classes = classifier.model_.classes_.tolist()
+    class_of, counts = scan.rare.merged(list(scan.trained)), dict.fromkeys(classes, 0.0)
+    for label, rows in scan.trained.items():
+        if label in class_of:
+            counts[class_of[label]] += rows
+    return np.array([counts[label] for label in classes])
