@@ -1,0 +1,49 @@
+"""Weights of two classes in both packages: one vector of the log-odds, or a vector for each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softreg.typing import Array
+
+
+@dataclass(frozen=True)
+class LinearWeights:
+    """Weights and intercepts of linear logits.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (rows, d)
+        Weights.
+    intercept : ndarray of shape (rows,)
+        Intercepts.
+    """
+
+    coef: Array
+    intercept: Array
+
+
+def softmax_weights(weights: LinearWeights) -> LinearWeights:
+    """Return weights with a row for each class; the one row of two classes is divided into `w / 2 - w` and `w / 2`.
+
+    Both are exact, and so is their difference w: for subnormal numbers, too, whose half may be rounded.
+    """
+    if len(weights.coef) > 1:
+        return weights
+    coef, intercept = (_halves(part) for part in (weights.coef, weights.intercept))
+    return LinearWeights(coef, intercept)
+
+
+def log_odds_weights(weights: LinearWeights) -> LinearWeights:
+    """Return weights with one row for two classes, the log-odds of the second; those of more classes as they are."""
+    if len(weights.coef) > 2:
+        return weights
+    return LinearWeights(weights.coef[1:] - weights.coef[:1], weights.intercept[1:] - weights.intercept[:1])
+
+
+def _halves(part: Array) -> Array:
+    """Return the parts (2, ...) of an array (1, ...)."""
+    half = part / 2
+    return np.concatenate([half - part, half])
