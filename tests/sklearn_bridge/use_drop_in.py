@@ -1,7 +1,7 @@
 """A plugin of pytest that runs scikit-learn's tests with our `LogisticRegression` in place of theirs.
 
-Loaded with `-p use_drop_in`, before the test module imports the name. It keeps the tests that use the name and writes the
-outcome of each to the file that the environment variable DROP_IN_OUTCOMES names.
+Loaded with `-p use_drop_in`, before the test module imports the name. It keeps the tests that use the name and writes
+the outcome of each to the file that the environment variable DROP_IN_OUTCOMES names.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sklearn.linear_model
+from sklearn.base import ClassifierMixin
 
 from softreg.sklearn import LogisticRegression
 
@@ -33,7 +34,7 @@ def uses_the_name(item: Any) -> bool:
     values = {} if parameters is None else parameters.params
     if any(value is LogisticRegression for value in values.values()):
         return True
-    if any(isinstance(value, type) for value in values.values()):
+    if any(isinstance(value, type) and issubclass(value, ClassifierMixin) for value in values.values()):
         return False  # the same test for LogisticRegressionCV
     return bool({"LogisticRegression", "check_predictions"} & names_in(item.function.__code__)) and not (
         "problem" in values and values["problem"] == "cv"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from softreg.typing import Array
 
@@ -25,11 +27,14 @@ class LinearWeights:
     intercept: Array
 
 
-def softmax_weights(weights: LinearWeights) -> LinearWeights:
-    """Return weights with a row for each class; the one row of two classes is divided into `w / 2 - w` and `w / 2`.
+def fitted_weights(model: Any) -> LinearWeights:
+    """Return the weights of a fitted classifier of scikit-learn, dense and in float64."""
+    coef = model.coef_.toarray() if sp.issparse(model.coef_) else model.coef_
+    return LinearWeights(np.array(coef, dtype=np.float64), np.array(model.intercept_, dtype=np.float64))
 
-    Both are exact, and so is their difference w: for subnormal numbers, too, whose half may be rounded.
-    """
+
+def softmax_weights(weights: LinearWeights) -> LinearWeights:
+    """Return weights with a row for each class; those of two classes are `w / 2 - w` and `w / 2`, exactly w apart."""
     if len(weights.coef) > 1:
         return weights
     coef, intercept = (_halves(part) for part in (weights.coef, weights.intercept))
@@ -45,5 +50,5 @@ def log_odds_weights(weights: LinearWeights) -> LinearWeights:
 
 def _halves(part: Array) -> Array:
     """Return the parts (2, ...) of an array (1, ...)."""
-    half = part / 2
+    half = part / 2  # rounded where a number is subnormal; the other part then makes up for it
     return np.concatenate([half - part, half])

@@ -16,10 +16,10 @@ from softreg.models.estimators.regression import SoftmaxRegression
 from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
 from softreg.models.serialization.regression_state import set_fitted_attributes
 from softreg.probability.label_arrays import as_float, is_real, spell
-from softreg.sklearn.binary_weights import LinearWeights, log_odds_weights, softmax_weights
+from softreg.sklearn.binary_weights import LinearWeights, fitted_weights, log_odds_weights, softmax_weights
 from softreg.sklearn.logistic_regression import LogisticRegression
 from softreg.sklearn.parameters import DEPRECATES_PENALTY, UNSET
-from softreg.sklearn.penalty_scale import PenaltyScale, inverse_total, to_scikit_learn, to_softreg
+from softreg.sklearn.penalty_scale import PenaltyScale, inverse_total, penalty_name, to_scikit_learn, to_softreg
 
 SHARES = {"l2": 0.0, "l1": 1.0, "elasticnet": None}
 """Share of the l1 part in the penalties that both packages have; None for the parameter `l1_ratio`."""
@@ -77,14 +77,13 @@ def from_sklearn(model: Any, *, total_weight: float | None = None) -> SoftmaxReg
         return _from_pipeline(model, total_weight)
     _check_convertible(model)
     if isinstance(model, LogisticRegression) and _is_unchanged(model):
-        return copy.deepcopy(model.regression_)
-    coef = model.coef_.toarray() if sp.issparse(model.coef_) else np.asarray(model.coef_)
-    weights = LinearWeights(coef.astype(np.float64), np.array(model.intercept_, dtype=np.float64))
+        certified: SoftmaxRegression = copy.deepcopy(model.regression_)
+        return certified
     parameters = {} if total_weight is None else _parameters_of(model, _checked_total(total_weight))
     converted = SoftmaxRegression(
         fit_intercept=bool(model.fit_intercept), class_weight=copy.copy(model.class_weight), **parameters
     )
-    return _fitted(converted, model, softmax_weights(weights))
+    return _fitted(converted, model, softmax_weights(fitted_weights(model)))
 
 
 def to_sklearn(model: Any, *, total_weight: float | None = None) -> Any:
@@ -233,7 +232,7 @@ def _parameters_of(model: Any, total_weight: float) -> dict[str, Any]:
     if penalty is None or np.isinf(C):
         return {"strength": 0.0, "penalty": None}
     scale = to_softreg(inverse_total(C, None, 1) / total_weight, ratio, len(model.classes_))
-    name = {0.0: "l2", 1.0: "l1"}.get(scale.l1_ratio, "elasticnet")
+    name = penalty_name(scale)
     return {
         "strength": scale.strength,
         "penalty": name,

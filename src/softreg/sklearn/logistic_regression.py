@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn import get_config
 from sklearn import linear_model as scikit_learn
 from sklearn.exceptions import ConvergenceWarning
@@ -25,9 +24,9 @@ from softreg.models.inputs.sample_and_class_weights import (
 from softreg.optimize import Solution, Status
 from softreg.probability import log_softmax
 from softreg.probability.label_arrays import spell
-from softreg.sklearn.binary_weights import LinearWeights, log_odds_weights, softmax_weights
+from softreg.sklearn.binary_weights import LinearWeights, fitted_weights, log_odds_weights, softmax_weights
 from softreg.sklearn.parameters import check_classes_of_solver, penalty_choice
-from softreg.sklearn.penalty_scale import inverse_total, to_softreg
+from softreg.sklearn.penalty_scale import inverse_total, penalty_name, to_softreg
 from softreg.typing import Array, Float64Array, IntArray
 
 MIN_GAP = 1e-14
@@ -104,7 +103,7 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
     regression_ : SoftmaxRegression
         The fitted model of softreg, for its inference, explanations and model files.
     solution_ : Solution or None
-        Value, certified gap and status of the mean loss with penalty; None if one class alone has weight.
+        Value, certified gap and status of the mean loss with penalty; None without an iteration.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (d,)
@@ -169,15 +168,17 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
             )
         weight = _row_weights(sample_weight, self.class_weight, classes, codes)
         model = self._regression(inverse_total(choice.C, weight, len(codes)), choice.l1_ratio, len(classes))
-        self._set_start(model, classes, X.shape[1])
+        start = self._last_weights(len(classes), X.shape[1])
         self.classes_ = classes
         present = np.bincount(codes, weights=weight, minlength=len(classes)) > 0
-        if weight is None or present.all():
-            model.fit(X, codes, sample_weight=weight)
-            weights = LinearWeights(model.coef_, model.intercept_)
-            self._set_fit(model, _centred(weights, self.fit_intercept), X.dtype)
+        if self.max_iter == 0:
+            zeros = LinearWeights(np.zeros((len(classes), X.shape[1])), np.zeros(len(classes)))
+            weights = zeros if start is None else start
+        elif weight is None or present.all():
+            weights = self._fit_all(model, X, codes, weight, start)
         else:
-            self._set_fit(model, self._fit_present(model, X, codes, weight, present), X.dtype)
+            weights = self._fit_present(model, X, codes, weight, present)
+        self._set_fit(model, weights, X.dtype)
         self._warn_unless_converged(present)
         return self
 
@@ -214,7 +215,7 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
     def _regression(self, strength: float, l1_ratio: float, n_classes: int) -> SoftmaxRegression:
         """Return the estimator of softreg with the same objective."""
         scale = to_softreg(strength, l1_ratio, n_classes)
-        penalty = None if strength == 0 else {0.0: "l2", 1.0: "l1"}.get(scale.l1_ratio, "elasticnet")
+        penalty = penalty_name(scale)
         curvature = strength * (1 - l1_ratio)
         return _QuietRegression(
             scale.strength,
@@ -227,18 +228,22 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
             verbose=int(self.verbose),
         )
 
-    def _set_start(self, model: SoftmaxRegression, classes: Array, d: int) -> None:
-        """Let a fit begin with the last weights if `warm_start` is set, and with zeros if it makes no iteration."""
-        q, rows = len(classes), 1 if len(classes) == 2 else len(classes)
-        if self.warm_start and getattr(self, "coef_", np.zeros(0)).shape == (rows, d):
-            coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
-            start = softmax_weights(LinearWeights(coef.astype(np.float64), np.asarray(self.intercept_, np.float64)))
-        elif self.max_iter == 0:
-            start = LinearWeights(np.zeros((q, d)), np.zeros(q))
-        else:
-            return
-        model.warm_start, model.classes_ = True, np.arange(q)
-        model.coef_, model.intercept_ = start.coef, start.intercept
+    def _last_weights(self, q: int, d: int) -> LinearWeights | None:
+        """Return the weights of the last fit if `warm_start` is set and they have the right shape."""
+        shape = (1 if q == 2 else q, d)
+        if not self.warm_start or getattr(self, "coef_", np.zeros(0)).shape != shape:
+            return None
+        return softmax_weights(fitted_weights(self))
+
+    def _fit_all(
+        self, model: SoftmaxRegression, X: Any, codes: IntArray, weight: Array | None, start: LinearWeights | None
+    ) -> LinearWeights:
+        """Fit all classes, and return their weights."""
+        if start is not None:
+            model.warm_start, model.classes_ = True, np.arange(len(start.coef))
+            model.coef_, model.intercept_ = start.coef, start.intercept
+        model.fit(X, codes, sample_weight=weight)
+        return _centred(LinearWeights(model.coef_, model.intercept_), self.fit_intercept)
 
     def _fit_present(
         self, model: SoftmaxRegression, X: Any, codes: IntArray, weight: Array, present: Array
@@ -280,7 +285,11 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
     def _warn_unless_converged(self, present: Array) -> None:
         """Give a `ConvergenceWarning` where the optimum was not reached or is not finite."""
         solution = self.solution_
-        if not present.all():
+        if self.max_iter == 0:
+            warnings.warn(
+                "max_iter=0: the weights are those before the first iteration.", ConvergenceWarning, stacklevel=3
+            )
+        elif not present.all():
             warnings.warn(
                 f"no finite optimum: the class {spell(self.classes_[~present][0])} has no row with a weight above "
                 "zero, so its probability is 0 at the optimum. Its intercept is set "
@@ -291,7 +300,9 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
         elif solution is not None and solution.separation is not None:
             a, b = (spell(self.classes_[k]) for k in solution.separation.classes)
             names = getattr(self, "feature_names_in_", None)
-            columns = ", ".join(f"column {j}" if names is None else repr(names[j]) for j in solution.separation.features)
+            columns = ", ".join(
+                f"column {j}" if names is None else repr(names[j]) for j in solution.separation.features
+            )
             warnings.warn(
                 f"no finite optimum: without a penalty the weights diverge, because {columns} separate the classes "
                 f"{a} and {b}. Set C to a finite number, or leave those features out.",
@@ -299,10 +310,16 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
                 stacklevel=3,
             )
         elif solution is not None and not (solution.within_tolerance or self._is_at_rounding_error(solution)):
+            stopped = solution.status is Status.STOPPED
+            reason = (
+                "The max_iter was reached which means the coef_ did not converge"
+                if stopped
+                else "No step decreases it further in float64"
+            )
             warnings.warn(
-                f"{solution.status.value} after {solution.n_iter} iterations: the mean loss with penalty is "
+                f"{reason}: after {solution.n_iter} iterations the mean loss with penalty is "
                 f"{'proved' if solution.certified else 'estimated'} to be within {solution.gap:.1e} nats of its "
-                f"minimum. Raise max_iter, scale the columns (StandardScaler), or lower C.",
+                f"minimum. {'Raise max_iter, scale' if stopped else 'Scale'} the columns (StandardScaler), or lower C.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -69,7 +69,9 @@ def penalty_choice(model: Any) -> PenaltyChoice:
     if penalty is None and model.C != 1:
         _warn("Setting penalty=None will ignore the C and l1_ratio parameters.")
     C = np.inf if name is None else float(model.C)
-    return PenaltyChoice(C, {"l1": 1.0, "elasticnet": ratio}.get(name, 0.0))
+    if name != "elasticnet":
+        ratio = 1.0 if name == "l1" else 0.0
+    return PenaltyChoice(C, float(ratio))
 
 
 def check_classes_of_solver(solver: str, n_classes: int) -> None:

@@ -10,6 +10,7 @@ part is therefore twice as strong for the same penalty of `w`, and its l1 part i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -95,6 +96,15 @@ def to_softreg(strength: float, l1_ratio: float, n_classes: int) -> PenaltyScale
         return PenaltyScale(strength, l1_ratio)
     factor = 2 - l1_ratio  # of the l1 part 1, of the l2 part 2
     return PenaltyScale(min(factor * strength, MAX_STRENGTH), l1_ratio / factor)
+
+
+def penalty_name(scale: PenaltyScale) -> Literal["l2", "l1", "elasticnet"] | None:
+    """Return the parameter `penalty` of `SoftmaxRegression` for a penalty."""
+    if scale.strength == 0:
+        return None
+    if scale.l1_ratio in (0, 1):
+        return "l1" if scale.l1_ratio else "l2"
+    return "elasticnet"
 
 
 def to_scikit_learn(scale: PenaltyScale, n_classes: int, total_weight: float) -> InverseScale:
