@@ -78,8 +78,8 @@ def check_classes_of_solver(solver: str, n_classes: int) -> None:
     """Raise `ValueError` for more than two classes with the solver "liblinear"."""
     if solver == "liblinear" and n_classes > 2:
         raise ValueError(
-            "The 'liblinear' solver does not support multiclass classification; choose another solver, such as the "
-            "default, or wrap the estimator in a OneVsRestClassifier."
+            "The 'liblinear' solver does not support multiclass classification. Only binary classification is "
+            f"supported, and y has {n_classes} classes; choose another solver, such as the default."
         )
 
 
