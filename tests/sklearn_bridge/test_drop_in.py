@@ -148,7 +148,7 @@ def test_without_penalty_the_weights_are_equal(q, fit_intercept):
 def test_the_penalty_scale_and_its_inverse(q, l1_ratio):
     scale_ = to_softreg(inverse_total(0.4, np.array([2.0, 3.0]), 2), l1_ratio, q)
     inverse = to_scikit_learn(PenaltyScale(scale_.strength, scale_.l1_ratio), q, 5.0)
-    assert inverse.C == pytest.approx(0.4, rel=1e-14)
+    assert pytest.approx(0.4, rel=1e-14) == inverse.C
     assert inverse.l1_ratio == pytest.approx(l1_ratio, rel=1e-14, abs=0)
 
 
@@ -198,7 +198,9 @@ def test_the_certificate_and_the_model_of_softreg(tmp_path):
     model = LogisticRegression(C=2, class_weight={"benign": 2.0}).fit(frame, labels)
     assert model.solution_.converged
     assert model.regression_.solution_ is model.solution_
-    np.testing.assert_allclose(model.regression_.predict_proba(frame), model.predict_proba(frame), rtol=1e-12)
+    np.testing.assert_allclose(
+        model.regression_.predict_proba(frame), model.predict_proba(frame), rtol=1e-14, atol=1e-15
+    )
     again = clone(model.regression_).fit(frame, labels)
     np.testing.assert_allclose(again.predict_proba(frame), model.predict_proba(frame), atol=1e-3)
     model.regression_.save(tmp_path / "m.softreg")
@@ -298,15 +300,15 @@ def test_invalid_rows_are_errors_as_in_scikit_learn(rows):
 
 def test_a_class_without_weight_has_probability_zero(rows):
     X, y = rows
+    kept = y != 1
     for weight, class_weight in ((np.where(y == 1, 0.0, 1.0), None), (None, {1: 0.0})):
         with pytest.warns(ConvergenceWarning, match="the class 1 has no row"):
             model = LogisticRegression(class_weight=class_weight, tol=1e-7).fit(X, y, weight)
         P = model.predict_proba(X)
         assert (P[:, 1] == 0).all()
         assert np.isfinite(model.predict_log_proba(X)).all()
-        kept = y != 1
-        # in the limit of scikit-learn's three classes, both others have a penalised vector each
-        small = scikit_learn.LogisticRegression(C=0.5, tol=1e-12, solver="newton-cg").fit(X[kept], y[kept])
+        # the two classes that remain have the vectors -w / 2 and w / 2, whose penalty is half of that of w
+        small = scikit_learn.LogisticRegression(C=2.0, tol=1e-12, solver="newton-cg").fit(X[kept], y[kept])
         np.testing.assert_allclose(P[:, [0, 2]], small.predict_proba(X), atol=CLOSE)
     with pytest.warns(ConvergenceWarning, match="the class False has no row"):
         model = LogisticRegression().fit(X, y > 0, (y > 0) * 1.0)
@@ -391,7 +393,8 @@ def test_pickles_and_clones(rows):
 def test_sample_weights_are_routed(rows):
     with config_context(enable_metadata_routing=True):
         model = LogisticRegression().set_fit_request(sample_weight=True)
-        pipe = make_pipeline(StandardScaler(), model)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipe = make_pipeline(scaler, model)
         pipe.fit(*rows, sample_weight=np.arange(60.0))
         Z = StandardScaler().fit_transform(rows[0])
     expected = LogisticRegression().fit(Z, rows[1], np.arange(60.0))

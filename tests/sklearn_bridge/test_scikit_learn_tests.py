@@ -20,11 +20,15 @@ HERE = Path(__file__).parent
 VERSION = "1.9"
 MODULE = "sklearn.linear_model.tests.test_logistic"
 
-UNCONVERGED = "compares, to six digits, with a fit of scikit-learn that stops at a tolerance of 1e-4, far from its optimum"
+UNCONVERGED = (
+    "compares, to six digits, with a fit of scikit-learn that stops at a tolerance of 1e-4, far from its optimum"
+)
 OTHER_STEPS = "compares the weights after one and two steps of scikit-learn's solver; ours takes other steps"
 NAMES_A_SOLVER = "expects a ConvergenceWarning that names the solver of scikit-learn, which does not run here"
 TAKES_MORE = "expects an error for rows that this solver of scikit-learn does not take, and ours does"
-CALLBACKS = "callbacks see the weights of each iteration of scikit-learn's L-BFGS; they are not supported, with a warning"
+CALLBACKS = (
+    "callbacks see the weights of each iteration of scikit-learn's L-BFGS; they are not supported, with a warning"
+)
 
 DIFFERENT = {
     "test_liblinear_dual_random_state": "expects different weights for different seeds; there is one optimum",

@@ -186,8 +186,8 @@ def _from_pipeline(pipeline: Pipeline, total_weight: float | None) -> SoftmaxReg
         return model
     coef, intercept = model.coef_.copy(), model.intercept_.copy()
     for _, scaler in reversed(scalers):
-        coef = coef if scaler.scale_ is None else coef / scaler.scale_
-        intercept = intercept if scaler.mean_ is None else intercept - coef @ scaler.mean_
+        coef = coef / scaler.scale_ if scaler.with_std else coef
+        intercept = intercept - coef @ scaler.mean_ if scaler.with_mean else intercept
     unscaled = SoftmaxRegression(fit_intercept=model.fit_intercept, class_weight=model.class_weight)
     return _fitted(unscaled, scalers[0][1], LinearWeights(coef, intercept), model)
 
