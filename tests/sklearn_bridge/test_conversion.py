@@ -272,9 +272,12 @@ def test_models_that_scikit_learn_does_not_have_are_refused_with_a_reason():
         to_sklearn(group, total_weight=150)
     with pytest.raises(ValueError, match="bounds, factors or a prior"):
         to_sklearn(SoftmaxRegression(penalty_factors={0: 0.0}).fit(X, y), total_weight=150)
-    for total in (0, -1, np.inf, np.nan, "150", True):
-        if total is not True:
-            with pytest.raises(ValueError, match="total_weight"):
-                to_sklearn(SoftmaxRegression().fit(X, y), total_weight=total)
-            with pytest.raises(ValueError, match="total_weight"):
-                from_sklearn(scikit_learn.LogisticRegression().fit(X, y), total_weight=total)
+    relaxed = SoftmaxRegressionCV(strengths=[1e-2], penalty="l1", relaxed=[0.1], cv=3).fit(X, y)
+    assert_same_probabilities(to_sklearn(relaxed), relaxed, X)
+    with pytest.raises(ValueError, match="relaxed penalty"):
+        to_sklearn(relaxed, total_weight=150)
+    for total in (0, -1, np.inf, np.nan, "150"):
+        with pytest.raises(ValueError, match="total_weight"):
+            to_sklearn(SoftmaxRegression().fit(X, y), total_weight=total)
+        with pytest.raises(ValueError, match="total_weight"):
+            from_sklearn(scikit_learn.LogisticRegression().fit(X, y), total_weight=total)

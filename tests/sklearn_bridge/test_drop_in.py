@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from softreg.sklearn import LogisticRegression
+from softreg.sklearn import parameters as parameters_module
 from softreg.sklearn.penalty_scale import PenaltyScale, inverse_total, to_scikit_learn, to_softreg
 
 CLOSE = 2e-6
@@ -279,6 +281,25 @@ def test_an_invalid_parameter_is_an_error(rows, parameters, told):
     with pytest.raises(ValueError, match=told) as caught:
         LogisticRegression(**parameters).fit(*rows)
     assert isinstance(caught.value, InvalidParameterError) == ("' parameter" in told)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "C", "l1_ratio", "expected"),
+    [
+        ("l2", 2.0, None, (2.0, 0.0)),
+        ("l1", 2.0, None, (2.0, 1.0)),
+        ("elasticnet", 2.0, 0.3, (2.0, 0.3)),
+        (None, 1.0, None, (np.inf, 0.0)),
+        ("l2", np.inf, None, (np.inf, 0.0)),
+    ],
+)
+def test_penalties_of_versions_before_the_deprecation(monkeypatch, penalty, C, l1_ratio, expected):
+    monkeypatch.setattr(parameters_module, "DEPRECATES_PENALTY", False)
+    model = SimpleNamespace(penalty=penalty, C=C, l1_ratio=l1_ratio, solver="saga", dual=False, n_jobs=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choice = parameters_module.penalty_choice(model)
+    assert (choice.C, choice.l1_ratio) == expected
 
 
 def test_invalid_rows_are_errors_as_in_scikit_learn(rows):

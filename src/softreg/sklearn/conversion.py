@@ -46,7 +46,8 @@ def from_sklearn(model: Any, *, total_weight: float | None = None) -> SoftmaxReg
     model : sklearn.linear_model.LogisticRegression or LogisticRegressionCV, or Pipeline
         The fitted model, or a pipeline of `StandardScaler` and such a model.
     total_weight : float, optional
-        Sum of the row weights of its fit, or number of rows, which scikit-learn does not store. With it, `strength`,
+        Number of rows of its fit, which scikit-learn does not store; with weights the sum of these, class weights
+        included. With it, `strength`,
         `penalty` and `l1_ratio` are those of the model; otherwise they have their defaults.
 
     Returns
@@ -96,7 +97,8 @@ def to_sklearn(model: Any, *, total_weight: float | None = None) -> Any:
     model : SoftmaxRegression or SoftmaxRegressionCV
         The fitted model.
     total_weight : float, optional
-        Sum of the row weights of its fit, or number of rows, which softreg does not store. With it, `C` and `l1_ratio`
+        Number of rows of its fit, which softreg does not store; with weights the sum of these, class weights included.
+        With it, `C` and `l1_ratio`
         are those with which scikit-learn's fit of the same rows has the same optimum; otherwise they have their
         defaults.
 
@@ -248,8 +250,10 @@ def _scikit_parameters(model: Any, total_weight: float) -> dict[str, Any]:
     if model.penalty is None:
         return {"C": np.inf}
     has_terms = any(getattr(model, name, None) is not None for name in ("penalty_factors", "bounds", "prior"))
-    if model.penalty not in SHARES or has_terms:
+    is_relaxed = getattr(model, "relaxed_", 1.0) != 1
+    if model.penalty not in SHARES or has_terms or is_relaxed:
         what = "bounds, factors or a prior of its weights" if has_terms else f"penalty={model.penalty!r}"
+        what = "a relaxed penalty" if is_relaxed else what
         raise ValueError(f"the model has {what}, and scikit-learn has no C for that; leave total_weight out.")
     share = SHARES[model.penalty]
     strength = getattr(model, "strength_", getattr(model, "strength", 0.0))

@@ -53,7 +53,9 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
     - `tol` bounds the distance of the weights to the optimum, and `n_iter_` counts iterations of softreg's solver. The
       `ConvergenceWarning` has its own words, and a fit whose weights diverge (separated classes with `C=np.inf`) gives
       one.
-    - Negative sample weights are an error.
+    - Negative sample weights are an error. A class whose rows all have weight 0 gets the probability 0, with a warning.
+    - With `l1_ratio=1` the optimum need not be unique, as with collinear columns or an even number of classes above
+      two; then `coef_` may differ from that of scikit-learn at the same value of the objective.
     - `predict_log_proba` stays finite where a probability underflows.
     - Callbacks and inputs of array libraries other than NumPy are not supported.
 
