@@ -144,7 +144,7 @@ def test_a_pipeline_with_scalers_takes_its_rows():
         [None],
     ]
     for steps in scalers:
-        pipe = make_pipeline(*steps, scikit_learn.LogisticRegression(max_iter=10_000)).fit(frame, y)
+        pipe = make_pipeline(*steps, scikit_learn.LogisticRegression(solver="newton-cholesky")).fit(frame, y)
         model = from_sklearn(pipe)
         np.testing.assert_allclose(model.predict_proba(frame), pipe.predict_proba(frame), rtol=1e-11)
         assert model.feature_names_in_.tolist() == list("abcd")
@@ -163,7 +163,7 @@ class LogisticRegressionOfOldVersions(scikit_learn.LogisticRegression):
 
 def test_models_that_are_no_softmax_are_refused_with_a_reason():
     X, y = problem(3)
-    logistic = scikit_learn.LogisticRegression()
+    logistic = scikit_learn.LogisticRegression(solver="newton-cholesky")
     refused = [
         (scikit_learn.SGDClassifier(loss="log_loss").fit(X, y), "one-versus-rest"),
         (OneVsRestClassifier(logistic).fit(X, y), "OneVsRestClassifier: .* separate models"),
