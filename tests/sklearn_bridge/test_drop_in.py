@@ -186,6 +186,10 @@ def test_warm_start_begins_with_weights_that_the_user_may_change():
     np.testing.assert_allclose(model.coef_, first, atol=1e-8)
     model.set_params(max_iter=100).fit(X[:, :3], y)
     assert model.coef_.shape == (3, 3)
+    model.set_params(fit_intercept=False).fit(X[:, :3], y)
+    assert (model.intercept_ == 0).all()
+    alone = LogisticRegression(fit_intercept=False).fit(X[:, :3], y)
+    np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-4)
 
 
 # --- certificates and warnings --------------------------------------------------------------------------------------

@@ -235,7 +235,8 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
         shape = (1 if q == 2 else q, d)
         if not self.warm_start or getattr(self, "coef_", np.zeros(0)).shape != shape:
             return None
-        return softmax_weights(fitted_weights(self))
+        start = softmax_weights(fitted_weights(self))
+        return start if self.fit_intercept else LinearWeights(start.coef, np.zeros(q))
 
     def _fit_all(
         self, model: SoftmaxRegression, X: Any, codes: IntArray, weight: Array | None, start: LinearWeights | None
