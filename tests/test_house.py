@@ -32,7 +32,7 @@ FLOORS = (
     {"mlflow"},
     {"persistence", "cards"},
     {"export"},
-    {"tables", "report", "spark"},
+    {"tables", "report", "spark", "sklearn"},
     {"models"},
     {"optimize"},
     {"rows"},
@@ -53,7 +53,7 @@ FREE = {
     "canonical_values",
     "version",
 }
-ROOMS = ("probability", "rows", "optimize", "models", "tables", "report", "cards")
+ROOMS = ("probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {
@@ -72,6 +72,7 @@ ORDER = {
     ),
     "report": "evaluation figures page",
     "export": "export_errors program build onnx sql javascript c page targets export_model",
+    "sklearn": "parameters penalty_scale binary_weights logistic_regression conversion",
     "cli": "console options data report_inputs commands",
 }
 MOST_FILES = 14  # of a folder, beside its __init__
