@@ -160,12 +160,12 @@ def test_every_magnitude_has_a_result_and_no_error(runner: SqlRunner) -> None:
 
 @pytest.mark.parametrize("runner", SQL_RUNNERS, ids=lambda runner: runner.name)
 def test_probabilities_underflow_as_float64(runner: SqlRunner) -> None:
-    program = replace(number_program(), weights=np.array([[2.0, 0.0], [0.0, 0.0]]), bias=np.zeros(2))
+    program = replace(number_program(("a", "b", "c")), weights=np.array([[2.0, 0, 0], [0, 0, 0]]), bias=np.zeros(3))
     x = np.arange(-746.0, -700.0, 0.25)
-    found = np.array(answer(runner, program, pa.table({"n": x})).last(2), dtype=float)
-    expected = np.exp(x) / (np.exp(x) + 1)
+    found = np.array(answer(runner, program, pa.table({"n": x})).last(3), dtype=float)
+    expected = np.exp(x) / (np.exp(x) + 2)
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-12, atol=1e-323)
-    assert (found[x > -744.5, 0] > 0).all()
+    assert (found[x > -743.5, 0] > 0).all()
 
 
 TEXT_NUMBERS = ["1", " 2.5 ", "-3e2", "", "  \u00a0", None, "abc", "0x1F", "1,5", "12abc", "--1", "1e999", "Infinity"]
