@@ -367,6 +367,49 @@ class Covariance:
     factor: Float64Array
 
 
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The held-out rows in which one class has a predicted probability of a range.
+
+    Attributes
+    ----------
+    low, high : float
+        Range of the predicted probabilities.
+    predicted : float
+        Their mean.
+    observed : float
+        Share of the rows that are of the class.
+    rows : int
+        Number of rows.
+    lower, upper : float
+        Limits of a 95% interval of the share.
+    """
+
+    low: float
+    high: float
+    predicted: float
+    observed: float
+    rows: int
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often each class occurred among the held-out rows of an evaluation, by predicted probability.
+
+    Attributes
+    ----------
+    rows : int
+        Number of held-out rows.
+    bins : tuple of tuple of ReliabilityBin (q,)
+        Bins of each class, by increasing probability.
+    """
+
+    rows: int
+    bins: tuple[tuple[ReliabilityBin, ...], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A fitted model as a program.
@@ -393,6 +436,8 @@ class Program:
         For intervals; None where the model keeps none, or steps follow the softmax.
     version : str
         Version of softreg that made the program.
+    reliability : Reliability or None
+        From the model's evaluation; None where the model has none, or steps follow the softmax.
     """
 
     inputs: tuple[Input, ...]
@@ -405,6 +450,7 @@ class Program:
     feature_names: tuple[str, ...] = ()
     covariance: Covariance | None = field(default=None, repr=False)
     version: str = ""
+    reliability: Reliability | None = field(default=None, repr=False)
 
     @property
     def label_texts(self) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ def program_data(program: Program) -> dict[str, Any]:
         "bias": program.bias.tolist(),
         "steps": [_step(step) for step in program.steps],
         "covariance": _covariance(program.covariance),
+        "reliability": _reliability(program),
     }
 
 
@@ -136,6 +137,14 @@ def _covariance(covariance: Covariance | None) -> dict[str, Any] | None:
     if len(triangle) > MAX_COVARIANCE:
         return None
     return {"shift": covariance.shift.tolist(), "scale": covariance.scale.tolist(), "factor": triangle.tolist()}
+
+
+def _reliability(program: Program) -> dict[str, Any] | None:
+    """Return the bins of each class as strict JSON; None where steps follow, as the bins are of the softmax."""
+    if program.reliability is None or program.steps:
+        return None
+    bins = [[asdict(one) for one in of_class] for of_class in program.reliability.bins]
+    return {"rows": program.reliability.rows, "bins": bins}
 
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""A program as one HTML file that needs no server and makes no request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from importlib.resources import files
+from string import Template
+
+from softreg.export.javascript.module import javascript_module
+from softreg.export.program import Program
+
+SCRIPTS = ("numbers.js", "changes.js", "controls.js", "answer.js", "page.js")
+"""Sources of the page in the order in which they are joined; they share one block scope."""
+
+
+def page_html(program: Program) -> str:
+    """Return a program as an HTML page on which a model is tried.
+
+    The page has a control for each input and shows the class probabilities, what each column contributes to them, and
+    which change of one column changes the predicted class. It is a single file without references to others, and its
+    Content-Security-Policy forbids every request.
+
+    Parameters
+    ----------
+    program : Program
+        A program.
+
+    Returns
+    -------
+    str
+        The page; its text is ASCII.
+
+    Examples
+    --------
+    >>> from softreg import SoftmaxRegression
+    >>> from softreg.export import build_program
+    >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0]], ["a", "b", "b"])
+    >>> page_html(build_program(model)).splitlines()[0]
+    '<!doctype html>'
+    """
+    style = _source("page.css")
+    script = "\n".join([javascript_module(program), "{", *map(_source, SCRIPTS), "}"])
+    title = f"Prediction of {program.target}" if program.target else "Class probabilities"
+    page = Template(_source("page.html")).substitute(
+        title=html.escape(title), policy=_policy(script, style), style=style, script=script
+    )
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _source(name: str) -> str:
+    """Return the text of a file of this folder."""
+    return files(__package__).joinpath(name).read_text(encoding="ascii")
+
+
+def _policy(script: str, style: str) -> str:
+    """Return a Content-Security-Policy that allows this script, this style, and images that are part of the page."""
+    return (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    """Return the hash of the text of an element, as a Content-Security-Policy writes it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("ascii")).digest()).decode("ascii")
