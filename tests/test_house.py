@@ -71,7 +71,7 @@ ORDER = {
         "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
     ),
     "report": "evaluation figures page",
-    "export": "export_errors program build onnx sql javascript c page targets export_model",
+    "export": "export_errors program build onnx sql javascript c page targets write_program",
     "sklearn": "parameters penalty_scale binary_weights logistic_regression conversion",
     "cli": "console options data report_inputs commands",
 }

@@ -49,6 +49,8 @@ _DEFINED_IN = {
     "audit": "report",
     "model_card": "cards",
     "open_rows": "models.inputs.matrix_files",
+    "ExportError": "export",
+    "export_model": "export",
     "load": "persistence",
 }
 

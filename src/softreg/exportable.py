@@ -59,6 +59,6 @@ class Exportable:
         >>> model = softreg.SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0]], ["a", "b", "b"])
         >>> model.export("model.sql", dialect="sqlite")
         """
-        import_module("softreg.export.export_model").export_model(
+        import_module("softreg.export.write_program").export_model(
             self, path, to=to, dialect=dialect, table=table, name=name, calibrator=calibrator, class_rates=class_rates
         )

@@ -197,6 +197,34 @@ def inspect(model: Path, as_json: bool) -> None:
     inspect_model(model, as_json=as_json)
 
 
+@main.command(short_help="Write a model as ONNX, SQL, JavaScript, C or a page.")
+@click.argument("model", type=FILE)
+@click.option(
+    "--to",
+    type=click.Choice(["onnx", "sql", "js", "c", "page"]),
+    help="Target; by default that of the ending of the output: .onnx, .sql, .js or .mjs, .h, .html.",
+)
+@click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="Output file.")
+@click.option(
+    "--dialect",
+    type=click.Choice(["duckdb", "postgres", "sqlite"]),
+    default="duckdb",
+    show_default=True,
+    help="Database of the SQL.",
+)
+@click.option("--table", default="input", show_default=True, metavar="NAME", help="Table that the SQL reads.")
+@click.option("--name", default="softreg", show_default=True, metavar="NAME", help="Prefix of the names in C.")
+def export(model: Path, **options: Any) -> None:
+    """Write MODEL as a program that needs no Python and computes the same probabilities.
+
+    Targets are an ONNX model, a SELECT statement of SQL, an ES module of JavaScript, a header of C99, and a page of
+    HTML to try the model on. What a target cannot compute exactly is an error that names the column.
+    """
+    from softreg.cli.commands.export import ExportOptions, export_file
+
+    export_file(model, ExportOptions(**options))
+
+
 @main.command(short_help="Write the model card of a model file: Markdown.")
 @click.argument("model", type=FILE)
 @click.option("-o", "--output", type=FILE, metavar="CARD.md", help="Output file; stdout by default, and with -.")

@@ -11,6 +11,7 @@ from softreg.lazy import lazy_names
 
 _DEFINED_IN = {
     "ExportError": "export_errors",
+    "export_model": "write_program",
     "Program": "program",
     "build_program": "build.model_program",
 }
