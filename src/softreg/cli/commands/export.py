@@ -7,9 +7,9 @@ from pathlib import Path
 
 from softreg.cli.console.messages import print_message, print_note
 from softreg.cli.console.output_files import check_writable, refuse_inputs
+from softreg.cli.data.load_model import load_model
 from softreg.export import build_program, export_model
 from softreg.export.targets import ENDINGS
-from softreg.persistence import load
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def export_file(model_path: Path, options: ExportOptions) -> None:
     endings = tuple(ending for ending, target in ENDINGS.items() if options.to in (None, target.value))
     check_writable(options.output, endings, "--output")
     refuse_inputs(options.output, "--output", [model_path])
-    model = load(model_path)
+    model = load_model(model_path).model
     export_model(model, options.output, to=options.to, dialect=options.dialect, table=options.table, name=options.name)
     for read in build_program(model).inputs:
         if read.note:
