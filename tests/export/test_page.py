@@ -311,6 +311,10 @@ def test_vectors(browser: Browser) -> None:
     field.fill("1 2 3")
     assert opened.predicted() is None
     assert "Enter 4 numbers" in opened.column("v").inner_text()
+    assert field.get_attribute("aria-invalid") == "true"
+    assert "No prediction" in opened.page.inner_text("#answer")
+    assert opened.page.locator("#sentence").is_hidden()
+    assert opened.page.locator("#bars li").first.is_hidden()
     opened.column("v").get_by_role("checkbox").press("Space")
     np.testing.assert_allclose(opened.probabilities(), expected(given.model, v=None, n=number), atol=TOLERANCE)
 
