@@ -273,6 +273,20 @@ def test_codes_are_chosen_from_menus(browser: Browser) -> None:
         np.testing.assert_allclose(opened.probabilities(), found, atol=TOLERANCE)
 
 
+def test_other_spellings_of_a_level_are_that_level(browser: Browser) -> None:
+    opened = browser.open(case("codes").program)
+    column = opened.column("truth")
+    column.locator("select").select_option(label="true")
+    P = opened.probabilities()
+    for text, note in (("TRUE", ""), ("  ", "missing value"), ("maybe", "Not a level of training")):
+        column.locator("select").select_option(label="another value…")
+        opened.page.keyboard.press("Control+A")
+        opened.page.keyboard.type(text)
+        assert (opened.probabilities() == P) == (text == "TRUE")
+        assert note in column.inner_text()
+        assert note or "Not a level" not in column.inner_text()
+
+
 def test_free_text(browser: Browser) -> None:
     given = case("texts")
     opened = browser.open(given.program)
