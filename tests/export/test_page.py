@@ -429,7 +429,7 @@ def test_a_link_restores_the_values(browser: Browser) -> None:
     assert again.probabilities() == P
     assert again.column("job").locator("input[type=text]").input_value() == "naïve & co=#%+ 100"
     again.page.evaluate("() => { location.hash = '#age=20' }")
-    again.settle()
+    again.page.wait_for_function("() => document.querySelector('input[type=number]').value === '20'")
     check_clients(again, age=20.0)
     assert opened.complaints + again.complaints == []
 
