@@ -273,6 +273,20 @@ def test_codes_are_chosen_from_menus(browser: Browser) -> None:
         np.testing.assert_allclose(opened.probabilities(), found, atol=TOLERANCE)
 
 
+def test_other_spellings_of_a_level_are_that_level(browser: Browser) -> None:
+    opened = browser.open(case("codes").program)
+    column = opened.column("truth")
+    column.locator("select").select_option(label="true")
+    P = opened.probabilities()
+    for text, note in (("TRUE", ""), ("  ", "missing value"), ("maybe", "Not a level of training")):
+        column.locator("select").select_option(label="another value…")
+        opened.page.keyboard.press("Control+A")
+        opened.page.keyboard.type(text)
+        assert (opened.probabilities() == P) == (text == "TRUE")
+        assert note in column.inner_text()
+        assert note or "Not a level" not in column.inner_text()
+
+
 def test_free_text(browser: Browser) -> None:
     given = case("texts")
     opened = browser.open(given.program)
@@ -311,6 +325,10 @@ def test_vectors(browser: Browser) -> None:
     field.fill("1 2 3")
     assert opened.predicted() is None
     assert "Enter 4 numbers" in opened.column("v").inner_text()
+    assert field.get_attribute("aria-invalid") == "true"
+    assert "No prediction" in opened.page.inner_text("#answer")
+    assert opened.page.locator("#sentence").is_hidden()
+    assert opened.page.locator("#bars li").first.is_hidden()
     opened.column("v").get_by_role("checkbox").press("Space")
     np.testing.assert_allclose(opened.probabilities(), expected(given.model, v=None, n=number), atol=TOLERANCE)
 
@@ -411,7 +429,7 @@ def test_a_link_restores_the_values(browser: Browser) -> None:
     assert again.probabilities() == P
     assert again.column("job").locator("input[type=text]").input_value() == "naïve & co=#%+ 100"
     again.page.evaluate("() => { location.hash = '#age=20' }")
-    again.settle()
+    again.page.wait_for_function("() => document.querySelector('input[type=number]').value === '20'")
     check_clients(again, age=20.0)
     assert opened.complaints + again.complaints == []
 
@@ -543,10 +561,16 @@ def test_the_answer_is_spoken_after_a_pause_only(browser: Browser) -> None:
         "() => { window.spoken = 0;"
         " new MutationObserver(() => window.spoken++).observe(document.getElementById('live'), {childList: true}) }"
     )
-    slider = opened.column("age").get_by_role("slider")
-    for _ in range(30):
-        slider.press("ArrowRight")
-    assert opened.page.evaluate("() => window.spoken") == 0
+    during = opened.page.evaluate(
+        "async () => { const slider = document.querySelector('input[type=range]');"
+        " for (let k = 0; k < 60; k++) {"
+        "   slider.value = k;"
+        "   slider.dispatchEvent(new Event('input', {bubbles: true}));"
+        "   await new Promise((done) => requestAnimationFrame(done));"
+        " }"
+        " return window.spoken }"
+    )
+    assert during == 0
     opened.page.wait_for_function("() => window.spoken === 1")
     assert opened.page.inner_text("#live") == opened.page.inner_text("#sentence")
 
@@ -626,6 +650,7 @@ def test_a_calibrated_program_has_no_reliability() -> None:
     assert program_data(dataclasses.replace(with_bins, steps=()))["reliability"]["bins"][0][2]["observed"] == 0.7
 
 
+@pytest.mark.timing
 def test_an_update_is_shorter_than_a_frame(browser: Browser) -> None:
     random = generator(38)
     X = random.normal(size=(800, 100))

@@ -139,7 +139,7 @@ function showContributions(columns, row, P) {
   });
   byId("part-more").hidden = parts.length <= PART_BARS + 1;
   const before = PROGRAM.steps.length ? ", before calibration" : "";
-  say(byId("part-sum"), "Log-odds of ", { label: classes[a] }, " against ", { label: classes[b] }, `${before}: ${signed(total)} = ${signed(total - sum)} of the reference row ${sum < 0 ? "\u2212" : "+"}\u00a0${signed(Math.abs(sum)).slice(1)} of the columns.`);
+  say(byId("part-sum"), "Log-odds of ", { label: classes[a] }, " against ", { label: classes[b] }, `${before}: ${signed(total)} = ${signed(total - sum)} of the reference row ${sum < 0 ? "\u2212" : "+"}\u00a0${signed(Math.abs(sum)).replace("+", "")} of the columns.`);
   byId("parts").dataset.total = total;
 }
 
@@ -156,7 +156,7 @@ function baselineText(columns) {
   if (both.length) parts.push("numbers with two terms have their mean in one and their median in the other");
   if (has("boolean")) parts.push("booleans have their training share");
   if (has("category", "code")) parts.push("categories have no level");
-  if (has("date")) parts.push("dates have their training mean, without a part of the year, month, week or day");
+  if (has("date")) parts.push("dates have their training mean and no effect of the calendar");
   if (has("tags")) parts.push("there are no tags");
   if (has("text")) parts.push("texts have no words");
   if (has("vector")) parts.push("vectors have their training mean");

@@ -121,7 +121,7 @@ function* findChanges(columns, cells, target) {
       const to = argmax(probabilities);
       return wins(probabilities) ? { column, cell, to, probability: probabilities[to], others: 0, share: 0 } : null;
     };
-    const change = yield* search({ column, cell: cells[i], scores, wins, confirm, target, before });
+    const change = yield* search({ column, cell: cells[i], scores, wins, confirm, target });
     if (change) found.push(change);
     yield;
   }
@@ -217,7 +217,7 @@ function* nearestNumber(task, from, points) {
   const limit = points[points.length - 1];
   let a = from, atA = scores(from);
   for (const b of points) {
-    const atB = scores(b), test = (x) => wins(scores(x)), inside = insideShare(atA, atB, task);
+    const atB = scores(b), test = (x) => wins(scores(x)), inside = insideShare(atA, atB, task.target);
     if (inside !== null || wins(atB)) {
       let edge = inside === null ? null : bisect(a, a + inside * (b - a), test), change = null;
       edge ??= bisect(a, b, test);
@@ -230,21 +230,20 @@ function* nearestNumber(task, from, points) {
   return null;
 }
 
-/** The middle of the first part of a segment on which another class has the greatest of linear scores; null for none. */
-function insideShare(atA, atB, { target, before }) {
-  const candidates = target >= 0 ? [target] : atA.map((_, k) => k).filter((k) => k !== before);
-  let first = null;
-  for (const c of candidates) {
-    let low = 0, high = 1;
-    for (let k = 0; k < atA.length; k++) {
-      const start = atA[c] - atA[k], end = atB[c] - atB[k];
-      if (start < 0 && end < 0) high = -1;
-      else if (start < 0) low = Math.max(low, start / (start - end));
-      else if (end < 0) high = Math.min(high, start / (start - end));
-    }
-    if (low < high && !(first?.low <= low)) first = { low, middle: (low + high) / 2 };
+/**
+ * The middle of the part of a segment on which the target has the greatest of linear scores; null where it has none, or
+ * where any other class will do: then the end of the segment tells, as a class is the greatest on one interval only.
+ */
+function insideShare(atA, atB, target) {
+  if (target < 0) return null;
+  let low = 0, high = 1;
+  for (let k = 0; k < atA.length; k++) {
+    const start = atA[target] - atA[k], end = atB[target] - atB[k];
+    if (start < 0 && end < 0) return null;
+    if (start < 0) low = Math.max(low, start / (start - end));
+    else if (end < 0) high = Math.min(high, start / (start - end));
   }
-  return first?.middle ?? null;
+  return low < high ? (low + high) / 2 : null;
 }
 
 /** The end of the interval nearest to `a` on which the test holds, by bisection; null where it holds not at `b`. */

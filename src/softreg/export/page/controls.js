@@ -285,10 +285,19 @@ function numbersField(length) {
   return make("textarea", { rows: Math.min(6, 1 + Math.ceil(length / 8)), spellcheck: false });
 }
 
+/** What a level means to the model where it is not one of training as it is written. */
+function levelNote({ kind, input, levels }, cell) {
+  if (input.levels.includes(cell)) return input.note;
+  const value = cell === "" ? "" : READERS[kind](cell, input);
+  if (value === null) return "This text stands for a missing value.";
+  if (levels.places.has(value)) return input.note;
+  return `Not a level of training: ${levels.other >= 0 ? "the model counts it as a rare level" : "no level has an effect"}.`;
+}
+
 /** A menu of levels with "another value"; a field with suggestions where there are many. */
 function levelBody(column, frame, change) {
   const { levels } = column.input;
-  const note = (cell) => (levels.includes(cell) ? column.input.note : "Not a level of training: " + (column.levels.other >= 0 ? "the model counts it as a rare level." : "no level has an effect."));
+  const note = (cell) => levelNote(column, cell);
   if (levels.length > MENU_LEVELS) return suggestionsBody(column, frame, change, note);
   const menu = frame.field(make("select", {}, ...levels.map((level, k) => make("option", { value: k }, shown(level))), make("option", { value: levels.length }, "another value\u2026")));
   const field = frame.field(make("input", { type: "text", placeholder: "any other text", autocomplete: "off", hidden: true }), "another value");

@@ -17,9 +17,10 @@ function share(value) {
 
 /** Text of a signed number with two decimals or two digits, and a minus sign of the width of the plus sign. */
 function signed(value) {
+  if (value === 0) return "0";
   const size = Math.abs(value), small = size < 0.0001 && size > 0;
   const text = size >= 1e5 || small ? size.toExponential(1) : size > 0 && size < 0.095 ? size.toPrecision(2) : size.toFixed(2);
-  return `${value < 0 && Number(text) !== 0 ? "\u2212" : "+"}${text}`;
+  return `${value < 0 ? "\u2212" : "+"}${text}`;
 }
 
 /** Text of a number of a column. */

@@ -240,16 +240,12 @@ function buildFilter() {
   });
 }
 
-/** The longer part scrolls with the page; the other stays in view beside it. */
+/** A form longer than the window scrolls with the page, and the results stay in view beside it; else the form does. */
 function buildLayout() {
-  const form = byId("form"), results = byId("results");
-  const compare = () => {
-    const inner = [...results.children].reduce((sum, part) => sum + part.offsetHeight, 0);
-    document.body.classList.toggle("long-form", form.scrollHeight > inner);
-  };
-  const observer = new ResizeObserver(compare);
-  for (const part of [form, ...results.children]) observer.observe(part);
-  for (const part of form.children) observer.observe(part);
+  const form = byId("form");
+  const compare = () => document.body.classList.toggle("long-form", form.offsetHeight > innerHeight);
+  new ResizeObserver(compare).observe(form);
+  addEventListener("resize", compare);
 }
 
 function buildTheme() {
