@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pytest
+from click.testing import CliRunner
 
-from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableClassifier
+from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, load
+from softreg.cli import main
 from softreg.export import ExportError, build_program
 from softreg.export.build.column_terms import level_spellings
 from softreg.export.program import CodeTerm, InputKind, LevelTerm, LinearTerm, OffsetTerm, ReplaceZeros, ShiftRates
@@ -137,3 +141,23 @@ def test_labels_that_are_no_plain_values_are_texts() -> None:
     flags = SoftmaxRegression(0.1).fit(np.arange(20.0)[:, None], [True, False] * 10)
     assert build_program(flags).classes == (False, True)
     assert build_program(flags).label_texts == ("false", "true")
+
+
+def test_reliability_is_that_of_the_evaluation(tmp_path: Path) -> None:
+    random = generator(34)
+    x = random.normal(size=400)
+    table = pa.table({"x": x, "y": labels(random, x, classes=("b", "a", "c"))})
+    pacsv.write_csv(table, tmp_path / "t.csv")
+    command = ["train", str(tmp_path / "t.csv"), "--target", "y", "--model", str(tmp_path / "m.softreg"), "--quiet"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    model = load(tmp_path / "m.softreg")
+    kept = build_program(model).reliability
+    assert kept is not None
+    assert kept.rows == model.evaluation_.rows == 80
+    assert len(kept.bins) == 3
+    for label, bins in zip(model.model_.classes_, kept.bins, strict=True):
+        assert bins == next(one.bins for one in model.evaluation_.reliability if one.label == label)
+        assert sum(one.rows for one in bins) == 80
+    calibrator = Calibrator("none").fit(model.predict_proba(table), table["y"].to_pylist())
+    assert build_program(model, calibrator=calibrator).reliability is None
+    assert build_program(fit(table)).reliability is None

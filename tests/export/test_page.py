@@ -18,7 +18,8 @@ from softreg import SoftmaxRegression, TableClassifier, TableWarning
 from softreg.export import Program, build_program
 from softreg.export.javascript.module import program_data
 from softreg.export.page.page import page_html
-from softreg.export.program import InputKind, Reliability, ReliabilityBin
+from softreg.export.program import InputKind, Reliability
+from softreg.models.serialization.stored_evaluation import ReliabilityBin
 
 from .cases import CASES, ODD_TEXTS, case, fit, generator, labels, with_nulls
 from .page_browser import Browser, OpenPage, open_browser
@@ -616,9 +617,9 @@ def test_odd_labels(browser: Browser) -> None:
 
 def bins() -> tuple[ReliabilityBin, ...]:
     return (
-        ReliabilityBin(0.0, 0.2, 0.1, 0.125, 40, 0.05, 0.25),
-        ReliabilityBin(0.3, 0.5, 0.4, 0.0, 0, 0.0, 1.0),
-        ReliabilityBin(0.5, 1.0, 0.75, 0.7, 100, 0.6, 0.78),
+        ReliabilityBin(0.0, 0.2, 40, 0.1, 0.125, 0.05, 0.25, 0.0, 0.3),
+        ReliabilityBin(0.3, 0.5, 0, 0.4, 0.0, 0.0, 1.0, 0.0, 1.0),
+        ReliabilityBin(0.5, 1.0, 100, 0.75, 0.7, 0.6, 0.78, 0.6, 0.9),
     )
 
 

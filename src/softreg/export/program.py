@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from softreg.models.serialization.stored_evaluation import ReliabilityBin
 from softreg.typing import Float64Array
 
 Label = str | int | float | bool
@@ -368,33 +369,6 @@ class Covariance:
 
 
 @dataclass(frozen=True)
-class ReliabilityBin:
-    """The held-out rows in which one class has a predicted probability of a range.
-
-    Attributes
-    ----------
-    low, high : float
-        Range of the predicted probabilities.
-    predicted : float
-        Their mean.
-    observed : float
-        Share of the rows that are of the class.
-    rows : int
-        Number of rows.
-    lower, upper : float
-        Limits of a 95% interval of the share.
-    """
-
-    low: float
-    high: float
-    predicted: float
-    observed: float
-    rows: int
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True)
 class Reliability:
     """How often each class occurred among the held-out rows of an evaluation, by predicted probability.
 
@@ -403,7 +377,7 @@ class Reliability:
     rows : int
         Number of held-out rows.
     bins : tuple of tuple of ReliabilityBin (q,)
-        Bins of each class, by increasing probability.
+        Bins of each class, by increasing probability; none for classes that the evaluation leaves out.
     """
 
     rows: int

@@ -18,6 +18,7 @@ from softreg.export.program import (
     Label,
     OffsetTerm,
     Program,
+    Reliability,
     Term,
     VectorTerm,
 )
@@ -101,7 +102,17 @@ def _table_program(model: TableClassifier, steps: tuple[Any, ...]) -> Program:
         tuple(model.feature_names_out_),
         covariance,
         __version__,
+        None if steps else _reliability(model),
     )
+
+
+def _reliability(model: TableClassifier) -> Reliability | None:
+    """Return the reliability of each class that the model file keeps; None for a model without an evaluation."""
+    if model.evaluation_ is None:
+        return None
+    by_label = {one.label: one.bins for one in model.evaluation_.reliability}
+    labels = [str(label) for label in model.model_.classes_]
+    return Reliability(model.evaluation_.rows, tuple(by_label.get(label, ()) for label in labels))
 
 
 def _array_program(model: SoftmaxRegression | SoftmaxRegressionCV, steps: tuple[Any, ...]) -> Program:

@@ -226,7 +226,7 @@ function changeNote(columns) {
 
 /** The bin of held-out rows whose predicted probabilities are nearest to p; null where there is none. */
 function nearestBin(bins, p) {
-  const away = (bin) => Math.max(bin.low - p, p - bin.high, 0);
+  const away = (bin) => Math.max(bin.lower - p, p - bin.upper, 0);
   const filled = bins.filter((bin) => bin.rows > 0);
   return filled.reduce((best, bin) => (best === null || away(bin) < away(best) ? bin : best), null);
 }
@@ -236,12 +236,12 @@ function showReliability(P) {
   const chosen = Number(byId("reliability-of").value), k = chosen >= 0 ? chosen : argmax(P);
   const bin = nearestBin(PROGRAM.reliability.bins[k], P[k]), element = byId("reliability-text");
   if (bin === null) {
-    say(element, "The evaluation has no held-out rows for ", { label: classes[k] }, ".");
+    say(element, "The evaluation keeps no figures of ", { label: classes[k] }, ".");
     return;
   }
-  const near = P[k] >= bin.low && P[k] <= bin.high, one = bin.rows === 1;
+  const near = P[k] >= bin.lower && P[k] <= bin.upper, one = bin.rows === 1;
   const start = near ? [] : ["No held-out rows are compared near ", percent(P[k]), "; the nearest group: "];
-  const between = `between ${share(bin.low)} and ${share(bin.high)} (mean ${share(bin.predicted)})`;
-  const limits = `95% interval of that share: ${share(bin.lower)} to ${share(bin.upper)}`;
+  const between = `between ${share(bin.lower)} and ${share(bin.upper)} (mean ${share(bin.predicted)})`;
+  const limits = `95% interval of that share: ${share(bin.low)} to ${share(bin.high)}`;
   say(element, ...start, `${one ? "Of the one held-out row" : `Of the ${bin.rows} held-out rows`} with a predicted probability of `, { label: classes[k] }, ` ${between}, ${share(bin.observed)} ${one ? "was" : "were"} `, { label: classes[k] }, ` (${limits}).`);
 }

@@ -192,7 +192,7 @@ function fillMenu(menu, first) {
 
 function buildMenus() {
   fillMenu(byId("part-for"), "the most probable class");
-  fillMenu(byId("part-against"), "the next probable class");
+  fillMenu(byId("part-against"), "the second most probable class");
   fillMenu(byId("change-to"), "any other class");
   fillMenu(byId("reliability-of"), "the most probable class");
   for (const [id, other] of [["part-for", "part-against"], ["part-against", "part-for"]]) {
