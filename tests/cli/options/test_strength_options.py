@@ -187,9 +187,9 @@ def test_a_table_classifier_refuses_what_cannot_be(clinic: Path) -> None:
 @pytest.mark.filterwarnings("ignore:stalled at rounding error")  # the weakest strengths, on words that tell all
 def test_long_texts_have_a_part_held_out_and_folds_where_they_are_asked_for(monkeypatch: Any) -> None:
     draw = np.random.default_rng(1)
-    words = np.array([f"word{k}" for k in range(200)])
+    words = np.array([f"word{k}" for k in range(40)])
     topic = draw.integers(0, 2, 240)
-    texts = [" ".join(draw.choice(words[100 * t : 100 * t + 130 if t == 0 else None], 12)) for t in topic]
+    texts = [" ".join(draw.choice(words[20 * t : 26 if t == 0 else None], 6)) for t in topic]
     table = pa.table(
         {"text": texts, "topic": np.array(["a", "b"])[topic], "author": topic * 20 + draw.integers(0, 20, 240)}
     )
