@@ -29,6 +29,7 @@ SOURCE = Path(softreg.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
+    {"serve"},
     {"persistence"},
     {"tables", "report", "spark"},
     {"models"},
@@ -68,6 +69,9 @@ ORDER = {
         "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
     ),
     "report": "evaluation figures page",
+    "serve": (
+        "settings requests metrics served_models predict_rows inference_protocol page openapi application server"
+    ),
     "cli": "console options data report_inputs commands",
 }
 MOST_FILES = 14  # of a folder, beside its __init__
