@@ -7,8 +7,10 @@ row of known levels needs no table of Arrow, which takes milliseconds.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -25,6 +27,7 @@ from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
 from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.encode.text.text_encoder import TextEncoder
+from softreg.tables.formats.column_formats import ColumnFormat
 
 Features = tuple[tuple[int, float], ...]
 """The features of a cell that are not 0, and their values."""
@@ -62,6 +65,9 @@ class KeptCells:
         self.encoder, self.first, self.keep = encoder, first, keep
         self.name = encoder.column_encoders[0].name
         self.kept: dict[Any, Features] = {}
+        column = encoder.column_encoders[0]
+        kinds = {TagsEncoder: pa.list_(pa.string()), VectorEncoder: pa.list_(pa.float64())}
+        self.list_type = kinds.get(type(column))
 
     def features(self, values: Sequence[Any]) -> list[Features]:
         """Return the features of each cell."""
@@ -119,10 +125,22 @@ class KeptCells:
         return _request_error(error)
 
     def _table(self, values: list[Any]) -> pa.Table:
-        """Return the cells as a table of one column."""
+        """Return the cells as a table of one column; raise `TableError` for a number that is too large."""
+        if self.list_type is not None:
+            return pa.table({self.name: pa.array(self._lists(values), self.list_type)})
         if type(values[0]) is int and not all(INT64[0] <= value <= INT64[1] for value in values):
             values = [str(value) for value in values]
         return pa.table({self.name: pa.array(values)})
+
+    def _lists(self, values: list[Any]) -> list[Any]:
+        """Return lists with floats in place of integers, which Arrow does not round."""
+        try:
+            return [
+                [float(item) if type(item) is int else item for item in value] if type(value) is list else value
+                for value in values
+            ]
+        except OverflowError:
+            raise TableError(f"Column {quote(self.name)} has a number that is too large for a float.") from None
 
 
 class NumberCells:
@@ -136,10 +154,14 @@ class NumberCells:
         Number of the first feature of the column.
     texts : KeptCells or None
         Reader of numbers in text, where training had such.
+    na : frozenset of float
+        Numbers that stand for a missing value.
     """
 
-    def __init__(self, encoder: NumberEncoder, first: int, texts: KeptCells | None) -> None:
-        self.encoder, self.first, self.texts = encoder, first, texts
+    def __init__(
+        self, encoder: NumberEncoder, first: int, texts: KeptCells | None, na: frozenset[float] = frozenset()
+    ) -> None:
+        self.encoder, self.first, self.texts, self.na = encoder, first, texts, na
         self.knots, self.scores = np.array(encoder.knots), np.array(encoder.scores)
         self.missing: Features = ((first + encoder.width - 1, 1.0),) if encoder.missing else ()
 
@@ -157,6 +179,8 @@ class NumberCells:
         except OverflowError:
             raise self._error(value, row) from None
         encoder = self.encoder
+        if x in self.na:
+            return self.missing
         if encoder.span:
             low, high = encoder.span
             x = low if x < low else high if x > high else x
@@ -210,7 +234,7 @@ class CellEncoder:
         first = 0
         for column in encoder.column_encoders:
             form = encoder.formats.get(column.name)
-            has_format = form is not None and form.number is not None
+            has_format = form is not None and _has_marks(form)
             description = (descriptions or {}).get(column.name, "")
             self.columns[column.name] = json_column(column, has_format, description)
             self.readers[column.name] = _reader(encoder, column, first, has_format)
@@ -274,9 +298,40 @@ def _reader(encoder: Encoder, column: ColumnEncoder, first: int, has_format: boo
     formats = {column.name: encoder.formats[column.name]} if column.name in encoder.formats else {}
     alone = replace(encoder, column_encoders=(column,), sparse=True, formats=formats)
     kept = KeptCells(alone, first, not isinstance(column, TextEncoder | TagsEncoder | VectorEncoder))
-    if isinstance(column, NumberEncoder) and not encoder.na:  # spellings of a missing value may be numbers, as -999
-        return NumberCells(column, first, kept if has_format else None)
+    if isinstance(column, NumberEncoder):
+        return NumberCells(column, first, kept if has_format else None, missing_numbers(encoder.na))
     return kept
+
+
+def _has_marks(form: ColumnFormat) -> bool:
+    """Return True if training had numbers with other marks than a point, such as "$1,200" or "12%"."""
+    number = form.number
+    return number is not None and bool(number.percent or number.currency or number.grouped or number.decimal != ".")
+
+
+def missing_numbers(na: Sequence[str]) -> frozenset[float]:
+    """Return the numbers among the spellings of a missing value, such as -999.
+
+    Parameters
+    ----------
+    na : sequence of str
+        Spellings.
+
+    Returns
+    -------
+    frozenset of float
+        Numbers.
+
+    Examples
+    --------
+    >>> missing_numbers(["NA", "-999"])
+    frozenset({-999.0})
+    """
+    numbers = set()
+    for text in na:
+        with suppress(ValueError):
+            numbers.add(float(text))
+    return frozenset(number for number in numbers if math.isfinite(number))
 
 
 def _request_error(error: TableError) -> RequestError:
