@@ -91,6 +91,12 @@ def test_an_invalid_cell_is_named_with_its_row(mixed: Any) -> None:
         CellEncoder(model.encoder_).encode(columns, 100)
 
 
+def test_a_date_is_not_blank(mixed: Any) -> None:
+    columns = {**mixed[1].slice(0, 2).to_pydict(), "since": ["2020-01-31", " "]}
+    with pytest.raises(RequestError, match=r"'since' has ' ' in row 2; expected a date .*null"):
+        CellEncoder(mixed[0].encoder_).encode(columns, 2)
+
+
 def test_kept_values_are_bounded(small: Any) -> None:
     model, _ = small
     cells = CellEncoder(model.encoder_)

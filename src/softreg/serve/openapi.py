@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from softreg.serve.inference_protocol import ARRAY_INPUT, DATATYPES, OUTPUTS
+from softreg.serve.served_models.json_columns import BOUNDED_NUMBER
 from softreg.serve.served_models.registry import ModelSlot
 from softreg.serve.served_models.served_model import ServedModel
 from softreg.serve.settings import ServeSettings
@@ -206,7 +207,7 @@ def _model_schemas(key: str, model: ServedModel, settings: ServeSettings) -> Jso
     prediction: Json = {"probabilities": _object(dict.fromkeys(texts, probability)), "label": label}
     optional: Json = {"set": {"type": "array", "items": label, "minItems": 1}}
     request: Json = {
-        "rows": {"type": "array", "items": _row(model), "maxItems": settings.max_rows},
+        "rows": {"type": "array", "items": _row(model), "description": f"At most {settings.max_rows:,} rows."},
         "prediction_set": {
             **LEVEL,
             "description": "Level of sets of the most probable labels.",
@@ -246,7 +247,7 @@ def _row(model: ServedModel) -> Json:
     if model.kind == "table":
         return row
     d = len(cells)
-    numbers: Json = {"type": "array", "items": {"type": "number"}, "minItems": d, "maxItems": d}
+    numbers: Json = {"type": "array", "items": BOUNDED_NUMBER, "minItems": d, "maxItems": d}
     return numbers if not model.named else row
 
 

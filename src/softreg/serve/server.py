@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,9 @@ HEAD_SECONDS = 15.0
 """Time in which a connection has to send the head of a request."""
 SHUTDOWN_SECONDS = 5
 """Time beyond the limit of a request after which a stopping server cancels requests."""
+TCP, NO_DELAY = 6, 1
+"""Level and option of sockets (IPPROTO_TCP, TCP_NODELAY) by which the body of a response does not wait for the
+acknowledgement of its head; asyncio sets it only for sockets that it has bound itself."""
 FACTORY = "softreg.serve.server:worker_application"
 BAD_REQUEST = b'{"error":"The request is no valid HTTP."}'
 
@@ -36,8 +40,11 @@ class TimedProtocol(HttpProtocol):  # type: ignore[misc]
     deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin the time of the first head."""
+        """Send responses at once, and begin the time of the first head."""
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(TCP, NO_DELAY, 1)
         self._begin()
 
     def data_received(self, data: bytes) -> None:
@@ -93,6 +100,7 @@ def configure_log() -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
+    warnings.simplefilter("ignore")  # warnings repeat values of rows
 
 
 def run_server(settings: ServeSettings, host: str, port: int, on_start: Callable[[str], None]) -> None:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from softreg.cli.console.command_errors import CommandError
-from softreg.cli.console.messages import print_message
+from softreg.cli.console.messages import print_message, print_warning
 from softreg.serve.settings import MEGABYTE, ServeSettings, SettingsError, named_models
 
 PACKAGES = ("uvicorn", "msgspec")
@@ -46,14 +46,13 @@ def serve_models(
             seconds=timeout,
             workers=workers,
         )
-        if host not in LOCAL_HOSTS and read_token(settings) is None:
-            print_message(
-                f"Warning: {host} can be reached from other machines, and requests need no token; set --token-file."
-            )
+        is_open = host not in LOCAL_HOSTS and read_token(settings) is None
 
         def started(address: str) -> None:
             names = ", ".join(name for name, _ in named)
             print_message(f"Serving {names} on {address} (Ctrl-C to stop)")
+            if is_open:
+                print_warning(f"{host} can be reached from other machines, and requests need no token: --token-file.")
 
         run_server(settings, host, port, started)
     except SettingsError as error:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from softreg.serve.requests.request_errors import InvalidContent, shown
-from softreg.serve.served_models.json_columns import JsonColumn
+from softreg.serve.served_models.json_columns import BOUNDED_NUMBER, LARGEST_NUMBER, JsonColumn, is_too_large
 from softreg.serve.served_models.served_model import Answer, Columns, Labels
 from softreg.tables.columns.table_errors import quote
 
 NUMBER = frozenset({int, float})
-SCHEMA = {"type": "number", "description": "number"}
 
 
 class ServedArray:
@@ -45,7 +44,7 @@ class ServedArray:
         names = getattr(model, "feature_names_in_", None)
         self.named = names is not None
         shown_names = [str(place) for place in range(model.n_features_in_)] if names is None else names.tolist()
-        self.columns = {name: JsonColumn(name, NUMBER, "a number", SCHEMA) for name in shown_names}
+        self.columns = {name: JsonColumn(name, NUMBER, "a number", BOUNDED_NUMBER) for name in shown_names}
         self.labels, self.version = Labels.of(model.classes_), version
         self.model = copy.copy(model)  # without names: arrays in the order of training
         self.model.__dict__.pop("feature_names_in_", None)
@@ -79,6 +78,12 @@ class ServedArray:
                 raise InvalidContent(
                     f"Column {quote(name)} has {shown(columns[name][row])} in row {row + 1:,}; expected a number: a "
                     "model of arrays has no missing values."
+                )
+            large = next((row for row, value in enumerate(columns[name]) if is_too_large(value)), None)
+            if large is not None:
+                raise InvalidContent(
+                    f"Column {quote(name)} has {shown(columns[name][large])} in row {large + 1:,}; expected a number "
+                    f"of at most {LARGEST_NUMBER:g} in absolute value."
                 )
         if not n:
             return Answer(np.zeros((0, len(self.labels.texts))))

@@ -22,6 +22,10 @@ from softreg.value_text import TextIndex
 
 MAX_EXAMPLES = 10
 """Levels of a category that the schema lists as examples."""
+LARGEST_NUMBER = 1e100
+"""Largest absolute value of numbers that are not limited to the range of training, so that no logit overflows."""
+BOUNDED_NUMBER = {"type": "number", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
+_NOT_BLANK = re.compile(r".*\S.*", re.DOTALL)
 TRUE_AND_FALSE = {"true", "false"}
 
 
@@ -73,7 +77,7 @@ class JsonColumn:
                     self._check_list(row, value)
 
     def _check_list(self, row: int, value: list[Any]) -> None:
-        wrong = [item for item in value if type(item) not in self.items]
+        wrong = [item for item in value if type(item) not in self.items or is_too_large(item)]
         if wrong:
             what = f"a list with {shown(wrong[0])}"
             raise InvalidContent(f"Column {quote(self.name)} has {what} in row {row + 1:,}; expected {self.expected}.")
@@ -91,6 +95,11 @@ class JsonColumn:
             f"Column {quote(self.name)} has {shown(value)} in row {row + 1:,}; expected {self.expected}{advice}, or "
             "null for a missing value."
         )
+
+
+def is_too_large(value: Any) -> bool:
+    """Return True for a number whose absolute value is above `LARGEST_NUMBER`."""
+    return not isinstance(value, str) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER
 
 
 def json_column(encoder: ColumnEncoder, has_format: bool, description: str) -> JsonColumn:
@@ -126,7 +135,8 @@ def json_column(encoder: ColumnEncoder, has_format: bool, description: str) -> J
     if isinstance(encoder, DateEncoder):
         forms = [{"type": "string", "format": form} for form in ("date", "date-time")]
         schema = {**text, "anyOf": [*forms, {"type": "null"}]}
-        return JsonColumn(name, frozenset({str}), 'a date such as "2020-01-31" or "2020-01-31 18:30"', schema)
+        expected = 'a date such as "2020-01-31" or "2020-01-31 18:30"'
+        return JsonColumn(name, frozenset({str}), expected, schema, pattern=_NOT_BLANK)
     if isinstance(encoder, TagsEncoder):
         schema = {**text, "type": ["array", "null"], "items": {"type": "string"}}
         examples = [list(encoder.levels[:2])] if encoder.levels else []
@@ -134,7 +144,7 @@ def json_column(encoder: ColumnEncoder, has_format: bool, description: str) -> J
         return JsonColumn(name, frozenset({list}), "a list of words", schema, items=frozenset({str}))
     if isinstance(encoder, VectorEncoder):
         d = len(encoder.means)
-        schema = {**text, "type": ["array", "null"], "items": {"type": "number"}, "minItems": d, "maxItems": d}
+        schema = {**text, "type": ["array", "null"], "items": BOUNDED_NUMBER, "minItems": d, "maxItems": d}
         numbers = frozenset({int, float})
         expected = f"a list of {d:,} numbers"
         return JsonColumn(name, frozenset({list}), expected, schema, length=d, items=numbers)
