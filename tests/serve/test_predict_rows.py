@@ -217,6 +217,18 @@ def test_an_invalid_row_is_named(small: Any, open_client: Any, rows: list[Any], 
         assert part in answer.json()["error"]
 
 
+def test_cells_unlike_those_of_training_are_told(small: Any, open_client: Any) -> None:
+    model, table = small
+    call = open_client(bank=model)
+    far, near = max(table["age"].drop_null().to_pylist()) + 100, max(table["age"].drop_null().to_pylist()) + 1
+    rows = [ROW, {**ROW, 'job "x"': "pilot"}, {**ROW, "age": far}, {**ROW, "age": near}, {**ROW, 'job "x"': None}]
+    for sent in (rows, [*rows, {**ROW, 'job "x"': " "}]):
+        answer = [prediction.get("warnings", {}) for prediction in call.rows(sent).json()["predictions"]]
+        assert answer[1] == {'job "x"': "a level that training did not have"}
+        assert "outside the range of training" in answer[2]["age"]
+        assert [bool(said) for said in answer] == [False, True, True, *[False] * (len(sent) - 3)]
+
+
 def row_text(age: str) -> str:
     return json.dumps({"rows": [ROW, {**ROW, "age": "AGE"}]}).replace('"AGE"', age)
 

@@ -214,6 +214,9 @@ def _model_schemas(key: str, model: ServedModel, settings: ServeSettings) -> Jso
         },
         "threshold": _threshold(texts),
     }
+    if model.kind == "table":
+        sentences = {"type": "object", "additionalProperties": {"type": "string"}}
+        optional["warnings"] = {**sentences, "description": "Cells unlike those of training, by column."}
     if model.has_intervals:
         request["level"] = {**LEVEL, "description": "Level of intervals of the probabilities."}
         pair = {"type": "array", "items": probability, "minItems": 2, "maxItems": 2}

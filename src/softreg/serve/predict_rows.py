@@ -251,4 +251,7 @@ def response(model: ServedModel, request: PredictRequest, answer: Answer) -> dic
                 "reference": found.reference,
                 "columns": found.columns,
             }
+    for out, sentences in zip(predictions, answer.warnings, strict=False):
+        if sentences:
+            out["warnings"] = sentences
     return {"classes": list(labels), "predictions": predictions}

@@ -22,12 +22,14 @@ from softreg.serve.requests.request_errors import InvalidContent, RequestError, 
 from softreg.serve.served_models.json_columns import JsonColumn, json_column
 from softreg.tables.columns.row_location import ROW
 from softreg.tables.columns.table_errors import TableError, quote
+from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
-from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.encode.number_encoder import FAR_DEVIATIONS, NumberEncoder
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.formats.column_formats import ColumnFormat
+from softreg.value_text import value_text
 
 Features = tuple[tuple[int, float], ...]
 """The features of a cell that are not 0, and their values."""
@@ -40,12 +42,17 @@ EXACT_INTEGER = 2**53
 INT64 = (-(2**63), 2**63 - 1)
 _ADVICE = re.compile(r"leave the field empty")
 
+UNSEEN_LEVEL = "a level that training did not have"
+
 
 class CellReader(Protocol):
     """Reader of the cells of one column."""
 
     def features(self, values: Sequence[Any]) -> list[Features]:
         """Return the features of the cells of checked types; raise `RequestError` for an invalid one."""
+
+    def warnings(self, values: Sequence[Any]) -> dict[int, str]:
+        """Return what is said of cells, by their row, that are unlike those of training."""
 
 
 class KeptCells:
@@ -68,6 +75,7 @@ class KeptCells:
         column = encoder.column_encoders[0]
         kinds = {TagsEncoder: pa.list_(pa.string()), VectorEncoder: pa.list_(pa.float64())}
         self.list_type = kinds.get(type(column))
+        self.category = column if isinstance(column, CategoryEncoder) else None
 
     def features(self, values: Sequence[Any]) -> list[Features]:
         """Return the features of each cell."""
@@ -88,6 +96,24 @@ class KeptCells:
         short = (item for item in fresh.items() if not isinstance(item[0], str) or len(item[0]) <= MAX_KEPT_LENGTH)
         kept.update(item for item, _ in zip(short, range(MAX_KEPT), strict=False))
         return out
+
+    def warnings(self, values: Sequence[Any]) -> dict[int, str]:
+        """Return the rows of levels of a category that training did not have."""
+        if self.category is None:
+            return {}
+        return {row: UNSEEN_LEVEL for row, value in enumerate(values) if value is not None and self._is_unseen(value)}
+
+    def _is_unseen(self, value: Any) -> bool:
+        """Return True if a cell of a category certainly is no level of training; blank text is a missing value."""
+        assert self.category is not None
+        if type(value) is str and not value.strip():
+            return False
+        found = self.kept.get(value if type(value) is str else (type(value), value))
+        found = self.features([value])[0] if found is None else found
+        if not found:
+            return True
+        is_rare = bool(self.category.pooled) and found[0][0] == self.first + len(self.category.levels)
+        return is_rare and bool(self.category.rare) and value_text(value) not in self.category.rare
 
     def _encoded(self, values: Sequence[Any], rows: Sequence[int]) -> list[Features]:
         """Return the features of cells, each type by itself; `rows` are their rows in the request, for messages."""
@@ -168,6 +194,18 @@ class NumberCells:
     def features(self, values: Sequence[Any]) -> list[Features]:
         """Return the features of each cell."""
         return [self._of(value, row) for row, value in enumerate(values)]
+
+    def warnings(self, values: Sequence[Any]) -> dict[int, str]:
+        """Return the rows of numbers more than a standard deviation outside the range of training."""
+        if not self.encoder.span:
+            return {}
+        (low, high), far = self.encoder.span, FAR_DEVIATIONS * self.encoder.scale
+        out = {}
+        for row, value in enumerate(values):
+            if type(value) in (int, float) and not low - far <= value <= high + far and value not in self.na:
+                end = low if value < low else high
+                out[row] = f"outside the range of training, {low:.6g} to {high:.6g}; computed with {end:.6g}"
+        return out
 
     def _of(self, value: Any, row: int) -> Features:
         if value is None:
@@ -268,6 +306,27 @@ class CellEncoder:
             self.columns[name].check(values)
             cells.append(reader.features(values))
         return self._sparse(cells, n) if self.encoder.sparse else self._dense(cells, n)
+
+    def warnings(self, columns: Mapping[str, Sequence[Any]], n: int) -> list[dict[str, str]]:
+        """Return, for each of n encoded rows, what is said of its cells that are unlike those of training, by column.
+
+        Parameters
+        ----------
+        columns : mapping of str to sequence
+            Cells, as in `encode`.
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        list of dict of str to str
+            A sentence by column; mostly empty.
+        """
+        out: list[dict[str, str]] = [{} for _ in range(n)]
+        for name, reader in self.readers.items():
+            for row, text in reader.warnings(columns[name]).items():
+                out[row][name] = text
+        return out
 
     def _dense(self, cells: list[list[Features]], n: int) -> Any:
         X = np.zeros((n, self.width))

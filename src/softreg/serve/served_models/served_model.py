@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,6 +92,8 @@ class Answer:
     low: Float64Array | None = None
     high: Float64Array | None = None
     contributions: list[RowContributions] | None = None
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    """For each row, sentences on cells that are unlike those of training, by column; may be empty."""
 
 
 class ServedModel(Protocol):

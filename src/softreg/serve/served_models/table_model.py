@@ -95,7 +95,7 @@ class ServedTable:
         found = None
         if contributions:
             found = self.contributions.of_rows(X, P, {name: list(part) for name, part in parts.items()})
-        return Answer(P, low, high, found)
+        return Answer(P, low, high, found, self.cells.warnings(columns, n))
 
     def _probabilities(self, X: Any, offset: Float64Array | None) -> Float64Array:
         """Return the probabilities of encoded rows, by the operations of `TablePredictor`."""
