@@ -14,22 +14,27 @@ from typing import Any
 
 import httpx
 
+START_SECONDS = 60.0
 ADDRESS = re.compile(r"on (http://\S+:(\d+)) ")
 
 
 class ServiceProcess:
     """A running service; `stop` ends it by a signal and returns its exit code and its whole stderr."""
 
-    def __init__(self, *arguments: object, environment: dict[str, str] | None = None, seconds: float = 60) -> None:
+    def __init__(self, *arguments: object, environment: dict[str, str] | None = None, own_group: bool = False) -> None:
         command = [sys.executable, "-m", "softreg", "serve", *map(str, arguments), "--port", "0"]
         plain = {name: value for name, value in os.environ.items() if name != "SOFTREG_TOKEN"}
         self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**plain, **(environment or {})}
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**plain, **(environment or {})},
+            start_new_session=own_group,
         )
         self.lines: list[str] = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        found = self.wait_for(ADDRESS, seconds)
+        found = self.wait_for(ADDRESS, START_SECONDS)
         self.address, self.port = found[1], int(found[2])
         self.client = httpx.Client(base_url=self.address, timeout=30)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -122,6 +123,15 @@ def test_several_workers_share_the_port(small: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_ctrl_c_ends_workers_that_have_just_begun(small: Any, tmp_path: Path) -> None:
+    with ServiceProcess(save(small[0], tmp_path, "bank"), "--workers", 2, own_group=True) as service:
+        time.sleep(0.3)  # they import
+        os.killpg(service.process.pid, signal.SIGINT)
+        code, log = service.stop(signal.SIGCONT)
+    assert code == 0
+    assert "Traceback" not in log
+
+
 def test_connections_that_send_nothing_useful_are_closed(small: Any, tmp_path: Path) -> None:
     with ServiceProcess(save(small[0], tmp_path, "bank"), "--timeout", 1) as service:
         at = ("127.0.0.1", service.port)

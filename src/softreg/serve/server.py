@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -89,7 +90,10 @@ class TimedProtocol(HttpProtocol):  # type: ignore[misc]
 def worker_application() -> Application:
     """Return the application of a worker process, whose settings are in the environment."""
     configure_log()
-    return Application.from_environment()
+    application = Application.from_environment()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # uvicorn handles it from now on
+    return application
 
 
 def configure_log() -> None:
@@ -152,12 +156,39 @@ def run_server(settings: ServeSettings, host: str, port: int, on_start: Callable
             os.environ[SETTINGS_VARIABLE] = settings.to_text()
             sock.listen(config.backlog)
             on_start(address)
-            Multiprocess(config, sockets=[sock]).run()
+            _Workers(config, sockets=[sock]).run()
         else:
             _Server(config, lambda: on_start(address)).run(sockets=[sock])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Workers(Multiprocess):  # type: ignore[misc]
+    """Worker processes that begin with Ctrl-C blocked, so that none of them fails with a traceback while it imports."""
+
+    def init_processes(self) -> None:
+        """Start the processes."""
+        with _interrupts_blocked():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        """Start processes in place of those that have ended."""
+        with _interrupts_blocked():
+            super().keep_subprocess_alive()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT in this thread and the processes that it starts; one that arrives is handled afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]
