@@ -255,6 +255,10 @@ def row_text(age: str) -> str:
         (b"\xef\xbb\xbf{}", ["byte order mark"]),
         ("[" * 100_000, ["nested too deeply"]),
         ('{"rows": ' + "[" * 100_000 + "]" * 100_000 + "}", ["nested too deeply"]),
+        ('{"rows": ' + "[" * 900 + "]" * 900 + "}", ["Row 1 is a list"]),
+        ('{"rows": ' + '[{"a:": ' * 50 + "NaN" + "}]" * 50 + "}", ["in row 1 is nan"]),
+        ('{"rows": {"a": NaN}}', ["'rows.a' is nan"]),
+        ('{"rows": {"a": {"b": 1, "b": 2}}}', ["'rows.a' has the key 'b' twice"]),
         ("[]", ["a list"]),
         ("null", ["null"]),
         ("{}", ['no "rows"']),
@@ -276,6 +280,15 @@ def test_an_invalid_body_is_told(small: Any, open_client: Any, body: bytes | str
     assert answer.status_code == 422, answer.text
     for part in parts:
         assert part in answer.json()["error"]
+    assert len(answer.json()["error"]) < 400
+
+
+@pytest.mark.parametrize("depth", [50, 200, 300, 450, 600, 900, 2000])
+@pytest.mark.parametrize("inner", ["NaN", "1", '{"b": 1, "b": 2}'])
+def test_nested_bodies_are_invalid_at_any_depth(small: Any, open_client: Any, depth: int, inner: str) -> None:
+    body = '{"rows": ' + '[{"a:": ' * depth + inner + "}]" * depth + "}"
+    answer = open_client(bank=small[0]).body(body)
+    assert answer.status_code == 422
     assert len(answer.json()["error"]) < 400
 
 

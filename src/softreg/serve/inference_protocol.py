@@ -145,7 +145,7 @@ def _tensor(tensor: Any, place: int) -> tuple[str, list[int], list[Any]]:
             f"The shape of {quote(name)} is {json.dumps(shape)[:80]}; expected [rows] or [rows, length]."
         )
     data = _flat(tensor["data"], shape, name)
-    return name, shape, [_element(value, kind, name) for value in data]
+    return name, shape, [_element(value, kind, name, place=at) for at, value in enumerate(data, 1)]
 
 
 def _flat(data: Any, shape: list[int], name: str) -> list[Any]:
@@ -164,7 +164,7 @@ def _flat(data: Any, shape: list[int], name: str) -> list[Any]:
     return list(data)
 
 
-def _element(value: Any, kind: str, name: str) -> Any:
+def _element(value: Any, kind: str, name: str, *, place: int) -> Any:
     """Return an element of a tensor in its data type; null stays None."""
     if value is None:
         return None
@@ -185,7 +185,7 @@ def _element(value: Any, kind: str, name: str) -> Any:
         low, high = (0, 2**bits) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1))
         if low <= value < high:
             return value
-    raise InvalidContent(f"The input {quote(name)} has the element {shown(value)}, which is no {kind}.")
+    raise InvalidContent(f"The input {quote(name)} has {shown(value)} as its element {place:,}, which is no {kind}.")
 
 
 def _cells(model: ServedModel, name: str, shape: list[int], data: list[Any]) -> list[Any]:

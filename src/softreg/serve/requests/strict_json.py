@@ -49,15 +49,14 @@ def parse_json(body: bytes) -> Any:
     """  # noqa: DOC501
     try:
         value = _DECODER.decode(body)
+        repeated = _find(_with_markers(body), _is_repeated) if body.count(b":") != _count_pairs(value) else None
     except RecursionError:
         raise InvalidContent(_DEEP) from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise _described(body, error) from None
-    if body.count(b":") != _count_pairs(value):
-        repeated = _find(_with_markers(body), lambda item: isinstance(item, _Repeated))
-        if repeated is not None:
-            place, marker = repeated
-            raise InvalidContent(f"{place} has the key {shown(marker.key)} twice; write it once.")
+    if repeated is not None:
+        place, marker = repeated
+        raise InvalidContent(f"{place} has the key {shown(marker.key)} twice; write it once.")
     return value
 
 
@@ -112,6 +111,10 @@ def _with_markers(body: bytes) -> Any:
     return json.loads(body, object_pairs_hook=pairs)
 
 
+def _is_repeated(value: Any) -> bool:
+    return isinstance(value, _Repeated)
+
+
 def _is_not_finite(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
@@ -143,7 +146,7 @@ def _place(value: Any, place: tuple[str, ...]) -> str:
     """Return the place of an item in words: a row and a column where it is in one."""
     if isinstance(value, _Repeated):
         place = place[:-1]
-    if len(place) >= 2 and place[0] == "rows":
+    if len(place) >= 2 and place[0] == "rows" and place[1].isdecimal():
         row = f"row {int(place[1]) + 1:,}"
         return f"Column {shown(place[2])} in {row}" if len(place) > 2 else row.capitalize()
     return f"The value of {shown('.'.join(place))}" if place else "The body"

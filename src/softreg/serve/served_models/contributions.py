@@ -112,7 +112,7 @@ class Contributions:
         X : ndarray or csr_array (n, d)
             Encoded rows.
         logits : array (n, q)
-            Logits of the rows, with offsets; or the logarithms of their probabilities.
+            Logits of the rows, with offsets.
         offsets : mapping of str to sequence of array (q,)
             What each column of offsets adds to the logits of each row.
 

@@ -94,7 +94,9 @@ class ServedTable:
             low, high = self.predictor.intervals.limits(X, level, offset)
         found = None
         if contributions:
-            found = self.contributions.of_rows(X, P, {name: list(part) for name, part in parts.items()})
+            logits = np.asarray(X @ self.predictor.coef.T + self.predictor.intercept)
+            logits = logits if offset is None else logits + offset
+            found = self.contributions.of_rows(X, logits, {name: list(part) for name, part in parts.items()})
         return Answer(P, low, high, found, self.cells.warnings(columns, n))
 
     def _probabilities(self, X: Any, offset: Float64Array | None) -> Float64Array:
