@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,3 +203,50 @@ def test_the_page_names_columns_and_escapes_them(open_client: Any, small: Any) -
     page = open_client(bank=small[0])("GET", "/")
     assert page.headers["content-type"].startswith("text/html")
     assert "job &quot;x&quot;" in page.text
+
+
+def test_a_request_keeps_the_model_with_which_it_began(
+    small: Any, array_model: Any, open_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = open_client(bank=small[0])
+    registry = call.application.registry
+    before = registry.get("bank").model
+    answer = before.answer
+
+    def replaced_meanwhile(*arguments: Any, **options: Any) -> Any:
+        array_model[0].save(tmp_path / "bank.softreg")
+        registry.check()
+        return answer(*arguments, **options)
+
+    monkeypatch.setattr(before, "answer", replaced_meanwhile)
+    assert call.rows([ROW]).json()["classes"] == ["no", "yes"]
+    assert registry.get("bank").model is not before
+    assert call.rows([[1, 2, 3]]).json()["classes"] == array_model[0].classes_.tolist()
+
+
+def test_a_file_that_does_not_change_is_not_read(small: Any, open_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = open_client(bank=small[0]).application.registry
+
+    def fail(path: str) -> None:
+        raise AssertionError(path)
+
+    monkeypatch.setattr("softreg.serve.served_models.registry.load_served_model", fail)
+    registry.check()
+    assert registry.changes == 0
+
+
+def test_a_damaged_file_is_read_once_and_replaced_by_the_next_good_one(
+    small: Any, open_client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = open_client(bank=small[0]).application.registry
+    slot = registry.get("bank")
+    before, path = slot.model, tmp_path / "bank.softreg"
+    path.write_bytes(b"no model")
+    for _ in range(3):
+        registry.check()
+    assert (slot.failures, slot.failing, slot.model) == (1, True, before)
+    assert caplog.text.count("was not loaded") == 1
+    small[0].save(path)
+    registry.check()
+    assert (slot.failures, slot.failing, slot.reloads) == (1, False, 1)
+    assert slot.model.version == before.version
