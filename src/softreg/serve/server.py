@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 import uvicorn
@@ -130,7 +131,6 @@ def run_server(settings: ServeSettings, host: str, port: int, on_start: Callable
     """
     token = read_token(settings)
     registry = ModelRegistry.open(settings.models)  # also for several processes, so that errors are reported once
-    configure_log()
     several = settings.workers > 1
     config = uvicorn.Config(
         FACTORY if several else Application(settings, registry, token),
@@ -148,6 +148,7 @@ def run_server(settings: ServeSettings, host: str, port: int, on_start: Callable
         timeout_graceful_shutdown=int(settings.seconds) + SHUTDOWN_SECONDS,
     )
     sock = _bound_socket(config, host, port)
+    configure_log()
     bound = sock.getsockname()[1]
     address = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
     before = {number: signal.signal(number, _ignored) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -184,6 +185,7 @@ def _interrupts_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # it unblocks SIGINT when it starts, as it would at the first process
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
