@@ -203,6 +203,10 @@ def test_the_page_names_columns_and_escapes_them(open_client: Any, small: Any) -
     page = open_client(bank=small[0])("GET", "/")
     assert page.headers["content-type"].startswith("text/html")
     assert "job &quot;x&quot;" in page.text
+    index = open_client(**{"a<b": small[0], "c d": small[0]})("GET", "/")
+    assert index.text.count("<!doctype html>") == 1
+    assert '<a href="/models/c%20d">c d</a>' in index.text
+    assert "a&lt;b" in index.text
 
 
 def test_a_request_keeps_the_model_with_which_it_began(

@@ -24,8 +24,8 @@ from softreg.serve.inference_protocol import (
     requested_outputs,
 )
 from softreg.serve.metrics import CONTENT_TYPE, Metrics
-from softreg.serve.openapi import openapi_document
-from softreg.serve.page import page_html
+from softreg.serve.openapi import openapi_document, path_segment
+from softreg.serve.page import index_html, page_html
 from softreg.serve.predict_rows import read_request, response
 from softreg.serve.requests.read_body import read_body
 from softreg.serve.requests.request_errors import RequestError
@@ -223,9 +223,13 @@ class Application:
         return reply()
 
     def _page(self) -> Reply:
-        """Return the page of the models."""
-        pages = "".join(page_html(slot.name, slot.model) for slot in self.registry)
-        return Reply(pages.encode(), HTML, headers=[HTML_POLICY])
+        """Return the page of the only model, or the list of several."""
+        slots = list(self.registry)
+        if len(slots) == 1:
+            page = page_html(slots[0].name, slots[0].model)
+        else:
+            page = index_html({slot.name: f"/models/{path_segment(slot.name)}" for slot in slots})
+        return Reply(page.encode(), HTML, headers=[HTML_POLICY])
 
     def _openapi(self) -> Reply:
         """Return the OpenAPI document, which is made once for each state of the models."""

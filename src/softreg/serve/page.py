@@ -1,14 +1,18 @@
-"""The page under `/`: a plain list of what the service answers, to be replaced by a form for each model."""
+"""The pages under `/` and `/models/NAME`: plain lists of what the service answers.
+
+The service calls `page_html` for the page of a model, and `index_html` for the list of several.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 from softreg.serve.served_models.served_model import ServedModel
 
 
 def page_html(name: str, model: ServedModel) -> str:
-    """Return the page of a model; the service calls this function for `/` and `/models/NAME`.
+    """Return the page of a model, that of `/models/NAME`, and of `/` where it is the only one.
 
     Parameters
     ----------
@@ -31,7 +35,27 @@ def page_html(name: str, model: ServedModel) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>'
         f"<p>Version {escape(model.version)}. Classes: {classes}.</p>"
-        "<p>POST /models/NAME/predict, POST /v2/models/NAME/infer; the document of all paths is "
+        f"<p>POST /models/{title}/predict, POST /v2/models/{title}/infer; the document of all paths is "
         '<a href="/openapi.json">/openapi.json</a>.</p>'
         f"<table><tr><th>column<th>values{columns}</table></html>"
+    )
+
+
+def index_html(addresses: Mapping[str, str]) -> str:
+    """Return the list of several models, that of `/`.
+
+    Parameters
+    ----------
+    addresses : mapping of str to str
+        Path of the page of each model by its name.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    items = "".join(f'<li><a href="{escape(path)}">{escape(name)}</a>' for name, path in addresses.items())
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Models</title><h1>Models</h1>'
+        f'<ul>{items}</ul><p>The document of all paths is <a href="/openapi.json">/openapi.json</a>.</p></html>'
     )

@@ -71,18 +71,19 @@ class ServedArray:
         InvalidContent
             For a cell that is no number.
         """
-        for name in self.columns:
+        for place, name in enumerate(self.columns, 1):
+            what = f"Column {quote(name)}" if self.named else f"Number {place:,} of the list"
             kinds = set(map(type, columns[name]))
             if not kinds <= NUMBER:
                 row = next(i for i, value in enumerate(columns[name]) if type(value) not in NUMBER)
                 raise InvalidContent(
-                    f"Column {quote(name)} has {shown(columns[name][row])} in row {row + 1:,}; expected a number: a "
+                    f"{what} has {shown(columns[name][row])} in row {row + 1:,}; expected a number: a "
                     "model of arrays has no missing values."
                 )
             large = next((row for row, value in enumerate(columns[name]) if is_too_large(value)), None)
             if large is not None:
                 raise InvalidContent(
-                    f"Column {quote(name)} has {shown(columns[name][large])} in row {large + 1:,}; expected a number "
+                    f"{what} has {shown(columns[name][large])} in row {large + 1:,}; expected a number "
                     f"of at most {LARGEST_NUMBER:g} in absolute value."
                 )
         if not n:
