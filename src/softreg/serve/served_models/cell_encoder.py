@@ -20,6 +20,7 @@ import scipy.sparse as sp
 
 from softreg.serve.requests.request_errors import InvalidContent, RequestError, shown
 from softreg.serve.served_models.json_columns import JsonColumn, json_column
+from softreg.tables.columns.arrow_numpy import boolean_array, number_array
 from softreg.tables.columns.row_location import ROW
 from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.encode.category_encoder import CategoryEncoder
@@ -29,7 +30,7 @@ from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncode
 from softreg.tables.encode.number_encoder import FAR_DEVIATIONS, NumberEncoder
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.formats.column_formats import ColumnFormat
-from softreg.value_text import value_text
+from softreg.value_text import text_array, value_text
 
 Features = tuple[tuple[int, float], ...]
 """The features of a cell that are not 0, and their values."""
@@ -156,7 +157,7 @@ class KeptCells:
             return pa.table({self.name: pa.array(self._lists(values), self.list_type)})
         if type(values[0]) is int and not all(INT64[0] <= value <= INT64[1] for value in values):
             values = [str(value) for value in values]
-        return pa.table({self.name: pa.array(values)})
+        return pa.table({self.name: _arrow(values)})
 
     def _lists(self, values: list[Any]) -> list[Any]:
         """Return lists with floats in place of integers, which Arrow does not round."""
@@ -167,6 +168,16 @@ class KeptCells:
             ]
         except OverflowError:
             raise TableError(f"Column {quote(self.name)} has a number that is too large for a float.") from None
+
+
+def _arrow(values: list[Any]) -> pa.Array:
+    """Return cells of one type as Arrow, without `pyarrow.array`, which imports pandas where it is installed."""
+    kind = type(values[0])
+    if kind is str:
+        return text_array(values)
+    if kind is bool:
+        return boolean_array(np.array(values))
+    return pa.nulls(len(values)) if values[0] is None else number_array(np.array(values))
 
 
 class NumberCells:

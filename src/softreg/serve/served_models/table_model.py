@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,17 @@ import numpy as np
 from softreg.models.serialization.model_file import StoredModel
 from softreg.probability import softmax
 from softreg.rows import scores
-from softreg.serve.requests.request_errors import InvalidContent, shown
+from softreg.serve.requests.request_errors import InvalidContent, RequestError, shown
 from softreg.serve.served_models.cell_encoder import CellEncoder
 from softreg.serve.served_models.contributions import Contributions
 from softreg.serve.served_models.json_columns import JsonColumn
 from softreg.serve.served_models.served_model import Answer, Columns, Labels
 from softreg.tables.columns.table_errors import quote
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.column_encoder import ColumnEncoder
+from softreg.tables.encode.date_encoder import DateEncoder
+from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
+from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.fit.predictor import MIN_COMPILED_SIZE, TablePredictor
 from softreg.tables.schema import label_types
 from softreg.typing import Float64Array
@@ -58,8 +64,14 @@ class ServedTable:
             self.columns[name] = JsonColumn(name, NUMBER, "a number", text)
         self.ignored = frozenset(column.name for column in schema.columns) - set(self.columns)
         self.contributions = Contributions(predictor.encoder, predictor.coef, predictor.intercept)
-        offsets = set(predictor.offset.values())  # a first answer now, since it imports modules
-        self.answer({name: [0.0 if name in offsets else None] for name in self.columns}, 1, level=0.5)
+        self._answer_once()
+
+    def _answer_once(self) -> None:
+        """Answer two rows when the model is loaded, of missing values and of others, since it imports modules."""
+        offsets = {name: [0.0, 0.0] for name in self.predictor.offset.values()}
+        cells = {column.name: [None, _any_value(column)] for column in self.predictor.encoder.column_encoders}
+        with suppress(RequestError):
+            self.answer({**cells, **offsets}, 2, level=0.5)
 
     @property
     def has_intervals(self) -> bool:
@@ -129,6 +141,17 @@ class ServedTable:
             part = parts.setdefault(name, np.zeros((n, len(self.labels.texts))))
             part[:, self.predictor.classes.index(label)] += np.array(values, dtype=np.float64)
         return parts
+
+
+def _any_value(column: ColumnEncoder) -> Any:
+    """Return a value that a column accepts; None for lists."""
+    if isinstance(column, NumberEncoder):
+        return column.mean
+    if isinstance(column, BooleanEncoder):
+        return column.words[1]
+    if isinstance(column, TagsEncoder | VectorEncoder):
+        return None
+    return "2020-01-31" if isinstance(column, DateEncoder) else "a b"
 
 
 VERSION_DIGITS = 12
