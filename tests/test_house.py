@@ -29,6 +29,7 @@ SOURCE = Path(softreg.__file__).parent
 FLOORS = (
     {"__main__"},
     {"cli"},
+    {"serve"},
     {"mlflow"},
     {"persistence", "cards"},
     {"export"},
@@ -53,7 +54,7 @@ FREE = {
     "canonical_values",
     "version",
 }
-ROOMS = ("probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export")
+ROOMS = ("probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export", "serve", "mlflow")
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {
@@ -73,6 +74,9 @@ ORDER = {
     "report": "evaluation figures page",
     "export": "export_errors program build onnx sql javascript c page targets write_program",
     "sklearn": "parameters penalty_scale binary_weights logistic_regression conversion",
+    "serve": (
+        "settings requests metrics served_models predict_rows inference_protocol page openapi application server"
+    ),
     "cli": "console options data report_inputs commands",
 }
 MOST_FILES = 14  # of a folder, beside its __init__

@@ -239,6 +239,40 @@ def card(model: Path, output: Path | None) -> None:
     write_card(model, output)
 
 
+@main.command(short_help="Serve MODEL files over HTTP.")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL|NAME=MODEL...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 for a free one.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of processes.")
+@click.option(
+    "--token-file",
+    type=FILE,
+    metavar="FILE",
+    help="File of the bearer token that requests need; the variable SOFTREG_TOKEN by default, or none.",
+)
+@click.option(
+    "--max-mb", type=click.FloatRange(0, min_open=True), default=16, show_default=True, help="Largest body, in MiB."
+)
+@click.option("--max-rows", type=click.IntRange(1), default=10_000, show_default=True, help="Most rows of a request.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="Limit of the time of a request.",
+)
+def serve(models: tuple[str, ...], **options: Any) -> None:
+    """Serve MODEL files over HTTP: JSON rows, the Open Inference Protocol, OpenAPI and metrics.
+
+    A model has the name of its file without the ending; NAME=MODEL gives another one. A file that changes is loaded
+    again. Needs pip install 'softreg[serve]'.
+    """
+    from softreg.cli.commands.serve import serve_models
+
+    serve_models(models, **options)
+
+
 @main.command(short_help="Show versions, threads and kernels in use.")
 @AS_JSON
 def doctor(as_json: bool) -> None:

@@ -63,6 +63,8 @@ class StoredModel:
         Everything else, as strict JSON.
     version : str
         Version of softreg that wrote the file.
+    checksum : str
+        SHA-256 of the contents, in hexadecimal digits.
 
     Examples
     --------
@@ -75,6 +77,7 @@ class StoredModel:
     arrays: dict[str, Array]
     metadata: dict[str, Any]
     version: str = ""
+    checksum: str = ""
 
 
 def write_model(
@@ -167,7 +170,7 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
         unaltered = False
     if not unaltered:
         raise ModelFileError(f"{name} is not as it was written: its checksum differs; copy it again or train anew")
-    return StoredModel(note["kind"], arrays, note["metadata"], note["softreg"])
+    return StoredModel(note["kind"], arrays, note["metadata"], note["softreg"], str(checksum))
 
 
 def _canonical(note: Mapping[str, Any]) -> str:
