@@ -54,7 +54,9 @@ FREE = {
     "canonical_values",
     "version",
 }
-ROOMS = ("probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export", "serve", "mlflow")
+ROOMS = (
+    "probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export", "serve", "mlflow",
+)  # fmt: skip
 
 # Within a room each package or file imports only those listed before it.
 ORDER = {

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from softreg.export import build_program
+from softreg.export.page.page import page_html
+
 ROW = {"age": 31.5, "loan": "no", 'job "x"': "cook"}
 OPEN = ["/v2/health/live", "/v2/health/ready"]
 PATHS = ["/", "/models/bank", "/openapi.json", "/metrics", "/v2", "/v2/models/bank", "/v2/models/bank/ready"]
@@ -199,10 +202,13 @@ def test_metrics_count_requests_rows_and_latency(small: Any, open_client: Any) -
     assert len(set(names)) == len(names)
 
 
-def test_the_page_names_columns_and_escapes_them(open_client: Any, small: Any) -> None:
-    page = open_client(bank=small[0])("GET", "/")
-    assert page.headers["content-type"].startswith("text/html")
-    assert "job &quot;x&quot;" in page.text
+def test_the_page_is_that_of_the_export_and_the_list_escapes_names(
+    open_client: Any, small: Any, array_model: Any
+) -> None:
+    for model in (small[0], array_model[0]):
+        page = open_client(bank=model)("GET", "/")
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.text == page_html(build_program(model))
     index = open_client(**{"a<b": small[0], "c d": small[0]})("GET", "/")
     assert index.text.count("<!doctype html>") == 1
     assert '<a href="/models/c%20d">c d</a>' in index.text

@@ -25,7 +25,7 @@ from softreg.serve.inference_protocol import (
 )
 from softreg.serve.metrics import CONTENT_TYPE, Metrics
 from softreg.serve.openapi import openapi_document, path_segment
-from softreg.serve.page import index_html, page_html
+from softreg.serve.page import index_html
 from softreg.serve.predict_rows import read_request, response
 from softreg.serve.requests.read_body import read_body
 from softreg.serve.requests.request_errors import RequestError
@@ -45,7 +45,7 @@ THREADS = 2
 """Threads for large requests; small ones are answered by the event loop."""
 MAX_WAITING = 32
 """Large requests that wait for a thread; further ones are answered with 503."""
-HTML_POLICY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+HTML_POLICY = (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data:; frame-ancestors 'none'")
 
 
 @dataclass
@@ -216,7 +216,7 @@ class Application:
         if reply is None and len(request.path) == 2 and request.path[0] == "models":
             slot = self._slot(request, request.path[1])
             _require(request, "GET")
-            return Reply(page_html(slot.name, slot.model).encode(), HTML, headers=[HTML_POLICY])
+            return Reply(slot.page(), HTML, headers=[HTML_POLICY])
         if reply is None:
             raise RequestError(404, "There is nothing under this path; /openapi.json lists the paths.")
         _require(request, "GET")
@@ -226,10 +226,10 @@ class Application:
         """Return the page of the only model, or the list of several."""
         slots = list(self.registry)
         if len(slots) == 1:
-            page = page_html(slots[0].name, slots[0].model)
+            page = slots[0].page()
         else:
-            page = index_html({slot.name: f"/models/{path_segment(slot.name)}" for slot in slots})
-        return Reply(page.encode(), HTML, headers=[HTML_POLICY])
+            page = index_html({slot.name: f"/models/{path_segment(slot.name)}" for slot in slots}).encode()
+        return Reply(page, HTML, headers=[HTML_POLICY])
 
     def _openapi(self) -> Reply:
         """Return the OpenAPI document, which is made once for each state of the models."""

@@ -273,7 +273,7 @@ def _numbers(words: Sequence[str]) -> tuple[float, ...]:
     return tuple(dict.fromkeys(float(key) for key in keys if key is not None))
 
 
-def offset_columns(offsets: Mapping[str, str], classes: Sequence[str], start: int) -> list[tuple[Input, list[int]]]:
+def offset_columns(offsets: Mapping[str, str], classes: Sequence[str]) -> list[tuple[Input, list[int]]]:
     """Return the inputs of the columns of offsets, and the classes to whose logits each is added.
 
     Parameters
@@ -282,8 +282,6 @@ def offset_columns(offsets: Mapping[str, str], classes: Sequence[str], start: in
         Column by class.
     classes : sequence of str
         Classes.
-    start : int
-        Number of the first of these inputs.
 
     Returns
     -------
@@ -292,7 +290,7 @@ def offset_columns(offsets: Mapping[str, str], classes: Sequence[str], start: in
 
     Examples
     --------
-    >>> offset_columns({"yes": "score"}, ["no", "yes"], 0)[0][1]
+    >>> offset_columns({"yes": "score"}, ["no", "yes"])[0][1]
     [1]
     """
     by_column: dict[str, list[int]] = {}

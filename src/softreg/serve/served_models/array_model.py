@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from softreg.export.build.program_parts import array_program
+from softreg.export.program import Program
 from softreg.serve.requests.request_errors import InvalidContent, shown
 from softreg.serve.served_models.json_columns import BOUNDED_NUMBER, LARGEST_NUMBER, JsonColumn, is_too_large
 from softreg.serve.served_models.served_model import Answer, Columns, Labels
@@ -48,6 +50,11 @@ class ServedArray:
         self.labels, self.version = Labels.of(model.classes_), version
         self.model = copy.copy(model)  # without names: arrays in the order of training
         self.model.__dict__.pop("feature_names_in_", None)
+
+    def program(self) -> Program:
+        """Return the model as a program, for its page."""
+        model, names = self.model, list(self.columns) if self.named else None
+        return array_program(model.coef_, model.intercept_, self.labels.values, names=names)
 
     def answer(self, columns: Columns, n: int, *, level: float | None = None, contributions: bool = False) -> Answer:
         """Return the probabilities of n rows.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from softreg.export.page.page import page_html
 from softreg.models.serialization.model_file import ModelFileError, read_model
 from softreg.persistence import load
 from softreg.serve.metrics import Gauge
@@ -72,6 +73,8 @@ class ModelSlot:
         Numbers of later versions that were loaded, and that could not be read.
     failing : bool
         Whether the present file could not be read, so that an older model answers.
+    shown : tuple of (ServedModel, bytes), optional
+        The page of a model, which is made when it is asked for.
     """
 
     name: str
@@ -83,6 +86,13 @@ class ModelSlot:
     reloads: int = 0
     failures: int = 0
     failing: bool = False
+    shown: tuple[ServedModel, bytes] | None = None
+
+    def page(self) -> bytes:
+        """Return the page of the model that answers now, which is made once for each version of it."""
+        if self.shown is None or self.shown[0] is not self.model:
+            self.shown = self.model, page_html(self.model.program()).encode()
+        return self.shown[1]
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from softreg.export.program import Program
 from softreg.serve.served_models.contributions import RowContributions
 from softreg.serve.served_models.json_columns import JsonColumn
 from softreg.typing import Array, Float64Array
@@ -111,6 +112,9 @@ class ServedModel(Protocol):
     version: str
     kind: str
     target: str
+
+    def program(self) -> Program:
+        """Return the model as a program, for its page."""
 
     @property
     def has_intervals(self) -> bool:

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from softreg.export.build.program_parts import table_program
+from softreg.export.program import Program
 from softreg.models.serialization.model_file import StoredModel
+from softreg.models.serialization.stored_evaluation import evaluation_from_state
 from softreg.probability import softmax
 from softreg.rows import scores
 from softreg.serve.requests.request_errors import InvalidContent, RequestError, shown
@@ -64,7 +67,23 @@ class ServedTable:
             self.columns[name] = JsonColumn(name, NUMBER, "a number", text)
         self.ignored = frozenset(column.name for column in schema.columns) - set(self.columns)
         self.contributions = Contributions(predictor.encoder, predictor.coef, predictor.intercept)
+        self.evaluation = evaluation_from_state(stored.metadata, texts)
         self._answer_once()
+
+    def program(self) -> Program:
+        """Return the model as a program, for its page."""
+        parts = self.predictor
+        return table_program(
+            parts.encoder,
+            parts.coef,
+            parts.intercept,
+            classes=parts.classes,
+            labels=self.labels.values,
+            target=self.target,
+            offset=parts.offset,
+            intervals=parts.intervals,
+            evaluation=self.evaluation,
+        )
 
     def _answer_once(self) -> None:
         """Answer two rows when the model is loaded, of missing values and of others, since it imports modules."""
