@@ -11,6 +11,7 @@ import pytest
 from softreg import SoftmaxRegression, TableClassifier
 from softreg.export import build_program
 from softreg.export.javascript.module import javascript_module
+from softreg.serve.served_models.contributions import reference_row
 
 from .cases import CASES, ODD_TEXTS, case, fit, generator, labels, with_nulls
 from .javascript_runner import NODE, call, javascript_rows
@@ -77,14 +78,17 @@ def test_contributions_add_up_to_the_differences_of_logits(name: str, tmp_path: 
 
 
 @needs_node
-def test_the_baseline_of_contributions_is_the_mean_row(tmp_path: Path) -> None:
-    model, _ = people()
-    code = {column.name: column for column in model.encoder_.column_encoders}
-    program = build_program(model)
-    row = {"age": code["age"].mean, "paid": None, "job": "unseen", "when": None}
-    parts = np.array(call(program, [row], tmp_path, "contributions")[0])
-    names = [read.name for read in program.inputs]
-    np.testing.assert_allclose(parts[[names.index("age"), names.index("paid"), names.index("job")]], 0, atol=1e-15)
+def test_contributions_are_relative_to_the_reference_row(tmp_path: Path) -> None:
+    for model, table in (people(), (case("categories").model, case("categories").columns)):
+        program, rows = build_program(model), table.slice(0, 20)
+        parts = np.array(call(program, javascript_rows(program, rows), tmp_path, "contributions"))
+        X = np.asarray(model.encode(rows)) - reference_row(model.encoder_)
+        start = 0
+        for place, code in enumerate(model.encoder_.column_encoders):
+            stop = start + code.width
+            expected = X[:, start:stop] @ model.model_.coef_[:, start:stop].T
+            np.testing.assert_allclose(parts[:, place], expected, atol=1e-12)
+            start = stop
 
 
 @needs_node

@@ -66,7 +66,8 @@ export function logits(row) {
 
 /**
  * Return what each input adds to each logit, relative to a row whose numbers have their training mean (by normal scores:
- * the median), whose booleans have their training share, and which has no level, tag or term.
+ * the median), whose booleans have their training share, whose categories have the mean over their features, each
+ * counted once, and which has no tag or term.
  * @param {Row} row
  * @returns {number[][]} One array of q numbers for each input, in the order of `inputs`.
  */
@@ -75,6 +76,11 @@ export function contributions(row) {
   for (const { input, feature, value, baseline, label } of encode(readRow(row))) {
     if (feature < 0) sums[input][label] += value;
     else for (let k = 0; k < classes.length; k++) sums[input][k] += (value - baseline) * weight(feature, k);
+  }
+  for (const { input, first, width } of LEVELS) {
+    for (let k = 0; k < classes.length; k++) {
+      for (let place = 0; place < width; place++) sums[input][k] -= weight(first + place, k) / width;
+    }
   }
   return sums;
 }
@@ -493,3 +499,9 @@ function normalQuantile(level) {
 for (const term of PROGRAM.terms) {
   for (const group of [term, term.words, term.runs]) if (group?.places) group.places = new Map(group.places);
 }
+
+/** Terms of categories, and the number of their features. */
+const LEVELS = PROGRAM.terms.filter((term) => term.kind === "level").map((term) => ({
+  ...term,
+  width: 1 + [...term.places.values()].reduce((a, b) => Math.max(a, b), Math.max(term.other, term.missing)),
+}));

@@ -155,7 +155,7 @@ function baselineText(columns) {
   if (byMedian.length) parts.push(`${plainNumbers || both.length ? "those with a heavy tail" : "numbers"} have their training median`);
   if (both.length) parts.push("numbers with two terms have their mean in one and their median in the other");
   if (has("boolean")) parts.push("booleans have their training share");
-  if (has("category", "code")) parts.push("categories have no level");
+  if (has("category", "code")) parts.push("categories have the mean over their levels, each counted once");
   if (has("date")) parts.push("dates have their training mean and no effect of the calendar");
   if (has("tags")) parts.push("there are no tags");
   if (has("text")) parts.push("texts have no words");
