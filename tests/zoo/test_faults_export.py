@@ -128,6 +128,51 @@ def test_codes_of_text_are_levels_or_unseen(dialect: Dialect, text: str) -> None
     check(from_database(dialect, "code", "VARCHAR", cell), expected("code", cell))
 
 
+@cache
+def whole() -> TableClassifier:
+    """A model of a category whose levels are texts of whole numbers, and of a boolean."""
+    random = np.random.default_rng(1)
+    base = random.normal(size=ROWS)
+    digits = [("10", "2.0", "3e1")[k] for k in np.digitize(base, [-0.7, 0.7])]
+    y = ["u" if b > 0 else "v" for b in base + random.normal(size=ROWS)]
+    table = pa.table({"digits": digits, "flag": [bool(b > 0.5) for b in base], "y": y})
+    return TableClassifier(strength=0.01, category=["digits"]).fit(table, target="y")
+
+
+def whole_row(name: str, cell: Any, kind: pa.DataType | None = None) -> pa.Table:
+    row = {"digits": pa.array(["10"]), "flag": pa.array([True])}
+    return pa.table(row | {name: pa.array([cell], kind)})
+
+
+TEXTS_OF_NUMBERS = ("10", "10.0", "10.00", "1e1", " 10", "+10", "2", "30", "010", "10.5", "x", "")
+
+
+@pytest.mark.parametrize("runner", [*SQL_RUNNERS, JavaScriptRunner()], ids=lambda runner: runner.name)
+@pytest.mark.parametrize("text", TEXTS_OF_NUMBERS)
+def test_texts_of_whole_numbers_are_their_levels(runner: Any, text: str, tmp_path: Path) -> None:
+    if reason := runner.missing_engine():
+        pytest.skip(reason)
+    if runner.name == "sqlite" and text == "+10":
+        pytest.skip("SQLite reads numbers as JSON writes them")
+    rows = whole_row("digits", text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TableWarning)
+        wanted = whole().predict_proba(rows)
+    np.testing.assert_allclose(runner.probabilities(build_program(whole()), rows, tmp_path), wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize(("kind", "cell"), [("DECIMAL(3, 2)", 1.0), ("REAL", 0.0), ("INTEGER", 1), ("INTEGER", 2)])
+def test_numbers_are_booleans_where_training_had_true_and_false(dialect: Dialect, kind: str, cell: Any) -> None:
+    runner = BY_DIALECT[dialect]
+    if reason := runner.missing_engine():
+        pytest.skip(reason)
+    rows = whole_row("flag", cell)
+    create = f"CREATE TEMP TABLE input (digits VARCHAR, flag {kind})"
+    found = runner.answer(sql_query(build_program(whole()), dialect), rows, create).last(2)[0]
+    check(list(found), None if cell == 2 else whole().predict_proba(rows)[0])
+
+
 DECIMAL = pa.array([Decimal("1.50")], pa.decimal128(5, 2))
 
 

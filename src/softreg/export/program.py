@@ -70,8 +70,8 @@ class Input:
     booleans : bool
         Whether true and false stand for the numbers 1 and 0.
     level_numbers : dict of float to str
-        Level of a category by the number that it stands for, for columns of a numeric type; empty unless all levels
-        are numbers.
+        Level of a category by the number that it stands for, for columns of a numeric type and other texts of whole
+        numbers; empty unless all levels are numbers.
     levels : tuple of str
         Known levels of a category, tags of a list, or the words of a boolean, for forms and documentation.
     low, high, typical : float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -208,17 +207,14 @@ def _category(code: CategoryEncoder, place: int, first: int, missing_words: tupl
 
 
 def _level_numbers(levels: Sequence[str]) -> dict[float, str]:
-    """Return the level of each number that float64 holds and one level has; empty unless all levels are numbers."""
+    """Return the level of each number that float64 holds; empty unless all levels are numbers, and different ones."""
     keys = [number_key(level, True) for level in levels]
     if None in keys:
         return {}
     numbers = [float(key) for key in keys if key is not None]
-    count = Counter(numbers)
-    return {
-        number: level
-        for number, level in zip(numbers, levels, strict=True)
-        if count[number] == 1 and abs(number) < EXACT_INTEGERS
-    }
+    if len(set(keys)) < len(keys):
+        return {}
+    return {number: level for number, level in zip(numbers, levels, strict=True) if abs(number) < EXACT_INTEGERS}
 
 
 def _exact_numbers(levels: Sequence[str]) -> list[float] | None:

@@ -164,7 +164,9 @@ const READERS = {
     throw new InputError(input.name, value, `needs ${input.levels[1]} or ${input.levels[0]}; seen: ${show(value)}.`);
   },
   category(value, input) {
-    const level = typeof value === "number" ? input.levelNumbers.find(([number]) => number === value) : undefined;
+    const text = typeof value === "string" && input.levelNumbers.length ? trim(value) : "";
+    const number = CODE.test(text) && Number.isInteger(Number(text)) ? Number(text) : value;
+    const level = input.levelNumbers.find(([key]) => key === number);
     return level ? level[1] : textOf(value, input);
   },
   text(value, input) {

@@ -114,7 +114,7 @@ def _value(read: Input, raw: str, syntax: Syntax) -> str:
                 value = f"nullif({value}, {syntax.exact(number)})"
             return value
         case InputKind.BOOLEAN:
-            return _boolean(read, syntax.as_text(raw), syntax)
+            return _boolean(read, raw, syntax)
         case InputKind.CATEGORY:
             return _word(read, raw, syntax)
         case InputKind.DATE:
@@ -131,7 +131,7 @@ def _value(read: Input, raw: str, syntax: Syntax) -> str:
 
 
 def _word(read: Input, raw: str, syntax: Syntax) -> str:
-    """Return a category as text; a number is the text of the level that it stands for."""
+    """Return a category as text; a number, or text of a whole number, is the text of the level that it stands for."""
     word = syntax.as_word(raw)
     if not read.level_numbers:
         return word
@@ -139,13 +139,26 @@ def _word(read: Input, raw: str, syntax: Syntax) -> str:
     level = sorted((one, text) for one, text in read.level_numbers.items() if text != f"{one:.0f}")
     found = [search(code, [Choice(syntax.exact(one), syntax.text(text)) for one, text in level])] if level else []
     whole = f"abs({code}) < {syntax.number(EXACT_INTEGERS)} AND {code} = floor({code})"
-    found += [f"CASE WHEN {whole} THEN {syntax.whole_text(code)} END", word]
-    number = f"CASE WHEN {code} IS NOT NULL THEN coalesce({', '.join(found)}) END"
-    return f"CASE WHEN {syntax.is_number_type(raw)} THEN {number} ELSE {word} END"
+    digits = f"CASE WHEN {whole} THEN {syntax.whole_text(code)} END"
+    number = f"CASE WHEN {code} IS NOT NULL THEN coalesce({', '.join([*found, digits, word])}) END"
+    return f"CASE WHEN {syntax.is_number_type(raw)} THEN {number} ELSE coalesce({digits}, {word}) END"
 
 
-def _boolean(read: Input, text: str, syntax: Syntax) -> str:
+def _boolean(read: Input, raw: str, syntax: Syntax) -> str:
     """Return 1 for true, 0 for false, NULL where missing, infinite for other words."""
+    words = _boolean_words(read, syntax.as_text(raw), syntax)
+    if "1" not in read.true_words:
+        return words
+    code = syntax.as_code(raw)
+    zero, one = syntax.number(0), syntax.number(1)
+    number = (
+        f"CASE WHEN {code} = {zero} OR {code} = {one} THEN {code} WHEN {code} IS NOT NULL THEN {syntax.infinity} END"
+    )
+    return f"CASE WHEN {syntax.is_number_type(raw)} THEN {number} ELSE {words} END"
+
+
+def _boolean_words(read: Input, text: str, syntax: Syntax) -> str:
+    """Return a boolean of text."""
     trimmed = syntax.trimmed(text)
     values = [(words, syntax.number(value)) for words, value in ((read.true_words, 1), (read.false_words, 0))]
     plain = [f"WHEN {text} IN ({', '.join(map(syntax.text, words))}) THEN {value}" for words, value in values]

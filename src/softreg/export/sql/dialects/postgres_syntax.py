@@ -45,6 +45,7 @@ class PostgresSyntax(CommonSyntax):
     notes: tuple[str, ...] = (
         "The database must have the encoding UTF8. Numbers may be columns of text; times are dates or timestamps.",
         "Times with a time zone are read in the time zone of the session. Arrays have one dimension and begin at 1.",
+        "The setting extra_float_digits must be 1, its default, or more.",
         "Times of day are timestamps on 1970-01-01; durations are numbers of seconds.",
         "On large tables, SET jit = off saves the seconds in which the system compiles the statement.",
     )
@@ -101,10 +102,10 @@ class PostgresSyntax(CommonSyntax):
         return self._number(raw, NUMBER_TYPES, NUMBER, words, self.as_text(raw) if read.booleans else raw)
 
     def as_code(self, raw: str) -> str:
-        """Return a single float or a decimal as the number that its digits stand for."""
+        """Return the number that the digits of the text stand for, as a column of any type has text."""
         blank = f"WHEN {self.trimmed(self.as_text(raw))} = '' THEN NULL"
         nan = f"WHEN {self.is_number_type(raw)} AND {self.as_text(raw)} = 'NaN' THEN NULL"
-        return self._number(raw, [kind for kind in NUMBER_TYPES if kind != "real"], CODE, [blank, nan], raw)
+        return self._number(raw, NUMBER_TYPES, CODE, [blank, nan], self.as_text(raw))
 
     def _number(self, raw: str, kinds: Sequence[str], form: str, words: Sequence[str], given: str) -> str:
         """Return `given` of some types, or the number of text of some form, or what some branches say of other text."""
