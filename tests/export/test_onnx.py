@@ -126,7 +126,7 @@ LINEAR = LinearTerm(0, 0, -5.0, 5.0, 1.0, 2.0)
 INVALID: dict[str, tuple[Program, list[Any], list[Any]]] = {  # program, invalid values, valid ones
     "number": (program_of(InputKind.NUMBER, LINEAR), [np.inf, -np.inf], [np.nan, 1e300, -5e-324]),
     "required number": (program_of(InputKind.NUMBER, LINEAR, required=True), [np.inf, np.nan], [0.0]),
-    "code": (program_of(InputKind.CODE, CodeTerm(0, 0, {7.0: 0}, -1, -1)), [np.inf, -np.inf], [np.nan, 8.0, 7.0]),
+    "code": (program_of(InputKind.CODE, CodeTerm(0, 0, {7.0: 0}, -1, -1)), [], [np.inf, -np.inf, np.nan, 8.0, 7.0]),
     "boolean": (
         program_of(
             InputKind.BOOLEAN, BooleanTerm(0, 0, 0.25), false_words=("no",), true_words=("yes",), missing_words=("?",)

@@ -59,12 +59,20 @@ class Input:
         Texts that stand for a missing value, besides blank text; compared without surrounding blanks.
     missing_numbers : tuple of float
         Numbers that stand for a missing value, besides nan.
+    missing_spellings : tuple of str
+        Texts in lower case that stand for a missing value where numbers or dates are text; compared without case and
+        surrounding blanks.
     false_words, true_words : tuple of str
         Words of a boolean, in lower case; compared without case and surrounding blanks.
     length : int
         Length of a vector.
     elements : tuple of str
         Name of each element of a vector that consists of columns of their own (the features of a model of arrays).
+    booleans : bool
+        Whether true and false stand for the numbers 1 and 0.
+    level_numbers : dict of float to str
+        Level of a category by the number that it stands for, for columns of a numeric type and other texts of whole
+        numbers; empty unless all levels are numbers.
     levels : tuple of str
         Known levels of a category, tags of a list, or the words of a boolean, for forms and documentation.
     low, high, typical : float
@@ -78,10 +86,13 @@ class Input:
     required: bool = False
     missing_words: tuple[str, ...] = ()
     missing_numbers: tuple[float, ...] = ()
+    missing_spellings: tuple[str, ...] = ()
     false_words: tuple[str, ...] = ()
     true_words: tuple[str, ...] = ()
     length: int = 0
     elements: tuple[str, ...] = ()
+    booleans: bool = False
+    level_numbers: dict[float, str] = field(default_factory=dict)
     levels: tuple[str, ...] = ()
     low: float = float("nan")
     high: float = float("nan")
@@ -157,7 +168,10 @@ class LevelTerm:
 
 @dataclass(frozen=True)
 class CodeTerm:
-    """One feature for each level of a category of numbers, as `LevelTerm` for an input of the kind CODE."""
+    """One feature for each level of a category of numbers, as `LevelTerm` for an input of the kind CODE.
+
+    An infinite number, and text that is no number, is a level that training did not have.
+    """
 
     input: int
     first: int

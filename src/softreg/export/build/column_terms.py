@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from softreg.canonical_values import BOOLEAN_TEXTS, KEY_FUNCTIONS, MIDNIGHT, boolean_key, number_key
 from softreg.export.build.text_term import text_term
 from softreg.export.program import (
@@ -24,7 +26,7 @@ from softreg.export.program import (
     TrendTerm,
     VectorTerm,
 )
-from softreg.tables.columns.missing_values import expand_spellings
+from softreg.tables.columns.missing_values import MISSING_NUMBERS, MISSING_SPELLINGS, expand_spellings
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.column_encoder import ColumnEncoder
@@ -41,6 +43,14 @@ DATE_SPREAD = 2.0
 
 DIGITS_NOTE = "The levels are numbers that a float64 does not hold exactly; pass them as text."
 """Note of a category of large integers."""
+SINGLE_NOTE = "Levels are compared as float64; pass a float32 as the number of its shortest decimal text."
+"""Note of a category of fractions that float32 rounds."""
+TIME_NOTE = "Times of day are times on 1970-01-01."
+"""Note of a column of times without dates."""
+EXACT_INTEGERS = 2.0**53
+"""Integers below are exact in a float64."""
+DAY_SECONDS = 86400.0
+"""Seconds of a day."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ def _column(
         case CategoryEncoder():
             return _category(code, place, first, missing_words)
         case DateEncoder():
-            return _date(code, place, first, missing_words)
+            return _date(code, place, first, missing_words=missing_words, form=form)
         case VectorEncoder():
             return _vector(code, place, first)
         case TagsEncoder():
@@ -126,12 +136,20 @@ def _number(
         code.name,
         InputKind.NUMBER,
         missing_numbers=_numbers(missing_words),
+        missing_words=_with_invalid(missing_words, form),
+        missing_spellings=MISSING_SPELLINGS[1:],
+        booleans=code.span == (0.0, 1.0),
         low=low if code.span else math.nan,
         high=high if code.span else math.nan,
         typical=code.mean,
         note=_number_note(form),
     )
     return ColumnProgram(read, _with_indicator(terms, place, first + len(terms), indicator=code.missing))
+
+
+def _with_invalid(words: tuple[str, ...], form: ColumnFormat | None) -> tuple[str, ...]:
+    """Return spellings of a missing value, and the words that training took for missing ones."""
+    return words if form is None else tuple(dict.fromkeys((*words, *(word.strip() for word in form.invalid))))
 
 
 def _number_note(form: ColumnFormat | None) -> str:
@@ -170,17 +188,33 @@ def _category(code: CategoryEncoder, place: int, first: int, missing_words: tupl
     if numbers is not None:
         codes = {number: k for k, number in enumerate(numbers[: len(code.levels)])}
         read = Input(
-            code.name, InputKind.CODE, missing_numbers=_numbers(missing_words), levels=(*code.levels, *code.rare)
+            code.name,
+            InputKind.CODE,
+            missing_numbers=_numbers(missing_words),
+            levels=(*code.levels, *code.rare),
+            note=SINGLE_NOTE if any(float(np.float32(number)) != number for number in numbers) else "",
         )
         return ColumnProgram(read, (CodeTerm(place, first, codes, other, missing),))
     read = Input(
         code.name,
         InputKind.CATEGORY,
         missing_words=missing_words,
+        level_numbers=_level_numbers(code.levels),
         levels=(*code.levels, *code.rare),
         note=DIGITS_NOTE if code.numbers else "",
     )
     return ColumnProgram(read, (LevelTerm(place, first, level_spellings(code.levels), other, missing),))
+
+
+def _level_numbers(levels: Sequence[str]) -> dict[float, str]:
+    """Return the level of each number that float64 holds; empty unless all levels are numbers, and different ones."""
+    keys = [number_key(level, True) for level in levels]
+    if None in keys:
+        return {}
+    numbers = [float(key) for key in keys if key is not None]
+    if len(set(keys)) < len(keys):
+        return {}
+    return {number: level for number, level in zip(numbers, levels, strict=True) if abs(number) < EXACT_INTEGERS}
 
 
 def _exact_numbers(levels: Sequence[str]) -> list[float] | None:
@@ -238,7 +272,9 @@ def _other_spellings(key: str) -> tuple[str, ...]:
     return key, key + MIDNIGHT
 
 
-def _date(code: DateEncoder, place: int, first: int, missing_words: tuple[str, ...]) -> ColumnProgram:
+def _date(
+    code: DateEncoder, place: int, first: int, *, missing_words: tuple[str, ...], form: ColumnFormat | None
+) -> ColumnProgram:
     """Return the program of a column of dates and times."""
     terms: list[Term] = []
     after = first
@@ -249,13 +285,16 @@ def _date(code: DateEncoder, place: int, first: int, missing_words: tuple[str, .
             terms.append(CycleTerm(place, after, Cycle(part)))
         after += 1 if part == TREND else 2
     spread = DATE_SPREAD * code.scale
+    known = MISSING_NUMBERS if form is None else MISSING_SPELLINGS
     read = Input(
         code.name,
         InputKind.DATE,
-        missing_words=missing_words,
+        missing_words=_with_invalid(missing_words, form),
+        missing_spellings=known[1:],
         low=code.mean - spread,
         high=code.mean + spread,
         typical=code.mean,
+        note=TIME_NOTE if 0 <= code.mean < DAY_SECONDS and code.scale < DAY_SECONDS else "",
     )
     return ColumnProgram(read, _with_indicator(terms, place, after, indicator=code.missing))
 

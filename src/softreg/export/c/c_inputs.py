@@ -177,7 +177,7 @@ def _invalid(read: Input) -> list[str]:
                 f"{{\n  size_t i;\n  for (i = 0; i < {read.length}; ++i) {{",
                 "    if (!isfinite(x[i])) return 0;\n  }\n}",
             ]
-        case InputKind.VECTOR | InputKind.CATEGORY | InputKind.TAGS:
+        case InputKind.VECTOR | InputKind.CATEGORY | InputKind.CODE | InputKind.TAGS:
             return []
     return ["if (isinf(x)) return 0;"]
 

@@ -90,7 +90,8 @@ def program_data(program: Program) -> dict[str, Any]:
 
 def _input(read: Input) -> dict[str, Any]:
     """Return an input as strict JSON."""
-    return _finite({_camel(name): value for name, value in asdict(read).items()})
+    record = {_camel(name): value for name, value in asdict(read).items()}
+    return _finite(record | {"levelNumbers": _pairs(read.level_numbers)})
 
 
 def _term(term: Term) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def _group(group: TermGroup | None) -> dict[str, Any] | None:
     return None if group is None else {"places": _pairs(group.places), "idf": list(group.idf), "start": group.start}
 
 
-def _pairs(places: Mapping[Any, int]) -> list[list[Any]]:
+def _pairs(places: Mapping[Any, Any]) -> list[list[Any]]:
     """Return a mapping as a list of pairs, as keys of an object would include names such as __proto__."""
     return [[key, place] for key, place in places.items()]
 

@@ -13,6 +13,8 @@ const DAY = 86400;
 const BLANKS = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
 const EDGES = new RegExp(`^${BLANKS}|${BLANKS}$`, "g");
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const CODE = /^[+-]?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d{1,4})?$/;
+const TIME = /^(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?$/;
 const DATE = /^(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?)?(?: ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?))?$/i;
 
 /** Labels of the classes, in the order of all arrays of probabilities.
@@ -154,7 +156,7 @@ const READERS = {
     return value === null || Number.isNaN(value) || input.missingNumbers.includes(value) ? null : value;
   },
   code(value, input) {
-    const number = typeof value === "string" && NUMBER.test(trim(value)) ? Number(trim(value)) : value;
+    const number = typeof value === "string" && CODE.test(trim(value)) ? Number(trim(value)) : value;
     if (typeof number === "string") return trim(number) === "" ? null : number;
     if (number !== null && typeof number !== "number") throw new InputError(input.name, value, `needs a number; seen: ${show(value)}.`);
     return number === null || Number.isNaN(number) || input.missingNumbers.includes(number) ? null : number;
@@ -168,7 +170,10 @@ const READERS = {
     throw new InputError(input.name, value, `needs ${input.levels[1]} or ${input.levels[0]}; seen: ${show(value)}.`);
   },
   category(value, input) {
-    return textOf(value, input);
+    const text = typeof value === "string" && input.levelNumbers.length ? trim(value) : "";
+    const number = CODE.test(text) && Number.isInteger(Number(text)) ? Number(text) : value;
+    const level = input.levelNumbers.find(([key]) => key === number);
+    return level ? level[1] : textOf(value, input);
   },
   text(value, input) {
     return textOf(value, input);
@@ -179,7 +184,7 @@ const READERS = {
       if (Number.isFinite(value)) return value;
     }
     const text = typeof value === "string" ? textOf(value, input) : value;
-    if (text === null) return null;
+    if (text === null || (typeof text === "string" && input.missingSpellings.includes(trim(text).toLowerCase()))) return null;
     const seconds = typeof text === "string" ? parseDate(trim(text)) : null;
     if (seconds === null) throw new InputError(input.name, value, `needs a date such as 2020-01-31 or 2020-01-31 18:30, or seconds since 1970; seen: ${show(value)}.`);
     return seconds;
@@ -216,9 +221,10 @@ function show(value) {
   return text.length > 60 ? `${text.slice(0, 60)}\u2026` : text;
 }
 
-/** Seconds since 1970 of a wall-clock time; an offset from UTC is ignored, as in training. null for other text. */
+/** Seconds since 1970 of a wall-clock time, of which a time of day is on 1970-01-01; an offset from UTC is ignored, as
+ * in training. null for other text. */
 function parseDate(text) {
-  const match = DATE.exec(text);
+  const match = DATE.exec(TIME.test(text) ? `1970-01-01 ${text}` : text);
   if (!match) return null;
   const [year, month, day, hour, minute] = match.slice(1, 6).map((part) => Number(part ?? 0));
   const second = Number((match[6] ?? "0").replace(",", "."));

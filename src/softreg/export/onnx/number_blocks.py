@@ -38,7 +38,9 @@ def number_parts(graph: GraphBuilder, program: Program) -> Parts:
     known = graph.node("Where", missing, graph.constant(fill), x)
     columns = _Columns(graph, program, group, known=known, missing=missing)
     blocks = [*columns.linear(), *columns.curves(), *columns.missing_values(), *columns.offsets()]
-    return Parts(tuple(blocks), columns.codes(), (finite_check(graph, known),))
+    numbers = [k for k, read in enumerate(group.reads) if read.kind is InputKind.NUMBER]
+    checks = (finite_check(graph, graph.take(known, numbers, len(group.reads))),) if numbers else ()
+    return Parts(tuple(blocks), columns.codes(), checks)
 
 
 def missing_numbers(graph: GraphBuilder, x: str, group: InputGroup) -> str:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from softreg.export.export_errors import ExportError
 from softreg.export.program import Input, InputKind, Program
-from softreg.export.sql.expressions import balanced
+from softreg.export.sql.expressions import Choice, balanced, search
 from softreg.export.sql.syntax import LARGEST, Syntax, folded, identifier
+
+EXACT_INTEGERS = 2.0**53
+"""Integers below are exact in a float64."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def input_columns(program: Program, syntax: Syntax, row: str) -> Columns:
         name = value_name(place)
         if read.elements:
             for j, element in enumerate(read.elements):
-                value = syntax.as_number(f"{row}.{identifier(element)}")
+                value = syntax.as_number(f"{row}.{identifier(element)}", read)
                 columns[value_name(place, j)] = f"coalesce({value}, {syntax.infinity})"
                 conditions.append(_finite(value_name(place, j), syntax))
             continue
@@ -85,7 +88,7 @@ def input_columns(program: Program, syntax: Syntax, row: str) -> Columns:
         value = _value(read, raw, syntax)
         numeric = read.kind not in (InputKind.CATEGORY, InputKind.VECTOR, InputKind.TAGS)
         columns[name] = f"coalesce({value}, {syntax.infinity})" if read.required and numeric else value
-        if numeric:
+        if numeric and read.kind is not InputKind.CODE:
             conditions.append(_finite(name, syntax))
         elif read.kind is InputKind.VECTOR:
             conditions.append(syntax.is_vector(name, read.length))
@@ -106,16 +109,16 @@ def _value(read: Input, raw: str, syntax: Syntax) -> str:
     """Return the value of a column."""
     match read.kind:
         case InputKind.NUMBER | InputKind.CODE:
-            value = syntax.as_number(raw)
+            value = syntax.as_code(raw) if read.kind is InputKind.CODE else syntax.as_number(raw, read)
             for number in read.missing_numbers:
                 value = f"nullif({value}, {syntax.exact(number)})"
             return value
         case InputKind.BOOLEAN:
-            return _boolean(read, syntax.as_text(raw), syntax)
+            return _boolean(read, raw, syntax)
         case InputKind.CATEGORY:
-            return syntax.as_word(raw)
+            return _word(read, raw, syntax)
         case InputKind.DATE:
-            return syntax.as_seconds(raw, read.missing_words)
+            return syntax.as_seconds(raw, read)
         case InputKind.VECTOR:
             return syntax.as_vector(read, raw)
         case InputKind.TAGS:
@@ -127,8 +130,35 @@ def _value(read: Input, raw: str, syntax: Syntax) -> str:
             )
 
 
-def _boolean(read: Input, text: str, syntax: Syntax) -> str:
+def _word(read: Input, raw: str, syntax: Syntax) -> str:
+    """Return a category as text; a number, or text of a whole number, is the text of the level that it stands for."""
+    word = syntax.as_word(raw)
+    if not read.level_numbers:
+        return word
+    code = syntax.as_code(raw)
+    level = sorted((one, text) for one, text in read.level_numbers.items() if text != f"{one:.0f}")
+    found = [search(code, [Choice(syntax.exact(one), syntax.text(text)) for one, text in level])] if level else []
+    whole = f"abs({code}) < {syntax.number(EXACT_INTEGERS)} AND {code} = floor({code})"
+    digits = f"CASE WHEN {whole} THEN {syntax.whole_text(code)} END"
+    number = f"CASE WHEN {code} IS NOT NULL THEN coalesce({', '.join([*found, digits, word])}) END"
+    return f"CASE WHEN {syntax.is_number_type(raw)} THEN {number} ELSE coalesce({digits}, {word}) END"
+
+
+def _boolean(read: Input, raw: str, syntax: Syntax) -> str:
     """Return 1 for true, 0 for false, NULL where missing, infinite for other words."""
+    words = _boolean_words(read, syntax.as_text(raw), syntax)
+    if "1" not in read.true_words:
+        return words
+    code = syntax.as_code(raw)
+    zero, one = syntax.number(0), syntax.number(1)
+    number = (
+        f"CASE WHEN {code} = {zero} OR {code} = {one} THEN {code} WHEN {code} IS NOT NULL THEN {syntax.infinity} END"
+    )
+    return f"CASE WHEN {syntax.is_number_type(raw)} THEN {number} ELSE {words} END"
+
+
+def _boolean_words(read: Input, text: str, syntax: Syntax) -> str:
+    """Return a boolean of text."""
     trimmed = syntax.trimmed(text)
     values = [(words, syntax.number(value)) for words, value in ((read.true_words, 1), (read.false_words, 0))]
     plain = [f"WHEN {text} IN ({', '.join(map(syntax.text, words))}) THEN {value}" for words, value in values]

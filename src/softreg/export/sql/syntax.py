@@ -104,10 +104,19 @@ class Syntax(Protocol):
     def lower(self, text: str) -> str:
         """Return text with the letters A to Z in lower case; others may be so, too."""
 
-    def as_number(self, raw: str) -> str:
+    def as_number(self, raw: str, read: Input) -> str:
         """Return a column as a number; NULL where it is missing or nan, infinite where it is none."""
 
-    def as_seconds(self, raw: str, missing_words: Sequence[str]) -> str:
+    def as_code(self, raw: str) -> str:
+        """Return a column as a number that is a level; NULL where it is missing or nan, infinite where it is none."""
+
+    def is_number_type(self, raw: str) -> str:
+        """Return the condition that the value of a column is of a type of numbers."""
+
+    def whole_text(self, number: str) -> str:
+        """Return a whole number below 2**53 as text."""
+
+    def as_seconds(self, raw: str, read: Input) -> str:
         """Return a column of times in seconds since 1970, infinite where it is no time."""
 
     def as_vector(self, read: Input, raw: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from softreg.export.program import Label
+from softreg.export.program import Input, Label
 from softreg.export.sql.expressions import Choice, search
 from softreg.export.sql.result import Result
 from softreg.export.sql.syntax import Vector, exponent_form, identifier, signed
@@ -41,6 +41,13 @@ class CommonSyntax:
     def is_one_of(self, text: str, words: Sequence[str]) -> str:
         """Return a list of literals."""
         return f"{text} IN ({', '.join(map(self.text, words))})"
+
+    def is_missing(self, trimmed: str, read: Input) -> str:
+        """Return the condition that text is blank or a spelling of a missing value."""
+        named = self.is_one_of(trimmed, ("", *read.missing_words))
+        if not read.missing_spellings:
+            return named
+        return f"({named} OR {self.is_one_of(self.lower(trimmed), read.missing_spellings)})"
 
     def lower(self, text: str) -> str:
         """Return the function of that name."""

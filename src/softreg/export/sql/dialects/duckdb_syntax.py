@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from softreg.canonical_values import BOOLEAN_TEXTS
 from softreg.export.program import Input
 from softreg.export.sql.dialects.common_syntax import CommonSyntax, chained
 from softreg.export.sql.result import Result
@@ -11,6 +12,18 @@ from softreg.export.sql.syntax import BLANKS, LARGEST
 
 MICRO = 1_000_000
 """Microseconds of a second."""
+
+
+NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+"""Text that is a number."""
+CODE = "[+-]?(0|[1-9][0-9]*)([.][0-9]*)?([eE][+-]?[0-9]{1,4})?"
+"""Text that is a number of a category: without leading zeros."""
+TIME = "([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?"
+DATE = f"[0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}}([ T]{TIME}( ?(Z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?))?)?"
+"""Text that is a date, or date and time."""
+NUMBER_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+                "UHUGEINT", "FLOAT", "DOUBLE")  # fmt: skip
+"""Types of numbers, beside decimals."""
 
 
 class DuckDBSyntax(CommonSyntax):
@@ -26,6 +39,7 @@ class DuckDBSyntax(CommonSyntax):
     infinity = "CAST('Infinity' AS DOUBLE)"
     notes: tuple[str, ...] = (
         "Numbers and times may be columns of text. Times with a time zone are read in the time zone of the session.",
+        "Times of text are written as 2020-01-31 18:30:15; durations are numbers of seconds.",
         "Tags are compared by the default collation; it must be binary.",
     )
 
@@ -62,17 +76,41 @@ class DuckDBSyntax(CommonSyntax):
         """Return the function trim with all blanks."""
         return f"trim({text}, {' || '.join(f'chr({ord(blank)})' for blank in BLANKS)})"
 
-    def as_number(self, raw: str) -> str:
-        """Return a cast that gives NULL for what is no number."""
-        blank = f"{self.trimmed(self.as_text(raw))} = ''"
-        other = f"CASE WHEN {raw} IS NULL THEN NULL WHEN {blank} THEN NULL ELSE {self.infinity} END"
-        return f"nullif(coalesce(TRY_CAST({raw} AS DOUBLE), {other}), CAST('NaN' AS DOUBLE))"
+    def as_number(self, raw: str, read: Input) -> str:
+        """Return a cast that gives NULL for what is no number, and for text unless it has the form of one."""
+        text = self.trimmed(self.as_text(raw))
+        words = [f"WHEN {raw} IS NULL OR {self.is_missing(text, read)} THEN NULL"]
+        if read.booleans or read.elements:
+            words += [f"WHEN lower({text}) = '{word}' THEN {self.number(k)}" for k, word in enumerate(BOOLEAN_TEXTS)]
+        words.append(f"WHEN regexp_full_match({text}, '{NUMBER}') THEN TRY_CAST({text} AS DOUBLE)")
+        given = f"CASE WHEN {self.is_number_type(raw)} THEN TRY_CAST({raw} AS DOUBLE) {' '.join(words)} END"
+        other = f"CASE WHEN {raw} IS NULL OR {self.is_missing(text, read)} THEN NULL ELSE {self.infinity} END"
+        return f"nullif(coalesce({given}, {other}), CAST('NaN' AS DOUBLE))"
 
-    def as_seconds(self, raw: str, missing_words: Sequence[str]) -> str:
-        """Return a cast to a timestamp; dates beyond its range and infinite ones are invalid."""
-        missing = self.is_one_of(self.trimmed(self.as_text(raw)), ("", *missing_words))
-        other = f"CASE WHEN {missing} THEN NULL ELSE {self.infinity} END"
-        count = f"epoch_us(TRY_CAST({raw} AS TIMESTAMP))"
+    def as_code(self, raw: str) -> str:
+        """Return the number of the text, so that a FLOAT or DECIMAL is the number that its digits stand for."""
+        text = self.trimmed(self.as_text(raw))
+        number = f"CASE WHEN regexp_full_match({text}, '{CODE}') THEN TRY_CAST({text} AS DOUBLE) END"
+        missing = f"{raw} IS NULL OR {text} = '' OR ({self.is_number_type(raw)} AND {text} = 'nan')"
+        return f"coalesce({number}, CASE WHEN NOT ({missing}) THEN {self.infinity} END)"
+
+    def is_number_type(self, raw: str) -> str:
+        """Return a condition that is constant for a column."""
+        return f"(typeof({raw}) IN ({', '.join(map(self.text, NUMBER_TYPES))}) OR typeof({raw}) LIKE 'DECIMAL%')"
+
+    def whole_text(self, number: str) -> str:
+        """Return two casts."""
+        return f"CAST(CAST({number} AS BIGINT) AS VARCHAR)"
+
+    def as_seconds(self, raw: str, read: Input) -> str:
+        """Return a cast to a timestamp; text has the form of a date, of both, or of a time, which is of 1970-01-01."""
+        text = self.trimmed(self.as_text(raw))
+        other = f"CASE WHEN {self.is_missing(text, read)} THEN NULL ELSE {self.infinity} END"
+        day = f"CASE WHEN regexp_full_match({text}, '{TIME}') THEN '1970-01-01 ' || {text} END"
+        written = f"CASE WHEN regexp_full_match({text}, '{DATE}') THEN {text} ELSE {day} END"
+        typed = f"typeof({raw}) = 'DATE' OR typeof({raw}) LIKE 'TIMESTAMP%'"
+        time = f"CASE WHEN {typed} THEN TRY_CAST({raw} AS TIMESTAMP) ELSE TRY_CAST({written} AS TIMESTAMP) END"
+        count = f"epoch_us({time})"
         seconds = f"{count} // {MICRO} + CAST({count} % {MICRO} AS DOUBLE) / {self.number(MICRO)}"
         return f"CASE WHEN {raw} IS NOT NULL THEN coalesce({seconds}, {other}) END"
 

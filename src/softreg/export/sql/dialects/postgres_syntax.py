@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from softreg.canonical_values import BOOLEAN_TEXTS
 from softreg.export.program import Input
 from softreg.export.sql.dialects.common_syntax import CommonSyntax, chained
 from softreg.export.sql.result import Result
@@ -25,6 +26,8 @@ SMALLEST = 5e-324
 NUMBER_TYPES = ("double precision", "real", "integer", "bigint", "smallint")
 NUMBER = r"^[+-]?([0-9]{1,200}([.][0-9]{0,200})?|[.][0-9]{1,200})([eE][+-]?[0-9]{1,2})?$"
 """Text that is converted without an error."""
+CODE = r"^[+-]?(0|[1-9][0-9]{0,199})([.][0-9]{0,200})?([eE][+-]?[0-9]{1,2})?$"
+"""Text that is a number of a category: without leading zeros."""
 
 
 class PostgresSyntax(CommonSyntax):
@@ -42,6 +45,8 @@ class PostgresSyntax(CommonSyntax):
     notes: tuple[str, ...] = (
         "The database must have the encoding UTF8. Numbers may be columns of text; times are dates or timestamps.",
         "Times with a time zone are read in the time zone of the session. Arrays have one dimension and begin at 1.",
+        "The setting extra_float_digits must be 1, its default, or more.",
+        "Times of day are timestamps on 1970-01-01; durations are numbers of seconds.",
         "On large tables, SET jit = off saves the seconds in which the system compiles the statement.",
     )
 
@@ -87,17 +92,44 @@ class PostgresSyntax(CommonSyntax):
         """Lower case of the letters A to Z, in every locale."""
         return f'lower({text} COLLATE "C")'
 
-    def as_number(self, raw: str) -> str:
+    def as_number(self, raw: str, read: Input) -> str:
         """Return a cast; columns of text and of decimal numbers are converted where they have the form of a number."""
-        kinds = ", ".join(f"CAST('{kind}' AS regtype)" for kind in NUMBER_TYPES)
+        text = self.trimmed(self.as_text(raw))
+        words = [f"WHEN {text} = 'NaN' OR {self.is_missing(text, read)} THEN NULL"]
+        if read.booleans or read.elements:
+            words += [f"WHEN lower({text}) = '{word}' THEN {self.number(k)}" for k, word in enumerate(BOOLEAN_TEXTS)]
+        # a cast of a boolean is an error even where it is not evaluated, but one of its text is none
+        return self._number(raw, NUMBER_TYPES, NUMBER, words, self.as_text(raw) if read.booleans else raw)
+
+    def as_code(self, raw: str) -> str:
+        """Return the number that the digits of the text stand for, as a column of any type has text."""
+        blank = f"WHEN {self.trimmed(self.as_text(raw))} = '' THEN NULL"
+        nan = f"WHEN {self.is_number_type(raw)} AND {self.as_text(raw)} = 'NaN' THEN NULL"
+        return self._number(raw, NUMBER_TYPES, CODE, [blank, nan], self.as_text(raw))
+
+    def _number(self, raw: str, kinds: Sequence[str], form: str, words: Sequence[str], given: str) -> str:
+        """Return `given` of some types, or the number of text of some form, or what some branches say of other text."""
         text = self.trimmed(self.as_text(raw))
         return (
-            f"NULLIF(CASE WHEN {raw} IS NULL THEN NULL WHEN pg_typeof({raw}) IN ({kinds}) THEN "
-            f"CAST({raw} AS double precision) WHEN {text} ~ '{NUMBER}' THEN CAST({text} AS double precision) "
-            f"WHEN {text} IN ('', 'NaN') THEN NULL ELSE {self.infinity} END, float8 'NaN')"
+            f"NULLIF(CASE WHEN {raw} IS NULL THEN NULL WHEN {self._is_of(raw, kinds)} THEN "
+            f"CAST({given} AS double precision) WHEN {text} ~ '{form}' THEN CAST({text} AS double precision) "
+            f"{' '.join(words)} ELSE {self.infinity} END, float8 'NaN')"
         )
 
-    def as_seconds(self, raw: str, missing_words: Sequence[str]) -> str:
+    def _is_of(self, raw: str, kinds: Sequence[str]) -> str:
+        """Return the condition that a column is of one of some types."""
+        listed = ", ".join(f"CAST('{kind}' AS regtype)" for kind in kinds)
+        return f"pg_typeof({raw}) IN ({listed})"
+
+    def is_number_type(self, raw: str) -> str:
+        """Return a condition on the type."""
+        return self._is_of(raw, (*NUMBER_TYPES, "numeric"))
+
+    def whole_text(self, number: str) -> str:
+        """Return two casts."""
+        return f"CAST(CAST({number} AS bigint) AS text)"
+
+    def as_seconds(self, raw: str, read: Input) -> str:
         """Seconds within the range of timestamps; other times are invalid."""
         seconds = f"CAST(EXTRACT(EPOCH FROM CAST({raw} AS timestamp)) AS double precision)"
         span = f"{raw} > DATE '4713-01-02 BC' AND {raw} < DATE '290000-01-01'"

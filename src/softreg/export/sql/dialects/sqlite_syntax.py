@@ -14,7 +14,8 @@ from softreg.export.sql.syntax import BLANKS, exponent_form, identifier
 MAX_ARGUMENTS = 100
 """Arguments of a function; the system has a limit of 127 by default."""
 DAY = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
-MINUTE = f"{DAY}[ T][0-2][0-9]:[0-5][0-9]"
+CLOCK = "[0-2][0-9]:[0-5][0-9]"
+MINUTE = f"{DAY}[ T]{CLOCK}"
 SECOND = f"{MINUTE}:[0-5][0-9]"
 """Patterns of dates and times."""
 RESULT = '"softreg:result"'
@@ -38,8 +39,9 @@ class SQLiteSyntax(CommonSyntax):
     infinity = "9e999"
     notes: tuple[str, ...] = (
         "SQLite 3.35 or later with its functions of mathematics (SQLITE_ENABLE_MATH_FUNCTIONS) and of JSON.",
-        "Times are text such as 2020-01-31, 2020-01-31 18:30 or 2020-01-31 18:30:15.25, or seconds since 1970; other "
-        "text is invalid, as are times with a time zone. Tags are text: a JSON array of strings.",
+        "Times are text such as 2020-01-31, 2020-01-31 18:30, 2020-01-31 18:30:15.25 or 18:30, or seconds since 1970; "
+        "other text is invalid, as are times with a time zone. Durations are numbers of seconds. Tags are text: a JSON "
+        "array of strings.",
     )
 
     def exact(self, value: float) -> str:
@@ -66,15 +68,35 @@ class SQLiteSyntax(CommonSyntax):
         """Return the function trim with all blanks."""
         return f"trim({text}, char({', '.join(str(ord(blank)) for blank in BLANKS)}))"
 
-    def as_number(self, raw: str) -> str:
+    def as_number(self, raw: str, read: Input) -> str:
         """Return the number of a numeric value, or of text with the form of one."""
+        words = [f"WHEN {self.is_missing(self.trimmed(self.as_text(raw)), read)} THEN NULL"]
+        if read.booleans or read.elements:
+            words.append(f"WHEN {self.lower(self.trimmed(self.as_text(raw)))} = 'true' THEN 1.0")
+            words.append(f"WHEN {self.lower(self.trimmed(self.as_text(raw)))} = 'false' THEN 0.0")
+        return self._number(raw, words)
+
+    def as_code(self, raw: str) -> str:
+        """Return the number of a numeric value, or of text with the form of one."""
+        return self._number(raw, [f"WHEN {self.trimmed(self.as_text(raw))} = '' THEN NULL"])
+
+    def is_number_type(self, raw: str) -> str:
+        """Return a condition on the value, as columns have no types."""
+        return f"typeof({raw}) IN ('integer', 'real')"
+
+    def whole_text(self, number: str) -> str:
+        """Return two casts."""
+        return f"CAST(CAST({number} AS INTEGER) AS TEXT)"
+
+    def _number(self, raw: str, branches: Sequence[str]) -> str:
+        """Return the number of a numeric value, or of text with the form of one, or what some branches say of text."""
         text = self.trimmed(self.as_text(raw))
         number = f"CASE WHEN {text} NOT GLOB '*[^-+0-9.eE]*' THEN json_valid({text}) ELSE 0 END"
-        words = f"CASE WHEN {text} = '' THEN NULL WHEN {number} THEN CAST({text} AS REAL) ELSE {self.infinity} END"
+        words = f"CASE {' '.join(branches)} WHEN {number} THEN CAST({text} AS REAL) ELSE {self.infinity} END"
         kinds = f"WHEN 'real' THEN {raw} WHEN 'integer' THEN CAST({raw} AS REAL) WHEN 'text' THEN {words}"
         return f"CASE typeof({raw}) {kinds} WHEN 'null' THEN NULL ELSE {self.infinity} END"
 
-    def as_seconds(self, raw: str, missing_words: Sequence[str]) -> str:
+    def as_seconds(self, raw: str, read: Input) -> str:
         """Seconds of text of the usual form, whose date exists, or the number."""
         text = self.trimmed(self.as_text(raw))
         midnight = f"strftime('%s', substr({text}, 1, 10))"
@@ -82,8 +104,11 @@ class SQLiteSyntax(CommonSyntax):
         fraction = f"{text} GLOB '{SECOND}.[0-9]*' AND substr({text}, 21) NOT GLOB '*[^0-9]*'"
         exists = f"date({midnight}, 'unixepoch') = substr({text}, 1, 10) AND substr({text}, 12, 2) < '24'"
         time = f"3600.0 * substr({text}, 12, 2) + 60.0 * substr({text}, 15, 2) + CAST(substr({text}, 18) AS REAL)"
-        missing = self.is_one_of(text, ("", *missing_words))
-        whens = f"WHEN {missing} THEN NULL WHEN ({forms} OR {fraction}) AND {exists} THEN {midnight} + {time}"
+        missing = self.is_missing(text, read)
+        clock = f"({text} GLOB '{CLOCK}' OR {text} GLOB '{CLOCK}:[0-5][0-9]') AND {text} < '24'"
+        of_day = f"3600.0 * substr({text}, 1, 2) + 60.0 * substr({text}, 4, 2) + CAST(substr({text}, 7) AS REAL)"
+        whens = f"WHEN {missing} THEN NULL WHEN {clock} THEN {of_day}"
+        whens += f" WHEN ({forms} OR {fraction}) AND {exists} THEN {midnight} + {time}"
         words = f"CASE {whens} ELSE {self.infinity} END"
         kinds = f"WHEN 'null' THEN NULL WHEN 'text' THEN {words} WHEN 'blob' THEN {self.infinity}"
         return f"CASE typeof({raw}) {kinds} ELSE CAST({raw} AS REAL) END"
