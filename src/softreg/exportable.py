@@ -45,7 +45,7 @@ class Exportable:
         calibrator : Calibrator, optional
             A fitted calibrator of the model's classes, which is applied to its probabilities.
         class_rates : array_like (q,) or mapping of label to float, optional
-            Class rates of the new rows, as in `Calibrator.predict_proba`.
+            Class rates of the new rows, for `Calibrator.predict_proba(P, class_rates=...)`; a mapping names each class.
 
         Raises
         ------

@@ -49,7 +49,7 @@ class OpenPage:
     def changes(self) -> list[Any]:
         """The buttons that apply a change, once the search has ended."""
         self.page.wait_for_function(
-            "() => !document.getElementById('changes').classList.contains('old')", timeout=20_000
+            "() => !document.getElementById('changes').classList.contains('old')", timeout=60_000
         )
         return list(self.page.locator("#change-list button").all())
 
@@ -75,7 +75,7 @@ class Browser:
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
         )
         self.contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         opened = OpenPage(context.new_page())
         own = path.as_uri()
         opened.page.on("console", lambda message: opened.complaints.append(f"{message.type}: {message.text}"))
