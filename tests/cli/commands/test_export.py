@@ -58,6 +58,13 @@ def test_a_database_predicts_like_the_command(run: Any, trained: Path, table: Pa
     np.testing.assert_allclose(np.array([row[len(names) + 1 :] for row in found]), P, atol=1e-12)
 
 
+def test_a_named_target_takes_an_ending_of_no_target(run: Any, trained: Path, tmp_path: Path) -> None:
+    for name in ("query.txt", "query"):
+        done = run("export", trained, "-o", tmp_path / name, "--to", "sql")
+        assert done.exit_code == 0, done.stderr
+        assert "SELECT" in (tmp_path / name).read_text(encoding="utf-8")
+
+
 def test_errors_leave_files_as_they_are(run: Any, trained: Path, tmp_path: Path) -> None:
     before = trained.read_bytes()
     (tmp_path / "link.sql").symlink_to(trained)
@@ -65,6 +72,7 @@ def test_errors_leave_files_as_they_are(run: Any, trained: Path, tmp_path: Path)
     for arguments, words in (
         ((trained, "-o", tmp_path / "m.txt"), "should end in .onnx"),
         ((trained, "-o", tmp_path / "m.js", "--to", "sql"), "should end in .sql"),
+        ((trained, "-o", "-", "--to", "sql"), "not to stdout"),
         ((trained, "-o", tmp_path / "none" / "m.js"), "create it first"),
         ((trained, "-o", tmp_path / "link.sql"), "would be overwritten"),
         ((trained, "-o", tmp_path / "m.h", "--name", "a b"), "name='a b'"),

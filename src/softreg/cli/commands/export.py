@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_message, print_note
 from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.data.load_model import load_model
 from softreg.export import build_program, export_model
 from softreg.export.targets import ENDINGS
+
+STDOUT = "-"
+"""The name that stands for standard output in other commands."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,7 @@ class ExportOptions:
 
 def export_file(model_path: Path, options: ExportOptions) -> None:
     """Write a model file as a program, and print how its inputs are to be prepared."""
-    endings = tuple(ending for ending, target in ENDINGS.items() if options.to in (None, target.value))
-    check_writable(options.output, endings, "--output")
+    check_writable(options.output, _endings(options), "--output")
     refuse_inputs(options.output, "--output", [model_path])
     model = load_model(model_path).model
     export_model(model, options.output, to=options.to, dialect=options.dialect, table=options.table, name=options.name)
@@ -34,3 +37,15 @@ def export_file(model_path: Path, options: ExportOptions) -> None:
         if read.note:
             print_note(f"column {read.name!r}: {read.note}")
     print_message(f"Program of the model: {options.output}")
+
+
+def _endings(options: ExportOptions) -> tuple[str, ...]:
+    """Return the endings that the output may have: any that is of no other target, where the target is named."""
+    named, ending = f"--output {str(options.output)!r}", options.output.suffix.lower()
+    if str(options.output) == STDOUT:
+        raise CommandError(f"{named}: a program is written to a file, not to stdout; name a file.")
+    if ending in ENDINGS:
+        return tuple(one for one, target in ENDINGS.items() if options.to in (None, target.value))
+    if options.to is None:
+        raise CommandError(f"{named} should end in {' or '.join(ENDINGS)}; with --to, any other ending will do.")
+    return (ending,)
