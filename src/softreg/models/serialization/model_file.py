@@ -45,7 +45,7 @@ class ModelFileError(ValueError):
     ...     read_model("damaged.softreg")
     ... except ModelFileError as error:
     ...     print(error)
-    'damaged.softreg' is not a model file of softreg (or its beginning is damaged)
+    'damaged.softreg' is not a model file of softreg (or its beginning is damaged); `softreg train --model` writes one
     """
 
 
@@ -202,7 +202,9 @@ def _checksum(arrays: Mapping[str, Array], note: str) -> str:
 
 def _header_text(data: bytes, name: str) -> str:
     """Return softreg's JSON in the header of a safetensors file; raise `ModelFileError` for another file."""
-    not_a_model = ModelFileError(f"{name} is not a model file of softreg (or its beginning is damaged)")
+    not_a_model = ModelFileError(
+        f"{name} is not a model file of softreg (or its beginning is damaged); `softreg train --model` writes one"
+    )
     size = int.from_bytes(data[:_LENGTH_BYTES], "little")
     if len(data) < _LENGTH_BYTES or size > len(data) - _LENGTH_BYTES or size > _MAX_HEADER_BYTES:
         raise not_a_model
