@@ -217,6 +217,7 @@ function textOf(value, input) {
 }
 
 function show(value) {
+  if (value instanceof Date) return "a Date object";
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 60)}\u2026` : text;
 }
