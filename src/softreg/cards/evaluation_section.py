@@ -87,7 +87,8 @@ def _reliability(kept: StoredEvaluation) -> list[str]:
     lines = [
         "Rows in bins of the predicted probability of a class; each row counts once, rows are taken as independent. "
         "The 95% interval is Wilson's for the frequency of the class in such rows. If the probabilities are right, the "
-        "observed frequency lies in the last column in at least 95% of samples."
+        "observed frequency of a bin lies in the last column in at least 95% of samples: on average, at most one bin "
+        "in twenty lies outside."
     ]
     if len(kept.reliability) < len(kept.classes):
         lines.append(f"The {len(kept.reliability):,} most frequent of {len(kept.classes):,} classes are shown.")

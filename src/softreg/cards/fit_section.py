@@ -122,5 +122,6 @@ def _certificate(solution: Solution | None) -> list[tuple[str, str]]:
         ("passes over the rows", f"{solution.passes:,}"),
     ]
     if solution.plan is not None:
-        rows.append(("solver", f"{escape(solution.plan.name)}; {escape(solution.plan.why)}"))
+        why = solution.plan.why.replace("<=", "≤").replace(">=", "≥")
+        rows.append(("solver", f"{escape(solution.plan.name)}; {escape(why)}"))
     return rows

@@ -8,6 +8,8 @@ import numpy as np
 
 from softreg.cards.card_subject import CardSubject
 from softreg.cards.markdown import escape, table
+from softreg.tables.encode.boolean_encoder import BooleanEncoder
+from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.date_encoder import TREND, DateEncoder
 from softreg.tables.encode.number_encoder import NumberEncoder
 
@@ -78,6 +80,10 @@ def _unit(subject: CardSubject, feature: int) -> str:
                 return f"one standard deviation, {encoder.scale:.4g}"
             if isinstance(encoder, DateEncoder) and at == 0 and encoder.parts[:1] == (TREND,):
                 return f"one standard deviation, {np.timedelta64(round(encoder.scale), 's').astype(object)}"
+            if isinstance(encoder, BooleanEncoder) and at == 0:
+                return "this value instead of the other"
+            if isinstance(encoder, CategoryEncoder):
+                return "this level instead of no feature of the column"
             return "1 unit of the feature"
         first += encoder.width
     raise IndexError(feature)
