@@ -74,7 +74,7 @@ int main(void) {{
     size_t t = 0;
 {reads}
     invalid = m_predict(&row, p);
-    must(m_contributions(&row, parts) == (invalid > M_INPUTS ? 0 : invalid));
+    must(m_logit_parts(&row, parts) == (invalid > M_INPUTS ? 0 : invalid));
     printf("%d %d", invalid, m_label(p));
     for (k = 0; k < M_CLASSES; ++k) printf(" %a", p[k]);
     for (k = 0; k < M_CLASSES; ++k) {{

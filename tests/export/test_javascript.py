@@ -184,7 +184,7 @@ def test_hostile_names_stay_in_strings() -> None:
     x = random.normal(size=100)
     target = "*/ alert(1) \n\u2028 </script><script>alert(2)</script>"
     table = pa.table({"x": x, target: labels(random, x, classes=("</script>", "<!--"))})
-    model = TableClassifier(0.1).fit(table, target=target)
+    model = TableClassifier(strength=0.1).fit(table, target=target)
     text = javascript_module(build_program(model))
     first = text.splitlines()[0]
     assert first.startswith("// ")

@@ -222,7 +222,7 @@ def export(model: Path, **options: Any) -> None:
     """
     from softreg.cli.commands.export import ExportOptions, export_file
 
-    export_file(model, ExportOptions(**options))
+    export_file(model, ExportOptions(**options, given=frozenset(given_options(click.get_current_context()))))
 
 
 @main.command(short_help="Write the model card of a model file: Markdown.")

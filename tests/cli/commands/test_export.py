@@ -79,6 +79,9 @@ def test_errors_leave_files_as_they_are(run: Any, trained: Path, tmp_path: Path)
         ((trained, "-o", tmp_path / "m.sql", "--table", ""), "table is empty"),
         ((trained, "-o", tmp_path / "m.sql", "--dialect", "oracle"), "oracle"),
         ((trained, "-o", tmp_path / "m.sql", "--to", "java"), "java"),
+        ((trained, "-o", tmp_path / "m.js", "--dialect", "duckdb"), "--dialect has no effect on the target js"),
+        ((trained, "-o", tmp_path / "m.h", "--table", "rows"), "--table has no effect on the target c"),
+        ((trained, "-o", tmp_path / "m.sql", "--name", "m"), "--name has no effect on the target sql"),
         ((trained,), "--output"),
         ((tmp_path / "nothing.softreg", "-o", tmp_path / "m.js"), "There is no model file"),
         ((tmp_path / "x.softreg", "-o", tmp_path / "m.js"), "is not a model file"),
@@ -94,7 +97,7 @@ def test_errors_leave_files_as_they_are(run: Any, trained: Path, tmp_path: Path)
 def test_free_text_is_refused_by_name_and_leaves_the_file(run: Any, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
     table = pa.table({"the body": ["good news", "bad news", "good", "bad"] * 20, "y": ["u", "v", "u", "v"] * 20})
-    TableClassifier(0.1, text=["the body"]).fit(table, target="y").save(tmp_path / "m.softreg")
+    TableClassifier(strength=0.1, text=["the body"]).fit(table, target="y").save(tmp_path / "m.softreg")
     for ending in (".sql", ".onnx", ".h"):
         (tmp_path / f"m{ending}").write_text("kept")
         done = run("export", tmp_path / "m.softreg", "-o", tmp_path / f"m{ending}")
@@ -106,9 +109,19 @@ def test_free_text_is_refused_by_name_and_leaves_the_file(run: Any, tmp_path: Pa
 
 def test_notes_name_columns_that_are_to_be_prepared(run: Any, tmp_path: Path) -> None:
     table = pa.table({"price": [f"${k},{k}00.50" for k in range(1, 9)] * 9, "y": (["u"] * 4 + ["v"] * 4) * 9})
-    TableClassifier(0.1, number="price").fit(table, target="y").save(tmp_path / "m.softreg")
+    TableClassifier(strength=0.1, number="price").fit(table, target="y").save(tmp_path / "m.softreg")
     done = run("export", tmp_path / "m.softreg", "-o", tmp_path / "m.js")
     assert "Note: column 'price': Numbers were text in training; pass the number itself, without $" in done.stderr
+
+
+def test_dates_without_a_type_of_dates_have_a_note(run: Any, tmp_path: Path) -> None:
+    days = np.array(["2020-01-01", "2021-06-30", "2022-12-31"] * 20, dtype="M8[D]")
+    table = pa.table({"when": days, "y": ["u", "v", "u", "v"] * 15})
+    TableClassifier(strength=0.1).fit(table, target="y").save(tmp_path / "m.softreg")
+    assert (
+        "column 'when': pass times as seconds" in run("export", tmp_path / "m.softreg", "-o", tmp_path / "m.h").stderr
+    )
+    assert "Note" not in run("export", tmp_path / "m.softreg", "-o", tmp_path / "m.js").stderr
 
 
 def test_wrong_arguments_of_the_method(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from softreg.cli.console.messages import print_message, print_note
 from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.data.load_model import load_model
 from softreg.export import build_program, export_model
-from softreg.export.targets import ENDINGS
+from softreg.export.program import InputKind
+from softreg.export.targets import ENDINGS, Target, target_of
 
 STDOUT = "-"
 """The name that stands for standard output in other commands."""
@@ -25,17 +26,30 @@ class ExportOptions:
     dialect: str = "duckdb"
     table: str = "input"
     name: str = "softreg"
+    given: frozenset[str] = frozenset()
+
+
+OPTIONS_OF = {"--dialect": Target.SQL, "--table": Target.SQL, "--name": Target.C}
+"""Target of each option that has an effect on one alone."""
+SECONDS_NOTE = "pass times as seconds since 1970-01-01 00:00, of the wall-clock time as training wrote it."
+"""Note of a column of dates for targets without a type of dates."""
 
 
 def export_file(model_path: Path, options: ExportOptions) -> None:
     """Write a model file as a program, and print how its inputs are to be prepared."""
     check_writable(options.output, _endings(options), "--output")
     refuse_inputs(options.output, "--output", [model_path])
+    target = target_of(options.output, options.to)
+    for option, only in OPTIONS_OF.items():
+        if option in options.given and target is not only:
+            raise CommandError(f"{option} has no effect on the target {target.value}; it is for {only.value}.")
     model = load_model(model_path).model
     export_model(model, options.output, to=options.to, dialect=options.dialect, table=options.table, name=options.name)
     for read in build_program(model).inputs:
         if read.note:
             print_note(f"column {read.name!r}: {read.note}")
+        if read.kind is InputKind.DATE and target in (Target.ONNX, Target.C):
+            print_note(f"column {read.name!r}: {SECONDS_NOTE}")
     print_message(f"Program of the model: {options.output}")
 
 

@@ -93,7 +93,7 @@ static inline int @_predict_x(const double *x, double probabilities[@@_CLASSES])
 def c_header(program: Program, name: str = "softreg") -> str:
     """Return a program as a header of C99, which C++ reads as well.
 
-    It has the types and functions `<name>_row`, `<name>_predict`, `<name>_contributions` and `<name>_label`, and the
+    It has the types and functions `<name>_row`, `<name>_predict`, `<name>_logit_parts` and `<name>_label`, and the
     tables `<name>_input_names` and `<name>_class_labels`; its comments say how they are used. It needs the standard
     library only. `softreg.export.c.c_names.member_names` defines the members of the row.
 
@@ -153,7 +153,7 @@ def c_header(program: Program, name: str = "softreg") -> str:
         with_prefix(_all_inputs(len(reads)), name),
         with_prefix(PREDICT, name),
         with_prefix(_one_input(program.inputs, members), name),
-        with_prefix(_contributions(len(reads)), name),
+        with_prefix(_logit_parts(len(reads)), name),
         "#endif\n",
     ]
     return "".join(parts)
@@ -269,8 +269,8 @@ def _one_input(inputs: Sequence[Input], members: Sequence[str]) -> str:
     return ROW_OF_ONE.format(length=inputs[0].length, member=members[0])
 
 
-def _contributions(count: int) -> str:
-    """Return the function of the contributions of each input to the logits."""
+def _logit_parts(count: int) -> str:
+    """Return the function of the part of each input in the logits."""
     lines = [
         f"  for (k = 0; k < @@_CLASSES; ++k) out[{place}][k] = 0.0;\n"
         f"  if (invalid == 0 && !@_read_{place}(row, out[{place}])) invalid = {place + 1};\n"
@@ -289,7 +289,7 @@ def _contributions(count: int) -> str:
         "/* Sets what each input adds to the logit of each class; the logits are @_bias plus their sum, and the\n"
         "   probabilities follow from them by softmax and, where the model has a calibrator, its steps. Returns 0, or\n"
         "   1 plus the place of an invalid input; all are then nan. */\n"
-        "static inline int @_contributions(const @_row *row, double out[][@@_CLASSES]) {\n"
+        "static inline int @_logit_parts(const @_row *row, double out[][@@_CLASSES]) {\n"
         + (body if count else "  (void)row;\n  (void)out;\n  return 0;\n")
         + "}\n\n"
     )

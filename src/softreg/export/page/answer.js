@@ -92,7 +92,7 @@ function showSentence(P, limits, top) {
   say(byId("sentence"), "The most probable class", ...what, " is ", { label: classes[top] }, `, with a probability of ${percent(P[top])}${between}.`);
   const count = Math.round(THOUSAND * P[top]);
   const about = count === THOUSAND && P[top] < 1 ? "nearly all" : `about ${count}`;
-  const range = limits ? " The intervals cover the uncertainty of the weights that comes from the number of training rows; they do not cover errors of the form of the model." : "";
+  const range = limits ? " The intervals cover the uncertainty of the weights, given the strength of the penalty where there is one, that comes from the number of training rows; they do not cover errors of the form of the model." : "";
   say(byId("meaning"), `If the model is right, ${about} of 1000 rows with these values are `, { label: classes[top] }, `.${range}`);
   setText(byId("summary-text"), `${shown(classes[top])} ${percent(P[top])}`);
   place(byId("summary-fill"), 0, P[top]);

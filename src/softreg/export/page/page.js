@@ -209,7 +209,7 @@ function buildMenus() {
     changed();
   });
   byId("reliability").hidden = !PROGRAM.reliability;
-  if (PROGRAM.reliability) setText(byId("reliability-rows"), `From an evaluation with ${PROGRAM.reliability.rows} held-out rows.`);
+  if (PROGRAM.reliability) setText(byId("reliability-rows"), `From an evaluation with ${PROGRAM.reliability.rows.toLocaleString("en")} held-out rows.`);
 }
 
 function buildTexts() {
