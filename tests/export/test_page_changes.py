@@ -120,3 +120,15 @@ def test_a_class_that_lies_between_the_stops_is_found(tmp_path: Path) -> None:
     results = [one for one in scan(narrow_class(), tmp_path) if one["target"] == 1]
     assert results
     assert all(one["top"] == 1 and one["scanned"] is None for one in results)
+
+
+def test_probabilities_near_0_and_1_have_two_digits_of_their_distance(tmp_path: Path) -> None:
+    source = files("softreg.export.page").joinpath("numbers.js").read_text(encoding="ascii")
+    values = [0, 1e-300, 1e-6, 0.00012345, 0.0004, 0.0006, 0.5, 0.99951, 0.9999, 0.999988, 1 - 1e-9, 1]
+    (tmp_path / "run.js").write_text(f"{source}\nconsole.log(JSON.stringify({values}.map(percent)));", encoding="ascii")
+    assert NODE is not None
+    done = subprocess.run([NODE, tmp_path / "run.js"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [
+        "0.0%", "< 0.0001%", "0.00010%", "0.012%", "0.040%", "0.1%", "50.0%", "99.951%", "99.990%", "99.9988%",
+        "> 99.9999%", "100.0%",
+    ]  # fmt: skip

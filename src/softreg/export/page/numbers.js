@@ -2,12 +2,14 @@
 
 const STOPS = 200;
 const FEW_WHOLE = 10;
+const FINEST = 1e-6, FINE = 0.0005;
 
-/** Text of a probability, in percent with one decimal. */
+/** Text of a probability, in percent with one decimal, or two digits of its distance from 0 or 1 if that is less. */
 function percent(p) {
-  if (p >= 0.9995 && p < 1) return "> 99.9%";
-  if (p < 0.0005) return "< 0.1%";
-  return `${(100 * p).toFixed(1)}%`;
+  const away = Math.min(p, 1 - p);
+  if (away > 0 && away < FINEST) return p < 0.5 ? "< 0.0001%" : "> 99.9999%";
+  const digits = away > 0 && away < FINE ? Math.ceil(-Math.log10(100 * away) - 1e-9) + 1 : 1;
+  return `${(100 * p).toFixed(digits)}%`;
 }
 
 /** Text of an observed share or a limit, in percent with at most three digits. */
