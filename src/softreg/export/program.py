@@ -165,6 +165,11 @@ class LevelTerm:
     other: int
     missing: int
 
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return max((*self.words.values(), self.other, self.missing)) + 1
+
 
 @dataclass(frozen=True)
 class CodeTerm:
@@ -178,6 +183,11 @@ class CodeTerm:
     numbers: dict[float, int]
     other: int
     missing: int
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return max((*self.numbers.values(), self.other, self.missing)) + 1
 
 
 @dataclass(frozen=True)
@@ -246,6 +256,11 @@ class TagsTerm:
     first: int
     tags: dict[str, int]
     other: int
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return max((*self.tags.values(), self.other)) + 1
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ from numpy.typing import ArrayLike
 
 from softreg.atomic_files import atomic_path
 from softreg.export.build.model_program import build_program
+from softreg.export.c.c_names import check_prefix
 from softreg.export.export_errors import ExportError
+from softreg.export.program import Program
 from softreg.export.sql.syntax import Dialect
 from softreg.export.targets import PRINTERS, PrintOptions, Target, target_of
 from softreg.models import Calibrator
-
-C_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""Names of C."""
 
 
 def export_model(
@@ -66,15 +64,23 @@ def export_model(
     >>> softreg.export_model(model, "model.sql", dialect="sqlite")
     """
     path = Path(path)
-    target = target_of(path, to)
+    target, options = target_of(path, to), print_options(dialect, table, name)
+    write_program(build_program(model, calibrator=calibrator, class_rates=class_rates), path, target, options)
+
+
+def print_options(dialect: str, table: str, name: str) -> PrintOptions:
+    """Return the options of the printers; raise `ExportError` for a value that is not known."""
     if dialect not in set(Dialect):
         known = ", ".join(one.value for one in Dialect)
         raise ExportError(f"dialect={dialect!r} is not known; choose one of {known}.")
-    if not C_NAME.fullmatch(name):
-        raise ExportError(f"name={name!r} is no name of C; use letters, digits and underscores.")
+    check_prefix(name)
     if not table:
         raise ExportError("table is empty; name the table that the SQL reads.")
-    program = build_program(model, calibrator=calibrator, class_rates=class_rates)
-    data = PRINTERS[Target(target)](program, PrintOptions(Dialect(dialect), table, name))
+    return PrintOptions(Dialect(dialect), table, name)
+
+
+def write_program(program: Program, path: Path, target: Target, options: PrintOptions) -> None:
+    """Write a program atomically; raise `ExportError` if the target cannot compute it exactly."""
+    data = PRINTERS[target](program, options)
     with atomic_path(path) as draft:
         draft.write_bytes(data)

@@ -9,9 +9,10 @@ from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_message, print_note
 from softreg.cli.console.output_files import check_writable, refuse_inputs
 from softreg.cli.data.load_model import load_model
-from softreg.export import build_program, export_model
+from softreg.export import build_program
 from softreg.export.program import InputKind
 from softreg.export.targets import ENDINGS, Target, target_of
+from softreg.export.write_program import print_options, write_program
 
 STDOUT = "-"
 """The name that stands for standard output in other commands."""
@@ -43,9 +44,10 @@ def export_file(model_path: Path, options: ExportOptions) -> None:
     for option, only in OPTIONS_OF.items():
         if option in options.given and target is not only:
             raise CommandError(f"{option} has no effect on the target {target.value}; it is for {only.value}.")
-    model = load_model(model_path).model
-    export_model(model, options.output, to=options.to, dialect=options.dialect, table=options.table, name=options.name)
-    for read in build_program(model).inputs:
+    printing = print_options(options.dialect, options.table, options.name)
+    program = build_program(load_model(model_path).model)
+    write_program(program, options.output, target, printing)
+    for read in program.inputs:
         if read.note:
             print_note(f"column {read.name!r}: {read.note}")
         if read.kind is InputKind.DATE and target in (Target.ONNX, Target.C):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from softreg.export.program import (
     TrendTerm,
     VectorTerm,
 )
+from softreg.tables.columns.date_parsing import DAY
 from softreg.tables.columns.missing_values import MISSING_NUMBERS, MISSING_SPELLINGS, expand_spellings
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
@@ -49,8 +51,6 @@ TIME_NOTE = "Times of day are times on 1970-01-01."
 """Note of a column of times without dates."""
 EXACT_INTEGERS = 2.0**53
 """Integers below are exact in a float64."""
-DAY_SECONDS = 86400.0
-"""Seconds of a day."""
 
 
 @dataclass(frozen=True)
@@ -255,10 +255,11 @@ def level_spellings(levels: Sequence[str]) -> dict[str, int]:
     for key_of in KEY_FUNCTIONS:
         keys = [key_of(level, True) for level in levels]
         if levels and None not in keys:
-            unique = [key for key in keys if key is not None and keys.count(key) == 1]
-            for key in unique:
-                for spelling in _other_spellings(key):
-                    places.setdefault(spelling, keys.index(key))
+            counts = Counter(keys)
+            for k, key in enumerate(keys):
+                if key is not None and counts[key] == 1:
+                    for spelling in _other_spellings(key):
+                        places.setdefault(spelling, k)
             break
     return places
 
@@ -294,7 +295,7 @@ def _date(
         low=code.mean - spread,
         high=code.mean + spread,
         typical=code.mean,
-        note=TIME_NOTE if 0 <= code.mean < DAY_SECONDS and code.scale < DAY_SECONDS else "",
+        note=TIME_NOTE if 0 <= code.mean < DAY and code.scale < DAY else "",
     )
     return ColumnProgram(read, _with_indicator(terms, place, after, indicator=code.missing))
 

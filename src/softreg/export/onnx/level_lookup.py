@@ -72,11 +72,9 @@ def _lookup(
         else:
             numbers = {number: start + place for number, place in term.numbers.items()}
             codes.append(encode_numbers(graph, column, numbers, other))
-        known = term.words if isinstance(term, LevelTerm) else term.numbers
-        width = max((*known.values(), term.other, term.missing)) + 1
-        rows.append(weights[term.first : term.first + width])
+        rows.append(weights[term.first : term.first + term.width])
         absent.append(start + term.missing if term.missing >= 0 else 0)
-        start += width
+        start += term.width
     code = graph.node("Where", missing, graph.constant(np.array(absent, np.int64)), graph.concat(codes))
     found = graph.node("Gather", graph.constant(np.concatenate(rows)), code)
     return graph.node("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)

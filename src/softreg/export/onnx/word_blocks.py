@@ -133,7 +133,7 @@ def _tags(graph: GraphBuilder, program: Program) -> Parts:
                 f"Column {group.reads[k].name!r} has the empty text as a tag, which pads the lists of tags in ONNX. "
                 "Train with another word for it."
             )
-        width = max((*term.tags.values(), term.other), default=-1) + 1
+        width = term.width
         other = term.other if term.other >= 0 else width
         code = encode_texts(graph, group.names[k], {**term.tags, "": width}, other)  # the last column has no weight
         rows = graph.node("Shape", code, start=0, end=1)

@@ -112,8 +112,7 @@ def _add_term(found: Features, program: Program, term: Term, *, syntax: Syntax, 
             found.numbers[term.first] = _indicator(program, term, syntax)
         case LevelTerm() | CodeTerm():
             found.codes[column] = _place(program, term, x, syntax)
-            places = (*(term.words if isinstance(term, LevelTerm) else term.numbers).values(), term.other, term.missing)
-            found.sums.append(CodeSum(column, term.first, max(places, default=-1) + 1))
+            found.sums.append(CodeSum(column, term.first, term.width))
         case TrendTerm():
             trend = syntax.scaled(x, term.center, term.scale, bounded=False, limit=limit)
             found.numbers[term.first] = _or_zero(x, trend, syntax)
@@ -197,7 +196,7 @@ def _add_tags(found: Features, term: TagsTerm, x: str, *, syntax: Syntax, column
         found.numbers |= {term.first + j: value for j, value in enumerate(features)}
         return
     found.codes[column] = syntax.tag_codes(x, term.tags, term.other)
-    found.sums.append(CodeSum(column, term.first, max((*term.tags.values(), term.other), default=-1) + 1, several=True))
+    found.sums.append(CodeSum(column, term.first, term.width, several=True))
 
 
 def dated_inputs(program: Program) -> list[str]:

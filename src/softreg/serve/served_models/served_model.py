@@ -8,14 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from softreg.export.program import Program
+from softreg.export.build.program_parts import plain_labels
+from softreg.export.program import Label, Program
 from softreg.serve.served_models.contributions import RowContributions
 from softreg.serve.served_models.json_columns import JsonColumn
 from softreg.typing import Array, Float64Array
 from softreg.value_text import value_text
 
-Label = str | int | float | bool
-"""A label as JSON."""
 Columns = Mapping[str, Sequence[Any]]
 """The cells of each column."""
 
@@ -62,8 +61,7 @@ class Labels:
         >>> Labels.of(np.array([0, 1])).values, Labels.of(np.array(["2020-01-31"], "M8[D]")).values
         ((0, 1), ('2020-01-31',))
         """
-        plain = [label if isinstance(label, str | bool | int | float) else value_text(label) for label in classes]
-        native = classes.tolist() if classes.dtype.kind in "biufU" else plain
+        native = classes.tolist() if classes.dtype.kind in "biufU" else list(plain_labels(list(classes)))
         texts = tuple(value_text(label) for label in classes)
         if len(set(texts)) < len(texts):
             raise ValueError(f"two classes of the model have the same text: {', '.join(sorted(texts)[:10])}")
