@@ -41,6 +41,8 @@ _DEFINED_IN = {
     "TableNote": "tables",
     "TableStatistics": "tables",
     "TableWarning": "tables",
+    "WordExplanation": "tables",
+    "explain_words": "tables",
     "open_table": "tables",
     "read_table": "tables",
     "split_rows": "splits",

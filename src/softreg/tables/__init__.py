@@ -2,7 +2,7 @@
 
 It may import `models` and all packages below it. `columns`, `formats`, `delimited`, `json_files` and `io` read tables;
 `schema` infers kinds, `row_selection` selects and splits rows, `encode` makes the matrix, `fit` trains and predicts,
-and `statistics` estimates.
+`statistics` estimates, and `word_explanation` divides logits among the words of a text.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from softreg.tables.schema.target_labels import check_labels, labels
     from softreg.tables.statistics.statistics_result import TableStatistics
     from softreg.tables.statistics.table_statistics import table_statistics
+    from softreg.tables.word_explanation import WordExplanation, explain_words
 
 _DEFINED_IN = {
     "Column": "schema.kinds",
@@ -38,11 +39,13 @@ _DEFINED_IN = {
     "TableNote": "columns.table_errors",
     "TableStatistics": "statistics.statistics_result",
     "TableWarning": "columns.table_errors",
+    "WordExplanation": "word_explanation",
     "as_table": "io.open_table",
     "group_codes": "row_selection.group_codes",
     "split_groups": "row_selection.table_splits",
     "check_labels": "schema.target_labels",
     "labels": "schema.target_labels",
+    "explain_words": "word_explanation",
     "infer_schema": "schema.schema",
     "open_table": "io.open_table",
     "prediction_table": "io.prediction_writer",
@@ -66,8 +69,10 @@ __all__ = [
     "TableNote",
     "TableStatistics",
     "TableWarning",
+    "WordExplanation",
     "as_table",
     "check_labels",
+    "explain_words",
     "group_codes",
     "infer_schema",
     "labels",

@@ -25,7 +25,7 @@ from softreg.tables.encode.text.tokenizer import (
     tokenize_words,
 )
 from softreg.tables.encode.text.vocabulary import VocabularyCounter, extract_terms, text_blocks
-from softreg.typing import Float64Array
+from softreg.typing import Float64Array, Int64Array
 
 KINDS = ("word", "pair", "run")
 
@@ -104,6 +104,11 @@ class TextEncoder:
             return sp.csr_array((len(texts), self.width))
         return sp.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
 
+    def term_index(self, kind: str, terms: Terms) -> Int64Array:
+        """Return the index of each term among the known ones of its kind, -1 for an unknown one."""
+        index = pc.index_in(number_array(terms.hash), value_set=number_array(self._hashes[kind]))
+        return np.asarray(pc.fill_null(index, -1)).astype(np.int64)
+
     def _encode_block(self, texts: pa.Array) -> sp.csr_array:
         """Return the TF-IDF of some texts."""
         terms = extract_terms(code_points(texts), with_runs="run" in self.terms)
@@ -116,10 +121,9 @@ class TextEncoder:
         keys, width = [], sum(len(self.terms[kind]) for kind in terms)
         first = 0
         for kind, kind_terms in terms.items():
-            index = pc.index_in(number_array(kind_terms.hash), value_set=number_array(self._hashes[kind]))
-            known = np.flatnonzero(np.asarray(index.is_valid()))
-            column = np.asarray(index.drop_null()).astype(np.int64) + first
-            keys.append(kind_terms.row[known] * width + column)
+            index = self.term_index(kind, kind_terms)
+            known = np.flatnonzero(index >= 0)
+            keys.append(kind_terms.row[known] * width + index[known] + first)
             first += len(self.terms[kind])
         key = np.sort(np.concatenate(keys))
         starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)

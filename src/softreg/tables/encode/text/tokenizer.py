@@ -216,6 +216,22 @@ def _collapse_blanks(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return np.delete(kept, last) if last.size else kept
 
 
+def standalone_characters(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Return which characters are words of their own: CJK, kana and pictographs.
+
+    Returns
+    -------
+    array of bool (k,)
+        True for a word of its own.
+
+    Examples
+    --------
+    >>> standalone_characters(np.array([ord("a"), ord("猫")], np.uint32)).tolist()
+    [False, True]
+    """
+    return np.asarray(_character_classes()[np.minimum(points, 0x40000)] == 2)
+
+
 @cache
 def _character_classes() -> NDArray[np.uint8]:
     """Return the class of each code point: 1 for a character of a word, 2 for a word of its own, 0 otherwise."""
