@@ -2,8 +2,16 @@
 
 The rules for a Markdown page: its blocks marked `python` run in order in one namespace; one marked
 `python no-run` is left out. Where a block marked `text` follows a python block directly, it is what the
-python block prints, to the letter; marked `text varies` (seconds, versions), something must be printed. No
-block may need the data beside the project: who reads the page has no such folder.
+python block prints, to the letter; marked `text varies` (seconds, versions), something must be printed.
+
+A block marked `console` has commands behind `$ `, and what they print on stdout. A `console` block without a command
+goes on with the output of the one before. A line `...` stands for any lines, and blank lines do not count. Numbers may
+differ in their last digits; seconds and numbers like 1e-07 may have any value. `console no-run` is left out.
+
+No block may need the data beside the project: who reads the page has no such folder. A page whose first line is
+`<!-- data: NAME -->` tells its readers where to get the data; here it finds them under that name, and is skipped where
+they are missing. `<!-- data: NAME as OTHER; slow -->` gives another name, and marks a page that takes more than ten
+seconds.
 """
 
 from __future__ import annotations
@@ -12,9 +20,12 @@ import contextlib
 import doctest
 import importlib
 import io
+import os
 import pkgutil
 import re
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +37,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")] if p.is_file())
 MODULES = ["softreg", *sorted(m.name for m in pkgutil.walk_packages(softreg.__path__, "softreg."))]
 WITH_SPARK = ("softreg.rows.cluster.spark_engine", "softreg.spark")  # their examples need Java
+DATA = re.compile(r"\A<!-- data: (?P<name>\S+)(?: as (?P<shown>\S+))?(?P<slow>; slow)? -->\n")
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+SECONDS_OF_A_COMMAND = 300
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -64,17 +78,106 @@ def unseen(text: str) -> list[str]:
 def run_page(text: str, name: str) -> None:
     """Run the examples of a page; an `AssertionError` names the page and line of the first that fails."""
     namespace: dict[str, Any] = {"__name__": "__page__"}
-    for example in examples(text):
-        # the empty lines let a traceback show the page's own line numbers
-        code = compile("\n" * (example.line - 1) + example.code, name, "exec")
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            exec(code, namespace)
-        where = f"{name}, the block at line {example.line}"
-        if example.varies:
-            assert out.getvalue().strip(), f"{where} prints nothing"
-        elif example.printed is not None:
-            assert tidy(out.getvalue()) == tidy(example.printed), f"{where} prints:\n{out.getvalue()}"
+    console = Console(name)
+    for example in sorted([*examples(text), *console_blocks(text)], key=lambda block: block.line):
+        if isinstance(example, Example):
+            run_python(example, name, namespace)
+        else:
+            console.run(example)
+    console.end()
+
+
+def run_python(example: Example, name: str, namespace: dict[str, Any]) -> None:
+    # the empty lines let a traceback show the page's own line numbers
+    code = compile("\n" * (example.line - 1) + example.code, name, "exec")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, namespace)
+    where = f"{name}, the block at line {example.line}"
+    if example.varies:
+        assert out.getvalue().strip(), f"{where} prints nothing"
+    elif example.printed is not None:
+        assert tidy(out.getvalue()) == tidy(example.printed), f"{where} prints:\n{out.getvalue()}"
+
+
+@dataclass(frozen=True)
+class ConsoleBlock:
+    """A console block of a page, and the line where it starts."""
+
+    line: int
+    lines: list[str]
+
+
+def console_blocks(text: str) -> list[ConsoleBlock]:
+    return [
+        ConsoleBlock(text.count("\n", 0, block.start("body")) + 1, block["body"].rstrip("\n").split("\n"))
+        for block in FENCE.finditer(text)
+        if block["info"].split() == ["console"]
+    ]
+
+
+@dataclass
+class Console:
+    """Runs the commands of a page, and compares what they print with the lines behind them."""
+
+    page: str
+    printed: list[str] = field(default_factory=list)  # output of the last command that the page has not shown yet
+    skipping: bool = False
+    where: str = ""
+
+    def run(self, block: ConsoleBlock) -> None:
+        for number, line in enumerate(block.lines, start=block.line):
+            if line.startswith("$ "):
+                self.end()
+                self.where = f"{self.page}, the command at line {number}"
+                self.printed = shell(line.removeprefix("$ "), self.where)
+            elif line.strip() == "...":
+                self.skipping = True
+            elif line.strip():
+                self._show(line, f"{self.page}, line {number}: {line!r}")
+
+    def end(self) -> None:
+        """Check that the page has shown all that the last command printed."""
+        if self.printed and not self.skipping:
+            raise AssertionError(f"{self.where}, prints more:\n" + "\n".join(self.printed))
+        self.skipping = False
+
+    def _show(self, line: str, where: str) -> None:
+        same = [same_line(line, printed) for printed in (self.printed if self.skipping else self.printed[:1])]
+        if not any(same):
+            raise AssertionError(f"{where} is not what {self.where}, prints:\n" + "\n".join(self.printed))
+        self.printed = self.printed[same.index(True) + 1 :]
+        self.skipping = False
+
+
+def shell(command: str, where: str) -> list[str]:
+    """Run a command as in a shell where softreg and python are installed; return the lines of its stdout."""
+    functions = 'softreg() { "$PYTHON" -m softreg "$@"; }; python() { "$PYTHON" "$@"; }\n'
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        ["sh", "-c", functions + command],
+        env=environment, capture_output=True, encoding="utf-8", check=False, timeout=SECONDS_OF_A_COMMAND,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{where}, ends with the exit code {done.returncode}:\n{done.stderr}"
+    return [line for line in tidy(done.stdout) if line]
+
+
+def same_line(shown: str, printed: str) -> bool:
+    """Whether two lines have the same words, and numbers that differ in their last digits at most."""
+    texts = [" ".join(NUMBER.sub("0", line).split()) for line in (shown, printed)]
+    if texts[0] != texts[1]:
+        return False
+    if "seconds" in shown:
+        return True
+    return all(same_number(a, b) for a, b in zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=True))
+
+
+def same_number(a: str, b: str) -> bool:
+    if "e" in a or "e" in b:
+        return True
+    x, y = (float(number.replace(",", "")) for number in (a, b))
+    last_digit = 10.0 ** -len(a.partition(".")[2])
+    return abs(x - y) <= max(3 * last_digit * ("." in a), 0.005 * abs(x))
 
 
 def tidy(text: str) -> list[str]:
@@ -122,10 +225,25 @@ def test_docstring_examples(module: str, request: pytest.FixtureRequest) -> None
     assert result.failed == 0, out.getvalue()
 
 
-@pytest.mark.usefixtures("elsewhere", "printing")
-@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
-def test_the_code_of_a_page(page: Path) -> None:
+def is_slow(page: Path) -> bool:
+    data = DATA.match(page.read_text("utf-8"))
+    return data is not None and data["slow"] is not None
+
+
+@pytest.mark.usefixtures("printing")
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, id=str(p.relative_to(ROOT)), marks=[pytest.mark.slow] if is_slow(p) else []) for p in PAGES],
+)
+def test_the_code_of_a_page(page: Path, elsewhere: Path, request: pytest.FixtureRequest) -> None:
     text = page.read_text("utf-8")
+    data = DATA.match(text)
+    if data is not None:
+        source = request.getfixturevalue("data_folder") / data["name"]
+        if not source.exists():
+            pytest.skip(f"the real data have no {data['name']!r}")
+        (elsewhere / (data["shown"] or data["name"])).symlink_to(source)
+    (elsewhere / "examples").symlink_to(ROOT / "examples")
     assert not unseen(text), f"{page.name} has Python that would not run: {unseen(text)}"
     for example in examples(text):
         assert "shared/data" not in example.code, f"{page.name}:{example.line} needs data that the reader has not"
@@ -152,6 +270,16 @@ def test_the_walkthrough_shows_all_that_it_prints() -> None:
             "block at line 7 prints",
         ),
         ("```python\npass\n```\n```text varies\n3 s\n```\n", "block at line 2 prints nothing"),
+        (
+            "```console\n$ echo 1\n2\n```\n",
+            "page.md, line 3: '2' is not what page.md, the command at line 2, prints:\n1",
+        ),
+        ("```console\n$ echo 1\n$ echo 2\n2\n```\n", "the command at line 2, prints more:\n1"),
+        ("```console\n$ echo 1\n```\n", "the command at line 2, prints more:\n1"),
+        ("```console\n$ printf '1\\n2\\n3\\n'\n...\n2\n```\n", "prints more:\n3"),
+        ("```console\n$ echo 1\n1\n```\nand\n```console\n1\n```\n", "line 7: '1' is not what"),
+        ("```console\n$ no_such_command_here\n```\n", "the command at line 2, ends with the exit code 127"),
+        ("```console\n$ echo 0.75 of 1,000\n0.74 of 1,006\n```\n", "line 3"),
     ],
 )
 def test_a_bad_page_fails(page: str, told: str) -> None:
@@ -169,6 +297,15 @@ def test_what_is_no_example_does_not_run() -> None:
     assert examples("```python no-run\n1 / 0\n```\n```sh\nls\n```\n```text\n>>> 1 / 0\n```\n") == []
     run_page("```python\nprint(1)\n```\nand then\n```text\n2\n```\n", "page.md")  # not its output: prose in between
     run_page("```python\nprint(1)\n```\n```text varies\n2\n```\n", "page.md")
+
+
+def test_a_console_block_shows_what_its_commands_print(elsewhere: Path) -> None:
+    run_page("```console\n$ echo 1 > a\n$ printf '1\\n2\\n3\\n'\n1\n```\n so\n```console\n...\n3\n```\n", "page.md")
+    run_page("```python\nassert open('a').read() == '1\\n'\n```\n```console\n$ cat a\n1\n```\n", "page.md")
+    code = "print(0.7512, 1005, 3e-8, 9.5, 'seconds')"
+    run_page(f'```console\n$ python -c "{code}"\n0.7510  1,004 1e-7 1.2 seconds\n```\n', "page.md")
+    run_page("```console no-run\n$ no_such_command_here\n```\n", "page.md")
+    assert (elsewhere / "a").is_file()
 
 
 def test_blocks_share_one_namespace_and_errors_show_the_line() -> None:
