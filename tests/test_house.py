@@ -71,7 +71,8 @@ ORDER = {
     ),
     "models": "inputs parameters serialization likelihood estimators selection calibration inference",
     "tables": (
-        "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier"
+        "columns read_options formats images delimited json_files io schema row_selection encode statistics fit "
+        "classifier"
     ),
     "report": "evaluation figures page",
     "export": "export_errors program build onnx sql javascript c page targets write_program",

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.tables.columns.table_errors import TableError, emit_notes, emit_warnings, quote, quote_list
+from softreg.tables.images.image_form import default_target
 from softreg.tables.io.numpy_arrays import label_column
 from softreg.tables.io.open_table import OpenTable, as_table
 from softreg.tables.io.sources import is_source
@@ -111,6 +112,7 @@ def training_table(
     dtype = None
     if y is not None:
         table, target, dtype = with_labels(table, y, target)
+    target = default_target(table.schema) if target is None else target
     if target is None:
         raise TableError(MISSING_TARGET)
     chosen = row_numbers(rows, table.num_rows)
