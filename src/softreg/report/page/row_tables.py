@@ -59,9 +59,14 @@ def row_images(rows: Sequence[ShownRow]) -> list[tuple[ShownRow, Markup]]:
     drawn = []
     for row in rows:
         if row.image is not None:
-            draw = picture if row.image.dtype == np.uint8 else grayscale_svg
+            draw = picture if is_picture(row) else grayscale_svg
             drawn.append((row, draw(row.image, f"Row {row.index}, observed {display_name(row.observed)}")))
     return drawn
+
+
+def is_picture(row: ShownRow) -> bool:
+    """Return whether a row is an image of bytes, which is drawn as a picture."""
+    return row.image is not None and row.image.dtype == np.uint8
 
 
 def _is_number(text: str) -> bool:

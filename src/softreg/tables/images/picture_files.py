@@ -19,7 +19,7 @@ from softreg.tables.images.image_form import ImageForm
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM")
 """Formats that are decoded, by Pillow's names. Formats that run other programs, such as EPS, are not among them."""
 FORMATS_IN_WORDS = "PNG, JPEG, GIF, BMP, TIFF, WebP or PPM"
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})

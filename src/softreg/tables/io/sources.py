@@ -184,7 +184,7 @@ def _folder_sources(folder: Path) -> list[SourceFile]:
     if not sources:
         raise TableError(
             f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
-            "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files."
+            "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files, or of pictures."
         )
     return _check_consistent(sources)
 
