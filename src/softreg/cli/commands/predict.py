@@ -24,7 +24,7 @@ from softreg.tables.columns.row_location import input_row_numbers
 from softreg.tables.columns.table_errors import TableWarning
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.predictor import TablePredictor, drop_invalid_rows, wanted_columns
-from softreg.tables.images.image_form import ImageForm, is_path_field, with_form
+from softreg.tables.images.image_form import ImageForm, has_images, is_path_field, with_form
 from softreg.tables.io.open_table import OpenTable, open_table
 from softreg.tables.io.prediction_writer import prediction_sink, writing_predictions
 from softreg.tables.read_options import ReadOptions
@@ -108,7 +108,7 @@ def predict_table(model_path: Path, data: Sequence[Path], options: PredictOption
         raise CommandError(f"{str(data[0])!r} has columns but no rows; there is nothing to predict.")
     if output is not None:
         print_message(f"{rows:,} predictions: {output}")
-    print_skipped_rows(table.skipped, predictor.left_out, files=len(table.readers))
+    print_skipped_rows(table.skipped, predictor.left_out, files=len(table.readers), reasons=has_images(table.schema))
 
 
 def _kept_columns(options: PredictOptions, table: OpenTable, target: str | None) -> list[str]:

@@ -10,6 +10,7 @@ from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_note
 from softreg.cli.options.train_request import TrainRequest
 from softreg.tables import OpenTable
+from softreg.tables.fit.training_table import NO_IMAGE_LABELS
 from softreg.tables.images.image_form import default_target, image_column, with_form
 
 
@@ -42,10 +43,7 @@ def with_image_defaults(request: TrainRequest, source: OpenTable) -> TrainReques
         return request
     target = request.target or default_target(source.schema)
     if not target:
-        raise CommandError(
-            f"{source.readers[0].source.display_name!r} holds images without labels. Put the pictures of each class "
-            "into a folder with its name, or name the file of the labels of an array: --labels FILE."
-        )
+        raise CommandError(f"{source.readers[0].source.display_name!r}: {NO_IMAGE_LABELS}")
     if not request.target:
         print_note(f"The target is {target!r}, the class of each image.")
     return replace(request, target=target, reading=with_form(request.reading, column[1]))

@@ -27,7 +27,6 @@ from softreg.tables.fit.row_set import RowMask, row_mask
 from softreg.tables.fit.table_scan import TableScan, scan_table
 from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
 from softreg.tables.fit.weight_terms.indicator_counts import IndicatorCounts
-from softreg.tables.images.image_form import default_target
 from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.offset_columns import Offsets, read_offsets
@@ -206,7 +205,6 @@ def scan_if_large(
     table = open_table(data) if opened_here else data
     if not _reads_in_batches(table, memory):
         return None
-    target = default_target(table.schema) if target is None else target
     if y is not None or target is None:
         raise TableError(
             "This table is read in batches, where the labels are a column of it: give its name, target='column', in "

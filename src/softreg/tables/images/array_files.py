@@ -25,6 +25,7 @@ _PAIRS = (
     ("data", "labels"), ("data", "target"), ("x", "labels"), ("arr_0", "arr_1"),
 )  # fmt: skip
 """Names of the arrays of images and of labels in a `.npz` file, in lower case, in the order of the search."""
+_NPY_MAGIC = b"\x93NUMPY"
 _CHECKED_ROWS = 4096
 """Images whose range is computed at a time."""
 _COLOUR_CHANNELS = (3, 4)
@@ -125,7 +126,12 @@ def open_arrays(path: Path, form: str, inner: str = "", labels: str | None = Non
 def _load_npy(path: Path) -> Array:
     """Return the array of a `.npy` file, mapped into memory where possible."""
     try:
+        with path.open("rb") as file:
+            if file.read(len(_NPY_MAGIC)) != _NPY_MAGIC:
+                raise _damaged(path, ValueError("it does not begin as a .npy file does"))
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except TableError:
+        raise
     except FileNotFoundError:
         raise TableError(f"There is no file {str(path)!r}.") from None
     except (ValueError, OSError, EOFError, MemoryError, SyntaxError, TypeError, OverflowError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,8 @@ _NOT_SHOWN = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """Files and folders of operating systems, in lower case."""
 _PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 """Names of folders that are parts of a data set, not classes."""
+MAX_NAMED = 3
+"""Files that a message names."""
 _UNNAMED_CHECKED = 20
 """Files without a known ending whose first bytes are read to find out whether a folder holds pictures."""
 
@@ -56,7 +58,7 @@ class PictureFolder:
             which = "The class folder" if len(self.empty) == 1 else f"{len(self.empty)} class folders"
             have = "has no picture" if len(self.empty) == 1 else "have no pictures"
             raise TableError(
-                f"{which} {quote_list([str(path) for path in self.empty])} {have} in it. Add pictures, remove the "
+                f"{which} {some_paths(self.empty)} {have} in it. Add pictures, remove the "
                 "folder, or leave it out: --bad-rows skip (bad_rows='skip' in Python)."
             )
         labels = {file.label for file in self.files if file.label is not None}
@@ -66,6 +68,22 @@ class PictureFolder:
                 f"The folders of {str(self.path)!r} are parts of a data set ({quote_list(sorted(labels))}), not "
                 f"classes. Name one of them, such as {str(self.path / first)!r}, and another one with --test."
             )
+
+
+def some_paths(paths: Sequence[Path]) -> str:
+    """Return the first `MAX_NAMED` paths in words, in full.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> some_paths([Path("a.png"), Path("b.png"), Path("c.png"), Path("d.png")])
+    "'a.png', 'b.png', 'c.png' and 1 more"
+    """
+    more = f" and {len(paths) - MAX_NAMED:,} more" if len(paths) > MAX_NAMED else ""
+    return ", ".join(repr(printable(str(path))) for path in paths[:MAX_NAMED]) + more
 
 
 def is_picture_folder(folder: Path) -> bool:

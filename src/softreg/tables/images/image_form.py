@@ -140,6 +140,11 @@ def image_column(schema: pa.Schema) -> tuple[str, ImageForm] | None:
     return next(((name, form) for name, form in forms if form is not None), None)
 
 
+def has_images(schema: pa.Schema) -> bool:
+    """Return True for a table with a column of images."""
+    return image_column(schema) is not None
+
+
 def default_target(schema: pa.Schema) -> str | None:
     """Return the column of labels of a table of images, `label`; None for other tables and images without labels."""
     return LABEL if image_column(schema) is not None and LABEL in schema.names else None

@@ -69,6 +69,11 @@ class PictureHeader:
     animated: bool
 
 
+def without_hint(message: str) -> str:
+    """Return the message of an error about a picture without the advice to remove the file."""
+    return message.removesuffix(SKIP_HINT).rstrip()
+
+
 def require_pillow() -> None:
     """Raise `TableError` if Pillow, which decodes pictures, is not installed."""
     try:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from softreg.files.formats import array_format, is_picture
 from softreg.tables.columns.row_location import SkippedRow
-from softreg.tables.columns.table_errors import TableError, pluralize, quote_list
+from softreg.tables.columns.table_errors import TableError, pluralize
 from softreg.tables.images.array_files import (
     ImageArrays,
     PixelRange,
@@ -23,7 +23,14 @@ from softreg.tables.images.array_files import (
     open_arrays,
     pixel_rows,
 )
-from softreg.tables.images.image_folders import PictureFile, PictureFolder, find_pictures, is_picture_folder, printable
+from softreg.tables.images.image_folders import (
+    PictureFile,
+    PictureFolder,
+    find_pictures,
+    is_picture_folder,
+    printable,
+    some_paths,
+)
 from softreg.tables.images.image_form import (
     COLOUR,
     IMAGE,
@@ -33,9 +40,15 @@ from softreg.tables.images.image_form import (
     image_field,
     path_field,
 )
-from softreg.tables.images.picture_files import PictureHeader, read_header, read_picture, require_pillow
+from softreg.tables.images.picture_files import (
+    PictureHeader,
+    read_header,
+    read_picture,
+    require_pillow,
+    without_hint,
+)
 from softreg.tables.io.numpy_arrays import array_column, array_table
-from softreg.tables.io.sources import SourceFile, named_paths, split_inner
+from softreg.tables.io.sources import SourceFile, check_exists, named_paths, split_inner
 from softreg.tables.read_options import ReadOptions
 from softreg.typing import Array
 
@@ -47,8 +60,6 @@ BATCH_BYTES = 16 << 20
 """Bytes of the pixels of a batch."""
 MAX_THREADS = 8
 """Threads that decode pictures."""
-MAX_NAMED = 3
-"""Files that a note names."""
 
 
 @dataclass
@@ -130,7 +141,7 @@ class PictureReader(ImageReader):
             except TableError as error:
                 if self.options.bad_rows != "skip":
                     raise
-                return str(error)
+                return without_hint(str(error))
 
         return dict(zip(places, pool.map(one, places), strict=True))
 
@@ -230,12 +241,15 @@ def open_images(source: Any, options: ReadOptions) -> ImageReader | None:
                 f"{str(other)!r} is no picture, and {str(pictures[0])!r} is one; files that are read as one table must "
                 "have the same format."
             )
+        for path in paths:
+            check_exists(path)
         files = [PictureFile(path) for path in paths]
         return _open_pictures(SourceFile(paths[0], "pictures"), files, None, options)
     path, inner = split_inner(paths[0])
     form = array_format(path)
     if form is None:
         return None
+    check_exists(path)
     if len(paths) > 1:
         raise TableError(f"{str(path)!r} is a file of arrays, which is read alone; name one file.")
     return _open_array(open_arrays(path, form, inner, options.labels), form, options)
@@ -254,28 +268,24 @@ def _open_pictures(
         except TableError as error:
             if options.bad_rows != "skip":
                 raise
-            broken[place] = str(error)
+            broken[place] = without_hint(str(error))
     if not headers:
         raise TableError(f"None of the {pluralize(len(files), 'file')} is a picture that can be read: {broken[0]}")
     form, notes = _choose_form(list(headers.values()), options)
-    animated = [printable(str(files[place].path)) for place, header in headers.items() if header.animated]
+    animated = [files[place].path for place, header in headers.items() if header.animated]
     if animated:
-        notes.append(f"{_some(animated)} {'has' if len(animated) == 1 else 'have'} several frames; the first is read.")
+        notes.append(
+            f"{some_paths(animated)} {'has' if len(animated) == 1 else 'have'} several frames; the first is read."
+        )
     if folder is not None and folder.has_classes:
-        loose = [printable(str(file.path)) for file in files if file.label is None]
-        notes += [f"{_some(loose)}: no label, as the file lies in no class folder."] * bool(loose)
+        loose = [file.path for file in files if file.label is None]
+        notes += [f"{some_paths(loose)}: no label, as the file lies in no class folder."] * bool(loose)
     if folder is not None and options.bad_rows == "skip":
         notes += [f"The class folder {str(path)!r} has no pictures and is left out." for path in folder.empty]
     labels = [pa.field(LABEL, pa.string())] if folder is not None and folder.has_classes else []
     schema = pa.schema([image_field(form, pa.uint8()), *labels, path_field()])
     source = SourceFile(source.path, source.format, size=len(files) * form.length)
     return PictureReader(source, schema, [], notes, files, broken, folder, options)
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first names of a list."""
-    more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
-    return f"{quote_list(names[:MAX_NAMED])}{more}"
 
 
 def _choose_form(headers: Sequence[PictureHeader], options: ReadOptions) -> tuple[ImageForm, list[str]]:

@@ -184,7 +184,8 @@ def _folder_sources(folder: Path) -> list[SourceFile]:
     if not sources:
         raise TableError(
             f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
-            "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files, or of pictures."
+            "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files, or "
+            "of pictures."
         )
     return _check_consistent(sources)
 
@@ -213,7 +214,7 @@ def _resolve(path: Path) -> SourceFile:
         copy = copy_standard_input()
         return replace(_open_source(copy.path), origin=path, copies=(copy,))
     container, inner = split_inner(path)
-    _check_exists(container)
+    check_exists(container)
     source = _open_source(container, inner)
     if inner and source.origin is None:
         raise TableError(f"{str(container)!r} is a single table, so {inner!r} cannot be selected; omit it.")
@@ -254,9 +255,9 @@ def _copy_pipe(pipe: Path) -> PipeCopy:
         raise TableError(f"{str(pipe)!r} cannot be copied to a temporary file: {reason}.") from None
 
 
-def _check_exists(path: Path) -> None:
+def check_exists(path: Path) -> None:
     """Raise `TableError` if there is no such file, with files of similar names."""
-    if path.exists():
+    if path.exists() or path.is_symlink():
         return
     from difflib import get_close_matches
 
