@@ -71,8 +71,8 @@ ORDER = {
     ),
     "models": "inputs parameters serialization likelihood estimators selection calibration inference",
     "tables": (
-        "columns read_options formats delimited json_files io schema row_selection encode statistics fit classifier "
-        "word_explanation"
+        "columns read_options formats images delimited json_files io schema row_selection encode statistics fit "
+        "classifier word_explanation"
     ),
     "report": "evaluation figures page",
     "export": "export_errors program build onnx sql javascript c page targets write_program",

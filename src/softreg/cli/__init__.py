@@ -87,12 +87,13 @@ def train(
     from softreg.cli.options.train_request import TrainRequest
 
     kinds = {"text": text, "category": category, "number": number, "date": date}
+    options["target"] = options["target"] or ""
     train_table(TrainRequest(column_kinds=kinds, given=given_options(click.get_current_context()), **options))
 
 
 @main.command(short_help="Predict class probabilities and the most likely label of each row of DATA.")
 @click.argument("model", type=FILE)
-@click.argument("data", type=FILE)
+@click.argument("data", type=FILE, nargs=-1, required=True, metavar="DATA...")
 @click.option("-o", "--output", type=FILE, metavar="OUT.csv|OUT.parquet", help="Output file; CSV on stdout by default.")
 @click.option(
     "--keep", multiple=True, metavar="COLUMN[,...]", help="Write columns of DATA before the predictions. Repeatable."
@@ -112,11 +113,11 @@ def train(
     "--intervals.",
 )
 @reading_options
-def predict(model: Path, data: Path, reading: Any, **options: Any) -> None:
+def predict(model: Path, data: tuple[Path, ...], reading: Any, **options: Any) -> None:
     """Predict the class probabilities of each row of DATA, one column per class, and the most likely label.
 
-    DATA is a file, a file name pattern, a folder, a table in a container (data.db::table, book.xlsx::sheet), or - for
-    stdin.
+    DATA is a file or several files, a file name pattern, a folder, a table in a container (data.db::table,
+    book.xlsx::sheet), or - for stdin. Of pictures, the path of the file is written before the probabilities.
     """
     from softreg.cli.commands.predict import PredictOptions, predict_table
 

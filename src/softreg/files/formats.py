@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,11 @@ JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".geojson")
 TAB_ENDINGS = (".tsv", ".tab")
 """Text endings whose fields are separated by tabs."""
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab", ".dat", ".data", ".psv")
+PICTURE_ENDINGS = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
+    ".pnm",
+)  # fmt: skip
+"""Endings of picture files that hold pixels."""
 COMPRESSION_ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2"}
 """Compressions that are decoded while a file is read, by ending."""
 ENDINGS = frozenset(
@@ -29,6 +37,13 @@ _FORMS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "excel",  # compound documents (.xls)
 }
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
+"""First bytes of PNG, JPEG, GIF and TIFF files."""
+_NPY_MAGIC = b"\x93NUMPY"
+_IDX_TYPES = b"\x08\x09\x0b\x0c\x0d\x0e"
+_MAX_IDX_DIMENSIONS = 4
+_ARRAY_NAME = re.compile(r"idx\d-u?byte|\.idx\d?$", re.IGNORECASE)
+"""Names of IDX files, such as train-images-idx3-ubyte and t10k-labels.idx1-ubyte."""
 SIGNATURE_BYTES = 64
 """Bytes read to find the format of a file."""
 FORMAT_NAMES = {
@@ -152,6 +167,66 @@ def file_format(path: Path, head: bytes, compression: str | None = None) -> str:
     if is_json and not compression:
         return "json"
     return "tsv" if ending in TAB_ENDINGS else "csv"
+
+
+def is_picture(path: Path) -> bool:
+    """Return True if a file holds a picture: by its ending, or by its first bytes if it has no ending of a data file.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_picture(Path("cat.JPG")), is_picture(Path("cats.csv"))
+    (True, False)
+    """
+    ending = path.suffix.lower()
+    if ending in PICTURE_ENDINGS or ending in ENDINGS:
+        return ending in PICTURE_ENDINGS
+    head = _first_bytes(path)
+    return head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def array_format(path: Path) -> str | None:
+    """Return the format of a file of arrays: "npy", "npz" or "idx" by its first bytes or its name; None for others.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> array_format(Path("train-images-idx3-ubyte.gz")), array_format(Path("a.csv"))
+    ('idx', None)
+    """
+    head = _first_bytes(path)
+    if head.startswith(_NPY_MAGIC) or path.suffix.lower() == ".npy":
+        return "npy"
+    if path.suffix.lower() == ".npz":
+        return "npz"
+    if path.suffix.lower() in ENDINGS - {".gz"}:
+        return None
+    if head.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(path) as file:
+                head = file.read(4)
+        except (OSError, EOFError, zlib.error):
+            head = b""
+    is_idx = len(head) >= 4 and head[:2] == b"\x00\x00" and head[2] in _IDX_TYPES
+    named = _ARRAY_NAME.search(path.name.removesuffix(".gz"))
+    return "idx" if named or (is_idx and 0 < head[3] <= _MAX_IDX_DIMENSIONS) else None
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a regular file; none if it cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(SIGNATURE_BYTES)
+    except OSError:
+        return b""
 
 
 def format_ending(path: Path, compression: str | None = None) -> str:

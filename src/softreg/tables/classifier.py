@@ -41,6 +41,7 @@ from softreg.tables.fit.training_table import (
     is_rows_argument,
     select_labelled_rows,
     training_table,
+    with_default_target,
 )
 from softreg.tables.fit.weight_terms.column_constraints import ColumnConstraints, column_constraints
 from softreg.tables.fit.weight_terms.indicator_counts import IndicatorCounts
@@ -274,7 +275,7 @@ class TableClassifier(BaseTableClassifier):
             warnings.warn(message, DeprecationWarning, stacklevel=2)
             y, rows = None, y
         if y is None and name is None:
-            raise TableError(MISSING_TARGET)
+            data, name = with_default_target(data)
         weighted = {
             "y": y,
             "sample_weight": sample_weight,

@@ -16,6 +16,7 @@ from softreg.cli.console.progress_bars import show_fit_progress
 from softreg.cli.console.result_table import format_result
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.provenance import provenance
+from softreg.cli.report_inputs.row_images import RowImages
 from softreg.models import SoftmaxRegression
 from softreg.report import audit
 from softreg.tables import split_rows
@@ -63,7 +64,7 @@ def run_demo(folder: Path) -> None:
         model,
         numbers=test + 1,
         feature_names=[f"row {i}, column {j}" for i in range(1, 9) for j in range(1, 9)],
-        images=digits.images[test] / WHITE,
+        images=RowImages(digits.images.shape[1:], lambda rows: digits.images[test][rows] / WHITE),
         training=(train, y[train]),
         provenance=provenance([], seed=0),
     )

@@ -26,10 +26,12 @@ from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_rows
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
+from softreg.cli.report_inputs.row_images import row_images, without_images
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
 from softreg.tables.columns.table_errors import pluralize
+from softreg.tables.images.image_form import with_form
 from softreg.tables.row_selection.rare_classes import NO_RARE
 from softreg.typing import Codes, FloatArray
 
@@ -58,7 +60,8 @@ def evaluate_table(
 ) -> None:
     """Predict the rows of `data` and compare the predictions with their labels."""
     check_writable(report, REPORT_ENDINGS, "--report")
-    model, source = load_model(model_path), open_source(data, reading)
+    model = load_model(model_path)
+    source = open_source(data, with_form(reading, model.schema.image_form if model.schema else None))
     target = resolve_column(_target(model, target), source.names)
     _check_report(report, model)
     refuse_inputs(report, "--report", [model_path, *source.paths])
@@ -79,7 +82,8 @@ def evaluate_table(
             model.regression,
             numbers=labelled.numbers,
             feature_names=model.features,
-            table=table,
+            table=table if model.schema is None else without_images(model.schema, table),
+            images=None if model.schema is None else row_images(model.schema, table, np.arange(table.num_rows)),
             point=point,
             **_column_content(model, labelled, P),
             provenance=provenance([model_path, *source.paths]),
@@ -117,6 +121,8 @@ def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray) -> 
     """Return the content of the report on the columns of a table model; empty for a regression saved from Python."""
     if model.table_model is None:
         return {}
+    if model.table_model.schema_.image is not None:
+        return {"columns": model.table_model.describe()}
     return {
         "columns": model.table_model.describe(),
         "explain_rows": row_explainer(model.table_model, rows.table, np.arange(rows.table.num_rows)),

@@ -24,6 +24,7 @@ from softreg.tables.columns.row_location import input_row_numbers
 from softreg.tables.columns.table_errors import TableWarning
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.predictor import TablePredictor, drop_invalid_rows, wanted_columns
+from softreg.tables.images.image_form import ImageForm, has_images, is_path_field, with_form
 from softreg.tables.io.open_table import OpenTable, open_table
 from softreg.tables.io.prediction_writer import prediction_sink, writing_predictions
 from softreg.tables.read_options import ReadOptions
@@ -75,14 +76,14 @@ class PredictOptions:
     interval: float | None = None
 
 
-def predict_table(model_path: Path, data: Path, options: PredictOptions, *, reading: ReadOptions) -> None:
+def predict_table(model_path: Path, data: Sequence[Path], options: PredictOptions, *, reading: ReadOptions) -> None:
     """Predict all rows of `data` in batches, and write the predictions to a file, or as CSV to stdout."""
     output = None if options.output == STANDARD_OUTPUT else options.output
     check_writable(output, OUTPUT_ENDINGS, "--output")
     skip = reading.bad_rows == "skip"
     predictor = _predictor(model_path, skip, options.interval)
     rule = None if options.threshold is None else ThresholdRule.parse(options.threshold, predictor.classes)
-    table = open_table(data, options=reading)
+    table = open_table(data[0] if len(data) == 1 else list(data), options=with_form(reading, predictor.image_form))
     for note in table.notes:
         print_note(note)
     refuse_inputs(output, "--output", [model_path, *table.paths])
@@ -104,15 +105,16 @@ def predict_table(model_path: Path, data: Path, options: PredictOptions, *, read
             write(P, input_row_numbers(batch), kept=columns_kept, predicted=predicted, limits=limits)
     stdout.write_buffer()
     if rows == 0 and not predictor.left_out and not table.skipped:
-        raise CommandError(f"{str(data)!r} has columns but no rows; there is nothing to predict.")
+        raise CommandError(f"{str(data[0])!r} has columns but no rows; there is nothing to predict.")
     if output is not None:
         print_message(f"{rows:,} predictions: {output}")
-    print_skipped_rows(table.skipped, predictor.left_out, files=len(table.readers))
+    print_skipped_rows(table.skipped, predictor.left_out, files=len(table.readers), reasons=has_images(table.schema))
 
 
 def _kept_columns(options: PredictOptions, table: OpenTable, target: str | None) -> list[str]:
     """Return the columns of the input that are written beside the predictions."""
-    kept = select_columns(options.keep, table.names, "--keep")
+    paths = [field.name for field in table.schema if is_path_field(field)]
+    kept = [*paths, *select_columns(options.keep, table.names, "--keep")]
     if options.keep_target:
         if target is None:
             raise CommandError(
@@ -136,12 +138,15 @@ class _Predictor:
         Function from a table and the columns to keep to batches with their probabilities.
     left_out : list of int
         Numbers of rows with a value that is not of the kind of its column, filled during the prediction.
+    image_form : ImageForm or None
+        Size and colour of the images that the model reads.
     """
 
     classes: Sequence[str]
     target: str | None
     predict: Callable[[OpenTable, list[str]], Iterator[Predicted]]
     left_out: list[int] = field(default_factory=list)
+    image_form: ImageForm | None = None
 
     def predictions(self, table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
         """Yield the batches of a table, with the columns `kept`, and their probabilities."""
@@ -174,7 +179,9 @@ def _predictor(path: Path, skip: bool, level: float | None = None) -> _Predictor
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)
 
-        return _Predictor(predictor.classes, predictor.schema.target, table_model, left_out)
+        return _Predictor(
+            predictor.classes, predictor.schema.target, table_model, left_out, predictor.schema.image_form
+        )
     from softreg.cli.data.load_model import load_model
 
     model = load_model(path)

@@ -28,6 +28,7 @@ from softreg.cli.data.holdout import (
     scanned_rows,
     split_table,
 )
+from softreg.cli.data.image_tables import with_image_defaults
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.new_classifier import new_classifier, read_prior
 from softreg.cli.data.read_table import open_source, read_training_table
@@ -39,6 +40,7 @@ from softreg.cli.report_inputs.column_information import leakage_information
 from softreg.cli.report_inputs.model_evaluation import keep_evaluation, scanned_class_rows, weights_of_classes
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
+from softreg.cli.report_inputs.row_images import row_images, without_images
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.rows.cluster.fragments import FragmentError
@@ -84,6 +86,7 @@ def train_table(request: TrainRequest) -> None:
     inputs = source.paths if request.test is None else [*source.paths, request.test]
     refuse_inputs(request.model, "--model", inputs)
     refuse_inputs(request.report, "--report", inputs)
+    request = with_image_defaults(request, source)
     request, prior = request.with_columns(source.names), read_prior(request)
     used = {request.groups, request.target, request.time, request.weights, *request.offset.values()}
     source = source.ignoring(set(request.drop) - used)
@@ -293,13 +296,16 @@ def _write_report(
     request: TrainRequest, page: Path, evaluated: EvaluatedModel, held: HeldOutRows, training: TrainingData
 ) -> None:
     """Write the report on the held-out rows, with the importance of columns."""
-    if not request.quiet and not request.weights and not request.has_weight_terms:
-        print_message("For the report, the model is fitted again without each column.")
     classifier, model = evaluated.classifier, evaluated.classifier.model_
-    table, places, labels = training.table, held.rows, training.labels
+    with_analysis = not (request.weights or request.has_weight_terms or classifier.schema_.image)
+    if with_analysis and not request.quiet:
+        print_message("For the report, the model is fitted again without each column.")
+    images = row_images(classifier.schema_, held.table, held.rows)
+    table, held_table = (without_images(classifier.schema_, rows) for rows in (training.table, held.table))
+    places, labels = held.rows, training.labels
     if not held.from_training_table:  # append the rows of the other file
         table = pa.concat_tables(
-            [table, held.table.select([n for n in table.column_names if n in held.table.column_names])],
+            [table, held_table.select([n for n in table.column_names if n in held_table.column_names])],
             promote_options="permissive",
         )
         places = held.rows + training.table.num_rows
@@ -324,9 +330,10 @@ def _write_report(
         warnings=classifier.schema_.warnings,
         point=evaluated.point,
         path_of_strengths=classifier.path_,
-        explain_rows=row_explainer(classifier, table, training.rows),
-        analysis=None
-        if request.weights or request.has_weight_terms
-        else analyse_columns(classifier, table, labels, training.rows, places, groups=groups),
+        images=images,
+        explain_rows=None if images is not None else row_explainer(classifier, table, training.rows),
+        analysis=analyse_columns(classifier, table, labels, training.rows, places, groups=groups)
+        if with_analysis
+        else None,
         provenance=provenance(training.paths, request.seed),
     )

@@ -22,7 +22,9 @@ def print_columns(columns: list[tuple[str, str, str]]) -> None:
 
 
 def count_kinds(schema: Schema) -> str:
-    """Return how many features have which kind, as in "7 numbers, 6 categories and 3 booleans"."""
+    """Return how many features have which kind, as in "7 numbers, 6 categories and 3 booleans"; the form of images."""
+    if schema.image is not None:
+        return str(schema.image.image)
     plurals = {"category": "categories", "tags": "columns of tags"}
     counts = Counter(column.kind.value for column in schema.features)
     parts = [f"{n:,} {plurals.get(kind, f'{kind}s') if n > 1 else kind}" for kind, n in counts.most_common()]

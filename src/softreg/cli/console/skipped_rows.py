@@ -9,13 +9,17 @@ from softreg.tables.columns.table_errors import pluralize
 
 MAX_LISTED = 10
 """Rows that a message lists one by one."""
+MAX_TEXT = 60
+"""Characters of a row of text that a message shows; the reason why a picture is left out is shown as a whole."""
 
 
-def print_skipped_rows(skipped: Sequence[tuple[str, int, str]], left_out: list[int], files: int = 1) -> None:
-    """Print on stderr which rows were left out and why; `files` is the number of files that were read."""
+def print_skipped_rows(
+    skipped: Sequence[tuple[str, int, str]], left_out: list[int], files: int = 1, *, reasons: bool = False
+) -> None:
+    """Print on stderr which rows were left out and why; `files` were read, and texts of rows may be `reasons`."""
     if skipped:
         some = "; ".join(
-            f"row {row:,}{f' of {file!r}' if files > 1 else ''} ({text[:60]!r})"
+            f"row {row:,}{f' of {file!r}' if files > 1 else ''} ({text if reasons else repr(text[:MAX_TEXT])})"
             for file, row, text in skipped[:MAX_LISTED]
         )
         more = f"; and {len(skipped) - MAX_LISTED:,} more" if len(skipped) > MAX_LISTED else ""

@@ -14,6 +14,7 @@ from softreg.cli.console.skipped_rows import MAX_LISTED, print_skipped_rows
 from softreg.tables import OpenTable, ReadOptions, TableError, open_table, without_bad_rows
 from softreg.tables.columns.table_errors import pluralize
 from softreg.tables.encode.encoder import Encoder
+from softreg.tables.images.image_form import has_images
 from softreg.tables.row_selection.labelled_rows import unlabelled_note
 from softreg.tables.schema.kinds import requested_kinds
 from softreg.tables.schema.target_labels import coded_labels
@@ -85,8 +86,16 @@ def read_training_table(
         table, numbers = table.filter(pa.array(~unlabelled)), numbers[~unlabelled]
     table, left_out = without_bad_rows(table, target, drop=drop, kinds=requested_kinds(asked))
     removed = np.array(left_out, np.int64) - 1
-    print_skipped_rows(source.skipped, numbers[removed].tolist(), files=len(source.readers))
+    print_skipped_rows(
+        source.skipped, numbers[removed].tolist(), files=len(source.readers), reasons=has_images(source.schema)
+    )
     return table, np.delete(numbers, removed)
+
+
+def _print_skipped(source: OpenTable, left_out: Codes) -> None:
+    """Print which rows could not be read, or hold invalid values, by their numbers in the input."""
+    reasons = has_images(source.schema)
+    print_skipped_rows(source.skipped, left_out.tolist(), files=len(source.readers), reasons=reasons)
 
 
 def _print_unlabelled(numbers: Codes, unlabelled: BoolArray, target: str, missing: str | None) -> None:
@@ -153,5 +162,10 @@ def read_evaluation_table(
     if unlabelled.any():
         _print_unlabelled(numbers, unlabelled, target, missing)
     if skip:
-        print_skipped_rows(source.skipped, numbers[bad & ~unlabelled].tolist(), files=len(source.readers))
+        print_skipped_rows(
+            source.skipped,
+            numbers[bad & ~unlabelled].tolist(),
+            files=len(source.readers),
+            reasons=has_images(source.schema),
+        )
     return (table, numbers) if not removed.any() else (table.filter(pa.array(~removed)), numbers[~removed])

@@ -43,6 +43,29 @@ READING = (
         show_default=True,
         help="Whether rows that cannot be read are an error or are skipped.",
     ),
+    click.option(
+        "--image-size",
+        metavar="WIDTHxHEIGHT",
+        help="Size in pixels to which images are brought; by default their own if it is small.",
+    ),
+    click.option(
+        "--image-color",
+        metavar="grey|colour",
+        help="Colours of images; by default grey if all are.",
+    ),
+    click.option(
+        "--max-pixels",
+        type=click.IntRange(min=1),
+        default=100_000_000,
+        show_default=True,
+        metavar="N",
+        help="Refuse picture files that declare more pixels, before they are decoded.",
+    ),
+    click.option(
+        "--labels",
+        metavar="FILE",
+        help="File of the labels of images in an IDX or .npy file; by default that beside it, by its name.",
+    ),
 )
 
 

@@ -27,6 +27,7 @@ HEADINGS = {
     "Memory and processes": ("--memory", "--cluster", "--checkpoint", "--resume"),
     "Input files": (
         "--encoding", "--delimiter", "--decimal", "--skip-rows", "--header", "--na", "--bad-rows",
+        "--image-size", "--image-color", "--max-pixels", "--labels",
     ),
 }  # fmt: skip
 """Options by heading of the help."""
@@ -86,7 +87,7 @@ MISSING_TARGET = click.option(
     help="Whether rows without a label are dropped or are an error.",
 )
 OPTIONS = (
-    click.option("--target", required=True, metavar="COLUMN", help="Column of labels to predict."),
+    click.option("--target", metavar="COLUMN", help="Column of labels to predict; for images the class, by default."),
     click.option(
         "--features",
         multiple=True,

@@ -40,6 +40,7 @@ class TrainRequest:
 
     data: Path
     target: str
+    """Column of labels; empty until `with_default_target` where the command line names none."""
     model: Path | None
     report: Path | None
     strength: float | None

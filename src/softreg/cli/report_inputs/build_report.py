@@ -13,12 +13,13 @@ from softreg.cli.console.aligned_text import MIN_SHOWN_GAP
 from softreg.cli.console.result_table import certificate_text
 from softreg.cli.report_inputs.column_information import column_informations
 from softreg.cli.report_inputs.column_summaries import column_curves, missing_values
+from softreg.cli.report_inputs.row_images import RowImages
 from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint
 from softreg.report import CONTRIBUTIONS, Audit, ReportData, ShownRow, show_rows, write_report
 from softreg.tables.columns.column_values import display_texts
-from softreg.typing import Codes, Float64Array, FloatArray
+from softreg.typing import Codes, Float64Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +53,7 @@ def write_page(
     feature_names: Sequence[str] | None = None,
     table: pa.Table | None = None,
     training: tuple[Codes, Codes] | None = None,
-    images: FloatArray | None = None,
+    images: RowImages | None = None,
     columns: Sequence[tuple[str, str, str]] = (),
     warnings: Sequence[str] = (),
     point: OperatingPoint | None = None,
@@ -84,7 +85,7 @@ def write_page(
     training : (array, array), optional
         Indices in `table` and class codes of the training rows, from which the information of columns is estimated;
         without it, the audited rows are used.
-    images : array of shape (n, height, width), optional
+    images : RowImages, optional
         The audited rows as images.
     columns : sequence of (str, str, str)
         Name, kind and reason of the kind of each column.
@@ -109,7 +110,7 @@ def write_page(
         audit,
         subtitle=subtitle,
         feature_names=feature_names,
-        image_shape=None if images is None else (images.shape[1], images.shape[2]),
+        image_shape=None if images is None else images.shape,
         least_surprising=show(audit.least_surprising),
         most_surprising=show(audit.most_surprising),
         columns=columns,
@@ -132,7 +133,7 @@ class _RowContent:
     """What a report can show of a row beside its probabilities: cells, an image, contributions to its prediction."""
 
     table: pa.Table | None
-    images: FloatArray | None
+    images: RowImages | None
     explain_rows: RowExplainer | None
 
 
@@ -146,7 +147,7 @@ def _row_formatter(
         if cells is not None and content.explain_rows is not None:
             explanations = content.explain_rows(places[rows])
             cells = [{CONTRIBUTIONS: text, **cell} for text, cell in zip(explanations, cells, strict=True)]
-        images = None if content.images is None else content.images[rows]
+        images = None if content.images is None else content.images.take(rows)
         return show_rows(audit, rows, numbers=numbers, cells=cells, images=images, **scores)
 
     return show

@@ -22,7 +22,9 @@ FEATURES_PER_CLASS = 8
 FEATURES_OF_TWO_CLASSES = 16
 """Coefficients of the log-odds of two classes."""
 MAX_IMAGES = 60
-"""Classes whose coefficients are shown as images."""
+"""Images of coefficients; classes of pixels in colour have three each."""
+CHANNEL_NAMES = ("red", "green", "blue")
+"""Names of the three numbers of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,24 @@ class CoefficientBar:
     positive: bool
 
 
-def coefficient_images(data: ReportData) -> list[tuple[str, Markup]]:
-    """Return each class with an image of its coefficients, all on one scale; empty where features are no pixels."""
+def coefficient_images(data: ReportData) -> list[tuple[str, list[Markup]]]:
+    """Return each class with its coefficients as one image, or one for each of red, green and blue, on one scale."""
     if data.coef is None or data.image_shape is None:
         return []
-    coef = np.asarray(data.coef, dtype=np.float64)[:MAX_IMAGES]
+    height, width, *rest = data.image_shape
+    channels = rest[0] if rest else 1
+    coef = np.asarray(data.coef, dtype=np.float64)[: MAX_IMAGES // channels]
     largest = _largest(coef)
     labels = [display_name(label) for label in data.audit.classes]
+    colours = [f", {name}" for name in CHANNEL_NAMES] if channels > 1 else [""]
     return [
-        (label, signed_svg(w.reshape(data.image_shape), largest, f"Coefficients of class {label}"))
+        (
+            label,
+            [
+                signed_svg(image, largest, f"Coefficients of class {label}{colour}")
+                for image, colour in zip(w.reshape(height, width, channels).transpose(2, 0, 1), colours, strict=True)
+            ],
+        )
         for label, w in zip(labels, coef, strict=False)
     ]
 

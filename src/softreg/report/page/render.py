@@ -167,7 +167,9 @@ def _coefficients(data: ReportData) -> Context:
 
 def _rows(data: ReportData) -> Context:
     """Return rows of data as tables or images."""
+    shown = (*data.doubtful, *data.most_surprising, *data.least_surprising)
     return {
+        "has_pictures": any(row_tables.is_picture(row) for row in shown),
         "row_table": row_tables.row_table,
         "contributions": CONTRIBUTIONS,
         "suspicious_images": row_tables.row_images(data.doubtful),

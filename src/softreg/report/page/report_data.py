@@ -14,7 +14,7 @@ from softreg.probability import OperatingPoint
 from softreg.report.evaluation.audit_result import Audit
 from softreg.report.evaluation.column_rates import ColumnRates
 from softreg.report.figures.training_plots import FitRecord, StrengthSearch
-from softreg.typing import FloatArray
+from softreg.typing import Array, FloatArray
 
 CONTRIBUTIONS = "largest contributions"
 """Name of the cell of a shown row with the columns that contribute most to its prediction."""
@@ -36,8 +36,9 @@ class ShownRow(DeprecatedAttributes):
         Surprisal of the observed label in bits.
     cells : mapping of str to str
         Text of each cell by the name of its column.
-    image : array of shape (height, width) or None
-        The row as an image.
+    image : array of shape (height, width) or (height, width, 3), or None
+        The row as an image: numbers, which are drawn in the text colour of the page, or a picture of bytes (uint8),
+        grey or red, green and blue.
     p_wrong : float or None
         Suspicion score of the observed label (`softreg.label_audit`).
 
@@ -53,7 +54,7 @@ class ShownRow(DeprecatedAttributes):
     probability: float
     surprisal_bits: float
     cells: Mapping[str, str] = field(default_factory=dict)
-    image: FloatArray | None = None
+    image: Array | None = None
     p_wrong: float | None = None
 
 
@@ -155,8 +156,9 @@ class ReportData:
         Coefficients, with classes in the order of the audit.
     feature_names : sequence of str, length d, or None
         Names of the features.
-    image_shape : (int, int) or None
-        Height and width, where the d features are the pixels of an image in row order.
+    image_shape : (int, int) or (int, int, 3), or None
+        Height and width, where the d features are the pixels of an image in row order, with the three numbers of a
+        pixel in colour side by side.
     least_surprising, most_surprising : sequence of ShownRow
         Rows by the surprisal of their label.
     columns : sequence of (str, str, str)
@@ -222,7 +224,7 @@ class ReportData:
     gap_name: str = "certified gap"
     coef: FloatArray | None = None
     feature_names: Sequence[str] | None = None
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     least_surprising: Sequence[ShownRow] = ()
     most_surprising: Sequence[ShownRow] = ()
     columns: Sequence[tuple[str, str, str]] = ()
@@ -255,7 +257,7 @@ class ReportData:
         d = shape[1]
         if self.feature_names is not None and len(self.feature_names) != d:
             raise ValueError(f"coef has {d} features, but {len(self.feature_names)} feature names are given")
-        if self.image_shape is not None and self.image_shape[0] * self.image_shape[1] != d:
+        if self.image_shape is not None and int(np.prod(self.image_shape)) != d:
             raise ValueError(f"image_shape {self.image_shape} has not as many pixels as coef has features, {d}")
 
 
@@ -281,7 +283,7 @@ def show_rows(
         Number to print for each audited row; its index without them.
     cells : sequence of mapping of str to str, length k, optional
         Text of each cell by the name of its column, for the rows `indices`.
-    images : array_like of shape (k, height, width), optional
+    images : array_like of shape (k, height, width) or (k, height, width, 3), optional
         The rows `indices` as images.
     p_wrong : array_like of shape (k,), optional
         Suspicion scores of the labels of the rows `indices`.

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from softreg.report.evaluation.number_format import format_percent, format_surprisal, truncate
+from softreg.report.figures.pictures import picture
 from softreg.report.figures.svg import grayscale_svg
 from softreg.report.page.report_data import ShownRow
 from softreg.report.page.table import Table, display_name, left_out_note
@@ -54,12 +55,18 @@ def format_suspicion(suspicion: float | None) -> str:
 
 
 def row_images(rows: Sequence[ShownRow]) -> list[tuple[ShownRow, Markup]]:
-    """Return the rows that are images, each with its SVG."""
-    return [
-        (row, grayscale_svg(row.image, f"Row {row.index}, observed {display_name(row.observed)}"))
-        for row in rows
-        if row.image is not None
-    ]
+    """Return the rows that are images, each with its drawing: a picture for bytes, else an SVG."""
+    drawn = []
+    for row in rows:
+        if row.image is not None:
+            draw = picture if is_picture(row) else grayscale_svg
+            drawn.append((row, draw(row.image, f"Row {row.index}, observed {display_name(row.observed)}")))
+    return drawn
+
+
+def is_picture(row: ShownRow) -> bool:
+    """Return whether a row is an image of bytes, which is drawn as a picture."""
+    return row.image is not None and row.image.dtype == np.uint8
 
 
 def _is_number(text: str) -> bool:

@@ -267,6 +267,8 @@ class Encoder(DeprecatedAttributes):
         return None if form is None else form.with_decimal(TextMetadata.from_schema(table.schema).decimal)
 
     def _dense(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> Float64Array:
+        if len(self.column_encoders) == 1 and isinstance(vector := self.column_encoders[0], VectorEncoder):
+            return vector.block(_read_column(table, vector, None, where), where)  # as wide as X: no copy
         X = np.zeros((table.num_rows, self.width))
         row, first = np.arange(table.num_rows), 0
         for column_encoder in self.column_encoders:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from softreg.tables.encode.rare_levels import LevelCounter
 from softreg.tables.schema.typed_values import type_changed_error
 from softreg.typing import BoolArray, Codes, Float64Array, Int64Array
 
+MAX_PART_NUMBERS = 1 << 22
+"""Numbers of vectors that are read at a time: 32 MB; sums over parts do not depend on the batches."""
 MAX_SEARCHED = 1000
 """Unseen tags of a batch that are searched for distinct examples."""
 
@@ -147,9 +150,17 @@ class VectorEncoder:
 
     def block(self, column: pa.ChunkedArray, where: RowLocation) -> Float64Array:
         """Return standardized vectors, (n, width)."""
-        X, missing = read_vectors(self.name, column, len(self.means), where)
-        Z = np.where(missing[:, None], 0.0, (X - np.array(self.means)) / self.scale)
-        return np.column_stack([Z, missing]) if self.missing else Z
+        Z, length = np.empty((len(column), self.width)), len(self.means)
+        means = np.array(self.means)
+        for first, part in _parts(column, length):
+            X, missing = read_vectors(self.name, part, length, where, first)
+            rows = Z[first : first + len(part)]
+            np.subtract(X, means, out=rows[:, :length])
+            rows[:, :length] /= self.scale
+            rows[missing, :length] = 0.0
+            if self.missing:
+                rows[:, length] = missing
+        return Z
 
     def to_state(self) -> dict[str, Any]:
         """Return the encoder as a JSON-serializable dict; `from_state` reads it."""
@@ -174,12 +185,13 @@ class VectorFitter:
             self.length = int(known[0].as_py())
             self.first = where.row(int(np.argmax(np.asarray(plain_column(column, self.name).is_valid()))))
             self.mean, self.squares = np.zeros(self.length), np.zeros(self.length)
-        X, missing = read_vectors(self.name, column, self.length, where)
-        self.missing += int(missing.sum())
-        X = X[~missing]
-        if len(X):
-            mean = X.mean(axis=0)
-            self._combine(mean, ((X - mean) ** 2).sum(axis=0), len(X))
+        for first, part in _parts(column, self.length):
+            X, missing = read_vectors(self.name, part, self.length, where, first)
+            self.missing += int(missing.sum())
+            X = X[~missing] if missing.any() else X
+            if len(X):
+                mean = X.mean(axis=0)
+                self._combine(mean, ((X - mean) ** 2).sum(axis=0), len(X))
 
     def merge(self, later: VectorFitter) -> None:
         """Add the moments of the rows that follow; raise `TableError` if their vectors have another length."""
@@ -233,8 +245,38 @@ def _null_as_lists(column: Any, item: pa.DataType) -> Any:
     return pa.chunked_array([pa.nulls(len(column), pa.list_(item))]) if pa.types.is_null(column.type) else column
 
 
-def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLocation) -> tuple[Float64Array, BoolArray]:
-    """Return the vectors (n, length), zero where missing, and a mask of missing ones; raise `TableError` otherwise."""
+def _parts(column: pa.ChunkedArray, length: int) -> Iterator[tuple[int, pa.ChunkedArray]]:
+    """Yield a column of vectors in parts of `MAX_PART_NUMBERS` numbers, each with the position of its first row."""
+    size = max(1, MAX_PART_NUMBERS // max(1, length))
+    for first in range(0, len(column), size):
+        yield first, column.slice(first, size)
+
+
+def read_vectors(
+    name: str, column: pa.ChunkedArray, length: int, where: RowLocation, first: int = 0
+) -> tuple[Float64Array, BoolArray]:
+    """Return the vectors (n, length), zero where missing, and a mask of missing ones; raise `TableError` otherwise.
+
+    Parameters
+    ----------
+    name : str
+        Column.
+    column : pyarrow.ChunkedArray (n,)
+        Lists of numbers.
+    length : int
+        Length of the vectors.
+    where : RowLocation
+        Location of the rows, for messages.
+    first : int
+        Position of the first row in `where`.
+
+    Returns
+    -------
+    X : array (n, length)
+        Vectors.
+    missing : array of bool (n,)
+        Rows without a vector.
+    """  # noqa: DOC501
     column = _null_as_lists(plain_column(column, name), pa.float64())
     cells = read_column(column, name) if len(column) else Lists(vectors=True)
     if not isinstance(cells, Lists) or not (cells.vectors or column.null_count == len(column)):
@@ -242,16 +284,19 @@ def read_vectors(name: str, column: pa.ChunkedArray, length: int, where: RowLoca
     sizes = np.asarray(pc.fill_null(pc.list_value_length(column), -1), dtype=np.int64)
     odd = np.flatnonzero((sizes != length) & (sizes >= 0))
     if odd.size:
-        raise vector_length_error(name, length, where.row(odd[0]), int(sizes[odd[0]]))
-    X = np.zeros((len(column), length))
+        raise vector_length_error(name, length, where.row(first + odd[0]), int(sizes[odd[0]]))
     flat = pc.list_flatten(column)
+    if pa.types.is_integer(flat.type) and not (column.null_count or flat.null_count):
+        whole = np.asarray(flat.to_numpy()).astype(np.float64)
+        return whole.reshape(len(column), length), np.zeros(len(column), dtype=bool)
+    X = np.zeros((len(column), length))
     values = np.asarray(pc.fill_null(pc.cast(flat, pa.float64(), safe=False), np.nan).to_numpy(), dtype=np.float64)
     X[sizes >= 0] = values.reshape(-1, length) if length else 0.0
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if bad.size:
         raise TableError(
-            f"Column {quote(name)} has a vector with a number that is not finite in {where.row(bad[0])}. Correct it, "
-            "or leave the whole vector empty (null) if it is not known."
+            f"Column {quote(name)} has a vector with a number that is not finite in {where.row(first + bad[0])}. "
+            "Correct it, or leave the whole vector empty (null) if it is not known."
         )
     return X, sizes < 0
 

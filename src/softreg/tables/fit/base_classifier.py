@@ -24,8 +24,11 @@ from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
 from softreg.tables.fit.training_table import label_codes, with_labels
 from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
+from softreg.tables.images.image_form import with_form
 from softreg.tables.io.numpy_arrays import is_matrix
 from softreg.tables.io.open_table import as_table
+from softreg.tables.io.sources import is_source
+from softreg.tables.read_options import ReadOptions
 from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
 from softreg.tables.row_selection.offset_columns import offset_remarks, read_offsets
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
@@ -440,7 +443,9 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
         """Return new rows as a table; raise `TableError` for an array with another number of columns."""
         self._check_fitted()
         features = {column.name for column in self.schema_.features} | set(self.offset_.values())
-        table = as_table(data, unused=[column.name for column in self.schema_.columns if column.name not in features])
+        unused = [column.name for column in self.schema_.columns if column.name not in features]
+        options = with_form(ReadOptions(), self.schema_.image_form) if is_source(data) else None
+        table = as_table(data, unused=unused, options=options)
         if not is_matrix(data):
             return table
         names = self._columns_in()

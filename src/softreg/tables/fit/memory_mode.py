@@ -6,6 +6,7 @@ from typing import Literal
 
 from softreg.tables.columns.table_errors import TableError
 from softreg.tables.io.open_table import OpenTable
+from softreg.tables.io.sources import SourceFile
 
 LARGE = 512 << 20
 """Bytes of files above which a table is read in batches."""
@@ -33,8 +34,11 @@ def is_large(table: OpenTable, memory: Memory = "auto") -> bool:
         raise TableError(f"memory is {memory!r}; expected 'auto', 'low' or 'high'.")
     if memory != "auto":
         return memory == "low"
-    sizes = (
-        reader.source.path.stat().st_size * (COMPRESSION if reader.source.compression else 1)
-        for reader in table.readers
-    )
-    return sum(sizes) > LARGE
+    return sum(_size(reader.source) for reader in table.readers) > LARGE
+
+
+def _size(source: SourceFile) -> int:
+    """Return the number of bytes of the uncompressed values of a file, or an estimate."""
+    if source.size is not None:
+        return source.size
+    return source.path.stat().st_size * (COMPRESSION if source.compression else 1)

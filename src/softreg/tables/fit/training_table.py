@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.tables.columns.table_errors import TableError, emit_notes, emit_warnings, quote, quote_list
+from softreg.tables.images.image_form import default_target, has_images
 from softreg.tables.io.numpy_arrays import label_column
-from softreg.tables.io.open_table import OpenTable, as_table
+from softreg.tables.io.open_table import OpenTable, as_table, open_table
 from softreg.tables.io.sources import is_source
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows, unlabelled_note
 from softreg.tables.row_selection.rare_classes import LabelRules
@@ -31,6 +32,13 @@ MISSING_TARGET = (
     "fit(table, target='column') or TableClassifier('column'), or pass the labels, fit(X, y)."
 )
 """Message of the error for a fit without labels."""
+
+
+NO_IMAGE_LABELS = (
+    "The images have no labels. Put the pictures of each class into a folder with its name, or name the file of the "
+    "labels of an array: --labels FILE (labels= of open_table, or y of fit, in Python)."
+)
+"""Message of the error for images without labels."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,36 @@ def training_table(
         rest = counted if len(counted) < table.num_rows else None
         return TrainingTable(table, target, rest, None, dtype, y is not None, name, rows is not None, weight > 0)
     return TrainingTable(table, target, counted, weight, dtype, y is not None, name, rows is not None, weight > 0)
+
+
+def with_default_target(data: Any) -> tuple[Any, str]:
+    """Return data without a named target, opened if they are files, and the column of labels of images.
+
+    Parameters
+    ----------
+    data : path, pyarrow.Table, data frame or array
+        The table.
+
+    Returns
+    -------
+    data : OpenTable or unchanged
+        The table.
+    target : str
+        Its column of labels.
+
+    Raises
+    ------
+    TableError
+        If the table holds no images, or images without labels.
+    """
+    if is_source(data):
+        data = open_table(data)
+        emit_notes(data.notes)
+    schema = data.schema if isinstance(data, OpenTable | pa.Table) else None
+    target = None if schema is None else default_target(schema)
+    if target is None:
+        raise TableError(NO_IMAGE_LABELS if schema is not None and has_images(schema) else MISSING_TARGET)
+    return data, target
 
 
 def select_labelled_rows(

@@ -23,6 +23,7 @@ from softreg.tables.columns.table_errors import TableError, emit_notes, quote, q
 from softreg.tables.columns.untyped_text import is_untyped, mark_untyped
 from softreg.tables.io.damaged_files import check_buffers
 from softreg.tables.io.file_readers import FileReader, open_file
+from softreg.tables.io.image_readers import open_images
 from softreg.tables.io.sources import find_source_files, is_source
 from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.read_options import ReadKeywords, ReadOptions, read_options
@@ -223,6 +224,10 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
     UTF-8 is read in the encoding detected from its letters. `notes` lists each such choice. In a tab-separated file
     with unbalanced quotes, quotes are ordinary characters.
 
+    A folder of pictures (PNG, JPEG and others), picture files, and arrays of images in `.npy`, `.npz` and IDX files are
+    tables with a column `image` of pixels, a column `label` of the names of the folders or of the labels stored beside
+    the images, and for picture files a column `file` of their paths.
+
     Several files are one table if they have the same columns; in JSON lines, a key that no line of a file has is
     missing in all its rows. Folders named `key=value` add a text column `key`.
 
@@ -258,6 +263,9 @@ def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: U
     [[{'code': '007', 'colour': 'NA'}]]
     """
     options = read_options(options, keywords)
+    images = open_images(source, options)
+    if images is not None:
+        return OpenTable([images], images.schema.names, images.schema, options=options)
     sources = find_source_files(source)
     readers = [open_file(source, options) for source in sources]
     first = readers[0]

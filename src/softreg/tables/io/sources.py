@@ -51,6 +51,8 @@ class SourceFile(DataFile):
         Options of reading that are known, as softreg wrote the copy.
     notes : tuple of str
         Choices made in opening it.
+    size : int or None
+        Bytes of the values in memory, if they are not those of the file.
     """
 
     keys: dict[str, str | None] = field(default_factory=dict)
@@ -63,6 +65,8 @@ class SourceFile(DataFile):
     copies: tuple[object, ...] = field(default=(), compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Choices made in opening it, one sentence each."""
+    size: int | None = None
+    """Bytes of the values in memory, if they are not those of the file."""
 
     @property
     def file(self) -> Path:
@@ -117,21 +121,47 @@ def find_source_files(source: Any) -> list[SourceFile]:
     TableError
         If nothing is found, or the files do not match each other.
     """
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if path.is_dir():
-            return _folder_sources(path)
-        if path.exists() or path == STANDARD_INPUT or not glob.has_magic(str(path)) or _split_inner(path)[1]:
-            return [_resolve(path)]
-        paths = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-        paths = [name for name in paths if name.is_file()]
-        if not paths:
-            raise TableError(f"No file matches the pattern {str(path)!r}.")
-    else:
+    paths = named_paths(source)
+    if isinstance(source, str | os.PathLike) and paths[0].is_dir():
+        return _folder_sources(paths[0])
+    return _check_consistent([_resolve(name) for name in paths])
+
+
+def named_paths(source: Any) -> list[Path]:
+    """Return the paths that a source names: a path, the files of a pattern, or a list.
+
+    Parameters
+    ----------
+    source : str, os.PathLike or list
+        Source.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    TableError
+        If no file matches a pattern, or the list is empty.
+
+    Examples
+    --------
+    >>> named_paths("a.csv"), named_paths(["a.png", "b.png"])
+    ([PosixPath('a.csv')], [PosixPath('a.png'), PosixPath('b.png')])
+    """
+    if not isinstance(source, str | os.PathLike):
         paths = [Path(name) for name in source]
         if not paths:
             raise TableError("The list of files is empty; name at least one.")
-    return _check_consistent([_resolve(name) for name in paths])
+        return paths
+    path = Path(source)
+    if path.exists() or path == STANDARD_INPUT or not glob.has_magic(str(path)) or split_inner(path)[1]:
+        return [path]
+    paths = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    paths = [name for name in paths if name.is_file()]
+    if not paths:
+        raise TableError(f"No file matches the pattern {str(path)!r}.")
+    return paths
 
 
 def _folder_sources(folder: Path) -> list[SourceFile]:
@@ -154,7 +184,8 @@ def _folder_sources(folder: Path) -> list[SourceFile]:
     if not sources:
         raise TableError(
             f"{str(folder)!r} is a folder without data files (names that begin with a dot or an underscore do not "
-            "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files."
+            "count); name a file, a pattern such as 'logs/*.csv', or a folder of CSV, Parquet, Arrow or JSON files, or "
+            "of pictures."
         )
     return _check_consistent(sources)
 
@@ -182,15 +213,15 @@ def _resolve(path: Path) -> SourceFile:
     if path == STANDARD_INPUT and not path.exists():
         copy = copy_standard_input()
         return replace(_open_source(copy.path), origin=path, copies=(copy,))
-    container, inner = _split_inner(path)
-    _check_exists(container)
+    container, inner = split_inner(path)
+    check_exists(container)
     source = _open_source(container, inner)
     if inner and source.origin is None:
         raise TableError(f"{str(container)!r} is a single table, so {inner!r} cannot be selected; omit it.")
     return source
 
 
-def _split_inner(path: Path) -> tuple[Path, str]:
+def split_inner(path: Path) -> tuple[Path, str]:
     """Return the path of a container and the name of a table in it; the name is empty for a file."""
     container, sign, inner = str(path).partition(INNER_SEPARATOR)
     return (path, "") if path.exists() or not sign else (Path(container), inner)
@@ -224,9 +255,9 @@ def _copy_pipe(pipe: Path) -> PipeCopy:
         raise TableError(f"{str(pipe)!r} cannot be copied to a temporary file: {reason}.") from None
 
 
-def _check_exists(path: Path) -> None:
+def check_exists(path: Path) -> None:
     """Raise `TableError` if there is no such file, with files of similar names."""
-    if path.exists():
+    if path.exists() or path.is_symlink():
         return
     from difflib import get_close_matches
 

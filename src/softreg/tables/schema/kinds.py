@@ -10,6 +10,7 @@ from typing import Any
 from softreg.models.serialization import fields
 from softreg.tables.columns.table_errors import Names, TableError, column_names
 from softreg.tables.formats.column_formats import ColumnFormat
+from softreg.tables.images.image_form import ImageForm
 
 FEW_LEVELS = 20
 """Levels up to which a column of text is a category, however few rows it has."""
@@ -108,6 +109,8 @@ class Column:
         Sentences, each on one choice of the inference and the option that changes it.
     format : ColumnFormat or None
         How text of numbers or dates is read.
+    image : ImageForm or None
+        Size and colour, if the column holds images.
 
     Examples
     --------
@@ -123,6 +126,7 @@ class Column:
     hint: str = ""
     notes: tuple[str, ...] = ()
     format: ColumnFormat | None = None
+    image: ImageForm | None = None
 
     def to_state(self) -> dict[str, Any]:
         """Return the column as a JSON-serializable dict; `from_state` reads it."""
@@ -135,6 +139,7 @@ class Column:
             "hint": self.hint,
             "notes": list(self.notes),
             "format": None if self.format is None else self.format.to_state(),
+            **({} if self.image is None else {"image": self.image.to_state()}),
         }
 
     @classmethod
@@ -145,4 +150,5 @@ class Column:
         column_format = (
             ColumnFormat.from_state(fields.mapping(state, "format")) if state.get("format") is not None else None
         )
-        return cls(name, Kind(kind), reason, levels, fields.count(state, "missing"), hint, notes, column_format)
+        image = ImageForm.from_state(fields.mapping(state, "image")) if state.get("image") is not None else None
+        return cls(name, Kind(kind), reason, levels, fields.count(state, "missing"), hint, notes, column_format, image)

@@ -15,6 +15,7 @@ from softreg.tables.columns.column_values import Levels, count_levels, read_colu
 from softreg.tables.columns.dataframe_index import index_columns
 from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.columns.untyped_text import is_untyped
+from softreg.tables.images.image_form import ImageForm, form_of_field, is_path_field
 from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.column_hints import similar_levels_note
 from softreg.tables.schema.decimal_mark import decimal_comma_columns
@@ -64,6 +65,16 @@ class Schema:
     def features(self) -> tuple[Column, ...]:
         """The columns that are features of the model."""
         return tuple(column for column in self.columns if column.kind in FEATURE_KINDS)
+
+    @property
+    def image(self) -> Column | None:
+        """The column of images, if it is the only feature."""
+        return self.features[0] if len(self.features) == 1 and self.features[0].image is not None else None
+
+    @property
+    def image_form(self) -> ImageForm | None:
+        """Size and colour of the images that the model reads; None for a model without images."""
+        return next((column.image for column in self.features if column.image is not None), None)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -212,12 +223,15 @@ def infer_schema(
             columns.append(Column(name, Kind.TARGET, "what is predicted"))
         elif name in drop:
             columns.append(Column(name, Kind.DROPPED, "left out as asked"))
+        elif is_path_field(table.schema.field(name)) and name not in kinds:
+            columns.append(Column(name, Kind.DROPPED, "path of the picture"))
         elif name in index and name not in kinds:
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
             columns.append(
                 infer_column(name, table.column(name), rows, kinds.get(name), _text_options(options, table, name))
             )
+    columns = [_with_image_form(column, table.schema) for column in columns]
     if hints.decimal is None:
         reasons = decimal_comma_columns(columns, table, hints.delimiter)
         for position, column in enumerate(columns):
@@ -230,6 +244,12 @@ def infer_schema(
     if not schema.features:
         raise _no_feature_error(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
+
+
+def _with_image_form(column: Column, schema: pa.Schema) -> Column:
+    """Return a column of images with their form as its reason; other columns unchanged."""
+    form = form_of_field(schema.field(column.name)) if column.kind is Kind.VECTOR else None
+    return column if form is None else replace(column, reason=str(form), image=form)
 
 
 def _check_named_columns(table: pa.Table, target: str, drop: Sequence[str], kinds: Mapping[str, Kind]) -> None:

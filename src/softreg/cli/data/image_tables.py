@@ -1,0 +1,49 @@
+"""Tables of images: the column of labels, and the options of reading that new images need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.messages import print_note
+from softreg.cli.options.train_request import TrainRequest
+from softreg.tables import OpenTable
+from softreg.tables.fit.training_table import NO_IMAGE_LABELS
+from softreg.tables.images.image_form import default_target, image_column, with_form
+
+
+def with_image_defaults(request: TrainRequest, source: OpenTable) -> TrainRequest:
+    """Return the request with the target of a table of images, and with their form for a file of --test.
+
+    Parameters
+    ----------
+    request : TrainRequest
+        Options of `softreg train`.
+    source : OpenTable
+        Its table.
+
+    Returns
+    -------
+    TrainRequest
+        The request; unchanged for a table without images and with a target.
+
+    Raises
+    ------
+    CommandError
+        If images have no labels.
+    MissingParameter
+        If the command names no target, and the table holds no images.
+    """
+    column = image_column(source.schema)
+    if column is None:
+        if not request.target:
+            raise click.MissingParameter(param_hint="'--target'", param_type="option")
+        return request
+    target = request.target or default_target(source.schema)
+    if not target:
+        raise CommandError(f"{source.readers[0].source.display_name!r}: {NO_IMAGE_LABELS}")
+    if not request.target:
+        print_note(f"The target is {target!r}, the class of each image.")
+    return replace(request, target=target, reading=with_form(request.reading, column[1]))

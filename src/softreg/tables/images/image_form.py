@@ -1,0 +1,186 @@
+"""The form of the images of a column: width, height and colour; and the fields of a table of images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from softreg.tables.columns.table_errors import TableError
+from softreg.tables.read_options import MAX_SIDE, ReadOptions
+
+IMAGE, LABEL, FILE = "image", "label", "file"
+"""Columns of a table of images: pixels, name of the class, path of the file."""
+GREY, COLOUR = "grey", "colour"
+_FORM, _PATH = b"softreg.image", b"softreg.image_path"
+"""Metadata keys of the field of pixels, and of the field of paths."""
+
+
+@dataclass(frozen=True)
+class ImageForm:
+    """Size and colour of the images of a column, each of which is stored as a row of pixels.
+
+    Pixels are in row order. The three numbers of a pixel in colour, red, green and blue, are neighbours.
+
+    Attributes
+    ----------
+    width, height : int
+        Size in pixels.
+    colour : bool
+        Whether a pixel has three numbers; a grey pixel has one.
+
+    Examples
+    --------
+    >>> form = ImageForm(28, 28, colour=False)
+    >>> form.length, str(form)
+    (784, 'images of 28 x 28 pixels, grey')
+    """
+
+    width: int
+    height: int
+    colour: bool
+
+    @property
+    def channels(self) -> int:
+        """Numbers of a pixel."""
+        return 3 if self.colour else 1
+
+    @property
+    def length(self) -> int:
+        """Numbers of an image."""
+        return self.width * self.height * self.channels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array of an image: (height, width), or (height, width, 3) in colour."""
+        return (self.height, self.width, 3) if self.colour else (self.height, self.width)
+
+    def __str__(self) -> str:
+        return f"images of {self.width} x {self.height} pixels, {COLOUR if self.colour else GREY}"
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the form as a JSON-serializable dict; `from_state` reads it."""
+        return {"width": self.width, "height": self.height, "colour": self.colour}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ImageForm:
+        """Return the form that `to_state` wrote.
+
+        Parameters
+        ----------
+        state : mapping
+            Part of a model file.
+
+        Returns
+        -------
+        ImageForm
+            The same form.
+
+        Raises
+        ------
+        ValueError
+            If it is not the state of a form.
+
+        Examples
+        --------
+        >>> ImageForm.from_state({"width": 8, "height": 6, "colour": True}).shape
+        (6, 8, 3)
+        """
+        sides = [state.get(name) for name in ("width", "height")]
+        valid = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side <= MAX_SIDE for side in sides)
+        if not valid or not isinstance(state.get("colour"), bool):
+            raise ValueError(f"{dict(state)} is not a size and colour of images")
+        return cls(int(state["width"]), int(state["height"]), bool(state["colour"]))
+
+
+def image_field(form: ImageForm, pixel: pa.DataType) -> pa.Field:
+    """Return the field of a column of images, whose metadata hold their form."""
+    return pa.field(IMAGE, pa.list_(pixel, form.length), metadata={_FORM: json.dumps(form.to_state())})
+
+
+def path_field() -> pa.Field:
+    """Return the field of a column of the paths of images."""
+    return pa.field(FILE, pa.string(), metadata={_PATH: b""})
+
+
+def is_path_field(field: pa.Field) -> bool:
+    """Return True for a column of the paths of images, which is no feature."""
+    return _PATH in (field.metadata or {})
+
+
+def form_of_field(field: pa.Field) -> ImageForm | None:
+    """Return the form of the images of a column; None for other columns.
+
+    Returns
+    -------
+    ImageForm or None
+
+    Examples
+    --------
+    >>> form_of_field(image_field(ImageForm(2, 2, colour=False), pa.uint8()))
+    ImageForm(width=2, height=2, colour=False)
+    """
+    stored = (field.metadata or {}).get(_FORM)
+    if stored is None:
+        return None
+    try:
+        form = ImageForm.from_state(json.loads(stored))
+    except (ValueError, TypeError, AttributeError):  # not written by softreg
+        return None
+    fits = pa.types.is_fixed_size_list(field.type) and field.type.list_size == form.length
+    return form if fits else None
+
+
+def image_column(schema: pa.Schema) -> tuple[str, ImageForm] | None:
+    """Return name and form of the first column of images of a table; None for a table without one."""
+    forms = ((field.name, form_of_field(field)) for field in schema)
+    return next(((name, form) for name, form in forms if form is not None), None)
+
+
+def has_images(schema: pa.Schema) -> bool:
+    """Return True for a table with a column of images."""
+    return image_column(schema) is not None
+
+
+def default_target(schema: pa.Schema) -> str | None:
+    """Return the column of labels of a table of images, `label`; None for other tables and images without labels."""
+    return LABEL if image_column(schema) is not None and LABEL in schema.names else None
+
+
+def with_form(options: ReadOptions, form: ImageForm | None) -> ReadOptions:
+    """Return the options of reading with the size and colours that a model was trained with.
+
+    Parameters
+    ----------
+    options : ReadOptions
+        Options of reading.
+    form : ImageForm or None
+        Form of the images of the model; None for a model without images.
+
+    Returns
+    -------
+    ReadOptions
+        Options for new rows of the model.
+
+    Raises
+    ------
+    TableError
+        If the options name another size or other colours.
+
+    Examples
+    --------
+    >>> with_form(ReadOptions(), ImageForm(28, 28, colour=False)).image_size
+    (28, 28)
+    """
+    if form is None:
+        return options
+    size, color = (form.width, form.height), COLOUR if form.colour else GREY
+    if options.image_size not in (None, size) or options.image_color not in (None, color):
+        raise TableError(
+            f"The model was trained on {form}, and reads all images so; leave --image-size and --image-color out "
+            "(image_size and image_color in Python)."
+        )
+    return replace(options, image_size=size, image_color=color)
