@@ -36,6 +36,11 @@ def input_section(subject: CardSubject) -> list[str]:
         if (name := column.name) in encoders
     ]
     lines = ["Columns are matched by name; their order is free.", *table(HEADER, rows[:MAX_COLUMNS])]
+    lines += [
+        f"{escape(column.name)} holds {column.image}: numbers from 0 to 255 by row. softreg reads pictures so."
+        for column in model.schema_.features
+        if column.image is not None
+    ]
     if len(rows) > MAX_COLUMNS:
         lines.append(f"{len(rows) - MAX_COLUMNS:,} more columns are not listed here.")
     if model.schema_.na:

@@ -1,8 +1,8 @@
 """Tables: files and data frames with columns of mixed kinds to class probabilities, and back to a file.
 
-It may import `models` and all packages below it. `columns`, `formats`, `delimited`, `json_files` and `io` read tables;
-`schema` infers kinds, `row_selection` selects and splits rows, `encode` makes the matrix, `fit` trains and predicts,
-`statistics` estimates, and `word_explanation` divides logits among the words of a text.
+It may import `models` and all packages below it. `columns`, `formats`, `images`, `delimited`, `json_files` and `io`
+read tables; `schema` infers kinds, `row_selection` selects and splits rows, `encode` makes the matrix, `fit` trains and
+predicts, `statistics` estimates, and `word_explanation` divides logits among the words of a text.
 """
 
 from __future__ import annotations

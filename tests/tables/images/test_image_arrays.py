@@ -65,13 +65,11 @@ def test_types_and_axes(tmp_path: Path, images: np.ndarray, expected: np.ndarray
 
 
 def test_alpha_lies_over_white(tmp_path: Path) -> None:
-    pytest.importorskip("PIL")
     np.save(tmp_path / "a.npy", np.zeros((3, 6, 5, 4), np.uint8))
     assert (pixels(read_table(tmp_path / "a.npy")) == 255).all()
 
 
 def test_another_size_is_that_of_a_picture(tmp_path: Path) -> None:
-    pytest.importorskip("PIL")
     np.savez(tmp_path / "a.npz", X=np.repeat(np.repeat(IMAGES, 2, axis=1), 2, axis=2), y=LABELS)
     smaller = pixels(read_table(tmp_path / "a.npz", image_size="5x6"))
     assert smaller.shape == IMAGES.shape

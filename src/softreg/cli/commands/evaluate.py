@@ -82,8 +82,6 @@ def evaluate_table(
             model.regression,
             numbers=labelled.numbers,
             feature_names=model.features,
-            table=table if model.schema is None else without_images(model.schema, table),
-            images=None if model.schema is None else row_images(model.schema, table, np.arange(table.num_rows)),
             point=point,
             **_column_content(model, labelled, P),
             provenance=provenance([model_path, *source.paths]),
@@ -118,12 +116,15 @@ def _predict(model: LoadedModel, table: pa.Table) -> tuple[FloatArray, float]:
 
 
 def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray) -> dict[str, Any]:
-    """Return the content of the report on the columns of a table model; empty for a regression saved from Python."""
+    """Return the table of the report, and the content on the columns of a table model."""
     if model.table_model is None:
-        return {}
-    if model.table_model.schema_.image is not None:
-        return {"columns": model.table_model.describe()}
+        return {"table": rows.table}
+    schema = model.table_model.schema_
+    if schema.image is not None:
+        images = row_images(schema, rows.table, np.arange(rows.table.num_rows))
+        return {"table": without_images(schema, rows.table), "images": images, "columns": schema.describe()}
     return {
+        "table": rows.table,
         "columns": model.table_model.describe(),
         "explain_rows": row_explainer(model.table_model, rows.table, np.arange(rows.table.num_rows)),
         "analysis": analyse_rows(model.table_model, rows.table, rows.codes, P),
