@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softreg.probability import operating_point, softmax
+from softreg.probability import operating_point, score_interval, softmax
 
 P = np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6], [0.95, 0.05]])
 
@@ -57,3 +57,19 @@ def test_calibrated_probabilities_keep_their_promise_and_overconfident_ones_do_n
 def test_what_does_not_fit_is_named(codes: list, cost: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         operating_point(P, codes, cost)
+
+
+def test_the_interval_of_a_cost_stays_within_the_costs() -> None:
+    """Eight cheap mistakes among expensive ones that did not occur: a symmetric interval would reach below 0."""
+    P = np.repeat([[0.98, 0.02], [0.03, 0.97]], [900, 117], axis=0)
+    y = np.repeat([1, 0, 1], [8, 892, 117])
+    decided = P.argmax(axis=1)
+    paid = score_interval(np.array([[0.0, 20.0], [1.0, 0.0]])[:, decided].T, P, y)
+    assert paid.low == 0 < paid.value < paid.high < 20
+    gains = score_interval(-np.array([[0.0, 20.0], [1.0, 0.0]])[:, decided].T, P, y)
+    assert gains.high == 0 > gains.value > gains.low > -20
+
+
+def test_the_interval_of_equal_scores_contains_their_mean() -> None:
+    same = score_interval(np.full((50, 2), 0.1), np.tile([0.5, 0.5], (50, 1)), np.zeros(50, dtype=int))
+    assert same.low <= same.value <= same.high

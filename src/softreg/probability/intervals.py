@@ -112,8 +112,8 @@ def score_interval(
     Returns
     -------
     Interval
-        Mean score with its interval; (inf, inf, inf) where the score of a label is infinite. The upper end is inf where
-        all probabilities are 0 or 1 and a mistake has an infinite score.
+        Mean score with its interval, within the range of `scores`; (inf, inf, inf) where the score of a label is
+        infinite. The upper end is inf where all probabilities are 0 or 1 and a mistake has an infinite score.
 
     Raises
     ------
@@ -149,7 +149,8 @@ def score_interval(
     if not np.isfinite(value):
         return Interval(value, value, value)
     low, high = _distances(parts, level, None if groups is None else np.asarray(groups))
-    return Interval(value, value - low, value + high)
+    low_end, high_end = max(value - low, float(S.min())), min(value + high, float(S.max()))
+    return Interval(value, min(value, low_end), max(value, high_end))  # the mean of equal scores has rounding errors
 
 
 @dataclass(frozen=True, eq=False)
