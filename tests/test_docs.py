@@ -10,8 +10,8 @@ differ in their last digits; seconds and numbers like 1e-07 may have any value. 
 
 No block may need the data beside the project: who reads the page has no such folder. A page whose first line is
 `<!-- data: NAME -->` tells its readers where to get the data; here it finds them under that name, and is skipped where
-they are missing. `<!-- data: NAME as OTHER; slow -->` gives another name, and marks a page that takes more than ten
-seconds.
+they are missing. `<!-- data: NAME as OTHER; slow -->` gives another name; it and `<!-- slow -->` mark a page that takes
+more than ten seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")] if p.is_file())
 MODULES = ["softreg", *sorted(m.name for m in pkgutil.walk_packages(softreg.__path__, "softreg."))]
 WITH_SPARK = ("softreg.rows.cluster.spark_engine", "softreg.spark")  # their examples need Java
-DATA = re.compile(r"\A<!-- data: (?P<name>\S+)(?: as (?P<shown>\S+))?(?P<slow>; slow)? -->\n")
+DATA = re.compile(r"\A<!-- data: (?P<name>[^\s;]+)(?: as (?P<shown>[^\s;]+))?(?:; slow)? -->\n")
+SLOW = re.compile(r"\A<!-- .*\bslow -->\n")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 SECONDS_OF_A_COMMAND = 300
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -225,15 +226,15 @@ def test_docstring_examples(module: str, request: pytest.FixtureRequest) -> None
     assert result.failed == 0, out.getvalue()
 
 
-def is_slow(page: Path) -> bool:
-    data = DATA.match(page.read_text("utf-8"))
-    return data is not None and data["slow"] is not None
-
-
 @pytest.mark.usefixtures("printing")
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(p, id=str(p.relative_to(ROOT)), marks=[pytest.mark.slow] if is_slow(p) else []) for p in PAGES],
+    [
+        pytest.param(
+            p, id=str(p.relative_to(ROOT)), marks=[pytest.mark.slow] if SLOW.match(p.read_text("utf-8")) else []
+        )
+        for p in PAGES
+    ],
 )
 def test_the_code_of_a_page(page: Path, elsewhere: Path, request: pytest.FixtureRequest) -> None:
     text = page.read_text("utf-8")
