@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 import scipy.sparse as sp
 
-from softreg import SoftmaxRegression, read_table
+from softreg import SoftmaxRegression, TableError, read_table
 from softreg.probability import Interval, bootstrap_means, interval
 
 LEAST_RATINGS = 20
@@ -211,4 +211,7 @@ def print_recommendations(model: SoftmaxRegression, histories, titles: list[str]
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TableError as error:
+        raise SystemExit(str(error)) from None

@@ -16,7 +16,17 @@ import matplotlib
 import numpy as np
 import pyarrow as pa
 
-from softreg import LabelAudit, PredictionSets, TableClassifier, coverage, entropy, label_audit, read_table, split_rows
+from softreg import (
+    LabelAudit,
+    PredictionSets,
+    TableClassifier,
+    TableError,
+    coverage,
+    entropy,
+    label_audit,
+    read_table,
+    split_rows,
+)
 from softreg.probability import log_loss, wilson_interval
 from softreg.splits import stratified_folds
 
@@ -150,4 +160,7 @@ def draw(output: str, model: TableClassifier, table: pa.Table, classes, doubtful
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TableError as error:
+        raise SystemExit(str(error)) from None

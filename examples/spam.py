@@ -15,7 +15,7 @@ import textwrap
 import numpy as np
 import pyarrow as pa
 
-from softreg import Calibrator, TableClassifier, WordExplanation, audit, explain_words, read_table
+from softreg import Calibrator, TableClassifier, TableError, WordExplanation, audit, explain_words, read_table
 from softreg.probability import operating_point, score_interval, wilson_interval
 from softreg.splits import stratified_folds
 
@@ -124,4 +124,7 @@ def words_of(why: WordExplanation, least: float = 0.2) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TableError as error:
+        raise SystemExit(str(error)) from None

@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 import pyarrow as pa
 
-from softreg import Audit, TableClassifier, TableWarning, audit, read_table, split_rows
+from softreg import Audit, TableClassifier, TableError, TableWarning, audit, read_table, split_rows
 from softreg.probability import (
     Interval,
     bootstrap_means,
@@ -133,4 +133,7 @@ def print_first_customers(
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TableError as error:
+        raise SystemExit(str(error)) from None
