@@ -80,7 +80,8 @@ def train(
 ) -> None:
     """Fit a model to DATA and evaluate it on held-out rows.
 
-    A stratified sample of the rows is held out, and the model is fitted to the others. All scores are those of the
+    DATA is a table, or images: a folder of pictures with one folder a class, or arrays in a .npz or IDX file. A
+    stratified sample of the rows is held out, and the model is fitted to the others. All scores are those of the
     held-out rows.
     """
     from softreg.cli.commands.train import train_table

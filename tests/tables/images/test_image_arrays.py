@@ -52,12 +52,13 @@ def test_parts_of_a_file(tmp_path: Path) -> None:
         (IMAGES.astype(np.int64), IMAGES),
         (IMAGES.astype(np.uint16) * 257, IMAGES),
         (IMAGES > 100, 255 * (IMAGES > 100)),
+        ((IMAGES > 100).astype(np.uint8), 255 * (IMAGES > 100)),
         (IMAGES[..., None], IMAGES),
         (np.repeat(IMAGES[:, None], 3, axis=1), np.repeat(IMAGES[..., None], 3, axis=3)),
         (np.asfortranarray(IMAGES), IMAGES),
         (IMAGES.astype(">i4"), IMAGES),
     ],
-    ids=["unit", "float", "int", "16 bits", "bool", "one channel", "channels first", "Fortran", "big endian"],
+    ids=["unit", "float", "int", "16 bits", "bool", "binary", "one channel", "channels first", "Fortran", "big endian"],
 )
 def test_types_and_axes(tmp_path: Path, images: np.ndarray, expected: np.ndarray) -> None:
     np.save(tmp_path / "images.npy", images)

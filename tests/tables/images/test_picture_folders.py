@@ -289,6 +289,22 @@ def test_batches_give_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert np.allclose(whole.predict_proba(str(folder)), parts.predict_proba(str(folder)), atol=1e-5)
 
 
+def test_an_archive_of_pictures_is_to_be_unpacked(tmp_path: Path) -> None:
+    write_folder(tmp_path / "p")
+    archive = shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "p")
+    with pytest.raises(TableError, match=r"a\.zip' is a zip archive of pictures; unpack it"):
+        read_table(archive)
+
+
+def test_a_picture_among_tables_is_named(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "p")
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(TableError, match=r"a\.csv' is no picture, and '.*00\.png' is one"):
+        read_table([tmp_path / "a.csv", folder / "cat" / "00.png"])
+    with pytest.raises(TableError, match=r"There is no file '.*99\.png'"):
+        read_table([folder / "cat" / "99.png"])
+
+
 def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "p")
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)

@@ -166,7 +166,8 @@ def _predictor(path: Path, skip: bool, level: float | None = None) -> _Predictor
         left_out: list[int] = []
 
         def table_model(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
-            for message in predictor.schema.match(table.names):
+            names = [field.name for field in table.schema if not is_path_field(field)]
+            for message in predictor.schema.match(names):
                 warnings.warn(message, TableWarning, stacklevel=2)
             columns = list(dict.fromkeys([*wanted_columns(predictor.schema, table, predictor.offset), *kept]))
             unseen = UnseenValues()

@@ -318,7 +318,7 @@ class PixelRange:
 
     @classmethod
     def of(cls, path: Path, images: Array) -> PixelRange:
-        """Return the range of an array: booleans, 8 or 16 bits, or numbers from 0 to 1 or from 0 to 255.
+        """Return the range of an array: booleans, 16 bits, or numbers from 0 to 1 or from 0 to 255.
 
         Parameters
         ----------
@@ -339,10 +339,10 @@ class PixelRange:
         """
         if images.dtype.kind == "b":
             return cls(WHITE, "uint8")
-        if images.dtype == np.uint8:
-            return cls(1.0, "uint8")
         if images.dtype == np.uint16:
             return cls(1 / _STEP_OF_16_BITS, "uint8")
+        if images.dtype == np.uint8:
+            return cls(WHITE if images.max() <= 1 else 1.0, "uint8")
         parts = [images[start : start + _CHECKED_ROWS] for start in range(0, len(images), _CHECKED_ROWS)]
         low, high = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
         if not (low >= 0 and high <= WHITE):  # nan is neither
@@ -350,9 +350,7 @@ class PixelRange:
                 f"The pixels of {str(path)!r} range from {low:g} to {high:g}; expected numbers from 0 to 1, or from 0 "
                 "to 255. Standardized pixels are not needed: softreg standardizes them."
             )
-        if images.dtype.kind in "iu":
-            return cls(1.0, "uint8")
-        return cls(WHITE if high <= 1 else 1.0, "float32")
+        return cls(WHITE if high <= 1 else 1.0, "uint8" if images.dtype.kind in "iu" else "float32")
 
 
 def pixel_rows(images: Array, form: ImageForm, pixels: PixelRange) -> Array:

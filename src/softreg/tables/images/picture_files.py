@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -198,8 +197,7 @@ def _open(path: Path) -> Image.Image:
     """Read the header of a picture, whatever size it declares: `_check_size` has the limit."""
     from PIL import Image
 
-    with _lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(path, formats=FORMATS)

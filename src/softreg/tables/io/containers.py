@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from softreg.files.formats import ENDINGS
+from softreg.files.formats import ENDINGS, PICTURE_ENDINGS
 from softreg.files.temporary_copies import TemporaryCopy
 from softreg.tables.columns.table_errors import TableError, pluralize
 from softreg.tables.io.extracted_table import (
@@ -124,6 +124,8 @@ def _member(path: Path, archive: zipfile.ZipFile, inner: str) -> tuple[str, list
     likely = [name for name in tables if Path(name).suffix.lower() not in DOCUMENTS] or tables or shown
     if not likely:
         raise TableError(f"{str(path)!r} is a zip archive without a file in it.")
+    if any(Path(name).suffix.lower() in PICTURE_ENDINGS for name in likely):
+        raise TableError(f"{str(path)!r} is a zip archive of pictures; unpack it, and name the folder of the pictures.")
     if len(likely) > 1:
         raise TableError(several_message(path, likely, "tables"))
     rest = [name for name in tables if name != likely[0]]

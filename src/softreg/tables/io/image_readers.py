@@ -233,12 +233,13 @@ def open_images(source: Any, options: ReadOptions) -> ImageReader | None:
             return None
         folder = find_pictures(paths[0])
         return _open_pictures(SourceFile(paths[0], "pictures"), folder.files, folder, options)
-    pictures = [path for path in paths if is_picture(path)]
-    if pictures:
-        other = next((path for path in paths if path not in pictures), None)
-        if other is not None:
+    are_pictures = [is_picture(path) for path in paths]
+    if any(are_pictures):
+        picture = paths[are_pictures.index(True)]
+        if not all(are_pictures):
             raise TableError(
-                f"{str(other)!r} is no picture, and {str(pictures[0])!r} is one; files that are read as one table must "
+                f"{str(paths[are_pictures.index(False)])!r} is no picture, and {str(picture)!r} is one; files that are "
+                "read as one table must "
                 "have the same format."
             )
         for path in paths:

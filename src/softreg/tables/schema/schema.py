@@ -130,7 +130,9 @@ class Schema:
         >>> schema.match(["age", "town"])
         ("1 column that the model was not trained with, not used: 'town'",)
         """
-        columns = table.column_names if isinstance(table, pa.Table) else list(table)
+        if isinstance(table, pa.Table):
+            table = [field.name for field in table.schema if not is_path_field(field)]
+        columns = list(table)
         names = set(columns)
         missing = [column.name for column in self.features if column.name not in names]
         known_names = {column.name for column in self.columns}
