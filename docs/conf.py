@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util.docutils import SphinxDirective
 
 from softreg.version import __version__
 
@@ -20,7 +24,7 @@ extensions = [
 ]
 exclude_patterns = ["_templates", "locale", "notebooks/*.md"]
 templates_path = ["_templates"]
-nitpicky = False  # names of types in signatures are those of the source
+default_role = "code"
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "dollarmath"]
@@ -50,22 +54,51 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "navbar_end": ["languages", "theme-switcher"],
+    "navbar_persistent": [],
+    "navbar_end": ["search-button", "languages", "theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_nav_level": 1,
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "search_as_you_type": False,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
 }
 
 
 def _skip(app: Any, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
     """Leave methods of scikit-learn's routing of metadata out of the reference."""
-    return True if name.startswith("set_") and name.endswith("_request") or name == "get_metadata_routing" else None
+    return True if (name.startswith("set_") and name.endswith("_request")) or name == "get_metadata_routing" else None
+
+
+def _plain_types(app: Any, doctree: nodes.document) -> None:
+    """Keep links to classes alone among the words of types: "array of shape (n, d)" has no attribute n."""
+    for reference in list(doctree.findall(addnodes.pending_xref)):
+        if (
+            reference.get("refdomain") == "py"
+            and reference["reftarget"].islower()
+            and "." not in reference["reftarget"]
+        ):
+            reference.replace_self(reference.children)
+
+
+class InteractivePage(SphinxDirective):
+    """The page that `softreg learn` writes, in the language of the site; build_site.py puts it beside the pages."""
+
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the frame with the page."""
+        chinese = self.config.language.startswith("zh")
+        address = "softreg-learn.html#lang=" + ("zh" if chinese else "en")
+        title = "从四个像素到校准" if chinese else "From four pixels to calibration"
+        alone = "在整个窗口中打开" if chinese else "Open the page in the whole window"
+        frame = f'<iframe class="learn-page" src="{address}" title="{title}"></iframe>'
+        return [nodes.raw("", f'<p><a href="{address}">{alone}</a></p>{frame}', format="html")]
 
 
 def setup(app: Any) -> None:
     """Connect the handler to Sphinx."""
+    app.add_directive("interactive-page", InteractivePage)
+    app.connect("doctree-read", _plain_types)
     app.connect("autodoc-skip-member", _skip)

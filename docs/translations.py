@@ -1,8 +1,8 @@
 """Messages of the documentation and their translations.
 
-`python docs/translations.py update` writes the messages of all pages to docs/locale/zh_CN: new ones without a translation, ones
-with a changed source marked as fuzzy. `python docs/translations.py check` names those that are missing, older than their source,
-or whose code or links differ from it, and exits with 1 where there are any.
+`python docs/translations.py update` writes the messages of all pages to docs/locale/zh_CN: new ones without a
+translation, ones with a changed source marked as fuzzy. `python docs/translations.py check` names those that are
+missing, older than their source, or whose code or links differ from it, and exits with 1 where there are any.
 """
 
 from __future__ import annotations
