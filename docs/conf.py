@@ -62,7 +62,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "search_as_you_type": False,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 9,
 }
 
 
