@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective
 
 from softreg.version import __version__
@@ -82,6 +85,29 @@ def _plain_types(app: Any, doctree: nodes.document) -> None:
             reference.replace_self(reference.children)
 
 
+class ChineseSearch(SearchEnglish):
+    """The search index of Chinese pages: words, and for Chinese text characters and pairs of neighbours."""
+
+    lang = "zh"
+    js_splitter_code = """
+function splitQuery(query) {
+  const runs = query.match(/[\\u3400-\\u9fff]+|(?:(?![\\u3400-\\u9fff])[\\p{L}\\p{N}_])+/gu) ?? [];
+  return runs.flatMap((run) => {
+    const pairs = /[\\u3400-\\u9fff]/.test(run) ? [...run].slice(1).map((sign, i) => run[i] + sign) : [];
+    return pairs.length ? pairs : [run];
+  });
+}
+"""
+
+    def split(self, text: str) -> list[str]:
+        """Return the terms of a text: words, and the characters of a Chinese run with their pairs."""
+        terms = []
+        for run in re.findall(r"[\u3400-\u9fff]+|[^\W\u3400-\u9fff]+", text):
+            chinese = "\u3400" <= run[0] <= "\u9fff"
+            terms += [*run, *map("".join, pairwise(run))] if chinese else [run]
+        return terms
+
+
 class InteractivePage(SphinxDirective):
     """The page that `softreg learn` writes, in the language of the site; build_site.py puts it beside the pages."""
 
@@ -99,6 +125,7 @@ class InteractivePage(SphinxDirective):
 
 def setup(app: Any) -> None:
     """Connect the handler to Sphinx."""
+    app.add_search_language(ChineseSearch)
     app.add_directive("interactive-page", InteractivePage)
     app.connect("doctree-read", _plain_types)
     app.connect("autodoc-skip-member", _skip)
