@@ -74,6 +74,12 @@ def _skip(app: Any, what: str, name: str, member: Any, skip: bool, options: Any)
     return True if (name.startswith("set_") and name.endswith("_request")) or name == "get_metadata_routing" else None
 
 
+def _keep_colon(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Write a dash for the colon in the first line of a property; napoleon takes the words before it for a type."""
+    if what == "property" and lines:
+        lines[0] = re.sub(r"^((?:[^`:]|`[^`]*`)*): ", r"\1 – ", lines[0], count=1)
+
+
 def _plain_types(app: Any, doctree: nodes.document) -> None:
     """Keep links to classes alone among the words of types: "array of shape (n, d)" has no attribute n."""
     for reference in list(doctree.findall(addnodes.pending_xref)):
@@ -127,5 +133,6 @@ def setup(app: Any) -> None:
     """Connect the handler to Sphinx."""
     app.add_search_language(ChineseSearch)
     app.add_directive("interactive-page", InteractivePage)
+    app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
     app.connect("doctree-read", _plain_types)
     app.connect("autodoc-skip-member", _skip)
