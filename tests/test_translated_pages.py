@@ -1,4 +1,4 @@
-"""Translated pages are those of the English pages as they are now; `docs/translations.py` has the rules."""
+"""Translated pages are those of the English pages as they are now; `docs/translated_pages.py` has the rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def script(path: Path) -> ModuleType:
     return module
 
 
-translations = script(ROOT / "docs" / "translations.py")
+translations = script(ROOT / "docs" / "translated_pages.py")
 PAGES = translations.translations()
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -82,7 +82,7 @@ def test_the_readme_and_the_notebook_are_translated() -> None:
 def test_a_translation_is_that_of_its_page(page: Path) -> None:
     source, text = translations.source_of(page).read_text("utf-8"), page.read_text("utf-8")
     changed = translations.changed_sections(source, text)
-    remedy = f"translate these, then: python docs/translations.py stamp {page.relative_to(ROOT)}"
+    remedy = f"translate these, then: python docs/translated_pages.py stamp {page.relative_to(ROOT)}"
     assert not changed, "\n".join(["changed since the translation:", *changed, remedy])
     assert not translations.differences(source, text)
 
