@@ -1,7 +1,7 @@
 """Keep the Chinese pages in step with the English pages that they translate.
 
-    python docs/translated_pages.py                        # names what has changed since it was translated; 1 if anything
-    python docs/translated_pages.py stamp README.zh.md     # after the translation: notes what it is a translation of
+    python docs/translated_pages.py                       # names what has changed since its translation; exits with 1
+    python docs/translated_pages.py stamp README.zh.md    # after the translation: notes what it is a translation of
 
 `NAME.zh.md` translates `NAME.md` beside it. A comment at its end holds a digest of each section of the English page:
 where a digest differs, that section has changed since. `stamp` refuses a translation whose headings, tables, links or
