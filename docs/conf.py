@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from typing import Any, ClassVar
 
+import latex2mathml.converter
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.search.en import SearchEnglish
@@ -19,7 +20,7 @@ copyright = f"2026, {author}"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
@@ -29,6 +30,7 @@ exclude_patterns = ["_templates", "locale", "notebooks/*.md"]
 templates_path = ["_templates"]
 default_role = "code"
 
+nb_execution_mode = "off"  # tests/test_notebooks.py executes the notebooks
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 suppress_warnings = ["myst.header", "ref.python"]  # types in docstrings are prose, not references
@@ -50,6 +52,7 @@ gettext_uuid = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"softreg {release}"
 html_static_path = ["_static"]
@@ -89,6 +92,13 @@ def _plain_types(app: Any, doctree: nodes.document) -> None:
             and "." not in reference["reftarget"]
         ):
             reference.replace_self(reference.children)
+
+
+def _visit_math(translator: Any, node: nodes.math | nodes.math_block) -> None:
+    """Write a formula as MathML, which browsers show without a script."""
+    display = "block" if isinstance(node, nodes.math_block) else "inline"
+    translator.body.append(latex2mathml.converter.convert(node.astext(), display=display))
+    raise nodes.SkipNode
 
 
 class ChineseSearch(SearchEnglish):
@@ -131,6 +141,7 @@ class InteractivePage(SphinxDirective):
 
 def setup(app: Any) -> None:
     """Connect the handler to Sphinx."""
+    app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
     app.add_search_language(ChineseSearch)
     app.add_directive("interactive-page", InteractivePage)
     app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
