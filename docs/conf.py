@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, ClassVar
 
 import latex2mathml.converter
@@ -43,6 +44,8 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 add_module_names = False
 
+ROOT_PAGES = {"changelog": "CHANGELOG.md", "contributing": "CONTRIBUTING.md"}
+
 language = "en"
 locale_dirs = ["locale"]
 gettext_compact = False  # a file of messages for each page
@@ -78,9 +81,16 @@ def _skip(app: Any, what: str, name: str, member: Any, skip: bool, options: Any)
 
 
 def _keep_colon(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """Write a dash for the colon in the first line of a property; napoleon takes the words before it for a type."""
-    if what == "property" and lines:
+    """Write a dash for the colon in the first line of an attribute; napoleon takes the words before it for a type."""
+    if what in ("property", "attribute") and lines:
         lines[0] = re.sub(r"^((?:[^`:]|`[^`]*`)*): ", r"\1 – ", lines[0], count=1)
+
+
+def _read_root_page(app: Any, page: str, source: list[str]) -> None:
+    """Take the text of a page from a file of the project's folder, whose links to docs/ are those of this folder."""
+    if page in ROOT_PAGES:
+        text = (Path(app.srcdir).parent / ROOT_PAGES[page]).read_text(encoding="utf-8")
+        source[0] = text.replace("](docs/", "](")
 
 
 def _plain_types(app: Any, doctree: nodes.document) -> None:
@@ -145,5 +155,6 @@ def setup(app: Any) -> None:
     app.add_search_language(ChineseSearch)
     app.add_directive("interactive-page", InteractivePage)
     app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
+    app.connect("source-read", _read_root_page)
     app.connect("doctree-read", _plain_types)
     app.connect("autodoc-skip-member", _skip)
