@@ -1,8 +1,8 @@
 """Messages of the documentation and their translations.
 
-`python docs/translations.py update` writes the messages of all pages to docs/locale/zh_CN: new ones without a translation, ones
-with a changed source marked as fuzzy. `python docs/translations.py check` names those that are missing, older than their source,
-or whose code or links differ from it, and exits with 1 where there are any.
+`python docs/translations.py update` writes the messages of all pages to docs/locale/zh_CN: new ones without a
+translation, ones with a changed source marked as fuzzy. `python docs/translations.py check` names those that are
+missing, older than their source, or whose code or links differ from it, and exits with 1 where there are any.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ DOCS = Path(__file__).parent
 LANGUAGE = "zh_CN"
 TRANSLATED = DOCS / "locale" / LANGUAGE / "LC_MESSAGES"
 
+BILINGUAL = "notebooks/"  # pages that have a twin in each language
+
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADER = "# Chinese translation of a page of the documentation; see docs/locale/README.md."
@@ -37,7 +39,7 @@ def extract(folder: Path) -> dict[str, list[str]]:
     for path in sorted(folder.rglob("*.pot")):
         with path.open("rb") as file:
             pages[path.relative_to(folder).with_suffix("").as_posix()] = [str(m.id) for m in read_po(file) if m.id]
-    return pages
+    return {page: messages for page, messages in pages.items() if not page.startswith(BILINGUAL)}
 
 
 def read_translations(page: str, folder: Path = TRANSLATED) -> Catalog:

@@ -106,7 +106,8 @@ def split_groups(codes: NDArray[np.integer[Any]], groups: Codes, test_size: floa
     """Split rows into training and test rows by whole groups, with nearly the same share of each class.
 
     Groups are considered in an order drawn by `seed`; a group is held out if it brings the test rows of each class
-    nearer to their share (in squares over the number of its rows) and leaves every class training rows.
+    nearer to their share and leaves every class training rows. The distance is (rows - wanted rows)² / rows of the
+    class, summed over the classes.
 
     Parameters
     ----------
