@@ -51,6 +51,17 @@ class Mulberry32:
 
 
 @dataclass(frozen=True)
+class Descent:
+    """Parameters after some steps, the passes so far, the rows of the next step, and parameters after each pass."""
+
+    W: Array
+    b: Array
+    passes: float
+    chosen: Array
+    ends: list[tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
 class Training:
     """Training images with a penalty; parameters are W (d, q) and b (q,)."""
 
@@ -72,8 +83,14 @@ class Training:
         return self.loss(W, b) + float(l2(np.array([self.strength])).value(W.T[None])[0])
 
     def correct(self, W: Array, b: Array) -> int:
-        """Return the number of images whose class has the largest probability."""
-        return int((softmax(self.X @ W + b).argmax(axis=1) == self.y).sum())
+        """Return the number of images whose class alone has the largest probability."""
+        P = self.probabilities(W, b)
+        others = np.where(self.Y == 1, 0.0, P).max(axis=1)
+        return int((P[np.arange(len(self.y)), self.y] > others).sum())
+
+    def probabilities(self, W: Array, b: Array) -> Array:
+        """Return the probabilities (n, q)."""
+        return softmax(self.X @ W + b)
 
     def gradient(self, W: Array, b: Array, chosen: Any = slice(None)) -> tuple[Array, Array]:
         """Return the gradient of the mean loss of some rows."""
@@ -97,9 +114,9 @@ class Training:
         (best,) = minimise(as_rows(self.X, self.y), CLASSES, l2(np.array([self.strength])), tol=1e-28)
         return best
 
-    def descend(self, seed: int, batch: int, rate: float, steps: int) -> tuple[Array, Array, int, Array]:
-        """Return W, b, the passes and the rows of the next step after steps of stochastic gradient descent from 0."""
-        uniform, n = Mulberry32(seed), len(self.y)
+    def descend(self, seed: int, batch: int, rate: float, steps: int) -> Descent:
+        """Return where stochastic gradient descent from 0 is after so many steps."""
+        uniform, n, ends = Mulberry32(seed), len(self.y), []
         order, at, passes = uniform.order(n), 0, 0
         W, b = np.zeros((PIXELS, CLASSES)), np.zeros(CLASSES)
         for _ in range(steps):
@@ -109,4 +126,5 @@ class Training:
             at += len(chosen)
             if at >= n:
                 order, at, passes = uniform.order(n), 0, passes + 1
-        return W, b, passes, order[at : at + batch]
+                ends.append((W, b))
+        return Descent(W, b, passes + at / n, order[at : at + batch], ends)

@@ -4,7 +4,7 @@ const IMAGE_SIDE = 6;
 const IMAGE_PIXELS = IMAGE_SIDE * IMAGE_SIDE;
 const IMAGE_CLASSES = ["cross", "ring", "bar"];
 const IMAGES_PER_CLASS = { training: 8, holdout: 8 };
-const FLIPPED_SHARE = 0.1;
+const FLIPPED_SHARE = 0.06;
 const BITS_PER_DIGIT = 5;
 const DIGITS = "0123456789abcdefghijklmnopqrstuv";
 
@@ -43,14 +43,14 @@ const FIGURES = {
   cross: (row, column, place) =>
     (row === place.row && Math.abs(column - place.column) <= 2) || (column === place.column && Math.abs(row - place.row) <= 2),
   ring: (row, column, place) => {
-    const distance = Math.max(Math.abs(row - place.row - 0.5), Math.abs(column - place.column - 0.5));
-    return distance === 1.5;
+    const down = Math.abs(row - place.row - 0.5), across = Math.abs(column - place.column - 0.5);
+    return Math.max(down, across) === 1.5 && down !== across;
   },
   bar: (row, column, place) => (place.upright ? column === place.column : row === place.row),
 };
 
 /**
- * The pixels (36) of one image: a figure at a random place, of which each pixel is flipped with a probability of 0.1.
+ * The pixels (36) of one image: a figure at a random place, of which each pixel is flipped with a probability of 0.06.
  * @param {number} label index of the class
  * @param {() => number} uniform
  * @returns {number[]}
