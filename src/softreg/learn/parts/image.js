@@ -27,9 +27,9 @@ function weightsFigure(context) {
 
 /** A logit as a sum, in letters, and in numbers while it is pointed at or after a click. */
 function sumOf(context, k) {
-  const letters = formula(`o_${k + 1} = `, PIXELS.map((i) => el("span", { class: `term of-pixel-${i}` }, formulaNodes(`${i ? " + " : ""}w_{${k + 1}${i + 1}} x_${i + 1}`))), el("span", { class: "term" }, formulaNodes(` + b_${k + 1}`)));
+  const letters = formula(`o_${k + 1} = `, PIXELS.map((i) => [" ", el("span", { class: `term of-pixel-${i}` }, formulaNodes(`${i ? "+ " : ""}w_{${k + 1}${i + 1}} x_${i + 1}`))]), " ", el("span", { class: "term" }, formulaNodes(`+ b_${k + 1}`)));
   const numbers = { w: PIXELS.map((i) => bracketed(context, `W.${4 * k + i}`)), x: PIXELS.map((i) => context.number(`x.${i}`, 2)), b: bracketed(context, `b.${k}`), o: context.number(`o.${k}`, 2) };
-  const filled = el("span", { class: "math filled" }, PIXELS.map((i) => el("span", { class: `term of-pixel-${i}` }, i ? " + " : "", numbers.w[i], "\u00b7", numbers.x[i])), el("span", { class: "term" }, " + ", numbers.b));
+  const filled = el("span", { class: "math filled" }, PIXELS.map((i) => [" ", el("span", { class: `term of-pixel-${i}` }, i ? "+ " : "", numbers.w[i], "\u00b7", numbers.x[i])]), " ", el("span", { class: "term" }, "+ ", numbers.b));
   const button = el("button", { type: "button", class: `sum of-class-${k}`, onclick: () => context.set({ filled: context.state.filled === String(k) ? EMPTY : String(k) }) },
     context.className(k), el("span", { class: "two-ways" }, letters, filled), el("span", { class: "result" }, "= ", numbers.o));
   context.onChange(({ x, W, b, filled: pinned }) => {
@@ -108,18 +108,21 @@ definePart({
     CLASSES.forEach((k) => lightOnPointing(figures, sums[k], `.cell.of-class-${k}, .pixel`));
     PIXELS.forEach((i) => lightOnPointing(figures, image.querySelector(`.of-pixel-${i}`), `.cell.of-pixel-${i}, .term.of-pixel-${i}`));
 
-    const table = stepsTable(context), whole = wholeBar(context, "p");
+    const table = stepsTable(context), wholes = [0, 1, 2].map(() => wholeBar(context, "p"));
     const names = () => {
       const { shifted, p } = now();
       return { logit: context.text(`class.${argmax(shifted)}`), probability: context.text(`class.${argmax(p)}`) };
     };
+    const shiftedNumbers = CLASSES.map((k) => context.number(`s.${k}`, 2));
+    const shiftedBars = el("p", { class: "shifted" }, t("shifted-logits"), CLASSES.map((k) => el("span", {}, context.className(k), " ", shiftedNumbers[k])));
     const overflow = el("p", { class: "hint" }, t("overflow"));
     const first = context.question({ key: "question", choices: ["divide", "largest", "exp"], answer: "exp" });
     const second = context.question({ key: "shifted", choices: ["grow", "sharper", "same"], answer: "same" });
     context.onChange((state) => {
       const { shifted, p, positive } = now();
+      shiftedNumbers.forEach((number, k) => number.set(shifted[k]));
       table.set(state, shifted, positive, p);
-      whole.set(p);
+      for (const whole of wholes) whole.set(p);
       overflow.hidden = positive.every(Number.isFinite) && positive.some((one) => one > 0);
     });
     context.summary(() => CLASSES.map((k) => `${context.text(`class.${k}`)} ${numberText(now().p[k], 2)}`).join(", "));
@@ -129,11 +132,11 @@ definePart({
       el("h3", {}, t("softmax-title")), el("p", {}, t("logits")), first,
       first.reveal(
         el("p", { class: "display" }, formula("p_k = exp(o_k) / (exp(o_1) + exp(o_2) + exp(o_3))")),
-        table, whole, el("p", { class: "hint" }, t("whole")), el("p", {}, t("argmax", names)), overflow,
+        table, wholes[0], el("p", { class: "hint" }, t("whole")), el("p", {}, t("argmax", names)), overflow,
         el("h3", {}, t("shift-title")), second,
-        second.reveal(context.slider({ value: "shift", step: 0.1, label: "shift", digits: 1 }), el("p", { class: "hint" }, t("shift-hint"))),
+        second.reveal(context.slider({ value: "shift", step: 0.1, label: "shift", digits: 1 }), shiftedBars, wholes[1], el("p", { class: "hint" }, t("shift-hint"))),
         el("h3", {}, t("temperature-title")), el("p", {}, t("temperature")),
-        context.slider({ value: "T", step: 0.01, label: "T", digits: 2, log: true }), el("p", { class: "hint" }, t("temperature-hint")),
+        context.slider({ value: "T", step: 0.01, label: "T", digits: 2, log: true }), wholes[2], el("p", { class: "hint" }, t("temperature-hint")),
       ),
     );
   },

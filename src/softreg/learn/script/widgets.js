@@ -22,6 +22,11 @@ const SUPERSCRIPTS = {
 function makeNumber(fullName, digits, { svgText = false, attributes = {}, show = null } = {}) {
   const node = (svgText ? svg : el)(svgText ? "text" : "span", { ...attributes, class: `number ${attributes.class ?? ""}`.trim(), "data-name": fullName });
   node.set = (value) => {
+    if (value === null) {  // there is no number to show
+      node.removeAttribute("data-value");
+      setText(node, "");
+      return;
+    }
     markNumber(node, fullName, value);
     setText(node, show ? show(value) : numberText(value, digits));
   };
