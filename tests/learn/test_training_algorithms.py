@@ -146,6 +146,7 @@ def test_newton_reaches_softregs_minimum_with_a_certified_gap(seed: int, strengt
     problem = Training(*of_text(found["training"]), strength)
     softregs, last = problem.optimum(), found["records"][-1]
     assert found["status"] == "converged"
+    assert softregs.plan.name == "one-pass-newton"
     assert float(last["gap"]) <= 1e-15
     assert close(last["value"], softregs.value)
     W, b = parameters_of(last["parameters"])

@@ -139,11 +139,16 @@ def test_every_number_is_softregs(browser: Browser, state: dict[str, Any]) -> No
     assert_numbers(open_part(browser, state), "training", expected(state))
 
 
-def test_the_numbers_are_the_same_in_chinese_and_on_a_phone(browser: Browser) -> None:
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_numbers_are_the_same_in_both_languages_and_fit_on_a_phone(browser: Browser, lang: str) -> None:
     state = STATES[2]
-    opened = browser.open_html(lesson(), width=320, fragment=address("training", state, lang="zh", show="1"))
+    opened = browser.open_html(lesson(), width=320, fragment=address("training", state, lang=lang, show="1"))
     assert_numbers(opened, "training", expected(state))
-    assert opened.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    right = opened.page.evaluate(
+        "Math.max(...[...document.querySelectorAll('#training *:not(.unseen)')].map("
+        "(node) => node.getBoundingClientRect().right))"
+    )
+    assert right <= 320
 
 
 def test_steps_passes_and_play_go_on_from_the_address(browser: Browser) -> None:
@@ -166,6 +171,15 @@ def test_steps_passes_and_play_go_on_from_the_address(browser: Browser) -> None:
     assert_numbers(opened, "training", expected({"steps": steps}))
     press(opened, "Back to 0")
     assert_numbers_contain(opened, expected({}))
+
+
+def test_start_over_stops_play(browser: Browser) -> None:
+    opened = open_part(browser, {})
+    press(opened, "Play")
+    opened.page.locator("#training .part-head button").click()
+    opened.page.locator("#training").get_by_role("button", name="Play", exact=True).wait_for()
+    opened.settle()
+    assert value(opened, "steps") == 0
 
 
 def test_play_takes_at_least_30_steps_a_second(browser: Browser) -> None:
