@@ -15,10 +15,10 @@ NODE = shutil.which("node")
 
 
 def run_node(folder: Path, scripts: tuple[str, ...], expression: str, given: Any = None) -> Any:
-    """Return the value of a JavaScript expression of `given`, after the given files of `learn/script`."""
+    """Return the value of a JavaScript expression of `given`, after the given files of `softreg/learn`."""
     if NODE is None:
         pytest.skip("there is no Node (nodejs) here")
-    sources = [files("softreg.learn").joinpath("script", name).read_text(encoding="ascii") for name in scripts]
+    sources = [files("softreg.learn").joinpath(name).read_text(encoding="ascii") for name in scripts]
     (folder / "given.json").write_text(json.dumps(given, allow_nan=False), encoding="ascii")
     last = f"""
     const {{ readFileSync }} = await import("node:fs");

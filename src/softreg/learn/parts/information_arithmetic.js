@@ -48,17 +48,19 @@ function decodedBits(bits, count, weights) {
   return labels;
 }
 
-/** A fraction in [0, 1] of BigInts as decimal text with `digits` digits, rounded down. */
+/** A fraction in [0, 1] of BigInts as decimal text: exact, or its first `digits` decimals and an ellipsis. */
 function decimalFraction(numerator, denominator, digits) {
-  const text = ((numerator * 10n ** BigInt(digits)) / denominator).toString().padStart(digits + 1, "0");
-  return `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+  const scaled = numerator * 10n ** BigInt(digits), exact = scaled % denominator === 0n;
+  const text = (scaled / denominator).toString().padStart(digits + 1, "0");
+  const decimal = `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+  return exact ? decimal.replace(/\.?0+$/, "") : `${decimal}\u2026`;
 }
 
 /** Decimal digits that tell both ends of an interval apart. */
 function digitsOfInterval({ width, denominator }) {
   let digits = 1, size = width * 10n;
   while (size < denominator) { size *= 10n; digits++; }
-  return digits + 1;
+  return digits + 2;
 }
 
 const CODER_TOTAL = 32n, CODER_WORD = 64n, CODER_MASK = (1n << CODER_WORD) - 1n, CODER_LEAST = 1n << (CODER_WORD - 8n);
