@@ -314,8 +314,8 @@ def demo(folder: Path) -> None:
 def learn(output: Path, lang: str, no_open: bool) -> None:
     """Write an interactive page that teaches softmax regression, and open it in a browser.
 
-    The page is one HTML file that needs no server and makes no request. It starts with an image of four pixels and shows
-    every number on the way to probabilities, loss and gradient.
+    The page is one HTML file that needs no server and makes no request. It starts with an image of four pixels and
+    shows every number on the way to probabilities, loss and gradient.
     """
     from softreg.cli.commands.learn import write_lesson
 

@@ -14,7 +14,7 @@ from softreg.version import __version__
 LANGUAGES = ("en", "zh")
 """Languages of the page; each text has a file for each of them."""
 PARTS = ("image", "loss", "training", "information", "calibration")
-"""Parts of the lesson in order; each is `parts/NAME.js`, with `parts/NAME_*.js` before it where there are such files."""
+"""Parts of the lesson in order; each is `parts/NAME.js`, and `parts/NAME_*.js` before it where there are such files."""
 SCRIPTS = (
     *("elements.js", "texts.js", "softmax.js", "colours.js", "address.js", "widgets.js", "figures.js", "frame.js"),
     *("random.js", "entropy.js", "plots.js"),

@@ -29,7 +29,7 @@
  *                             the part, then in frame.*.json, which has "class.0", "class.1", "class.2".
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
  *   className(k)              a <span> with the colour and the name of class k
- *   number(name, digits, options)  an element that shows a number: node.set(value). It has data-name="PART.name" and
+ *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
  *                             data-value at full precision. EVERY number that depends on the state is shown this way, and
  *                             tests/learn compares it with softreg. options: { svgText: true } for a <text> of SVG,
  *                             { attributes }, { show: (value) => string }.
@@ -39,16 +39,18 @@
  *   toggle({ value: "open", label: "key" })   a checkbox of a boolean
  *   select({ value: "way", label: "key" })    radio buttons of a string with `choices`; texts "key.CHOICE"
  *   button("key", action)     a button
- *   handle(node, { label, text, min, max, step, get, set, at, move })  makes an element (SVG or HTML) draggable, with
+ *   handle(node, { label, text, min, max, step, get, set, at, move, sideways })  makes an element (SVG or HTML) draggable, with
  *                             role="slider" and arrow keys. label() and text(value) return strings; get() the number for
  *                             aria-valuenow; set(value) is called with a new value; at(point, from) returns the value at
  *                             a pointer (in units of the SVG; from = { point, value } where the drag began). Keys change
  *                             the number by `step`; move(dx, dy) may return what they set instead, in two dimensions
  *                             (steps to the right and up). A number is rounded to `step` and cut to [min, max].
+ *                             With `sideways`, a finger that moves up or down scrolls the page.
  *   question({ key, choices: ["a", "b"], answer: "b" })  a question; texts key, key.a, key.b, key.because (shown after the
  *                             answer). Its method reveal(...nodes) returns a <div> that is hidden until it is answered
  *                             or "show me" is pressed. #show=1 in the address reveals all.
  *   summary(() => string)     what a screen reader hears after a change, once the hand rests
+ *   part("image")             the context of an earlier part, for its state, onChange and set
  *   formula(...)              as in elements.js
  *
  * Layout: <div class="columns"> puts two <figure> side by side on a desk, one below the other on a phone. SVG figures have
@@ -83,6 +85,7 @@ function makeContext(definition) {
   };
   const context = {
     id, t, text, formula,
+    part: (other) => app.contexts[other],
     get state() { return app.states[id]; },
     set(changes) {
       Object.assign(app.states[id], changes);
@@ -266,10 +269,15 @@ function setLanguage(lang) {
   later("save", SAVE_AFTER, save);
 }
 
+function setPart(id) {
+  app.part = id;
+  for (const link of document.querySelectorAll("#contents a")) furnish(link, { "aria-current": link.hash === `#part=${id}` && "true" });
+}
+
 function goTo(id, focus) {
   const section = document.getElementById(id);
   moving = true;
-  app.part = id;
+  setPart(id);
   section.scrollIntoView();
   if (focus) section.querySelector("h2").focus({ preventScroll: true });
   later("arrive", SPEAK_AFTER, () => { moving = false; });
@@ -318,7 +326,7 @@ function watchParts() {
   const observer = new IntersectionObserver((entries) => {
     const seen = entries.find((entry) => entry.isIntersecting);
     if (!seen || moving || seen.target.id === app.part) return;
-    app.part = seen.target.id;
+    setPart(seen.target.id);
     later("save", SAVE_AFTER, save);
   }, { rootMargin: "-50% 0px -50% 0px" });
   for (const { id } of definitions) observer.observe(document.getElementById(id));

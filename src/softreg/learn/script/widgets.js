@@ -5,6 +5,7 @@ const BIG_STEPS = 10;
 /** A number as text: `digits` decimals, a true minus sign, and powers of ten for what decimals cannot show. */
 function numberText(value, digits) {
   const size = Math.abs(value);
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "\u2013" : value < 0 ? "\u2212\u221e" : "\u221e";
   if (size !== 0 && (size < 0.5 * 10 ** -digits || size >= 1e6)) {
     const [head, power] = value.toExponential(1).split("e");
     return `${head}\u00d710${[...String(Number(power))].map((sign) => SUPERSCRIPTS[sign]).join("")}`.replace(/^-/, "\u2212");
@@ -21,6 +22,11 @@ const SUPERSCRIPTS = {
 function makeNumber(fullName, digits, { svgText = false, attributes = {}, show = null } = {}) {
   const node = (svgText ? svg : el)(svgText ? "text" : "span", { ...attributes, class: `number ${attributes.class ?? ""}`.trim(), "data-name": fullName });
   node.set = (value) => {
+    if (value === null) {  // there is no number to show
+      node.removeAttribute("data-value");
+      setText(node, "");
+      return;
+    }
     markNumber(node, fullName, value);
     setText(node, show ? show(value) : numberText(value, digits));
   };
@@ -39,7 +45,7 @@ function snap(value, step, low, high) {
 }
 
 /** Make an element a slider: dragged with the pointer, moved with the arrow keys, read aloud. See the top of frame.js. */
-function makeHandle(node, { min, max, step, get, set, at, move }) {
+function makeHandle(node, { min, max, step, get, set, at, move, sideways = false }) {
   let from = null;
   const point = (event) => {
     const box = node.ownerSVGElement;
@@ -75,6 +81,7 @@ function makeHandle(node, { min, max, step, get, set, at, move }) {
     },
   });
   node.classList.add("handle");
+  node.classList.toggle("sideways", sideways);
   const snapKey = (value, steps) => (steps === -Infinity ? min : steps === Infinity ? max : value + steps * step);
   node.show = (label, value, text) => furnish(node, { "aria-label": label, "aria-valuenow": value, "aria-valuetext": text });
   return node;
