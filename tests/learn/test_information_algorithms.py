@@ -57,7 +57,9 @@ def least_mean_length(weights: tuple[int, ...]) -> int:
 
 
 def test_the_generator_is_that_of_softreg(tmp_path: Path) -> None:
-    found = run_node(tmp_path, ("script/random.js",), "given.map((seed) => seededUniforms(seed, 100))", [0, 1, 7, 2**31])
+    found = run_node(
+        tmp_path, ("script/random.js",), "given.map((seed) => seededUniforms(seed, 100))", [0, 1, 7, 2**31]
+    )
     for seed, uniforms in zip([0, 1, 7, 2**31], found, strict=True):
         np.testing.assert_array_equal(uniforms, as_uniform(hashed(np.arange(100), seed)))
 
