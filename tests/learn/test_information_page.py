@@ -6,10 +6,8 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from softreg.learn import learn_page
 from softreg.models.calibration.temperature import fit_scaling
 from softreg.probability import (
     accuracy,
@@ -36,9 +33,9 @@ from softreg.report import audit
 from softreg.report.evaluation.reliability import central_interval, poisson_binomial, reliability_curve
 from softreg.splitmix import as_uniform, hashed
 
-from ..export.page_browser import CHROMIUM
+from ..export.page_browser import Browser, OpenPage
+from .lesson import TOLERANCE, address, lesson, lesson_browser, shown_numbers
 
-TOLERANCE = 1e-12
 LETTERS = "ABCDEFGH"
 NOISY_ROWS, DESCENT_STEPS, DRAWN, BINS = 1000, 200, 1000, 10
 INFORMATION = {
@@ -67,71 +64,31 @@ CALIBRATION_STATES: list[dict[str, Any]] = [
 ]
 
 
-@dataclass
-class LearnPage:
-    """The open page and its complaints: messages of the console, errors, and requests."""
-
-    page: Any
-    complaints: list[str]
-
-    def settle(self) -> None:
-        """Wait until the state is shown."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-    def numbers(self, part: str) -> dict[str, float]:
-        """Every number that a part shows."""
-        self.settle()
-        found: dict[str, str] = self.page.evaluate(
-            """(part) => Object.fromEntries([...document.querySelectorAll(`#${part} [data-name]`)]
-              .filter((node) => !node.closest("[hidden]")).map((node) => [node.dataset.name, node.dataset.value]))""",
-            part,
-        )
-        return {name.removeprefix(f"{part}."): float(value) for name, value in found.items()}
-
-    def words(self) -> dict[str, str]:
-        """Code words and messages."""
-        found: dict[str, str] = self.page.evaluate(
-            """() => Object.fromEntries([...document.querySelectorAll("#information [data-word]")]
-              .filter((node) => !node.closest("[hidden]")).map((node) => [node.dataset.word, node.textContent]))"""
-        )
-        return {name.removeprefix("information."): text for name, text in found.items()}
-
-
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    yield from lesson_browser(tmp_path_factory.mktemp("lesson"))
 
 
-@pytest.fixture
-def open_page(chromium: Any, tmp_path: Path) -> Iterator[Any]:
-    path = tmp_path / "page.html"
-    path.write_text(learn_page("en"), encoding="utf-8")
-    contexts = []
-
-    def opened(fragment: str, *, width: int = 1200) -> LearnPage:
-        context = chromium.new_context(viewport={"width": width, "height": 800})
-        contexts.append(context)
-        found = LearnPage(context.new_page(), [])
-        found.page.on("console", lambda message: found.complaints.append(message.text))
-        found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-        found.page.goto(f"{path.as_uri()}#{fragment}")
-        found.settle()
-        return found
-
-    yield opened
-    for context in contexts:
-        context.close()
+@pytest.fixture(autouse=True)
+def close_pages(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "browser" in request.fixturenames:
+        request.getfixturevalue("browser").close_pages()
 
 
-def fragment_of(part: str, state: dict[str, Any]) -> str:
-    texts = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in state.items()}
-    return "&".join(["show=1", f"part={part}", *(f"{part}.{name}={text}" for name, text in texts.items())])
+def numbers_of(opened: OpenPage, part: str) -> dict[str, float]:
+    """Every number of a part that has a value."""
+    return dict(shown_numbers(opened, part))
+
+
+def code_words(opened: OpenPage) -> dict[str, str]:
+    """Code words and messages."""
+    opened.settle()
+    found: dict[str, str] = opened.page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll("#information [data-word]")]
+          .map((node) => [node.dataset.word, node.textContent]))"""
+    )
+    return {name.removeprefix("information."): text for name, text in found.items()}
 
 
 def drawn_uniforms(seed: int, count: int) -> np.ndarray:
@@ -169,7 +126,7 @@ def code_numbers(state: dict[str, Any], words: dict[str, str]) -> dict[str, floa
     m, numbers = state["labels"], {}
     for name in ("p", "q"):
         weights = np.array(state[name][:m], dtype=float)
-        numbers |= {f"{name}.{k}": weights[k] for k in range(m)}
+        numbers |= {f"{name}.{k}": float(weight) for k, weight in enumerate(state[name])}
         numbers |= {f"{name}.share.{k}": x for k, x in enumerate(weights / weights.sum())}
         numbers |= {f"{name}.bits.{k}": x for k, x in enumerate(surprisal(weights / weights.sum(), unit="bit"))}
     p, q = (np.array(state[name][:m]) / sum(state[name][:m]) for name in ("p", "q"))
@@ -233,13 +190,13 @@ def check_numbers(found: dict[str, float], wanted: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("changes", INFORMATION_STATES)
-def test_every_number_on_information_is_that_of_softreg(open_page: Any, changes: dict[str, Any]) -> None:
+def test_every_number_on_information_is_that_of_softreg(browser: Browser, changes: dict[str, Any]) -> None:
     state = INFORMATION | changes
-    opened = open_page(fragment_of("information", changes))
-    words = opened.words()
+    opened = browser.open_html(lesson(), fragment=address("information", changes, show="1"))
+    words = code_words(opened)
     wanted = noise_numbers(state) | code_numbers(state, words) | message_numbers(state, words)
     wanted |= {name: state[name] for name in ("noise", "classes", "step", "seed", "labels", "coded")}
-    check_numbers(opened.numbers("information"), wanted)
+    check_numbers(numbers_of(opened, "information"), wanted)
     for name in ("p", "q"):
         p = np.array(state[name][: state["labels"]]) / sum(state[name][: state["labels"]])
         codes = [words[f"{name}.{k}"] for k in range(state["labels"])]
@@ -276,15 +233,11 @@ def calibration_numbers(state: dict[str, Any]) -> dict[str, float]:
         numbers[f"bins.count.{k}"] = int(curve.count[k])
         for name in ("predicted", "observed", "low", "high"):
             numbers[f"bins.{name}.{k}"] = float(getattr(curve, name)[k])
-    if curve.count[bin_]:
-        names = ("count", "predicted", "observed", "low", "high")
-        numbers |= {f"bin.{name}": float(getattr(curve, name)[bin_]) for name in names}
-        inside = np.searchsorted(curve.edges, P[:, 1], side="right") - 1 == bin_
-        numbers |= {
-            "bin.successes": int(y[inside].sum()),
-            "bin.from": curve.edges[bin_],
-            "bin.to": curve.edges[bin_ + 1],
-        }
+    for name in ("count", "predicted", "observed", "low", "high"):
+        numbers[f"bin.{name}"] = float(getattr(curve, name)[bin_])
+    inside = np.searchsorted(curve.edges, P[:, 1], side="right") - 1 == bin_
+    numbers["bin.successes"] = int(y[inside].sum()) if inside.any() else math.nan
+    numbers |= {"bin.from": curve.edges[bin_], "bin.to": curve.edges[bin_ + 1]}
     near = np.abs(P[:, 1] - 0.5) <= 0.05
     low, high = central_interval(poisson_binomial(P[near, 1]))
     right = P[near].argmax(axis=1) == y[near]
@@ -305,18 +258,17 @@ def best_numbers(o: np.ndarray, y: np.ndarray, factor: float, loss: float) -> di
 
 
 @pytest.mark.parametrize("changes", CALIBRATION_STATES)
-def test_every_number_on_calibration_is_that_of_softreg(open_page: Any, changes: dict[str, Any]) -> None:
-    opened = open_page(fragment_of("calibration", changes))
-    opened.page.click("#calibration details summary")
-    check_numbers(opened.numbers("calibration"), calibration_numbers(CALIBRATION | changes))
+def test_every_number_on_calibration_is_that_of_softreg(browser: Browser, changes: dict[str, Any]) -> None:
+    opened = browser.open_html(lesson(), fragment=address("calibration", changes, show="1"))
+    check_numbers(numbers_of(opened, "calibration"), calibration_numbers(CALIBRATION | changes))
     assert opened.complaints == []
 
 
-def test_the_accuracy_does_not_depend_on_the_factor_and_the_loss_does(open_page: Any) -> None:
-    opened = open_page(fragment_of("calibration", {}))
-    before = opened.numbers("calibration")
+def test_the_accuracy_does_not_depend_on_the_factor_and_the_loss_does(browser: Browser) -> None:
+    opened = browser.open_html(lesson(), fragment=address("calibration", {}, show="1"))
+    before = numbers_of(opened, "calibration")
     opened.page.get_by_role("button", name="× 2").click()
-    after = opened.numbers("calibration")
+    after = numbers_of(opened, "calibration")
     assert after["factor"] == 2
     assert after["scaled.accuracy"] == before["scaled.accuracy"]
     assert after["scaled.loss"] > before["scaled.loss"] + 0.03
@@ -325,25 +277,39 @@ def test_the_accuracy_does_not_depend_on_the_factor_and_the_loss_does(open_page:
     for _ in range(40):
         handle.press("ArrowRight")
         opened.settle()
-    assert opened.numbers("calibration")["factor"] == 4
+    assert numbers_of(opened, "calibration")["factor"] == 4
     check_numbers(
-        {k: v for k, v in opened.numbers("calibration").items() if not k.startswith("bins.")},
+        {k: v for k, v in numbers_of(opened, "calibration").items() if not k.startswith("bins.")},
         {k: v for k, v in calibration_numbers(CALIBRATION | {"factor": 4}).items() if not k.startswith("bins.")},
     )
 
 
-def test_answers_are_hidden_until_they_are_asked_for(open_page: Any) -> None:
-    opened = open_page("part=information")
-    assert "noise.floor" not in opened.numbers("information")
-    assert "scaled.loss" not in opened.numbers("calibration")
+def test_answers_are_hidden_until_they_are_asked_for(browser: Browser) -> None:
+    opened = browser.open_html(lesson(), fragment="#part=information")
+    for name in ("information.noise.floor", "calibration.scaled.loss"):
+        assert not opened.page.locator(f"[data-name='{name}']").is_visible()
     opened.page.locator("#information .question").get_by_role("radio").nth(2).check()
     opened.page.locator("#calibration .question").get_by_role("radio").nth(0).check()
-    assert opened.numbers("information")["noise.floor"] == pytest.approx(
+    assert numbers_of(opened, "information")["noise.floor"] == pytest.approx(
         float(entropy([0.9, 0.05, 0.05])), abs=TOLERANCE
     )
     assert "Yes." in opened.page.inner_text("#information .question")
     assert "Not quite." in opened.page.inner_text("#calibration .question")
-    assert opened.numbers("calibration")["scaled.loss"] > 0
+    assert numbers_of(opened, "calibration")["scaled.loss"] > 0
+
+
+def test_training_stops_at_the_entropy_of_the_observed_share(browser: Browser) -> None:
+    opened = browser.open_html(lesson(), fragment=address("information", {"noise": 0.2, "step": 3}, show="1"))
+    opened.page.get_by_role("button", name="Train from the start").click()
+    opened.page.wait_for_function(
+        "() => document.querySelector(\"[data-name='information.step']\").dataset.value === '200'", timeout=60_000
+    )
+    found = numbers_of(opened, "information")
+    assert found["noise.loss"] == pytest.approx(found["noise.best"], abs=1e-6)
+    assert found["noise.cleanLoss"] < 0.01 < found["noise.loss"]
+    check_numbers(
+        {k: found[k] for k in found if k.startswith("noise.")}, noise_numbers(INFORMATION | {"noise": 0.2, "step": 200})
+    )
 
 
 def test_the_figures_in_the_texts_are_right() -> None:
@@ -359,8 +325,8 @@ def test_the_figures_in_the_texts_are_right() -> None:
         assert f"{doubled:.3f}" in texts["calibration"]["ask.because"]
 
 
-def test_message_weights_and_language_change_by_hand(open_page: Any) -> None:
-    opened = open_page("show=1&part=information")
+def test_message_weights_and_language_change_by_hand(browser: Browser) -> None:
+    opened = browser.open_html(lesson(), fragment="#show=1&part=information")
     field = opened.page.locator("#information input.message")
     field.fill("dcbaXYZab")
     assert field.input_value() == "DCBAAB"
@@ -372,8 +338,8 @@ def test_message_weights_and_language_change_by_hand(open_page: Any) -> None:
     part.locator(".weights").first.get_by_role("slider", name="A").press("End")
     state = state | {"p": [100, 26, *INFORMATION["p"][2:]]}
     opened.settle()
-    words = opened.words()
-    found = opened.numbers("information")
+    words = code_words(opened)
+    found = numbers_of(opened, "information")
     wanted = code_numbers(state, words) | message_numbers(state, words)
     check_numbers({name: found[name] for name in wanted}, wanted)
     opened.page.wait_for_function("() => location.hash.includes('information.p=100,26')")
@@ -382,9 +348,9 @@ def test_message_weights_and_language_change_by_hand(open_page: Any) -> None:
     opened.settle()
     assert "哈夫曼树" in part.inner_text()
     assert not re.search(r"\{\w+\}", part.inner_text())
-    assert opened.numbers("information") == found
+    assert numbers_of(opened, "information") == found
     part.get_by_role("button", name="一个占绝大多数").first.click()
-    assert opened.numbers("information")["p.share.0"] == 100 / 103
+    assert numbers_of(opened, "information")["p.share.0"] == 100 / 103
     assert opened.complaints == []
 
 
@@ -395,18 +361,18 @@ EDITED = (
 
 
 @pytest.mark.parametrize("fragment", EDITED)
-def test_an_address_that_was_edited_by_hand_is_made_consistent(open_page: Any, fragment: str) -> None:
-    opened = open_page(f"show=1&{fragment}")
+def test_an_address_that_was_edited_by_hand_is_made_consistent(browser: Browser, fragment: str) -> None:
+    opened = browser.open_html(lesson(), fragment=f"#show=1&{fragment}")
     for part in ("information", "calibration"):
-        for name, value in opened.numbers(part).items():
+        for name, value in numbers_of(opened, part).items():
             assert not math.isnan(value) or name.startswith("bins."), name
     assert opened.complaints == []
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_nothing_is_wider_than_a_phone(open_page: Any, lang: str) -> None:
+def test_nothing_is_wider_than_a_phone(browser: Browser, lang: str) -> None:
     wide = {"labels": 8, "p": [100, 1, 1, 1, 1, 1, 1, 1], "message": "HHHHHHHHHHHH", "coded": 12}
-    opened = open_page(f"lang={lang}&{fragment_of('information', wide)}", width=320)
+    opened = browser.open_html(lesson(), fragment=address("information", wide, show="1", lang=lang), width=320)
     opened.page.click("#calibration details summary")
     beyond = opened.page.evaluate(
         """() => [...document.querySelectorAll("#information *, #calibration *")].filter((node) => {
@@ -417,7 +383,7 @@ def test_nothing_is_wider_than_a_phone(open_page: Any, lang: str) -> None:
     assert beyond == []
 
 
-def test_draws_again_follow_the_band(open_page: Any) -> None:
+def test_draws_again_follow_the_band(browser: Browser) -> None:
     """With right probabilities, at most one bin in twenty lies outside its band, on average."""
     outside = bins = 0
     for seed in range(300):
@@ -425,10 +391,10 @@ def test_draws_again_follow_the_band(open_page: Any) -> None:
         curve = reliability_curve(u[:, 0], u[:, 1] < u[:, 0])
         outside, bins = outside + int(curve.outside.sum()), bins + int(curve.filled.sum())
     assert outside / bins < 0.05 + 3 * math.sqrt(0.05 * 0.95 / bins)
-    opened = open_page(fragment_of("calibration", {}))
-    seed = opened.numbers("calibration")["seed"]
+    opened = browser.open_html(lesson(), fragment=address("calibration", {}, show="1"))
+    seed = numbers_of(opened, "calibration")["seed"]
     opened.page.locator("#calibration").get_by_role("button", name="Draw again").click()
-    assert opened.numbers("calibration")["seed"] == seed + 1
+    assert numbers_of(opened, "calibration")["seed"] == seed + 1
 
 
 def test_the_band_is_the_binomial_quantile_where_all_probabilities_are_equal() -> None:

@@ -65,8 +65,8 @@ function chosenBin({ bin }) {
 function binSentence(context) {
   const number = Object.fromEntries([["count", 0], ["successes", 0]].map(([name, digits]) => [name, context.number(`bin.${name}`, digits)]));
   for (const name of ["from", "to", "predicted", "observed", "low", "high"]) number[name] = context.number(`bin.${name}`, 3, { show: shareText });
-  const inside = context.t("bin.inside"), outside = context.t("bin.outside");
-  const full = el("p", {}, context.t("bin.sentence", number), inside, outside), empty = el("p", {}, context.t("bin.empty"));
+  const inside = context.t("bin.inside"), outside = context.t("bin.outside"), empty = el("p", {}, context.t("bin.empty"));
+  const full = el("div", {}, el("p", {}, context.t("bin.sentence", number)), el("p", {}, inside, outside));
   context.onChange((state) => {
     const { bins } = scoresOf(state.seed, state.rows, state.factor), k = chosenBin(state), bin = bins[k];
     const shown = { ...bin, from: k / BINS, to: (k + 1) / BINS };

@@ -1,6 +1,6 @@
 // Labels of which a share is wrong: the least log loss of any model, and a model that learns them.
 
-const NOISY_ROWS = 1000, DESCENT_STEPS = 200, DESCENT_RATE = 1, CURVE_POINTS = 100, LARGEST_NOISE = 0.5;
+const NOISY_ROWS = 1000, DESCENT_STEPS = 200, DESCENT_RATE = 1, CURVE_POINTS = 100, LARGEST_NOISE = 0.5, STEPS_PER_FRAME = 2;
 
 const noisyRows = remembered((seed, q, noise) => {
   const { classes, labels } = noisyLabels(seed, { n: NOISY_ROWS, q, noise });
@@ -22,6 +22,7 @@ function noiseNumbers({ noise, classes: q, step, seed }) {
 
 function descentPlot(context) {
   const plot = makePlot(context, { xLabel: "noise.steps", yLabel: "noise.loss-axis" });
+  furnish(plot.node, { role: "img" });
   const floorName = svg("text", { class: "on-plot" }), cleanName = svg("text", { class: "on-plot", fill: "var(--muted)" });
   plot.show = ({ classes: q, step }, { path, clean, floor }) => {
     const most = Math.log(q) * 1.04;
@@ -74,6 +75,22 @@ function floorPlot(context) {
   return plot;
 }
 
+/** A button that runs the descent from its beginning, or shows its end where the reader wants no motion. */
+function trainButton(context) {
+  let reached = null;
+  const frame = () => {
+    if (context.state.step !== reached || reached === DESCENT_STEPS) return;  // the reader has moved the slider, or the end
+    reached = Math.min(DESCENT_STEPS, reached + STEPS_PER_FRAME);
+    context.set({ step: reached });
+    requestAnimationFrame(frame);
+  };
+  return context.button("noise.train", () => {
+    reached = matchMedia("(prefers-reduced-motion: reduce)").matches ? DESCENT_STEPS : 0;
+    context.set({ step: reached });
+    requestAnimationFrame(frame);
+  });
+}
+
 /** The section on label noise. */
 function noiseSection(context) {
   const number = Object.fromEntries([
@@ -95,6 +112,7 @@ function noiseSection(context) {
       context.slider({ value: "noise", step: 0.01, label: "noise.share", digits: 2 }),
       context.slider({ value: "classes", step: 1, label: "noise.classes", digits: 0 }),
       context.slider({ value: "step", step: 1, label: "noise.step", digits: 0 }),
+      el("div", { class: "buttons" }, trainButton(context)),
       el("div", { class: "columns" },
         el("figure", {}, descent.node, el("figcaption", {}, context.t("noise.descent-caption", { loss, p, cleanLoss }))),
         el("figure", {}, floors.node, el("figcaption", {}, context.t("noise.floor-caption", { floor, bits })))),
