@@ -31,8 +31,9 @@ from softreg.splitmix import as_uniform, hashed
 
 from .node_algorithms import run_node
 
-CODES = ("script/entropy.js", "parts/information_huffman.js", "parts/information_arithmetic.js")
-RELIABILITY = ("script/random.js", "script/entropy.js", "parts/calibration_reliability.js")
+DISTRIBUTIONS = ("script/softmax.js", "script/distributions.js")
+CODES = (*DISTRIBUTIONS, "parts/information_huffman.js", "parts/information_arithmetic.js")
+RELIABILITY = ("script/random.js", *DISTRIBUTIONS, "parts/calibration_reliability.js")
 TOLERANCE = 1e-12
 
 
@@ -69,7 +70,7 @@ def test_information_is_that_of_softreg(tmp_path: Path) -> None:
     pairs = [random.dirichlet(np.full(q, 0.5), 2).tolist() for q in (2, 3, 5, 8) for _ in range(20)]
     pairs += [[[0.0, 1.0], [0.25, 0.75]], [[0.3, 0.7], [0.3, 0.7]], [[0.5, 0.5], [0.5 + 1e-9, 0.5 - 1e-9]]]
     found = run_node(
-        tmp_path, CODES, "given.map(([p, q]) => [entropyNats(p), crossEntropyNats(p, q), klNats(p, q)])", pairs
+        tmp_path, CODES, "given.map(([p, q]) => [entropy(p), crossEntropyNats(p, q), klNats(p, q)])", pairs
     )
     for (p, q), measures in zip(pairs, found, strict=True):
         wanted = [entropy(p), cross_entropy(p, q), kl_divergence(p, q)]
@@ -164,7 +165,7 @@ def test_the_loss_of_noisy_labels_stops_at_its_floor(tmp_path: Path) -> None:
     given = [[0.1, 3, 0], [0.25, 10, 4], [0.5, 2, 1], [0.0, 4, 2]]
     found = run_node(
         tmp_path,
-        ("script/random.js", "script/entropy.js", "parts/information_noise_model.js"),
+        ("script/random.js", "script/softmax.js", "script/distributions.js", "parts/information_noise_model.js"),
         """given.map(([noise, q, seed]) => {
           const n = 600, rows = noisyLabels(seed, { n, q, noise });
           const share = rows.labels.filter((label, i) => label !== rows.classes[i]).length / n;

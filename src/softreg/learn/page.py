@@ -17,7 +17,7 @@ PARTS = ("image", "loss", "training", "information", "calibration")
 """Parts of the lesson in order; each is `parts/NAME.js`, and `parts/NAME_*.js` before it where there are such files."""
 SCRIPTS = (
     *("elements.js", "texts.js", "softmax.js", "colours.js", "address.js", "widgets.js", "figures.js", "frame.js"),
-    *("random.js", "entropy.js", "plots.js"),
+    *("random.js", "distributions.js", "plots.js"),
 )
 """Sources of the frame in the order in which they are joined; they share one block scope, which parts see."""
 

@@ -93,7 +93,7 @@ function codeSection(context) {
   const [nats, bits, mean, excess, fixed] = [["p.nats", 4], ["p.entropy", 4], ["huffman.mean", 4], ["huffman.excess", 4], ["fixed", 0]]
     .map(([name, digits]) => context.number(name, digits));
   context.onChange((state) => {
-    const weights = weightsOf(state, "p"), entropyBits = entropyNats(normalizedWeights(weights)) / NATS_PER_BIT;
+    const weights = weightsOf(state, "p"), entropyBits = entropy(normalizedWeights(weights)) / NATS_PER_BIT;
     nats.set(entropyBits * NATS_PER_BIT);
     bits.set(entropyBits);
     mean.set(huffmanOf(weights).mean);

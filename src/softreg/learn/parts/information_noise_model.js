@@ -2,7 +2,7 @@
 
 /** Entropy of the noisy label given the true class, in nats: the least expected log loss of any model. */
 function noiseFloor(noise, q) {
-  return entropyNats([1 - noise, ...Array(q - 1).fill(noise / (q - 1))]);
+  return entropy([1 - noise, ...Array(q - 1).fill(noise / (q - 1))]);
 }
 
 /** True classes and noisy labels of n rows; row i has the true class i mod q. */

@@ -24,7 +24,7 @@ function priceSection(context) {
   const wrong = context.number("price.huffman.wrong", 4), right = context.number("price.huffman.right", 4);
   context.onChange((state) => {
     const weights = weightsOf(state, "p"), other = weightsOf(state, "q"), p = normalizedWeights(weights), q = normalizedWeights(other);
-    const found = [entropyNats(p), klNats(p, q), crossEntropyNats(p, q), klNats(q, p)];
+    const found = [entropy(p), klNats(p, q), crossEntropyNats(p, q), klNats(q, p)];
     found.forEach((value, i) => {
       nats[i].set(value);
       bits[i].set(value / NATS_PER_BIT);

@@ -1,4 +1,4 @@
-// Entropy, cross-entropy and KL divergence of distributions, in nats.
+// Distributions of labels: normalized weights, cross-entropy, KL divergence, draws. softmax.js has the entropy.
 
 const NATS_PER_BIT = Math.LN2;
 
@@ -11,11 +11,6 @@ function normalizedWeights(weights) {
 /** -sum_k p_k log(q_k), with 0 log 0 = 0; infinite where p has mass and q has none. */
 function crossEntropyNats(p, q) {
   return p.reduce((sum, share, k) => sum + (share > 0 ? share * (0 - Math.log(q[k])) : 0), 0);
-}
-
-/** -sum_k p_k log(p_k), with 0 log 0 = 0. */
-function entropyNats(p) {
-  return crossEntropyNats(p, p);
 }
 
 /** sum_k (p_k log(p_k / q_k) - p_k + q_k): no term is negative, and nearly equal distributions keep their digits. */
