@@ -334,8 +334,8 @@ def test_message_weights_and_language_change_by_hand(browser: Browser) -> None:
     part = opened.page.locator("#information")
     part.get_by_role("button", name="Append C").click()
     part.get_by_role("button", name="Delete last").click()
-    part.locator(".weights").first.get_by_role("slider", name="B").press("ArrowRight")
-    part.locator(".weights").first.get_by_role("slider", name="A").press("End")
+    part.get_by_role("group", name="Weights of p").get_by_role("slider", name="B").press("ArrowRight")
+    part.get_by_role("group", name="Weights of p").get_by_role("slider", name="A").press("End")
     state = state | {"p": [100, 26, *INFORMATION["p"][2:]]}
     opened.settle()
     words = code_words(opened)

@@ -32,7 +32,9 @@ function weightBars(context, name) {
     });
   });
   const heads = [context.t("head.weight"), formula(name), context.t("head.bits"), context.t("head.word")].map((head) => el("span", {}, head));
-  return el("div", {}, el("div", { class: "weights-head" }, heads), el("ul", { class: "weights" }, rows.map(({ row }) => row)));
+  const group = el("div", { role: "group" }, el("div", { class: "weights-head" }, heads), el("ul", { class: "weights" }, rows.map(({ row }) => row)));
+  context.onChange(() => furnish(group, { "aria-label": context.text("weights", { name }) }));
+  return group;
 }
 
 /** Buttons that set all weights. */
