@@ -329,6 +329,7 @@ def test_message_weights_and_language_change_by_hand(browser: Browser) -> None:
     opened = browser.open_html(lesson(), fragment="#show=1&part=information")
     field = opened.page.locator("#information input.message")
     field.fill("dcbaXYZab")
+    opened.settle()
     assert field.input_value() == "DCBAAB"
     state = INFORMATION | {"message": "DCBAAB", "coded": 12}
     part = opened.page.locator("#information")
