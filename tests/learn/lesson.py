@@ -45,9 +45,7 @@ def shown_numbers(opened: OpenPage, part: str) -> list[tuple[str, float]]:
     return [(name, float(value.replace("Infinity", "inf"))) for name, value in found]
 
 
-def assert_numbers(
-    opened: OpenPage, part: str, expected: Mapping[str, float], *, tolerance: float = TOLERANCE
-) -> None:
+def assert_numbers(opened: OpenPage, part: str, expected: Mapping[str, float], *, tolerance: float = TOLERANCE) -> None:
     """Assert that a part shows exactly these numbers, each to the tolerance (relative for numbers above 1)."""
     shown = shown_numbers(opened, part)
     assert {name for name, _ in shown} == set(expected)

@@ -40,7 +40,7 @@ def test_both_languages_have_the_same_keys_and_placeholders(name: str) -> None:
     for key, text in english.items():
         assert placeholders(text) == placeholders(chinese[key]), key
         assert text.count("`") % 2 == chinese[key].count("`") % 2 == 0, key
-        assert text.strip() == text and chinese[key].strip() == chinese[key] and text and chinese[key], key
+        assert all(one and one.strip() == one for one in (text, chinese[key])), key
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,7 +71,15 @@ def test_the_page_is_one_file_without_references() -> None:
     page = learn_page()
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
     assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", page)
-    for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "import("):
+    for forbidden in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        "import(",
+    ):
         assert forbidden not in page, forbidden
     assert "default-src 'none'" in page
 
