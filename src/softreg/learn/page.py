@@ -15,7 +15,10 @@ LANGUAGES = ("en", "zh")
 """Languages of the page; each text has a file for each of them."""
 PARTS = ("image", "loss", "training", "information", "calibration", "quiz")
 """Parts of the lesson in order; each is `parts/NAME.js`, and `parts/NAME_*.js` before it where there are such files."""
-SCRIPTS = ("elements.js", "texts.js", "softmax.js", "colours.js", "address.js", "widgets.js", "figures.js", "frame.js")
+SCRIPTS = (
+    *("elements.js", "texts.js", "softmax.js", "colours.js", "address.js", "widgets.js", "figures.js", "frame.js"),
+    *("random.js", "distributions.js", "plots.js"),
+)
 """Sources of the frame in the order in which they are joined; they share one block scope, which parts see."""
 
 
