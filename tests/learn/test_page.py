@@ -50,7 +50,8 @@ def test_nothing_is_wider_than_the_window(browser: Browser, width: int, lang: st
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
         wide = opened.page.evaluate(
             "(width) => [...document.querySelectorAll('main *')].filter((one) => "
-            "one.getBoundingClientRect().right > width && !one.closest('.scroll, .display, nav, .unseen, svg')).map((one) => one.outerHTML.slice(0, 120))",
+            "one.getBoundingClientRect().right > width && !one.closest('.scroll, .display, nav, .unseen, svg'))"
+            ".map((one) => one.outerHTML.slice(0, 120))",
             width,
         )
         assert wide == []
@@ -230,8 +231,9 @@ def test_a_link_opens_at_its_part(browser: Browser) -> None:
     "wrong",
     [
         "image.x=1,2,3,4", "image.x=1,0.5,0", "image.x=a,b,c,d", "image.x=NaN,0,0,0", "image.T=0", "image.T=1e999",
-        "image.T=", "image.W=", "loss.y=1,1,1", "loss.y=0,0,0", "loss.weight=15", "loss.h=2", "image.filled=toString", "lang=fr",
-        "part=constructor", "image.__proto__=1", "=&&==", "%E0%A4%A=1", "image.x=%E0%A4%A", "loss.y=-0.5,1,0.5",
+        "image.T=", "image.W=", "loss.y=1,1,1", "loss.y=0,0,0", "loss.weight=15", "loss.h=2",
+        "image.filled=toString", "lang=fr", "part=constructor", "image.__proto__=1", "=&&==", "%E0%A4%A=1",
+        "image.x=%E0%A4%A", "loss.y=-0.5,1,0.5",
     ],
 )  # fmt: skip
 def test_what_the_address_says_wrongly_is_as_at_the_beginning(browser: Browser, wrong: str) -> None:

@@ -16,7 +16,7 @@ function lossTable(context) {
   }));
   const loss = context.number("loss", 3);
   const table = el("table", { class: "steps loss-table" },
-    el("thead", {}, el("tr", {}, el("td"), ["y", "p", "-log p", "-y log p"].map((name, i) => el("th", { scope: "col" }, el("span", { class: "word" }, context.t(`column.${i}`)), " ", formula(name.replaceAll("-", "\u2212")))))),
+    el("thead", {}, el("tr", {}, el("td"), ["y", "p", "-log p", "-y log p"].map((name, i) => el("th", { scope: "col" }, el("span", { class: "column-word" }, context.t(`column.${i}`)), " ", formula(name.replaceAll("-", "\u2212")))))),
     el("tbody", {}, CLASSES.map((k) => el("tr", {}, el("th", { scope: "row" }, context.className(k)), Object.values(cells[k]).map((number) => el("td", {}, number))))),
     el("tfoot", {}, el("tr", {}, el("th", { scope: "row", colspan: 4 }, context.t("loss-sum")), el("td", {}, el("strong", {}, loss)))));
   table.set = (y, o) => {

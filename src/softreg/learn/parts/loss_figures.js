@@ -1,6 +1,6 @@
 // Figures of part 2: the triangle of labels, the two bars of the loss, and the arrows of the gradient.
 
-const CORNERS = [[30, 232], [150, 24], [270, 232]];  // cat, chicken, dog
+const CORNERS = [[30, 246], [150, 38], [270, 246]];  // cat, chicken, dog
 const LABEL_STEP = 0.1;
 const DECIMALS = 100;
 
@@ -38,7 +38,7 @@ function labelTriangle(context) {
   const edge = svg("path", { d: `M${CORNERS.join("L")}Z`, class: "triangle" });
   const link = svg("path", { class: "triangle-link" });
   const predicted = svg("path", { d: "M0-8L8 0L0 8L-8 0Z", class: "predicted" });
-  const names = CLASSES.map((k) => svg("text", { x: CORNERS[k][0], y: k === 1 ? 14 : 254, "text-anchor": "middle" }));
+  const names = CLASSES.map((k) => svg("text", { x: CORNERS[k][0], y: k === 1 ? 14 : 270, "text-anchor": "middle" }));
   const knob = context.handle(svg("g", {}, svg("circle", { r: 22, class: "reach" }), svg("circle", { r: 10, class: "knob" })), {
     label: () => context.text("label-handle"),
     text: () => CLASSES.map((k) => `${context.text(`class.${k}`)} ${numberText(context.state.y[k], 2)}`).join(", "),
@@ -52,7 +52,7 @@ function labelTriangle(context) {
       return distributionAt([x + LABEL_STEP * side * dx, y - LABEL_STEP * side * dy]);
     },
   });
-  const figure = svg("svg", { viewBox: "0 0 300 262", class: "figure triangle-figure" }, edge, names, link, predicted, knob);
+  const figure = svg("svg", { viewBox: "0 0 300 278", class: "figure triangle-figure" }, edge, names, link, predicted, knob);
   figure.set = (p) => {
     const label = placeOf(context.state.y), model = placeOf(p);
     names.forEach((name, k) => setText(name, context.text(`class.${k}`)));

@@ -53,6 +53,7 @@
  *   part("image")             the context of an earlier part, for its state, onChange and set
  *   formula(...)              as in elements.js
  *
+ * Style sheets of parts are joined: names of classes that a part styles begin with what it alone has.
  * Layout: <div class="columns"> puts two <figure> side by side on a desk, one below the other on a phone. SVG figures have
  * a viewBox and class "figure"; at 320 px nothing may be wider than the page. Text in SVG at least 12 px on a phone.
  */
@@ -171,14 +172,17 @@ function makeQuestion(context, { key, choices, answer }) {
   let chosen = null;
   const right = context.t("question.right"), wrong = context.t("question.wrong");
   const because = context.t(`${key}.because`);
-  const result = el("div", { class: "because", role: "status" });
+  const result = el("div", { class: "because", role: "status", tabindex: -1 });
   const choose = (choice) => {
     chosen = choice;
     partChanged(context.id, false);
   };
   const inputs = choices.map((choice) => el("input", { type: "radio", name, value: choice, onchange: () => choose(choice) }));
   const labels = choices.map((choice, i) => el("label", { class: "choice" }, inputs[i], el("span", {}, context.t(`${key}.${choice}`))));
-  const showMe = context.button("question.show", () => choose("shown"));
+  const showMe = context.button("question.show", () => {
+    choose("shown");
+    result.focus();  // the button disappears
+  });
   const widget = el("fieldset", { class: "question" },
     el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), " ", context.t(key)), el("div", { class: "answers" }, labels), showMe, result);
   widget.reveal = (...nodes) => {
@@ -271,14 +275,18 @@ function setLanguage(lang) {
 
 function setPart(id) {
   app.part = id;
-  for (const link of document.querySelectorAll("#contents a")) furnish(link, { "aria-current": link.hash === `#part=${id}` && "true" });
+  for (const link of document.querySelectorAll("#contents a")) {
+    const isHere = link.hash === `#part=${id}`, list = link.closest("ol");
+    furnish(link, { "aria-current": isHere && "true" });
+    if (isHere) list.scrollLeft = link.offsetLeft - (list.clientWidth - link.offsetWidth) / 2;
+  }
 }
 
 function goTo(id, focus) {
   const section = document.getElementById(id);
   moving = true;
   setPart(id);
-  section.scrollIntoView();
+  section.scrollIntoView({ behavior: focus ? "auto" : "instant" });
   if (focus) section.querySelector("h2").focus({ preventScroll: true });
   later("arrive", SPEAK_AFTER, () => { moving = false; });
   later("save", SAVE_AFTER, save);
