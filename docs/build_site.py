@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from softreg.learn import learn_page
@@ -23,17 +25,19 @@ START = """<!doctype html>
 
 def build(folder: Path) -> None:
     """Write the site in both languages; a warning of Sphinx is an error."""
-    for name, language in LANGUAGES.items():
-        page = folder / name
-        options = ["-q", "-E", "-W", "--keep-going", "-b", "html", "-d", str(folder / ".doctrees" / name)]
-        done = subprocess.run(
-            [sys.executable, "-m", "sphinx", *options, "-D", f"language={language}", str(DOCS), str(page)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"The pages in {language} have errors:\n{done.stderr}")
-        (page / "softreg-learn.html").write_text(learn_page(), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as doctrees:
+        for name, language in LANGUAGES.items():
+            page = folder / name
+            options = ["-q", "-E", "-W", "--keep-going", "-b", "html", "-d", str(Path(doctrees) / name)]
+            done = subprocess.run(
+                [sys.executable, "-m", "sphinx", *options, "-D", f"language={language}", str(DOCS), str(page)],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            if done.returncode:
+                raise RuntimeError(f"The pages in {language} have errors:\n{done.stderr}")
+            (page / "softreg-learn.html").write_text(learn_page(), encoding="utf-8")
+    shutil.rmtree(folder / "jupyter_execute", ignore_errors=True)  # myst-nb's copies of the notebooks
     (folder / "index.html").write_text(START, encoding="utf-8")
 
 
