@@ -17,7 +17,7 @@ pytest = $(PY) -m pytest -m "$(1)" $(2) $(PYTEST_ARGS)$(if $(PYTEST_ARGS), || [ 
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick bench bench-pass bench-tables lint clean
+.PHONY: help demo test quick docs messages bench bench-pass bench-tables lint clean
 
 help: ## list these targets
 	@echo "softreg: make TARGET, where TARGET is one of"
@@ -38,6 +38,12 @@ test: $(VENV)/.test $(if $(TORCH),$(VENV)/.torch-$(TORCH)) $(if $(SPARK),$(VENV)
 
 quick: $(VENV)/.test ## the tests that take less than about ten seconds each, without those that measure time
 	$(call pytest,not slow and not timing,-n auto --dist worksteal)
+
+docs: $(VENV)/.docs ## the site of the documentation in English and Chinese; open build/site/index.html
+	$(PY) docs/build_site.py build/site
+
+messages: $(VENV)/.docs ## docs/locale: the messages of changed pages, and what is not translated
+	$(PY) docs/translations.py update
 
 bench-pass: $(VENV)/.core ## one pass over the rows against reading them once, with and without compiled kernels
 	$(PY) benchmarks/pass.py
@@ -87,6 +93,11 @@ $(VENV)/.torch-$(TORCH): $(VENV)/.test
 $(VENV)/.spark-$(SPARK): $(VENV)/.test
 	@echo "Installing PySpark $(SPARK) into $(VENV) (some minutes the first time) ..."
 	@$(PIP) 'pyspark==$(SPARK)' && touch $@ || echo "PySpark cannot be installed here; its tests are skipped by name."
+
+$(VENV)/.docs: $(VENV)/.made $(BUILT_FROM)
+	@echo "Installing softreg and Sphinx into $(VENV) ..."
+	@$(PIP) -e '.[docs]'
+	@touch $@ $(VENV)/.core
 
 $(VENV)/.lint: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg, ruff and mypy into $(VENV) ..."

@@ -34,7 +34,11 @@ import pytest
 import softreg
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")] if p.is_file())
+PAGES = sorted(
+    p
+    for p in [*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+    if p.is_file() and p.parent.name != "notebooks"  # tests/test_notebooks.py runs these
+)
 MODULES = ["softreg", *sorted(m.name for m in pkgutil.walk_packages(softreg.__path__, "softreg."))]
 WITH_SPARK = ("softreg.rows.cluster.spark_engine", "softreg.spark")  # their examples need Java
 DATA = re.compile(r"\A<!-- data: (?P<name>[^\s;]+)(?: as (?P<shown>[^\s;]+))?(?:; slow)? -->\n")

@@ -33,7 +33,7 @@ FLOORS = (
     {"mlflow"},
     {"persistence", "cards"},
     {"export"},
-    {"tables", "report", "spark", "sklearn"},
+    {"tables", "report", "learn", "spark", "sklearn"},
     {"models"},
     {"optimize"},
     {"rows"},
@@ -52,10 +52,12 @@ FREE = {
     "splits",
     "typing",
     "canonical_values",
+    "content_policy",
     "version",
 }
 ROOMS = (
-    "probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export", "serve", "mlflow",
+    "probability", "rows", "optimize", "models", "tables", "report", "learn", "cards", "sklearn", "export", "serve",
+    "mlflow",
 )  # fmt: skip
 
 # Within a room each package or file imports only those listed before it.

@@ -65,7 +65,9 @@ def calls(folder: Path) -> list[str]:
 def test_help_is_the_default_and_lists_every_target(make: Make) -> None:
     shown = make().stdout
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    assert {"help", "demo", "test", "quick", "bench", "bench-pass", "bench-tables", "lint", "clean"} == set(targets)
+    assert {
+        *("help", "demo", "test", "quick", "docs", "messages", "bench", "bench-pass", "bench-tables", "lint", "clean")
+    } == set(targets)
     for target in targets:
         assert re.search(rf"^ +{target}\s+\S", shown, re.MULTILINE), f"{target} is not told by make help"
     assert shown == make("help").stdout
@@ -133,12 +135,13 @@ def test_clean_leaves_no_trace(make: Make, tmp_path: Path) -> None:
     assert not (tmp_path / "src/softreg/__pycache__").exists()
 
 
-def test_the_continuous_check_is_the_tests_then_lint() -> None:
+def test_the_continuous_check_is_the_tests_then_the_site_then_lint() -> None:
     script = ROOT / ".ci" / "run"
     lines = script.read_text("utf-8").splitlines()
     assert lines[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in lines
-    assert [line for line in lines if line.startswith("make")] == ["make test TORCH=2.13.0 SPARK=4.3.0", "make lint"]
+    made = [line for line in lines if line.startswith("make")]
+    assert made == ["make test TORCH=2.13.0 SPARK=4.3.0", "make docs", "make lint"]
     assert os.access(script, os.X_OK)
 
 

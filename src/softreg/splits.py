@@ -105,8 +105,9 @@ def _test_counts(counts: Int64Array, size: int) -> Codes:
 def split_groups(codes: NDArray[np.integer[Any]], groups: Codes, test_size: float = 0.2, seed: int = 0) -> Split:
     """Split rows into training and test rows by whole groups, with nearly the same share of each class.
 
-    Groups are considered in an order drawn by `seed`; a group is held out if it brings the test rows of each class
-    nearer to their share (in squares over the number of its rows) and leaves every class training rows.
+    Groups are considered in an order drawn by `seed`; a group is held out if it brings the test rows nearer to
+    the wanted shares of the classes and leaves every class training rows. The distance is (test rows - wanted rows)² /
+    rows of a class, summed over the classes.
 
     Parameters
     ----------

@@ -68,9 +68,13 @@ class Browser:
 
     def open(self, program: Program, *, width: int = 1280, dark: bool = False, fragment: str = "") -> OpenPage:
         """Open the page of a program."""
+        return self.open_html(page_html(program), width=width, dark=dark, fragment=fragment)
+
+    def open_html(self, text: str, *, width: int = 1280, dark: bool = False, fragment: str = "") -> OpenPage:
+        """Open a page."""
         self.opened += 1
         path = self.folder / f"page{self.opened}.html"
-        path.write_text(page_html(program), encoding="ascii")
+        path.write_text(text, encoding="utf-8", newline="\n")
         context = self.chromium.new_context(
             viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
         )

@@ -293,3 +293,32 @@ def demo(folder: Path) -> None:
     from softreg.cli.commands.demo import run_demo
 
     run_demo(folder)
+
+
+@main.command(short_help="Write and open an interactive page that teaches softmax regression.")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    default=Path("softreg-learn.html"),
+    show_default=True,
+    metavar="FILE.html",
+    help="Output file.",
+)
+@click.option(
+    "--lang",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    show_default=True,
+    help="Language with which the page opens: English or Chinese. The page has both.",
+)
+@click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+def learn(output: Path, lang: str, no_open: bool) -> None:
+    """Write an interactive page that teaches softmax regression, and open it in a browser.
+
+    The page is one HTML file that needs no server and makes no request. It starts with an image of four pixels and
+    shows every number on the way to probabilities, loss and gradient.
+    """
+    from softreg.cli.commands.learn import write_lesson
+
+    write_lesson(output, lang, no_open)

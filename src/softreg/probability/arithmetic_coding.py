@@ -37,7 +37,7 @@ def encode_labels(codes: ArrayLike, P: ArrayLike) -> bytes:
     Returns
     -------
     bytes
-        The code: at most 64 bits longer than the summed surprisal, apart from a share of 2^-24. A label of probability
+        The code: longer than the summed surprisal by at most 64 bits and a relative 2^-24 of it. A label of probability
         0 costs 32 bits.
 
     Raises

@@ -86,9 +86,9 @@ def score_interval(
 
     1. the t interval for the mean of `base`, and
     2. the Clopper-Pearson interval for the rate of mistakes, times the ratio of the standard deviations of
-       `miss * extra` and `miss`. The squares of `extra` are averaged over the observed mistakes and one more, whose
-       square is the mean over all rows and classes weighted by the root of their probability (which allows for
-       overconfident probabilities, of logits up to twice too large)
+       `miss * extra` and `miss`. The squares of `extra` are averaged over the observed mistakes and one further term:
+       the mean of the squares over all rows and classes, weighted by the root of their probability. It allows for
+       overconfident probabilities, whose logits are up to twice too large
 
     as the root of the sum of their squares and twice their covariance. For many mistakes it approaches the t interval.
 

@@ -20,7 +20,7 @@ from softreg.typing import Array, FloatArray, IntArray
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Classes:
-    """The classes of a problem: a one-to-one map between labels and the codes 0 .. q - 1.
+    """The classes of a problem: a one-to-one map between labels and the codes 0 to q - 1.
 
     `Classes(y)` are the labels in y, sorted as by `numpy.unique`; `Classes.of(labels)` are known classes in the given
     order. Labels keep their kind: text, integers, booleans, dates, objects that can be sorted. Floats are labels only

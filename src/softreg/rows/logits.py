@@ -235,7 +235,7 @@ class BlockLogits(Protocol):
         ...
 
     def difference(self, ahead: ParameterPoint, here: ParameterPoint, version: int, replaces: tuple[int, ...]) -> None:
-        """Keep logits ahead minus logits here under this version, in the memory of those ahead."""
+        """Replace the logits at `ahead` by their differences from those at `here`, kept under this version."""
         ...
 
     def eval_along(self, point: ParameterPoint, direction: ParameterPoint, t: Array) -> Sums:

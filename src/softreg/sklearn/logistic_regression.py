@@ -66,8 +66,8 @@ class LogisticRegression(scikit_learn.LogisticRegression):  # type: ignore[misc]
     C : float
         Inverse strength of the penalty; inf for no penalty.
     l1_ratio : float
-        Share of the l1 part of the penalty; above 0 it needs `solver="saga"`, or 1 with "liblinear", as in
-        scikit-learn.
+        Share of the l1 part of the penalty. As in scikit-learn, a value above 0 needs `solver="saga"`; 1 is possible
+        with "liblinear", too.
     dual : bool
         Accepted for "liblinear"; no effect.
     tol : float

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from importlib.resources import files
 from string import Template
 
+from softreg.content_policy import content_policy
 from softreg.export.javascript.module import javascript_module
 from softreg.export.program import Program
 
@@ -44,7 +43,7 @@ def page_html(program: Program) -> str:
     script = "\n".join([javascript_module(program), "{", *map(_source, SCRIPTS), "}"])
     title = f"Prediction of {program.target}" if program.target else "Class probabilities"
     page = Template(_source("page.html")).substitute(
-        title=html.escape(title), policy=_policy(script, style), style=style, script=script
+        title=html.escape(title), policy=content_policy(script, style), style=style, script=script
     )
     return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
@@ -52,16 +51,3 @@ def page_html(program: Program) -> str:
 def _source(name: str) -> str:
     """Return the text of a file of this folder."""
     return files(__package__).joinpath(name).read_text(encoding="ascii")
-
-
-def _policy(script: str, style: str) -> str:
-    """Return a Content-Security-Policy that allows this script, this style, and images that are part of the page."""
-    return (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    """Return the hash of the text of an element, as a Content-Security-Policy writes it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("ascii")).digest()).decode("ascii")

@@ -143,7 +143,8 @@ def label_audit(P: ArrayLike, y: Any, classes: Any = None, *, second_opinion: bo
     """Find labels that may be wrong, from out-of-fold probabilities.
 
     1. **Second-stage model.** If it reduces the log loss, an out-of-fold softmax regression on the probabilities, their
-       logarithms and the products of these replaces P: it models which confusions of the first model are usual.
+       logarithms and the products of pairs of logarithms replaces P. It models which confusions of the first model
+       are usual.
     2. **Noise between pairs.** Half of the rows of class j have log-odds of j against k above their median m_jk. Rows
        labelled k with log-odds above it are half of the wrong labels:
        `noise_jk = 2 #{i : y_i = k, argmax P_i = j, log P_ij / P_ik >= m_jk}`. The rates T_jk = noise_jk / n_j are

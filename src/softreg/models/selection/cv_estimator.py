@@ -123,7 +123,7 @@ class SoftmaxRegressionCV(LinearClassifier):
     intercept_ : ndarray of shape (q,)
         Bias of each class.
     solution_ : Solution
-        Result of the final fit; if relaxed_ < 1, of the fit on the support, whose gap is certified among all weights
+        Result of the final fit; if `relaxed_` < 1, of the fit on the support, whose gap is certified among all weights
         there.
     n_iter_, n_features_in_, feature_names_in_
         As in `SoftmaxRegression`.
@@ -394,7 +394,7 @@ class SoftmaxRegressionCV(LinearClassifier):
     def best_estimator_(self) -> SoftmaxRegression:
         """The final model as a `SoftmaxRegression` at the chosen strength, with the same arrays.
 
-        If relaxed_ < 1, its weights are the relaxed ones; its own `fit` would find those of the elastic net.
+        If `relaxed_` < 1, its weights are the relaxed ones; its own `fit` would find those of the elastic net.
         """
         check_is_fitted(self, "coef_")
         model = SoftmaxRegression(

@@ -40,8 +40,8 @@ def limits_table(limits: Limits = LIMITS) -> str:
     """Return the limits with their values and the strings that document them, as a Markdown table."""
     lines = ["| limit | value | meaning |", "| --- | ---: | --- |"]
     for name, text in documented_fields().items():
-        value = getattr(limits, name)
-        lines.append(f"| `{name}` | {value:,} | {text} |")
+        value, meaning = getattr(limits, name), text.replace("|", r"\|")
+        lines.append(f"| `{name}` | {value:,} | {meaning} |")
     return "\n".join(lines)
 
 

@@ -63,7 +63,7 @@ class Limits:
     """Dual coordinate ascent is used where its expected sweeps times this factor cost less than L-BFGS."""
     dual_mean_curvature: float = 1400.0
     """Mean curvature ||x||^2 / (n strength) of a dual step above which L-BFGS with a factor of the curvature needs few
-    iterations, so that only the time of the factor counts."""
+    iterations, so that only the time of the factor is compared."""
     dual_path_tolerance: float = 1e-6
     """Nats. Where held-out losses are required to be more exact than this, float32 dual steps are not enough."""
 

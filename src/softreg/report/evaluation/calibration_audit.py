@@ -44,8 +44,14 @@ class CalibrationAudit(DeprecatedAttributes):
 
     Attributes
     ----------
-    log_loss, brier, accuracy, skill : Interval
-        As in `Audit`, with intervals for their expectation on new rows: `score_interval`, and Wilson's for accuracy.
+    log_loss : Interval
+        As in `Audit`, with an interval of `score_interval` for its expectation on new rows; so are `brier` and `skill`.
+    brier : Interval
+        Brier score.
+    accuracy : Interval
+        Accuracy, with Wilson's interval.
+    skill : Interval
+        Share of the entropy of the class rates that the probabilities explain.
     gap : Interval
         Calibration gap in nats: the decrease of the log loss by the better of two simple recalibrations, on rows that
         the recalibration was not fitted to. It is an estimate; other recalibrations may gain more. It can be slightly

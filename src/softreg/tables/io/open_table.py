@@ -211,7 +211,7 @@ class OpenTable(DeprecatedAttributes):
 def open_table(source: Any, *, options: ReadOptions | None = None, **keywords: Unpack[ReadKeywords]) -> OpenTable:
     r"""Open a table in one or several files, to read it in batches.
 
-    The source is a file, a pattern such as "logs/*.csv.gz", a folder of partitions or a list of files. The ending
+    The source is a file, a pattern such as ``logs/*.csv.gz``, a folder of partitions or a list of files. The ending
     decides on the format: `.parquet`, `.pq` and `.parq` are Parquet and `.arrow`, `.feather` and `.ipc` Arrow, whose
     types are kept; `.jsonl`, `.ndjson` and `.json` hold a JSON object in each line; `.tsv` is separated by tabs;
     other files are text separated by commas, tabs, semicolons, `|` or runs of blanks: by the one that gives all rows

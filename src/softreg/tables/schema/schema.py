@@ -194,7 +194,8 @@ def infer_schema(
     kinds : mapping of str to Kind, optional
         Requested kinds by column, in place of the inferred ones.
     strict : bool
-        Whether rare values among numbers or dates that are none are an error; by default they are missing values.
+        Whether the rare values of a column of numbers or dates that are no numbers or dates are an error; by default
+        they are missing values.
     describe_row : callable
         Names a row, from 0, in warnings.
 

@@ -247,8 +247,8 @@ def check_labels(y: TextArray, target: str, *, single: bool = False) -> None:
     Raises
     ------
     TableError
-        If there is one class only; if there are more classes than 20 and than half of the rows (a tenth where every
-        label is a whole number); or if a class has a single row.
+        If there is one class only; if there are more than 20 classes and more than half as many classes as rows (a
+        tenth, where every label is a whole number); or if a class has a single row.
 
     Examples
     --------

@@ -189,8 +189,8 @@ def posterior_predictions(
     """Return the probabilities of rows with standard errors and intervals from the posterior that a fit kept.
 
     The posterior of the parameters is taken to be Gaussian (Laplace's approximation), and the log-odds of a probability
-    to be linear in them. An interval has this posterior probability. It needs no rows of the fit, and is that of models
-    with an L2 penalty, penalty factors or a prior, for which there are no tests of zero.
+    to be linear in them. An interval has the posterior probability `level`. It needs no rows of the fit, and is that of
+    models with an L2 penalty, penalty factors or a prior, for which there are no tests of zero.
 
     Parameters
     ----------

@@ -1,0 +1,12 @@
+"""An interactive page that teaches softmax regression, in English and Chinese, as one HTML file.
+
+`page` joins the sources of this folder: `script` has the frame of the page and the formulas, `parts` the five parts of
+the lesson, and `text` their texts in both languages. Rules for the author of a part stand at the top of
+`script/frame.js`. It imports only the leaves of softreg.
+"""
+
+from __future__ import annotations
+
+from softreg.learn.page import learn_page
+
+__all__ = ["learn_page"]

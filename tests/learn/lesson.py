@@ -1,0 +1,58 @@
+"""The interactive page in a browser, and the comparison of the numbers that it shows with those of softreg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from softreg.learn import learn_page
+
+from ..export.page_browser import Browser, OpenPage, open_browser
+
+TOLERANCE = 1e-12
+
+
+@cache
+def lesson() -> str:
+    """The page."""
+    return learn_page()
+
+
+def lesson_browser(folder: Path) -> Iterator[Browser]:
+    """Yield a browser; skip where Playwright or Chromium is missing."""
+    yield from open_browser(folder)
+
+
+def address(part: str, state: Mapping[str, Any], **others: str) -> str:
+    """The fragment that sets values of a part; lists are written with commas."""
+    texts = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in state.items()}
+    pairs = {**others, **{f"{part}.{name}" if "." not in name else name: text for name, text in texts.items()}}
+    return "#" + "&".join(f"{name}={value}" for name, value in pairs.items())
+
+
+def shown_numbers(opened: OpenPage, part: str) -> list[tuple[str, float]]:
+    """Name and value of every number of a part, hidden ones included."""
+    opened.settle()
+    found = opened.page.evaluate(
+        "(part) => [...document.querySelectorAll(`[data-name^='${part}.'][data-value]`)].map("
+        "(node) => [node.dataset.name.slice(part.length + 1), node.dataset.value])",
+        part,
+    )
+    return [(name, float(value.replace("Infinity", "inf"))) for name, value in found]
+
+
+def assert_numbers(opened: OpenPage, part: str, expected: Mapping[str, float], *, tolerance: float = TOLERANCE) -> None:
+    """Assert that a part shows exactly these numbers, each to the tolerance (relative for numbers above 1)."""
+    shown = shown_numbers(opened, part)
+    assert {name for name, _ in shown} == set(expected)
+    wrong = [
+        f"{part}.{name} is {value!r}, not {expected[name]!r}"
+        for name, value in shown
+        if not np.isclose(value, expected[name], rtol=tolerance, atol=tolerance)
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert opened.complaints == []

@@ -1,0 +1,150 @@
+"""The site: every public name, every message in Chinese, no warning and no request to other hosts."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import quote
+
+import pytest
+
+import softreg
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DOCS = Path(__file__).parents[1] / "docs"
+ROOMS = (
+    "probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export", "mlflow", "spark",
+    "learn",
+)  # fmt: skip
+DIRECTIVE = re.compile(r"^\.\. (?:autoclass|autofunction|autodata|py:data):: (\S+)$", re.MULTILINE)
+LOADED = re.compile(r"""<(?:script|img|iframe|link|source)\b[^>]*?\b(?:src|href)="(https?:)?//""")
+
+
+def script(name: str) -> ModuleType:
+    """A script of docs/, as a module."""
+    pytest.importorskip("sphinx", reason="Sphinx is not installed")
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def public_names() -> dict[str, object]:
+    """Every public name of softreg and of its packages."""
+    names = {f"softreg.{name}": getattr(softreg, name) for name in softreg.__all__ if name != "__version__"}
+    for room in ROOMS:
+        try:
+            module = importlib.import_module(f"softreg.{room}")
+        except ImportError:  # an extra that is not installed
+            continue
+        names |= {f"softreg.{room}.{name}": getattr(module, name) for name in module.__all__}
+    return names
+
+
+def undocumented(names: dict[str, object], documented: list[str]) -> list[str]:
+    """Names without an entry, where an object has an entry under any of its names."""
+    known = {id(names[name]) for name in documented if name in names}
+    return [name for name, value in names.items() if name not in documented and id(value) not in known]
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    names = public_names()
+    documented = [name for page in sorted((DOCS / "api").glob("*.rst")) for name in DIRECTIVE.findall(page.read_text())]
+    assert undocumented(names, documented) == []
+    assert [name for name in documented if name not in names] == [], "entries of names that are not public"
+    assert len(documented) == len(set(documented))
+
+
+def test_a_name_without_an_entry_is_found() -> None:
+    assert undocumented({"softreg.a": 1.5, "softreg.b": "b"}, ["softreg.b"]) == ["softreg.a"]
+
+
+def test_translations_that_are_missing_or_differ_are_found(tmp_path: Path) -> None:
+    translations = script("translations")
+    messages = ["Fit the rows.", "Call `fit` once; see [the guide](guide.md).", "0.5 `x` **1,000**", "Old words here."]
+    translations.update({"page": messages}, tmp_path)
+    assert len(translations.complaints({"page": messages}, tmp_path)) == 3  # a figure needs no translation
+    path = tmp_path / "page.po"
+    text = path.read_text(encoding="utf-8")
+    for message, translation in (
+        ("Fit the rows.", "拟合这些行。"),
+        (messages[1], "调用 `fit_all` 一次。"),
+        ("Old words here.", "旧。"),
+    ):
+        text = text.replace(f'msgid "{message}"\nmsgstr ""', f'msgid "{message}"\nmsgstr "{translation}"')
+    path.write_text(text, encoding="utf-8")
+    changed = [*messages[:3], "Old words there."]
+    translations.update({"page": changed}, tmp_path)
+    found = translations.complaints({"page": changed}, tmp_path)
+    assert [line.split(" in the translation")[0] for line in found] == [
+        "page: the code 'fit' is missing",
+        "page: the code 'fit_all' is not in the source",
+        "page: the link 'guide.md' is missing",
+        "page: no translation of 'Old words there.'",
+    ]
+    assert translations.complaints({"other": []}, tmp_path) == ["page.po: there is no such page"]
+
+
+@pytest.mark.slow
+def test_every_message_is_translated(tmp_path: Path) -> None:
+    translations = script("translations")
+    found = translations.complaints(translations.extract(tmp_path))
+    assert found == [], f"{len(found)} messages; run `make messages` and translate them"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site in both languages; an error of a page or a warning of Sphinx fails here."""
+    folder = tmp_path_factory.mktemp("site")
+    script("build_site").build(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_pages_of_the_site_load_nothing_from_elsewhere_and_link_the_other_language(site: Path) -> None:
+    pages = sorted(page for language in ("en", "zh") for page in (site / language).rglob("*.html"))
+    assert len(pages) > 80
+    assert [str(page) for page in pages if LOADED.search(page.read_text(encoding="utf-8"))] == []
+    for page in pages:
+        for link in re.findall(r'hreflang="[^"]*"[^>]*href="([^"#]+)"', page.read_text(encoding="utf-8")):
+            assert (page.parent / link).resolve().exists(), f"{page}: {link}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("language", "query", "found"),
+    [
+        ("en", "calibrating", "calibration"),
+        ("zh", "交叉熵", "交叉熵"),
+        ("zh", "熵", "熵"),
+        ("zh", "SoftmaxRegression", "API"),
+    ],
+)
+def test_the_search_finds_pages_in_both_languages(site: Path, language: str, query: str, found: str) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as tools:
+        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = chromium.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{(site / language / 'search.html').as_uri()}?q={quote(query)}")
+        page.wait_for_selector("#search-results li", timeout=60_000)
+        text = page.inner_text("#search-results")
+        chromium.close()
+    assert errors == []
+    assert found.lower() in text.lower()
+
+
+def test_a_request_to_another_host_is_found() -> None:
+    assert LOADED.search('<script defer src="https://cdn.example/x.js">')
+    assert not LOADED.search('<script src="_static/x.js"></script> <a href="https://example.org">')
