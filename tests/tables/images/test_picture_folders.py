@@ -214,6 +214,30 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
         assert np.array_equal(pixels_of(tmp_path / name), GREY)
 
 
+def test_sixteen_bits_of_a_pgm(tmp_path: Path) -> None:
+    (tmp_path / "a.pgm").write_bytes(b"P5\n20 10\n65535\n" + (GREY.astype(">u2") * 257).tobytes())
+    assert np.array_equal(pixels_of(tmp_path / "a.pgm"), GREY)
+
+
+COLOURS = np.dstack([GREY, GREY[:, ::-1], GREY])
+WRITTEN = {
+    "upper.JPG": {"format": "JPEG"},
+    "progressive.jpg": {"progressive": True},
+    "jpeg_as.png": {"format": "JPEG"},
+    "apng.png": {"save_all": True, "append_images": [Image.fromarray(COLOURS[::-1])]},
+    "lossless.webp": {"lossless": True},
+    "lzw.tif": {"compression": "tiff_lzw"},
+    "interlaced.gif": {"interlace": True},
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_variants_of_formats(tmp_path: Path, name: str) -> None:
+    Image.fromarray(COLOURS).save(tmp_path / name, **WRITTEN[name])
+    read = pixels_of(tmp_path / name, image_color="colour").astype(int)
+    assert np.abs(read - COLOURS).mean() < 12  # JPEG and palettes are lossy
+
+
 def test_floats_without_a_range_are_refused(tmp_path: Path) -> None:
     Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(TableError, match=r"a\.tif' cannot be used: its pixels are numbers of 32 bits"):

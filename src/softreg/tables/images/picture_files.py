@@ -140,16 +140,17 @@ def read_picture(path: Path, form: ImageForm, max_pixels: int) -> NDArray[np.uin
         side = _DRAFT * max(form.width, form.height)
         image.draft("RGB" if form.colour else "L", (side, side))
         image.load()
+        sixteen_bits = image.mode == "I" and image.format in _SIXTEEN_BITS
         with suppress(Exception):  # damaged EXIF data: the picture is taken as it is stored
             image = ImageOps.exif_transpose(image)
-        return prepare(image, form)
+        return prepare(image, form, sixteen_bits=sixteen_bits)
 
 
-def prepare(image: Image.Image, form: ImageForm) -> NDArray[np.uint8]:
-    """Return the pixels (form.length,) of a decoded picture; raise `TableError` for pixels of 32 bits."""
+def prepare(image: Image.Image, form: ImageForm, *, sixteen_bits: bool = False) -> NDArray[np.uint8]:
+    """Return the pixels (form.length,) of a decoded picture; raise `TableError` for numbers of 32 bits."""
     from PIL import Image
 
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS):
+    if image.mode.startswith("I;16") or sixteen_bits:
         levels = np.asarray(image).astype(np.float64) / _STEP_OF_16_BITS
         image = Image.fromarray(np.clip(np.round(levels), 0, 255).astype(np.uint8))
     elif image.mode in ("I", "F"):
