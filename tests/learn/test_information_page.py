@@ -316,7 +316,7 @@ def test_the_figures_in_the_texts_are_right() -> None:
     floor, doubled = float(entropy([0.9, 0.05, 0.05])), float(softmax([0.0, 2 * math.log(9)])[1])
     for lang in ("en", "zh"):
         texts = {
-            part: json.loads(files("softreg.learn").joinpath("text", f"{part}.{lang}.json").read_text(encoding="utf-8"))
+            part: json.loads(files("softreg.learn").joinpath("parts", part, f"{lang}.json").read_text(encoding="utf-8"))
             for part in ("information", "calibration")
         }
         for key in ("ask.entropy", "ask.because"):

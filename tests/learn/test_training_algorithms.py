@@ -18,7 +18,7 @@ from softreg import SoftmaxRegression
 from .training_reference import CLASSES, PIXELS, Training, of_text
 
 NODE = shutil.which("node")
-SCRIPTS = Path(softreg.__file__).parent / "learn" / "parts"
+SCRIPTS = Path(softreg.__file__).parent / "learn"
 EXACT = 1e-12
 SEEDS = (1, 2, 3)
 STRENGTHS = (1e-4, 1e-3, 1e-2, 0.1, 1.0)
@@ -52,7 +52,7 @@ def run(**asked: Any) -> dict[str, Any]:
     """Return what the algorithms compute."""
     if NODE is None:
         pytest.skip("there is no Node (nodejs) here")
-    sources = ("training_images.js", "training_descent.js", "training_newton.js")
+    sources = ("script/random.js", "parts/training/descent.js", "parts/training/images.js", "parts/training/newton.js")
     program = "\n".join([*((SCRIPTS / name).read_text(encoding="ascii") for name in sources), PROGRAM])
     options = {"seed": 3, "batch": 4, "rate": 0.3, "strength": 0.01, "steps": 0, "own": ""} | asked
     result = subprocess.run(

@@ -1,8 +1,9 @@
 /* The frame of the page, and the contract with the parts.
  *
- * A PART is parts/NAME.js (with helpers in parts/NAME_*.js, which come first and share its block scope), its texts
- * text/NAME.en.json and text/NAME.zh.json (same keys, same placeholders), and, if need be, parts/NAME.css. NAME stands in
- * PARTS of page.py. Texts have the keys "title" (heading) and "short" (table of contents). The file calls
+ * A PART is a folder parts/NAME, and NAME stands in PARTS of page.py. The folder holds NAME.js, its texts en.json and
+ * zh.json (same keys, same placeholders) and, if need be, helpers in other .js files, which come first, in alphabetical
+ * order, and share its block scope, and NAME.css. Texts have the keys "title" (heading) and "short" (table of contents).
+ * NAME.js calls
  *
  *   definePart({
  *     id: "loss",
@@ -26,7 +27,7 @@
  *   t(key, values)            a <span> with the translated text, which follows the language; values (an object, or a
  *                             function that returns one and is called at each change) replace {name}; they are strings
  *                             or nodes, such as numbers. Texts have **emphasis** and `formulas`. Keys are looked up in
- *                             the part, then in frame.*.json, which has "class.0", "class.1", "class.2".
+ *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1", "class.2".
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
  *   className(k)              a <span> with the colour and the name of class k
  *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
