@@ -32,7 +32,7 @@ from softreg.splitmix import as_uniform, hashed
 from .node_algorithms import run_node
 
 DISTRIBUTIONS = ("script/softmax.js", "script/distributions.js")
-CODES = (*DISTRIBUTIONS, "parts/information/huffman.js", "parts/information/arithmetic.js")
+CODES = (*DISTRIBUTIONS, "parts/information/huffman.js", "parts/information/arithmetic.js", "decoders.js")
 RELIABILITY = ("script/random.js", *DISTRIBUTIONS, "parts/calibration/reliability.js")
 TOLERANCE = 1e-12
 

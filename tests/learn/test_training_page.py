@@ -16,7 +16,7 @@ from .test_training_algorithms import run
 from .training_reference import CLASSES, PIXELS, Array, Training, of_text
 
 DEFAULTS: dict[str, Any] = {
-    "seed": 5, "batch": 4, "rate": 0.2, "strength": 0.01, "steps": 0, "own": "", "draft": "00000000", "summed": 1,
+    "seed": 16, "batch": 4, "rate": 0.2, "strength": 0.01, "steps": 0, "own": "", "draft": "00000000", "summed": 1,
 }  # fmt: skip
 CROSS = "8f210840"
 SLOW_MACHINE = 4
@@ -252,7 +252,7 @@ def test_the_solver_proves_a_gap_of_1e_10_while_descent_is_far_above(browser: Br
         ({"own": "junk.9zz.<b>", "draft": "zzz"}, {}),
         ({"batch": 99, "steps": -1, "rate": "x", "strength": 2, "seed": 0, "summed": 1e9}, {}),
         ({"batch": 36, "summed": 36}, {"batch": 24, "summed": 24}),
-        ({"seed": 5.2, "batch": 3.6, "steps": 7.4}, {"batch": 4, "steps": 7}),
+        ({"seed": 16.2, "batch": 3.6, "steps": 7.4}, {"batch": 4, "steps": 7}),
     ],
 )
 def test_an_address_that_is_no_state_is_repaired(browser: Browser, state: dict[str, Any], kept: dict[str, Any]) -> None:

@@ -18,6 +18,15 @@ function classBars(context, name, digits, most = 1) {
   return list;
 }
 
+/** A button that draws anew with the next seed, and the seed: `label` is a key, as is "seed". */
+function seedButton(context, { label, next }) {
+  const seed = context.number("seed", 0);
+  context.onChange((state) => seed.set(state.seed));
+  return el("div", { class: "buttons" }, context.button(label, () => context.set({ seed: next(context.state.seed) })),
+    el("span", { class: "quiet small" }, context.t("seed", { seed })));
+}
+
+/** Set the width of the filling of a bar. */
 function setShare(fill, share) {
   fill.style.setProperty("width", `${100 * Math.max(0, Math.min(1, share || 0))}%`);
 }
@@ -75,6 +84,16 @@ function pixelFigure(context) {
     values[i].set(x[i]);
   }));
   return svg("svg", { viewBox: "0 0 206 206", class: "figure image" }, squares, values);
+}
+
+/** The 12 weights of the state as a row for each class. */
+function weightRows(W) {
+  return CLASSES.map((k) => W.slice(PIXELS.length * k, PIXELS.length * (k + 1)));
+}
+
+/** What a weight or bias is called: "weight of cat for pixel 1". */
+function weightName(context, k, i) {
+  return context.text(i === BIAS ? "bias-of" : "weight-of", { name: context.text(`class.${k}`), number: String(i + 1) });
 }
 
 /** The weights of each class as an image of 2 x 2 cells with the bias below: `set(rows, biases)`.

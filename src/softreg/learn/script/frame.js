@@ -27,7 +27,7 @@
  *   t(key, values)            a <span> with the translated text, which follows the language; values (an object, or a
  *                             function that returns one and is called at each change) replace {name}; they are strings
  *                             or nodes, such as numbers. Texts have **emphasis** and `formulas`. Keys are looked up in
- *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1", "class.2".
+ *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1", "class.2", "weight-of", "bias-of".
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
  *   className(k)              a <span> with the colour and the name of class k
  *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
@@ -37,7 +37,6 @@
  *   mark(node, name, value)   the same for other elements, as bars whose length is the number
  *   slider({ value: "zoom", index: 0, step: 0.1, label: "key", digits: 1, log: false, min, max })  a labelled range
  *                             input of a value of the state (`index`: of an array); limits are its bounds
- *   toggle({ value: "open", label: "key" })   a checkbox of a boolean
  *   select({ value: "way", label: "key" })    radio buttons of a string with `choices`; texts "key.CHOICE"
  *   button("key", action)     a button
  *   handle(node, { label, text, min, max, step, get, set, at, move, sideways })  makes an element (SVG or HTML) draggable, with
@@ -109,11 +108,6 @@ function makeContext(definition) {
       return node;
     },
     slider: (options) => makeSlider(context, limits, options),
-    toggle({ value, label }) {
-      const input = el("input", { type: "checkbox", onchange: () => context.set({ [value]: input.checked }) });
-      listeners.push((state) => { input.checked = state[value]; });
-      return el("label", { class: "toggle" }, input, t(label));
-    },
     select: ({ value, label }) => makeSelect(context, value, label, definition.choices[value]),
     question(options) {
       const widget = makeQuestion(context, options);
@@ -155,7 +149,7 @@ function makeSlider(context, limits, { value, index, step, label, digits, log = 
     input.setAttribute("aria-valuetext", numberText(now, digits));
     shown.set(now);
   });
-  return el("label", { class: "slider" }, el("span", { class: "slider-name" }, context.t(label)), input, shown);
+  return sliderLine(context.t(label), input, shown);
 }
 
 function makeSelect(context, value, label, choices) {

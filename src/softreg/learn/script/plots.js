@@ -69,7 +69,7 @@ function remembered(compute) {
   };
 }
 
-/** A table: heads are keys of texts or null; rows are [key of the row's name, cell, ...]. */
+/** A table: heads are keys of texts or null; rows are [the row's name, cell, ...], the name a key or a node. */
 function makeTable(context, heads, rows) {
   const head = heads.map((key) => el(key ? "th" : "td", key ? { scope: "col" } : {}, key ? context.t(key) : null));
   const body = rows.map(([name, ...cells]) => el("tr", {},

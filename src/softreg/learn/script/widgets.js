@@ -38,6 +38,11 @@ function markNumber(node, fullName, value) {
   furnish(node, { "data-name": fullName, "data-value": Object.is(value, -0) ? "0" : String(value) });
 }
 
+/** A range input with its name before it and its value behind it. */
+function sliderLine(name, input, shown) {
+  return el("label", { class: "slider" }, el("span", { class: "slider-name" }, name), input, shown);
+}
+
 /** Round to a multiple of the step, without the digits that binary fractions add. */
 function snap(value, step, low, high) {
   const near = Number((Math.round(value / step) * step).toPrecision(12));

@@ -1,5 +1,6 @@
 // Part 5: calibration.
 
+const SEEDS = 10000;
 const NEAR_HALF = 0.05, ROUNDING = 1e-14;
 const SCORES = [["accuracy", 4], ["loss", 4], ["brier", 4], ["excess", 4], ["outside", 0]];
 
@@ -121,16 +122,15 @@ function gapSentence(context) {
 definePart({
   id: "calibration",
   defaults: { factor: 1, rows: 1000, seed: 1, bin: 0.5 },
-  limits: { factor: [LEAST_FACTOR, MOST_FACTOR], rows: [200, 2000], seed: [0, 9999], bin: [0, (BINS - 1) / BINS] },
+  limits: { factor: [LEAST_FACTOR, MOST_FACTOR], rows: [200, 2000], seed: [0, SEEDS - 1], bin: [0, (BINS - 1) / BINS] },
   repair: (state) => ({ rows: Math.round(state.rows), seed: Math.round(state.seed), bin: chosenBin(state) / BINS }),
   build(root, context) {
     const question = context.question({ key: "ask", choices: ["nothing", "loss", "both"], answer: "loss" });
-    const diagram = reliabilityPlot(context), losses = lossPlot(context), seed = context.number("seed", 0);
+    const diagram = reliabilityPlot(context), losses = lossPlot(context);
     context.onChange((state) => {
       const scores = scoresOf(state.seed, state.rows, state.factor);
       diagram.show(scores.bins, chosenBin(state));
       losses.show(state, { ...scores, best: bestOf(state.seed, state.rows) });
-      seed.set(state.seed);
     });
     const times = [["half", 0.5], ["one", 1], ["double", 2]].map(([name, factor]) => context.button(`times.${name}`, () => context.set({ factor })));
     root.append(
@@ -154,8 +154,7 @@ definePart({
         el("h3", {}, context.t("sample.title")),
         el("p", {}, context.t("sample")),
         context.slider({ value: "rows", step: 100, label: "rows", digits: 0 }),
-        el("p", { class: "buttons" }, context.button("draw", () => context.set({ seed: (context.state.seed + 1) % 10000 })),
-          el("span", { class: "quiet small" }, context.t("seed", { seed }))),
+        seedButton(context, { label: "draw", next: (seed) => (seed + 1) % SEEDS }),
       ),
     );
     context.summary(() => {

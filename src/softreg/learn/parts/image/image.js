@@ -3,17 +3,13 @@
 const WEIGHT_DRAG = 40;  // pixels of the screen for a change of 1
 const EMPTY = "none";
 
-function rowsOf(W) {
-  return CLASSES.map((k) => W.slice(4 * k, 4 * k + 4));
-}
-
 /** The weights, which are dragged sideways. */
 function weightsFigure(context) {
   const setting = (k, i) => (i === BIAS ? ["b", k] : ["W", 4 * k + i]);
   const figure = weightFigure(context, { weights: "W", bias: "b" }, 1, (k, i, content) => {
     const [name, at] = setting(k, i);
     return context.handle(el("div", {}, content), {
-      label: () => context.text(i === BIAS ? "bias-of" : "weight-of", { name: context.text(`class.${k}`), number: String(i + 1) }),
+      label: () => weightName(context, k, i),
       text: (value) => numberText(value, 1),
       min: -50, max: 50, step: 0.1, sideways: true,
       get: () => context.state[name][at],
@@ -21,7 +17,7 @@ function weightsFigure(context) {
       at: (point, from) => from.value + (point.x - from.point.x + from.point.y - point.y) / WEIGHT_DRAG,
     });
   });
-  context.onChange(({ W, b }) => figure.set(rowsOf(W), b, 2));
+  context.onChange(({ W, b }) => figure.set(weightRows(W), b, 2));
   return figure;
 }
 
@@ -38,7 +34,7 @@ function sumOf(context, k) {
       numbers.x[i].set(x[i]);
     });
     numbers.b.set(b[k]);
-    numbers.o.set(logits(x, rowsOf(W), b)[k]);
+    numbers.o.set(logits(x, weightRows(W), b)[k]);
     furnish(button, { "aria-pressed": String(pinned === String(k)) });
   });
   return button;
@@ -96,7 +92,7 @@ definePart({
   build(root, context) {
     const { t } = context;
     const now = () => {
-      const { x, W, b, shift, T } = context.state, o = logits(x, rowsOf(W), b), shifted = o.map((one) => one + shift);
+      const { x, W, b, shift, T } = context.state, o = logits(x, weightRows(W), b), shifted = o.map((one) => one + shift);
       return { o, shifted, p: softmax(shifted, T), positive: shifted.map((one) => Math.exp(one / T)) };
     };
     const image = pixelFigure(context), weights = weightsFigure(context), sums = CLASSES.map((k) => sumOf(context, k));

@@ -41,15 +41,3 @@ function meanWordLength(weights, words) {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return weights.reduce((sum, weight, k) => sum + weight * words[k].length, 0) / total;
 }
-
-/** Labels that a text of code words holds; null where the text ends within a word. */
-function decodedWords(bits, words) {
-  const labels = [];
-  let word = "";
-  for (const bit of bits) {
-    word += bit;
-    const label = words.indexOf(word);
-    if (label >= 0) { labels.push(label); word = ""; }
-  }
-  return word === "" ? labels : null;
-}

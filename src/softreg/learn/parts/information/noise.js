@@ -118,15 +118,7 @@ function noiseSection(context) {
         el("figure", {}, floors.node, el("figcaption", {}, context.t("noise.floor-caption", { floor, bits })))),
       el("p", {}, context.t("noise.labels", { flipped, best, known, deviation })),
       el("p", {}, context.t("noise.meaning")),
-      drawAgain(context),
+      seedButton(context, { label: "draw", next: (seed) => (seed + 1) % SEEDS }),
     ),
   ];
-}
-
-/** A button that draws all labels anew. */
-function drawAgain(context) {
-  const seed = context.number("seed", 0);
-  context.onChange((state) => seed.set(state.seed));
-  return el("p", { class: "buttons" }, context.button("draw", () => context.set({ seed: (context.state.seed + 1) % SEEDS })),
-    el("span", { class: "quiet small" }, context.t("seed", { seed })));
 }

@@ -7,12 +7,12 @@ function priceBars(context) {
   const bar = (name, ...fills) => el("li", {}, el("span", {}, context.t(name)), el("span", { class: "track", "aria-hidden": "true" }, fills));
   const list = el("ul", { class: "bars price" }, bar("price.bar-right", right), bar("price.bar-wrong", same, extra));
   list.show = (entropyBits, divergence) => {
-    const scale = Math.max(LEAST_SCALE_BITS, entropyBits + divergence), percent = (bits) => `${(100 * bits) / scale}%`;
+    const scale = Math.max(LEAST_SCALE_BITS, entropyBits + divergence), share = (bits) => bits / scale;
     context.mark(right, "bar.entropy", entropyBits);
     context.mark(extra, "bar.kl", divergence);
-    for (const fill of [right, same]) fill.style.setProperty("width", percent(entropyBits));
-    extra.style.setProperty("left", percent(entropyBits));
-    extra.style.setProperty("width", percent(divergence));
+    for (const fill of [right, same]) setShare(fill, share(entropyBits));
+    extra.style.setProperty("left", `${100 * share(entropyBits)}%`);
+    setShare(extra, share(divergence));
   };
   return list;
 }

@@ -5,7 +5,7 @@ const PLACES = CLASSES.flatMap((k) => [...PIXELS, BIAS].map((i) => ({ k, i, key:
 const SUM_TOLERANCE = 1e-9;
 
 function network(state) {
-  const W = CLASSES.map((k) => state.W.slice(4 * k, 4 * k + 4));
+  const W = weightRows(state.W);
   return { x: state.x, W, b: state.b, o: logits(state.x, W, state.b) };
 }
 
@@ -63,11 +63,7 @@ function differencesPanel(context) {
 
 function nodesOfPlace(context, { k, i }) {
   const symbol = formula(i === BIAS ? `b_${k + 1}` : `w_{${k + 1}${i + 1}}`);
-  return [placeText(context, { k, i }), " ", symbol];
-}
-
-function placeText(context, { k, i }) {
-  return context.text(i === BIAS ? "bias-of" : "weight-of", { name: context.text(`class.${k}`), number: String(i + 1) });
+  return [weightName(context, k, i), " ", symbol];
 }
 
 definePart({
@@ -101,7 +97,7 @@ definePart({
       panel.set(net, context.state, slopes);
       for (const [key, { cell, k, i }] of cells) {
         const value = i === BIAS ? slopes.bias[k] : slopes.weights[k][i];
-        furnish(cell, { "aria-pressed": String(key === weight), "aria-label": `${placeText(context, { k, i })}: ${numberText(value, 2)}` });
+        furnish(cell, { "aria-pressed": String(key === weight), "aria-label": `${weightName(context, k, i)}: ${numberText(value, 2)}` });
       }
     };
     context.onChange(show);

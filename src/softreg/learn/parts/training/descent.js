@@ -41,13 +41,12 @@ function rowLogits({ d, q, X }, { W, b }, i, o) {
   }
 }
 
-/** Replace logits by probabilities; return the log of the sum of their exponentials. */
+/** Replace logits by probabilities. */
 function softmaxInPlace(o) {
   let largest = -Infinity, sum = 0;
   for (let k = 0; k < o.length; k++) largest = Math.max(largest, o[k]);
   for (let k = 0; k < o.length; k++) sum += o[k] = Math.exp(o[k] - largest);
   for (let k = 0; k < o.length; k++) o[k] /= sum;
-  return largest + Math.log(sum);
 }
 
 /**
@@ -135,7 +134,7 @@ function transposed(A, n, m) {
 
 /**
  * The gradient of the mean loss of some rows as matrix products: `X^T (P - Y) / n` with `P = softmax(X W + b)`.
- * @returns {{W: Float64Array, b: Float64Array, X: Float64Array, R: Float64Array}} gradient, the rows X and P - Y
+ * @returns {{W: Float64Array, b: Float64Array}}
  */
 function gradientVectorised(rows, { W, b }, chosen) {
   const { d, q } = rows, n = chosen.length;
@@ -150,7 +149,7 @@ function gradientVectorised(rows, { W, b }, chosen) {
   }
   const ones = new Float64Array(n).fill(1);
   const divided = (G) => G.map((g) => g / n);
-  return { W: divided(matrixProduct(transposed(X, n, d), R, d, n, q)), b: divided(matrixProduct(ones, R, 1, n, q)), X, R };
+  return { W: divided(matrixProduct(transposed(X, n, d), R, d, n, q)), b: divided(matrixProduct(ones, R, 1, n, q)) };
 }
 
 /**
@@ -208,7 +207,7 @@ class StochasticDescent {
     this.rows = rows;
     this.options = options;
     this.parameters = zeroParameters(rows.d, rows.q);
-    this.uniform = uniformNumbers(options.seed);
+    this.uniform = uniformSequence(options.seed);
     this.steps = 0;
     this.passes = 0;
     this.at = 0;

@@ -12,7 +12,7 @@ function largestDifference(left, right) {
 function summedSlider(context) {
   const shown = context.number("summed", 0);
   const input = el("input", { type: "range", min: 0, step: 1, oninput: () => context.set({ summed: Number(input.value) }) });
-  const node = el("label", { class: "slider" }, el("span", { class: "slider-name" }, context.t("summed")), input, shown);
+  const node = sliderLine(context.t("summed"), input, shown);
   node.set = (summed, n) => {
     furnish(input, { max: n, "aria-valuetext": context.text("summed-of", { summed: String(summed), n: String(n) }) });
     input.value = summed;
@@ -43,12 +43,8 @@ function batchMatrix() {
 function operationTable(context) {
   const cell = (name) => context.number(name, 0);
   const numbers = { rowCalls: cell("row-calls"), matrixCalls: cell("matrix-calls"), rowProducts: cell("row-products"), matrixProducts: cell("matrix-products") };
-  const head = (key) => el("th", { scope: "col" }, context.t(key)), side = (key) => el("th", { scope: "row" }, context.t(key));
-  const node = el("table", { class: "training-table" },
-    el("thead", {}, el("tr", {}, el("td"), head("by-rows"), head("vectorised"))),
-    el("tbody", {},
-      el("tr", {}, side("calls"), el("td", {}, numbers.rowCalls), el("td", {}, numbers.matrixCalls)),
-      el("tr", {}, side("products"), el("td", {}, numbers.rowProducts), el("td", {}, numbers.matrixProducts))));
+  const node = makeTable(context, [null, "by-rows", "vectorised"],
+    [["calls", numbers.rowCalls, numbers.matrixCalls], ["products", numbers.rowProducts, numbers.matrixProducts]]);
   node.set = (n) => {
     numbers.rowCalls.set(2 * n);
     numbers.matrixCalls.set(2);
@@ -68,7 +64,7 @@ function gradientPanel(context) {
   const node = el("div", {},
     el("h3", {}, context.t("gradient-title")),
     el("p", {}, context.t("gradient-lead", { n })),
-    el("p", { class: "display" }, 
+    el("p", { class: "display" },
       el("span", { class: "training-formula" }, context.formula("P = softmax(X W + b),")), " ",
       el("span", { class: "training-formula" }, context.formula("G = X^T (P \u2212 Y) / n")),
     ),

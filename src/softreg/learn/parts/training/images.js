@@ -8,36 +8,6 @@ const FLIPPED_SHARE = 0.06;
 const BITS_PER_DIGIT = 5;
 const DIGITS = "0123456789abcdefghijklmnopqrstuv";
 
-/**
- * The generator Mulberry32: a function that returns the next uniform number in [0, 1).
- * @param {number} seed
- * @returns {() => number}
- */
-function uniformNumbers(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let word = Math.imul(state ^ (state >>> 15), state | 1);
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
-    return ((word ^ (word >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-/** A whole number from `least` to `most`, both included. */
-function wholeNumber(uniform, least, most) {
-  return least + Math.floor(uniform() * (most - least + 1));
-}
-
-/** The order (n) of a shuffle by Fisher and Yates. */
-function shuffledOrder(n, uniform) {
-  const order = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = wholeNumber(uniform, 0, i);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
-}
-
 /** Whether a pixel belongs to the figure of a class at a place; places are drawn by `drawImage`. */
 const FIGURES = {
   cross: (row, column, place) =>
@@ -70,7 +40,7 @@ function drawImage(label, uniform) {
  * @returns {{training: {pixels: number[], label: number}[], holdout: {pixels: number[], label: number}[]}}
  */
 function drawnImages(seed) {
-  const uniform = uniformNumbers(seed);
+  const uniform = uniformSequence(seed);
   const draw = (n) =>
     Array.from({ length: n * IMAGE_CLASSES.length }, (_, i) => {
       const label = i % IMAGE_CLASSES.length;

@@ -15,7 +15,6 @@ class TrainingProblem {
     const drawn = drawnImages(seed);
     this.strength = strength;
     this.images = [...drawn.training, ...imagesOfText(own)];
-    this.drawnCount = drawn.training.length;
     this.holdoutImages = drawn.holdout;
     this.rows = rowsOfImages(this.images, IMAGE_PIXELS, CLASS_COUNT);
     this.holdout = rowsOfImages(this.holdoutImages, IMAGE_PIXELS, CLASS_COUNT);

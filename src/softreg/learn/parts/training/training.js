@@ -34,7 +34,7 @@ function listSlider(context, { value, list, label }) {
     input.setAttribute("aria-valuetext", String(state[value]));
     shown.set(state[value]);
   });
-  return el("label", { class: "slider" }, el("span", { class: "slider-name" }, context.t(label)), input, shown);
+  return sliderLine(context.t(label), input, shown);
 }
 
 /** The slider of the batch size, from 1 to all images. */
@@ -46,7 +46,7 @@ function batchSlider(context) {
     input.value = state.batch;
     shown.set(state.batch);
   });
-  return el("label", { class: "slider" }, el("span", { class: "slider-name" }, context.t("batch")), input, shown);
+  return sliderLine(context.t("batch"), input, shown);
 }
 
 /** Pictures that need not follow each step while training plays and they are out of sight. */
@@ -144,10 +144,8 @@ function comparisonTable(context) {
   const rows = [["loss", LOSS_DIGITS], ["holdoutLoss", LOSS_DIGITS], ["correct", 0], ["holdoutCorrect", 0], ["value", LOSS_DIGITS], ["gap", LOSS_DIGITS]];
   const cells = rows.map(([name, digits]) => ["sgd", "best"].map((who) => context.number(`${who}.${name}`, digits, shown(digits))));
   const sizes = ["", "", "n", "m", "", ""].map((size) => size && context.number(size, 0));
-  const node = el("table", { class: "training-table" },
-    el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, context.t("sgd")), el("th", { scope: "col" }, context.t("minimum")))),
-    el("tbody", {}, rows.map(([name], i) =>
-      el("tr", {}, el("th", { scope: "row" }, context.t(`row.${name}`, sizes[i] ? { size: sizes[i] } : {})), cells[i].map((cell) => el("td", {}, cell))))));
+  const names = rows.map(([name], i) => context.t(`row.${name}`, sizes[i] ? { size: sizes[i] } : {}));
+  const node = makeTable(context, [null, "sgd", "minimum"], rows.map((_, i) => [names[i], ...cells[i]]));
   node.set = ({ problem }, now) => {
     rows.forEach(([name], i) => {
       cells[i][0].set(now[name]);
@@ -198,7 +196,7 @@ function overfittingTrial(context) {
 
 definePart({
   id: "training",
-  defaults: { seed: 5, batch: 4, rate: 0.2, strength: 0.01, steps: 0, own: "", draft: EMPTY_IMAGE, label: "0", speed: "pass", summed: 1 },
+  defaults: { seed: 16, batch: 4, rate: 0.2, strength: 0.01, steps: 0, own: "", draft: EMPTY_IMAGE, label: "0", speed: "pass", summed: 1 },
   limits: {
     seed: [1, LARGEST_SEED], batch: [1, MOST_IMAGES], rate: [RATES[0], RATES.at(-1)], strength: [0, 1], steps: [0, MOST_PASSES * MOST_IMAGES],
     summed: [0, MOST_IMAGES],
@@ -213,8 +211,7 @@ definePart({
   build(root, context) {
     const runs = new TrainingRuns(), pictures = new SeenPictures();
     const training = imageList(context, "p"), holdout = imageList(context, "q");
-    const leadCount = context.number("image-count", 0), seed = context.number("seed", 0), steps = context.number("steps", 0);
-    const others = context.button("other-images", () => context.set({ seed: (context.state.seed % LARGEST_SEED) + 1 }));
+    const leadCount = context.number("image-count", 0), steps = context.number("steps", 0);
     const question = context.question({ key: "question", choices: ["a", "b", "c"], answer: "c" });
     const trial = overfittingTrial(context), losses = lossChart(context), gaps = gapChart(context);
     const table = comparisonTable(context), race = raceSentence(context);
@@ -226,7 +223,7 @@ definePart({
       el("h3", {}, context.t("images-title")), training,
       el("h3", {}, context.t("holdout-title")), holdout,
       el("p", { class: "small quiet" }, context.t("cards-note")),
-      el("div", { class: "buttons" }, others, el("span", { class: "small quiet" }, context.t("seed", { seed }))),
+      seedButton(context, { label: "other-images", next: (seed) => (seed % LARGEST_SEED) + 1 }),
       el("h3", {}, context.t("draw-title")), drawingPanel(context, runs),
       el("h3", {}, context.t("train-title")), el("p", {}, context.t("train-lead")),
       el("p", { class: "display" }, context.t("objective")),
@@ -243,7 +240,6 @@ definePart({
     context.onChange((state) => {
       const run = runs.of(state), now = run.now(), { problem } = run;
       leadCount.set(problem.images.length);
-      seed.set(state.seed);
       steps.set(state.steps);
       pictures.set(training, problem.images, now.P);
       pictures.set(holdout, problem.holdoutImages, now.holdoutP);
