@@ -75,7 +75,7 @@ function pixelFigure(context) {
       min: 0, max: 1, step: 0.05, sideways: true,
       get: () => context.state.x[i],
       set: (value) => context.set({ x: context.state.x.map((one, j) => (j === i ? value : one)) }),
-      at: (point, from) => from.value + (point.x - from.point.x + from.point.y - point.y) / PIXEL_DRAG,
+      at: (point, from) => from.value + (point.x - from.point.x) / PIXEL_DRAG,
     });
   });
   context.onChange(({ x }) => PIXELS.forEach((i) => {

@@ -22,13 +22,15 @@
  * CONTEXT of a part:
  *   state                     the values (read only); changed by
  *   set({ y: [...] })         shows the part in the next frame, writes the address
- *   reset()                   all values of the part as in `defaults`
+ *   reset()                   all values of the part as in `defaults`, and its questions unanswered
  *   onChange((state) => ...)  called at once, after each change of the part, and after a change of language
  *   t(key, values)            a <span> with the translated text, which follows the language; values (an object, or a
  *                             function that returns one and is called at each change) replace {name}; they are strings
  *                             or nodes, such as numbers. Texts have **emphasis** and `formulas`. Keys are looked up in
  *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1", "class.2", "weight-of", "bias-of".
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
+ *   space()                   a space between sentences, which Chinese has not
+ *   list(texts)               texts as one string with the commas of the language, for aria-label and the like
  *   className(k)              a <span> with the colour and the name of class k
  *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
  *                             data-value at full precision. EVERY number that depends on the state is shown this way, and
@@ -38,16 +40,19 @@
  *   slider({ value: "zoom", index: 0, step: 0.1, label: "key", digits: 1, log: false, min, max })  a labelled range
  *                             input of a value of the state (`index`: of an array); limits are its bounds
  *   select({ value: "way", label: "key" })    radio buttons of a string with `choices`; texts "key.CHOICE"
- *   button("key", action)     a button
- *   handle(node, { label, text, min, max, step, get, set, at, move, sideways })  makes an element (SVG or HTML) draggable, with
+ *   button("key", action)     a button; `button.disabled = true` makes it do nothing, and leaves the focus on it
+ *   link("image", "key")      a link to a part
+ *   handle(node, { label, text, min, max, step, get, set, at, move, whole, sideways })  makes an element (SVG or HTML) draggable, with
  *                             role="slider" and arrow keys. label() and text(value) return strings; get() the number for
  *                             aria-valuenow; set(value) is called with a new value; at(point, from) returns the value at
  *                             a pointer (in units of the SVG; from = { point, value } where the drag began). Keys change
  *                             the number by `step`; move(dx, dy) may return what they set instead, in two dimensions
  *                             (steps to the right and up). A number is rounded to `step` and cut to [min, max].
- *                             With `sideways`, a finger that moves up or down scrolls the page.
+ *                             With `sideways`, a finger that moves up or down scrolls the page: use only the x of `at`.
+ *                             The value is then set back to whole(), which is get() unless set(value) takes others.
  *   question({ key, choices: ["a", "b"], answer: "b" })  a question; texts key, key.a, key.b, key.because (shown after the
- *                             answer). Its method reveal(...nodes) returns a <div> that is hidden until it is answered
+ *                             answer). Arrow keys move between the choices; a click, the space bar, Enter or "check" answers.
+ *                             Its method reveal(...nodes) returns a <div> that is hidden until it is answered
  *                             or "show me" is pressed. #show=1 in the address reveals all.
  *   summary(() => string)     what a screen reader hears after a change, once the hand rests
  *   part("image")             the context of an earlier part, for its state, onChange and set
@@ -75,7 +80,7 @@ function definePart(definition) {
 }
 
 function makeContext(definition) {
-  const { id, defaults, limits = {} } = definition, live = [], listeners = [], reveals = [];
+  const { id, defaults, limits = {} } = definition, live = [], listeners = [], questions = [];
   const text = (key, values) => textOf(app.lang, id, key, values);
   const t = (key, values) => {
     const span = el("span");
@@ -94,13 +99,21 @@ function makeContext(definition) {
     },
     reset() {
       app.states[id] = structuredClone(defaults);
+      for (const question of questions) question.clear();
       partChanged(id, true);
     },
     onChange(listener) { listeners.push(listener); },
     number: (name, digits, options) => makeNumber(`${id}.${name}`, digits, options),
     mark: (node, name, value) => markNumber(node, `${id}.${name}`, value),
+    space() {
+      const span = el("span");
+      listeners.push(() => setText(span, WORD_SPACE[app.lang]));
+      return span;
+    },
+    list: (texts) => texts.join(LIST_COMMA[app.lang]),
     className: (k) => el("span", { class: "class-name" }, el("span", { class: "swatch", style: { background: classColour(k) } }), t(`class.${k}`)),
-    button: (key, action) => el("button", { type: "button", onclick: action }, t(key)),
+    button: (key, action) => makeButton(t(key), action),
+    link: (part, key) => linkTo(part, t(key)),
     summary(speak) { context.speak = speak; },
     handle(node, options) {
       makeHandle(node, options);
@@ -111,13 +124,13 @@ function makeContext(definition) {
     select: ({ value, label }) => makeSelect(context, value, label, definition.choices[value]),
     question(options) {
       const widget = makeQuestion(context, options);
-      reveals.push(widget.showState);
+      questions.push(widget);
       return widget;
     },
     show(newLanguage) {
       for (const one of live) if (newLanguage || typeof one.values === "function") one.show();
       for (const listener of listeners) listener(app.states[id]);
-      for (const reveal of reveals) reveal();
+      for (const question of questions) question.showState();
     },
   };
   return context;
@@ -164,31 +177,50 @@ function makeSelect(context, value, label, choices) {
 
 function makeQuestion(context, { key, choices, answer }) {
   const name = `${context.id}-${key}`, covered = [];
-  let chosen = null;
-  const right = context.t("question.right"), wrong = context.t("question.wrong");
+  let picked = null, chosen = null, byArrow = false;  // picked: with the arrow keys, not yet an answer
+  const right = context.t("question.right"), wrong = context.t("question.wrong"), space = context.space();
   const because = context.t(`${key}.because`);
   const result = el("div", { class: "because", role: "status", tabindex: -1 });
-  const choose = (choice) => {
-    chosen = choice;
+  const pick = (choice) => {
+    picked = choice;
+    if (!byArrow || chosen !== null) chosen = choice;
     partChanged(context.id, false);
   };
-  const inputs = choices.map((choice) => el("input", { type: "radio", name, value: choice, onchange: () => choose(choice) }));
-  const labels = choices.map((choice, i) => el("label", { class: "choice" }, inputs[i], el("span", {}, context.t(`${key}.${choice}`))));
-  const showMe = context.button("question.show", () => {
-    choose("shown");
-    result.focus();  // the button disappears
-  });
+  const inputs = choices.map((choice) => el("input", {
+    type: "radio", name, value: choice,
+    onpointerdown() { byArrow = false; },
+    onkeydown(event) {
+      byArrow = event.key.startsWith("Arrow");
+      if (event.key === "Enter") event.currentTarget.click();
+    },
+    onkeyup() { byArrow = false; },
+    onclick: () => pick(choice),  // an arrow key clicks the choice to which it moves
+    onchange: () => pick(choice),
+  }));
+  const labels = choices.map((choice, i) => el("label", { class: "choice", onpointerdown() { byArrow = false; } }, inputs[i], el("span", {}, context.t(`${key}.${choice}`))));
+  const answerWith = (choice) => {
+    chosen = choice;
+    partChanged(context.id, false);
+    result.focus();  // the buttons disappear
+  };
+  const check = context.button("question.check", () => answerWith(picked)), showMe = context.button("question.show", () => answerWith("shown"));
+  const buttons = el("div", { class: "buttons" }, check, showMe);
   const widget = el("fieldset", { class: "question" },
-    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), " ", context.t(key)), el("div", { class: "answers" }, labels), showMe, result);
+    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), context.space(), context.t(key)), el("div", { class: "answers" }, labels), buttons, result);
   widget.reveal = (...nodes) => {
     const cover = el("div", { class: "reveal" }, nodes);
     covered.push(cover);
     return cover;
   };
+  widget.clear = () => {
+    picked = chosen = null;
+    for (const input of inputs) input.checked = false;
+  };
   widget.showState = () => {
     const open = chosen !== null || app.show;
     for (const cover of covered) cover.hidden = !open;
-    showMe.hidden = open;
+    buttons.hidden = open;
+    check.disabled = picked === null;
     labels.forEach((label, i) => {
       label.classList.toggle("right", open && choices[i] === answer);
       label.classList.toggle("wrong", open && choices[i] === chosen && chosen !== answer);
@@ -197,7 +229,7 @@ function makeQuestion(context, { key, choices, answer }) {
     const next = open ? `shown ${chosen}` : "";
     if (result.dataset.shown === next) return;
     result.dataset.shown = next;
-    result.replaceChildren(...(open ? [el("p", {}, judged && el("strong", {}, judged, " "), because)] : []));
+    result.replaceChildren(...(open ? [el("p", {}, judged && el("strong", {}, judged, space), because)] : []));
   };
   return widget;
 }
@@ -287,6 +319,10 @@ function goTo(id, focus) {
   later("save", SAVE_AFTER, save);
 }
 
+function linkTo(id, content) {
+  return el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, content);
+}
+
 /** A text of the frame in an element, which follows the language. */
 function frameText(node, key, values) {
   frameTexts.push(() => node.replaceChildren(...nodesOf(app.lang, "frame", key, values)));
@@ -320,8 +356,7 @@ function buildPart(definition, i) {
     el("section", { id, "aria-labelledby": `${id}-title` }, el("div", { class: "part-head" }, heading, reset), root),
   );
   definition.build(root, context);
-  const link = el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, context.t("short"));
-  return el("li", {}, link);
+  return el("li", {}, context.link(id, "short"));
 }
 
 /** The part that is being read is the one that crosses the middle of the window. */

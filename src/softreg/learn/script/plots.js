@@ -3,11 +3,16 @@
 const PLOT = { width: 300, height: 212, left: 38, right: 12, top: 12, bottom: 36 };
 const TICK_FACTORS = [1, 2, 5, 10];
 
-/** Multiples of 1, 2 or 5 times a power of ten from 0 to `to`, about `count` of them. */
-function ticksTo(to, count = 4) {
-  const power = 10 ** Math.floor(Math.log10(to / count));
-  const step = power * TICK_FACTORS.find((factor) => factor * power * count >= to * (1 - 1e-9));
-  return Array.from({ length: Math.floor(to / step + 1e-9) + 1 }, (_, k) => Number((k * step).toPrecision(12)));
+/** Multiples of 1, 2 or 5 times a power of ten from `from` to `to`, about `count` of them. */
+function ticksBetween(from, to, count = 4) {
+  const wide = to - from, power = 10 ** Math.floor(Math.log10(wide / count));
+  const step = power * TICK_FACTORS.find((factor) => factor * power * count >= wide * (1 - 1e-9));
+  const first = Math.ceil(from / step - 1e-9), last = Math.floor(to / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, k) => Number(((first + k) * step).toPrecision(12)));
+}
+
+function ticksTo(to, count) {
+  return ticksBetween(0, to, count);
 }
 
 /**

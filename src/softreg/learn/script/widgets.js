@@ -1,12 +1,15 @@
 // What people read and touch: numbers, sliders, handles, questions. frame.js gives them to the parts.
 
 const BIG_STEPS = 10;
+const LEAST_DECIMAL = 1e-3;  // smaller numbers that decimals cannot show are powers of ten
 
-/** A number as text: `digits` decimals, a true minus sign, and powers of ten for what decimals cannot show. */
+/** A number as text: `digits` decimals, more of them where these would show 0, powers of ten beyond; a true minus sign. */
 function numberText(value, digits) {
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "\u2013" : value < 0 ? "\u2212\u221e" : "\u221e";
-  if (size !== 0 && (size < 0.5 * 10 ** -digits || size >= 1e6)) {
+  const vanishes = size !== 0 && size < 0.5 * 10 ** -digits;
+  if (vanishes && size >= LEAST_DECIMAL) return `${value < 0 ? "\u2212" : ""}${size.toPrecision(2)}`;
+  if (vanishes || size >= 1e6) {
     const [head, power] = value.toExponential(1).split("e");
     return `${head}\u00d710${[...String(Number(power))].map((sign) => SUPERSCRIPTS[sign]).join("")}`.replace(/^-/, "\u2212");
   }
@@ -43,6 +46,16 @@ function sliderLine(name, input, shown) {
   return el("label", { class: "slider" }, el("span", { class: "slider-name" }, name), input, shown);
 }
 
+/** A button. Its `disabled` is said to screen readers and makes it do nothing, but unlike that of HTML keeps the focus. */
+function makeButton(content, action) {
+  const button = el("button", { type: "button", onclick: (event) => { if (!button.disabled) action(event); } }, content);
+  Object.defineProperty(button, "disabled", {
+    get: () => button.getAttribute("aria-disabled") === "true",
+    set: (value) => furnish(button, { "aria-disabled": value && "true" }),
+  });
+  return button;
+}
+
 /** Round to a multiple of the step, without the digits that binary fractions add. */
 function snap(value, step, low, high) {
   const near = Number((Math.round(value / step) * step).toPrecision(12));
@@ -50,7 +63,7 @@ function snap(value, step, low, high) {
 }
 
 /** Make an element a slider: dragged with the pointer, moved with the arrow keys, read aloud. See the top of frame.js. */
-function makeHandle(node, { min, max, step, get, set, at, move, sideways = false }) {
+function makeHandle(node, { min, max, step, get, set, at, move, whole = get, sideways = false }) {
   let from = null;
   const point = (event) => {
     const box = node.ownerSVGElement;
@@ -64,7 +77,7 @@ function makeHandle(node, { min, max, step, get, set, at, move, sideways = false
     onpointerdown(event) {
       if (event.button !== 0) return;
       node.setPointerCapture(event.pointerId);
-      from = { point: point(event), value: get() };
+      from = { point: point(event), value: get(), whole: whole() };
       node.focus({ preventScroll: true });
       event.preventDefault();
     },
@@ -72,7 +85,10 @@ function makeHandle(node, { min, max, step, get, set, at, move, sideways = false
       if (from) give(at(point(event), from));
     },
     onpointerup() { from = null; },
-    onpointercancel() { from = null; },
+    onpointercancel() {  // the finger scrolls the page
+      if (from) set(from.whole);
+      from = null;
+    },
     onkeydown(event) {
       const steps = event.shiftKey ? BIG_STEPS : 1;
       const [dx, dy] = {

@@ -14,7 +14,7 @@ function weightsFigure(context) {
       min: -50, max: 50, step: 0.1, sideways: true,
       get: () => context.state[name][at],
       set: (value) => context.set({ [name]: context.state[name].map((one, j) => (j === at ? value : one)) }),
-      at: (point, from) => from.value + (point.x - from.point.x + from.point.y - point.y) / WEIGHT_DRAG,
+      at: (point, from) => from.value + (point.x - from.point.x) / WEIGHT_DRAG,
     });
   });
   context.onChange(({ W, b }) => figure.set(weightRows(W), b, 2));
@@ -121,7 +121,7 @@ definePart({
       for (const whole of wholes) whole.set(p);
       overflow.hidden = positive.every(Number.isFinite) && positive.some((one) => one > 0);
     });
-    context.summary(() => CLASSES.map((k) => `${context.text(`class.${k}`)} ${numberText(now().p[k], 2)}`).join(", "));
+    context.summary(() => context.list(CLASSES.map((k) => `${context.text(`class.${k}`)} ${numberText(now().p[k], 2)}`)));
 
     root.append(
       el("p", {}, t("lead")), el("p", {}, t("weights")), figures, el("p", { class: "hint" }, t("point")),

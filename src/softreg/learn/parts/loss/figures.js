@@ -3,6 +3,8 @@
 const CORNERS = [[30, 246], [150, 38], [270, 246]];  // cat, chicken, dog
 const LABEL_STEP = 0.1;
 const DECIMALS = 100;
+const GAP_MARGIN = 0.05;  // of the range of the axis, on both sides
+const GAP_TICKS = 5;
 
 function placeOf(y) {
   return [0, 1].map((axis) => y.reduce((sum, one, k) => sum + one * CORNERS[k][axis], 0));
@@ -41,9 +43,10 @@ function labelTriangle(context) {
   const names = CLASSES.map((k) => svg("text", { x: CORNERS[k][0], y: k === 1 ? 14 : 270, "text-anchor": "middle" }));
   const knob = context.handle(svg("g", {}, svg("circle", { r: 22, class: "reach" }), svg("circle", { r: 10, class: "knob" })), {
     label: () => context.text("label-handle"),
-    text: () => CLASSES.map((k) => `${context.text(`class.${k}`)} ${numberText(context.state.y[k], 2)}`).join(", "),
+    text: () => context.list(CLASSES.map((k) => `${context.text(`class.${k}`)} ${numberText(context.state.y[k], 2)}`)),
     min: 0, max: 1, step: 0.01,
     get: () => context.state.y[1],
+    whole: () => context.state.y,
     set: (y) => context.set({ y }),
     at: (point) => distributionAt([point.x, point.y]),
     move: (dx, dy) => {
@@ -63,29 +66,41 @@ function labelTriangle(context) {
   return figure;
 }
 
-/** Two bars on the scale of the logits; the loss is the gap between their ends: `set(o, top, given)`. */
+/** Two bars from 0 on the scale of the logits, and the loss, the distance between their ends: `set(o, top, given)`. */
 function gapFigure(context) {
   const numbers = { lse: context.number("lse", 2), yo: context.number("yo", 2), loss: context.number("gap", 2) };
-  const bars = { lse: el("span", { class: "fill ink" }), yo: el("span", { class: "fill ink" }), gap: el("span", { class: "fill gap" }, numbers.loss) };
-  const ticks = [0, 1].map(() => CLASSES.map((k) => el("span", { class: "tick", style: { background: classColour(k) } })));
-  const figure = el("div", { class: "gap-figure" },
-    el("p", {}, context.t("bar-lse"), " ", numbers.lse), el("div", { class: "track", "aria-hidden": "true" }, bars.lse, ticks[0]),
-    el("p", {}, context.t("bar-yo"), " ", numbers.yo), el("div", { class: "track" }, bars.yo, ticks[1], bars.gap));
+  const bars = { lse: el("span", { class: "fill ink" }), yo: el("span", { class: "fill ink" }), loss: el("span", { class: "fill gap" }) };
+  const rows = Object.keys(bars).map((name) => ({ zero: el("span", { class: "zero" }), ticks: CLASSES.map((k) => el("span", { class: "tick", style: { background: classColour(k) } })), name }));
+  const axis = el("div", { class: "gap-axis", "aria-hidden": "true" });
+  const figure = el("div", { class: "gap-figure" }, rows.map(({ name, zero, ticks }) => [
+    el("p", {}, context.t(`bar-${name}`), context.space(), numbers[name]), el("div", { class: "track", "aria-hidden": "true" }, bars[name], zero, name !== "loss" && ticks),
+  ]), axis);
   figure.set = (o, lse, yo) => {
-    const low = Math.min(...o) - 1, share = (value) => `${(100 * (value - low)) / (lse + 0.5 - low)}%`;
-    numbers.lse.set(lse);
-    numbers.yo.set(yo);
-    numbers.loss.set(lse - yo);
-    bars.lse.style.setProperty("width", share(lse));
-    bars.yo.style.setProperty("width", share(yo));
-    bars.gap.style.setProperty("left", share(yo));
-    bars.gap.style.setProperty("width", share(low + lse - yo));
-    for (const row of ticks) row.forEach((tick, k) => tick.style.setProperty("left", share(o[k])));
+    const least = Math.min(0, ...o), most = Math.max(0, lse), margin = GAP_MARGIN * (most - least);
+    const share = (value) => `${(100 * (value - least + margin)) / (most - least + 2 * margin)}%`;
+    const ends = { lse: [Math.min(0, lse), Math.max(0, lse)], yo: [Math.min(0, yo), Math.max(0, yo)], loss: [yo, lse] };
+    for (const [name, value] of Object.entries({ lse, yo, loss: lse - yo })) numbers[name].set(value);
+    for (const { name, zero, ticks } of rows) {
+      bars[name].style.setProperty("left", share(ends[name][0]));
+      bars[name].style.setProperty("width", share(least - margin + ends[name][1] - ends[name][0]));
+      zero.style.setProperty("left", share(0));
+      ticks.forEach((tick, k) => tick.style.setProperty("left", share(o[k])));
+    }
+    axis.replaceChildren(...ticksBetween(least, most, GAP_TICKS).map((tick) => el("span", { style: { left: share(tick) } }, numberText(tick, Number.isInteger(tick) ? 0 : 1))));
   };
   return figure;
 }
 
-const ARROW = { left: 100, right: 230, row: 46, longest: 78, head: 7 };
+const ARROW = { left: 100, right: 230, row: 46, longest: 78, head: 7 };  // longest: of an arrow for a derivative of 1
+
+/** The length of an arrow for a derivative of 1. */
+function arrowScale() {
+  const { left, longest, row } = ARROW, y = 3 * row + 16;
+  return [
+    svg("path", { d: `M${left} ${y - 5}v10m0-5h${longest}m0-5v10`, class: "arrow-scale" }),
+    svg("text", { x: left + longest + 8, y: y + 5 }, "1"),
+  ];
+}
 
 /** The logits on a line each, with arrows against the gradient: `set(o, g)`. */
 function arrowFigure(context) {
@@ -96,7 +111,7 @@ function arrowFigure(context) {
     dot: svg("circle", { r: 6, cy: ARROW.row * k + 32, fill: classColour(k) }),
     number: context.number(`g.${k}`, 3, { svgText: true, attributes: { x: 310, y: ARROW.row * k + 20, "text-anchor": "end" } }),
   }));
-  const figure = svg("svg", { viewBox: `0 0 312 ${3 * ARROW.row}`, class: "figure arrow-figure" }, rows.map((row) => Object.values(row)));
+  const figure = svg("svg", { viewBox: `0 0 312 ${3 * ARROW.row + 28}`, class: "figure arrow-figure" }, rows.map((row) => Object.values(row)), arrowScale());
   figure.set = (o, g) => {
     const low = Math.min(...o), wide = Math.max(...o) - low || 1;
     rows.forEach((row, k) => {

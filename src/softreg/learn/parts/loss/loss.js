@@ -16,7 +16,7 @@ function lossTable(context) {
   }));
   const loss = context.number("loss", 3);
   const table = el("table", { class: "steps loss-table" },
-    el("thead", {}, el("tr", {}, el("td"), ["y", "p", "-log p", "-y log p"].map((name, i) => el("th", { scope: "col" }, el("span", { class: "column-word" }, context.t(`column.${i}`)), " ", formula(name.replaceAll("-", "\u2212")))))),
+    el("thead", {}, el("tr", {}, el("td"), ["y", "p", "-log p", "-y log p"].map((name, i) => el("th", { scope: "col" }, context.t(`column.${i}`), " ", formula(name))))),
     el("tbody", {}, CLASSES.map((k) => el("tr", {}, el("th", { scope: "row" }, context.className(k)), Object.values(cells[k]).map((number) => el("td", {}, number))))),
     el("tfoot", {}, el("tr", {}, el("th", { scope: "row", colspan: 4 }, context.t("loss-sum")), el("td", {}, el("strong", {}, loss)))));
   table.set = (y, o) => {
@@ -97,7 +97,7 @@ definePart({
       panel.set(net, context.state, slopes);
       for (const [key, { cell, k, i }] of cells) {
         const value = i === BIAS ? slopes.bias[k] : slopes.weights[k][i];
-        furnish(cell, { "aria-pressed": String(key === weight), "aria-label": `${weightName(context, k, i)}: ${numberText(value, 2)}` });
+        furnish(cell, { "aria-pressed": String(key === weight), "aria-label": context.text("named-value", { name: weightName(context, k, i), value: numberText(value, 2) }) });
       }
     };
     context.onChange(show);
@@ -108,11 +108,11 @@ definePart({
       el("p", {}, t("lead")), el("p", {}, t("label")),
       el("div", { class: "columns" },
         el("figure", {}, triangle, el("div", { class: "buttons" }, t("labels"), presets), el("figcaption", {}, t("triangle"))),
-        el("div", {}, el("p", {}, t("definition")), el("p", { class: "display" }, t("formula.loss")), table)),
+        el("div", {}, el("p", {}, t("definition")), el("p", { class: "display" }, t("formula.loss")), table, el("p", { class: "hint" }, t("logarithm")))),
       el("h3", {}, t("gap-title")), el("p", {}, t("gap")),
       el("p", { class: "display" }, t("formula.gap")),
       gap, el("p", { class: "hint" }, t("gap-hint")),
-      el("p", {}, t("floor", { entropy: labelEntropy, kl: divergence })),
+      el("p", {}, t("floor", { entropy: labelEntropy, kl: divergence, part: context.link("information", "part-4") })),
       el("h3", {}, t("gradient-title")), el("p", {}, t("gradient")), question,
       question.reveal(
         el("p", { class: "display" }, t("formula.logits")),

@@ -20,8 +20,8 @@ function quizQuestion(context, place) {
   }));
   const labels = CHOICES.map((choice, c) => el("label", { class: "choice" }, inputs[c], el("span", {}, context.t(`${key}.${choice}`))));
   const verdict = el("strong", {});
-  const link = el("a", { href: `#part=${part}`, onclick: (event) => { event.preventDefault(); goTo(part, true); } }, context.t(`see.${part}`));
-  const told = el("div", { class: "because", hidden: true }, el("p", {}, verdict, " ", context.t(`${key}.because`), " ", link));
+  const told = el("div", { class: "because", hidden: true },
+    el("p", {}, verdict, context.space(), context.t(`${key}.because`), context.space(), context.link(part, `see.${part}`)));
   context.onChange(({ answers, checked }) => {
     inputs.forEach((input, c) => { input.checked = answers[place] === c; input.disabled = checked; });
     labels.forEach((label, c) => {
@@ -42,26 +42,33 @@ definePart({
   limits: { answers: [NOT_ANSWERED, CHOICES.length - 1] },
   repair: ({ answers }) => ({ answers: answers.map(Math.round) }),
   build(root, context) {
-    const score = context.number("score", 0), answered = context.number("answered", 0);
-    const check = context.button("check", () => context.set({ checked: true }));
-    const result = el("p", {}, el("strong", {}, context.t("score", { score, all: String(QUESTIONS.length) })));
+    const all = String(QUESTIONS.length), score = context.number("score", 0), answered = context.number("answered", 0), open = context.number("open", 0);
+    const result = el("p", { tabindex: -1, class: "score" }, el("strong", {}, context.t("score", { score, all })));
+    const check = context.button("check", () => {
+      context.set({ checked: true });
+      result.hidden = false;
+      result.focus();  // the button disappears
+    });
+    const told = el("p", { id: "quiz-answered" }, context.t("answered", { answered, all, open }));
+    furnish(check, { "aria-describedby": told.id });
     root.append(
       el("p", {}, context.t("lead")),
       ...QUESTIONS.map((_, place) => quizQuestion(context, place)),
-      el("p", {}, context.t("answered", { answered, all: String(QUESTIONS.length) })),
-      el("p", {}, check),
-      result);
+      told, check, result);
+    const given = ({ answers }) => answers.filter((one) => one !== NOT_ANSWERED).length;
     const count = ({ answers }) => answers.filter((one, i) => one === QUESTIONS[i].right).length;
     context.onChange((state) => {
-      answered.set(state.answers.filter((one) => one !== NOT_ANSWERED).length);
+      answered.set(given(state));
+      open.set(QUESTIONS.length - given(state));
       score.set(count(state));
       result.hidden = !state.checked;
-      check.disabled = state.checked;
+      told.hidden = check.hidden = state.checked;
+      check.disabled = given(state) < QUESTIONS.length;
     });
     context.summary(() => {
-      const { answers, checked } = context.state;
-      return checked ? context.text("score", { score: String(count(context.state)), all: String(QUESTIONS.length) })
-        : context.text("answered", { answered: String(answers.filter((one) => one !== NOT_ANSWERED).length), all: String(QUESTIONS.length) });
+      const { state } = context, done = given(state);
+      return state.checked ? context.text("score", { score: String(count(state)), all })
+        : context.text("answered", { answered: String(done), all, open: String(QUESTIONS.length - done) });
     });
   },
 });
