@@ -30,7 +30,8 @@
  *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1", "class.2", "weight-of", "bias-of".
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
  *   className(k)              a <span> with the colour and the name of class k
- *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
+ *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none
+ *                             (what is hidden because it does not exist has none). It has data-name="PART.name" and
  *                             data-value at full precision. EVERY number that depends on the state is shown this way, and
  *                             tests/learn compares it with softreg. options: { svgText: true } for a <text> of SVG,
  *                             { attributes }, { show: (value) => string }.

@@ -25,10 +25,9 @@ function weightBars(context, name) {
     const weights = weightsOf(state, name), p = normalizedWeights(weights), { words } = huffmanOf(weights);
     rows.forEach(({ share, bits, word, row }, k) => {
       row.hidden = k >= state.labels;
-      if (row.hidden) return;
-      share.set(p[k]);
-      bits.set(-Math.log(p[k]) / NATS_PER_BIT);
-      setText(word, words[k]);
+      share.set(row.hidden ? null : p[k]);
+      bits.set(row.hidden ? null : -Math.log(p[k]) / NATS_PER_BIT);
+      setText(word, row.hidden ? "" : words[k]);
     });
   });
   const heads = [context.t("head.weight"), formula(name), context.t("head.bits"), context.t("head.word")].map((head) => el("span", {}, head));

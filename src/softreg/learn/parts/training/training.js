@@ -167,7 +167,10 @@ function raceSentence(context) {
     const reached = minimum.history.filter(({ passes }) => passes <= now.x), last = reached.at(-1);
     const key = minimum.status === "separated" ? "race-separated" : !best ? "race-none" : last ? "race" : "race-start";
     for (const one of sentences) one.node.hidden = one.key !== key;
-    if (key !== "race") return;
+    if (key !== "race") {
+      for (const number of Object.values(numbers)) number.set(null);
+      return;
+    }
     numbers.passes.set(now.x);
     numbers.distance.set(now.distance);
     numbers.newtonSteps.set(reached.length - 1);
@@ -247,6 +250,7 @@ definePart({
       pictures.set(weights, now.parameters);
       bestFigure.hidden = !problem.best;
       if (problem.best) pictures.set(best, problem.best.parameters);
+      else best.clear();
       pictures.set(panel, run, state);
     });
     context.summary(() => {
