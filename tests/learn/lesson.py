@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,44 @@ def lesson() -> str:
     return learn_page()
 
 
-def lesson_browser(folder: Path) -> Iterator[Browser]:
+@dataclass
+class LessonBrowser:
+    """A browser that opens the lesson."""
+
+    browser: Browser
+    visited: dict[int, OpenPage] = field(default_factory=dict)
+    """Pages that stay open, by width."""
+
+    def open_lesson(self, *, width: int = 1280, dark: bool = False, fragment: str = "") -> OpenPage:
+        """Open the lesson anew, for tests whose readers do something."""
+        return self.open_html(lesson(), width=width, dark=dark, fragment=fragment)
+
+    def open_html(self, text: str, *, width: int = 1280, dark: bool = False, fragment: str = "") -> OpenPage:
+        """Open a page anew."""
+        return self.browser.open_html(text, width=width, dark=dark, fragment=fragment)
+
+    def visit(self, fragment: str, *, width: int = 1280) -> OpenPage:
+        """Show the state of an address in the page of this width that is open, as its link would."""
+        if width not in self.visited:
+            self.visited[width] = self.open_lesson(width=width)
+            self.browser.contexts.remove(self.visited[width].page.context)  # not to be closed with the pages of a test
+        opened = self.visited[width]
+        opened.page.evaluate(
+            "(fragment) => { history.replaceState(null, '', fragment); dispatchEvent(new Event('hashchange')); }",
+            fragment,
+        )
+        opened.settle()
+        return opened
+
+    def close_opened(self) -> None:
+        """Close the pages that were opened anew."""
+        self.browser.close_pages()
+
+
+def lesson_browser(folder: Path) -> Iterator[LessonBrowser]:
     """Yield a browser; skip where Playwright or Chromium is missing."""
-    yield from open_browser(folder)
+    for browser in open_browser(folder):
+        yield LessonBrowser(browser)
 
 
 def address(part: str, state: Mapping[str, Any], **others: str) -> str:

@@ -27,12 +27,14 @@
  *   t(key, values)            a <span> with the translated text, which follows the language; values (an object, or a
  *                             function that returns one and is called at each change) replace {name}; they are strings
  *                             or nodes, such as numbers. Texts have **emphasis** and `formulas`. Keys are looked up in
- *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1", "class.2", "weight-of", "bias-of".
+ *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1",
+ *                             "class.2", "weight-of", "bias-of"
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
  *   space()                   a space between sentences, which Chinese has not
  *   list(texts)               texts as one string with the commas of the language, for aria-label and the like
  *   className(k)              a <span> with the colour and the name of class k
- *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
+ *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none
+ *                             (what is hidden because it does not exist has none). It has data-name="PART.name" and
  *                             data-value at full precision. EVERY number that depends on the state is shown this way, and
  *                             tests/learn compares it with softreg. options: { svgText: true } for a <text> of SVG,
  *                             { attributes }, { show: (value) => string }.
@@ -84,9 +86,9 @@ function makeContext(definition) {
   const text = (key, values) => textOf(app.lang, id, key, values);
   const t = (key, values) => {
     const span = el("span");
-    const one = { span, key, values, show: () => span.replaceChildren(...nodesOf(app.lang, id, key, typeof values === "function" ? values() : values)) };
-    live.push(one);
-    if (typeof values !== "function") one.show();
+    const show = () => span.replaceChildren(...nodesOf(app.lang, id, key, typeof values === "function" ? values() : values));
+    live.push({ values, show });
+    if (typeof values !== "function") show();
     return span;
   };
   const context = {
@@ -111,9 +113,10 @@ function makeContext(definition) {
       return span;
     },
     list: (texts) => texts.join(LIST_COMMA[app.lang]),
-    className: (k) => el("span", { class: "class-name" }, el("span", { class: "swatch", style: { background: classColour(k) } }), t(`class.${k}`)),
+    className: (k) =>
+      el("span", { class: "class-name" }, el("span", { class: "swatch", style: { background: classColour(k) } }), t(`class.${k}`)),
     button: (key, action) => makeButton(t(key), action),
-    link: (part, key) => linkTo(part, t(key)),
+    link: (part, key) => partLink(part, t(key)),
     summary(speak) { context.speak = speak; },
     handle(node, options) {
       makeHandle(node, options);
@@ -167,7 +170,8 @@ function makeSlider(context, limits, { value, index, step, label, digits, log = 
 
 function makeSelect(context, value, label, choices) {
   const name = `${context.id}-${value}`;
-  const inputs = choices.map((choice) => el("input", { type: "radio", name, value: choice, onchange: () => context.set({ [value]: choice }) }));
+  const inputs = choices.map((choice) =>
+    el("input", { type: "radio", name, value: choice, onchange: () => context.set({ [value]: choice }) }));
   context.onChange((state) => {
     for (const input of inputs) input.checked = input.value === state[value];
   });
@@ -188,7 +192,6 @@ function makeQuestion(context, { key, choices, answer }) {
   };
   const inputs = choices.map((choice) => el("input", {
     type: "radio", name, value: choice,
-    onpointerdown() { byArrow = false; },
     onkeydown(event) {
       byArrow = event.key.startsWith("Arrow");
       if (event.key === "Enter") event.currentTarget.click();
@@ -197,16 +200,18 @@ function makeQuestion(context, { key, choices, answer }) {
     onclick: () => pick(choice),  // an arrow key clicks the choice to which it moves
     onchange: () => pick(choice),
   }));
-  const labels = choices.map((choice, i) => el("label", { class: "choice", onpointerdown() { byArrow = false; } }, inputs[i], el("span", {}, context.t(`${key}.${choice}`))));
+  const labels = choices.map((choice, i) => el("label", { class: "choice" }, inputs[i], el("span", {}, context.t(`${key}.${choice}`))));
   const answerWith = (choice) => {
     chosen = choice;
     partChanged(context.id, false);
     result.focus();  // the buttons disappear
   };
-  const check = context.button("question.check", () => answerWith(picked)), showMe = context.button("question.show", () => answerWith("shown"));
+  const check = context.button("question.check", () => answerWith(picked));
+  const showMe = context.button("question.show", () => answerWith("shown"));
   const buttons = el("div", { class: "buttons" }, check, showMe);
   const widget = el("fieldset", { class: "question" },
-    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), context.space(), context.t(key)), el("div", { class: "answers" }, labels), buttons, result);
+    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), context.space(), context.t(key)),
+    el("div", { class: "answers" }, labels), buttons, result);
   widget.reveal = (...nodes) => {
     const cover = el("div", { class: "reveal" }, nodes);
     covered.push(cover);
@@ -265,7 +270,8 @@ function save() {
     }
   }
   const fragment = writeFragment(pairs);
-  if (fragment !== location.hash.replace(/^#/, "")) history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+  if (fragment === location.hash.replace(/^#/, "")) return;
+  history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
 }
 
 /** Take the state from the address; what it does not say, or says wrongly, is as at the beginning. */
@@ -319,10 +325,6 @@ function goTo(id, focus) {
   later("save", SAVE_AFTER, save);
 }
 
-function linkTo(id, content) {
-  return el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, content);
-}
-
 /** A text of the frame in an element, which follows the language. */
 function frameText(node, key, values) {
   frameTexts.push(() => node.replaceChildren(...nodesOf(app.lang, "frame", key, values)));
@@ -331,7 +333,8 @@ function frameText(node, key, values) {
 
 function buildTools() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const languages = LANGUAGES.map((lang) => el("button", { type: "button", lang, onclick: () => setLanguage(lang) }, TEXTS[lang].frame.language));
+  const languages = LANGUAGES.map((lang) =>
+    el("button", { type: "button", lang, onclick: () => setLanguage(lang) }, TEXTS[lang].frame.language));
   frameTexts.push(() => languages.forEach((button, i) => button.setAttribute("aria-pressed", String(LANGUAGES[i] === app.lang))));
   const theme = frameText(el("button", {
     type: "button", "aria-pressed": String(dark.matches),
@@ -359,6 +362,11 @@ function buildPart(definition, i) {
   return el("li", {}, context.link(id, "short"));
 }
 
+/** A link to a part. */
+function partLink(id, name) {
+  return el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, name);
+}
+
 /** The part that is being read is the one that crosses the middle of the window. */
 function watchParts() {
   const observer = new IntersectionObserver((entries) => {
@@ -380,7 +388,14 @@ function start() {
     event.preventDefault();
     goTo(definitions[0].id, true);
   });
-  const showAnswers = frameText(el("button", { type: "button", onclick: () => { app.show = true; showAll(); later("save", SAVE_AFTER, save); } }), "show-answers");
+  const showAnswers = frameText(el("button", {
+    type: "button",
+    onclick() {
+      app.show = true;
+      showAll();
+      later("save", SAVE_AFTER, save);
+    },
+  }), "show-answers");
   document.getElementById("footer").append(frameText(el("p"), "footer", { version: VERSION }), showAnswers);
   addEventListener("hashchange", restore);
   restore();

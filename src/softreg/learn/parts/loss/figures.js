@@ -69,11 +69,16 @@ function labelTriangle(context) {
 /** Two bars from 0 on the scale of the logits, and the loss, the distance between their ends: `set(o, top, given)`. */
 function gapFigure(context) {
   const numbers = { lse: context.number("lse", 2), yo: context.number("yo", 2), loss: context.number("gap", 2) };
-  const bars = { lse: el("span", { class: "fill ink" }), yo: el("span", { class: "fill ink" }), loss: el("span", { class: "fill gap" }) };
-  const rows = Object.keys(bars).map((name) => ({ zero: el("span", { class: "zero" }), ticks: CLASSES.map((k) => el("span", { class: "tick", style: { background: classColour(k) } })), name }));
+  const fill = (name) => el("span", { class: `fill ${name}` });
+  const bars = { lse: fill("ink"), yo: fill("ink"), loss: fill("gap") };
+  const rows = Object.keys(bars).map((name) => ({
+    name, zero: el("span", { class: "zero" }),
+    ticks: CLASSES.map((k) => el("span", { class: "tick", style: { background: classColour(k) } })),
+  }));
   const axis = el("div", { class: "gap-axis", "aria-hidden": "true" });
   const figure = el("div", { class: "gap-figure" }, rows.map(({ name, zero, ticks }) => [
-    el("p", {}, context.t(`bar-${name}`), context.space(), numbers[name]), el("div", { class: "track", "aria-hidden": "true" }, bars[name], zero, name !== "loss" && ticks),
+    el("p", {}, context.t(`bar-${name}`), context.space(), numbers[name]),
+    el("div", { class: "track", "aria-hidden": "true" }, bars[name], zero, name !== "loss" && ticks),
   ]), axis);
   figure.set = (o, lse, yo) => {
     const least = Math.min(0, ...o), most = Math.max(0, lse), margin = GAP_MARGIN * (most - least);
@@ -86,7 +91,8 @@ function gapFigure(context) {
       zero.style.setProperty("left", share(0));
       ticks.forEach((tick, k) => tick.style.setProperty("left", share(o[k])));
     }
-    axis.replaceChildren(...ticksBetween(least, most, GAP_TICKS).map((tick) => el("span", { style: { left: share(tick) } }, numberText(tick, Number.isInteger(tick) ? 0 : 1))));
+    axis.replaceChildren(...ticksBetween(least, most, GAP_TICKS).map((tick) =>
+      el("span", { style: { left: share(tick) } }, numberText(tick, Number.isInteger(tick) ? 0 : 1))));
   };
   return figure;
 }
@@ -111,7 +117,8 @@ function arrowFigure(context) {
     dot: svg("circle", { r: 6, cy: ARROW.row * k + 32, fill: classColour(k) }),
     number: context.number(`g.${k}`, 3, { svgText: true, attributes: { x: 310, y: ARROW.row * k + 20, "text-anchor": "end" } }),
   }));
-  const figure = svg("svg", { viewBox: `0 0 312 ${3 * ARROW.row + 28}`, class: "figure arrow-figure" }, rows.map((row) => Object.values(row)), arrowScale());
+  const drawn = [rows.map((row) => Object.values(row)), arrowScale()];
+  const figure = svg("svg", { viewBox: `0 0 312 ${3 * ARROW.row + 28}`, class: "figure arrow-figure" }, drawn);
   figure.set = (o, g) => {
     const low = Math.min(...o), wide = Math.max(...o) - low || 1;
     rows.forEach((row, k) => {

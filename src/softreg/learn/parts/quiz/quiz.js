@@ -42,8 +42,9 @@ definePart({
   limits: { answers: [NOT_ANSWERED, CHOICES.length - 1] },
   repair: ({ answers }) => ({ answers: answers.map(Math.round) }),
   build(root, context) {
-    const all = String(QUESTIONS.length), score = context.number("score", 0), answered = context.number("answered", 0), open = context.number("open", 0);
-    const result = el("p", { tabindex: -1, class: "score" }, el("strong", {}, context.t("score", { score, all })));
+    const all = String(QUESTIONS.length), score = context.number("score", 0);
+    const answered = context.number("answered", 0), open = context.number("open", 0);
+    const result = el("p", { tabindex: -1 }, el("strong", {}, context.t("score", { score, all })));
     const check = context.button("check", () => {
       context.set({ checked: true });
       result.hidden = false;
@@ -55,18 +56,18 @@ definePart({
       el("p", {}, context.t("lead")),
       ...QUESTIONS.map((_, place) => quizQuestion(context, place)),
       told, check, result);
-    const given = ({ answers }) => answers.filter((one) => one !== NOT_ANSWERED).length;
     const count = ({ answers }) => answers.filter((one, i) => one === QUESTIONS[i].right).length;
+    const countAnswered = ({ answers }) => answers.filter((one) => one !== NOT_ANSWERED).length;
     context.onChange((state) => {
-      answered.set(given(state));
-      open.set(QUESTIONS.length - given(state));
+      answered.set(countAnswered(state));
+      open.set(QUESTIONS.length - countAnswered(state));
       score.set(count(state));
       result.hidden = !state.checked;
       told.hidden = check.hidden = state.checked;
-      check.disabled = given(state) < QUESTIONS.length;
+      check.disabled = countAnswered(state) < QUESTIONS.length;
     });
     context.summary(() => {
-      const { state } = context, done = given(state);
+      const { state } = context, done = countAnswered(state);
       return state.checked ? context.text("score", { score: String(count(state)), all })
         : context.text("answered", { answered: String(done), all, open: String(QUESTIONS.length - done) });
     });

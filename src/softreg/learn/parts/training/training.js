@@ -27,7 +27,8 @@ function withPasses(state, changes) {
 /** A slider over a list of values. */
 function listSlider(context, { value, list, label }) {
   const shown = context.number(value, 0, { show: String });
-  const input = el("input", { type: "range", min: 0, max: list.length - 1, step: 1, oninput: () => context.set({ [value]: list[input.value] }) });
+  const change = () => context.set({ [value]: list[input.value] });
+  const input = el("input", { type: "range", min: 0, max: list.length - 1, step: 1, oninput: change });
   context.onChange((state) => {
     const near = list.findIndex((one) => one >= state[value]);
     input.value = near < 0 ? list.length - 1 : near;
@@ -40,7 +41,8 @@ function listSlider(context, { value, list, label }) {
 /** The slider of the batch size, from 1 to all images. */
 function batchSlider(context) {
   const shown = context.number("batch", 0);
-  const input = el("input", { type: "range", min: 1, step: 1, oninput: () => context.set(withPasses(context.state, { batch: Number(input.value) })) });
+  const change = () => context.set(withPasses(context.state, { batch: Number(input.value) }));
+  const input = el("input", { type: "range", min: 1, step: 1, oninput: change });
   context.onChange((state) => {
     furnish(input, { max: imageCount(state) });
     input.value = state.batch;
@@ -69,9 +71,10 @@ class SeenPictures {
 /** Buttons that train: play, step, pass, back. */
 function trainingButtons(context, pictures) {
   let begun = false;
-  const most = () => MOST_PASSES * stepsPerPass(imageCount(context.state), context.state.batch);
+  const each = () => stepsPerPass(imageCount(context.state), context.state.batch);
+  const most = () => MOST_PASSES * each();
   const advance = (steps) => context.set({ steps: Math.min(most(), context.state.steps + steps) });
-  const perFrame = () => (context.state.speed === "step" ? 1 : PASSES_PER_FRAME[context.state.speed] * stepsPerPass(imageCount(context.state), context.state.batch));
+  const perFrame = () => (context.state.speed === "step" ? 1 : PASSES_PER_FRAME[context.state.speed] * each());
   const frame = () => {
     if (!pictures.playing) return;
     if (begun && context.state.steps === 0) return setPlaying(false);  // the part was reset
@@ -90,10 +93,7 @@ function trainingButtons(context, pictures) {
     else context.set({});
   };
   const step = context.button("step", () => advance(1));
-  const pass = context.button("pass", () => {
-    const each = stepsPerPass(imageCount(context.state), context.state.batch);
-    advance(each - (context.state.steps % each));
-  });
+  const pass = context.button("pass", () => advance(each() - (context.state.steps % each())));
   const back = context.button("back", () => {
     setPlaying(false);
     context.set({ steps: 0 });
@@ -118,7 +118,8 @@ function drawingPanel(context, runs) {
   const removeLast = context.button("remove-last", () =>
     context.set(withPasses(context.state, { own: imagesAsText(imagesOfText(context.state.own).slice(0, -1)) })));
   context.onChange((state) => {
-    const own = imagesOfText(state.own).length, rows = rowsOfImages([{ pixels: pixelsOfText(state.draft), label: 0 }], IMAGE_PIXELS, CLASS_COUNT);
+    const own = imagesOfText(state.own).length, image = { pixels: pixelsOfText(state.draft), label: 0 };
+    const rows = rowsOfImages([image], IMAGE_PIXELS, CLASS_COUNT);
     bars.set([...predictRows(rows, runs.of(state).descent.parameters).P]);
     count.set(own);
     add.disabled = own >= MOST_OWN_IMAGES || state.draft === EMPTY_IMAGE;
@@ -141,7 +142,10 @@ function showNone(cell) {
 /** The numbers of descent and minimum: `set(run, now)`. */
 function comparisonTable(context) {
   const shown = (digits) => ({ show: (value) => (Number.isFinite(value) ? numberText(value, digits) : "\u221e") });
-  const rows = [["loss", LOSS_DIGITS], ["holdoutLoss", LOSS_DIGITS], ["correct", 0], ["holdoutCorrect", 0], ["value", LOSS_DIGITS], ["gap", LOSS_DIGITS]];
+  const rows = [
+    ["loss", LOSS_DIGITS], ["holdoutLoss", LOSS_DIGITS], ["correct", 0], ["holdoutCorrect", 0],
+    ["value", LOSS_DIGITS], ["gap", LOSS_DIGITS],
+  ];
   const cells = rows.map(([name, digits]) => ["sgd", "best"].map((who) => context.number(`${who}.${name}`, digits, shown(digits))));
   const sizes = ["", "", "n", "m", "", ""].map((size) => size && context.number(size, 0));
   const names = rows.map(([name], i) => context.t(`row.${name}`, sizes[i] ? { size: sizes[i] } : {}));
@@ -160,14 +164,23 @@ function comparisonTable(context) {
 
 /** The sentence on both methods after the same number of passes: `set(run, now)`. */
 function raceSentence(context) {
-  const numbers = { passes: context.number("passes", 0, { show: (value) => String(Number(value.toFixed(PASS_DIGITS))) }), distance: context.number("distance", LOSS_DIGITS), newtonSteps: context.number("newton.steps", 0), newtonGap: context.number("newton.gap", LOSS_DIGITS) };
-  const sentences = ["race", "race-start", "race-separated", "race-none"].map((key) => ({ key, node: el("p", {}, context.t(key, key === "race" ? numbers : {})) }));
+  const numbers = {
+    passes: context.number("passes", 0, { show: (value) => String(Number(value.toFixed(PASS_DIGITS))) }),
+    distance: context.number("distance", LOSS_DIGITS),
+    newtonSteps: context.number("newton.steps", 0),
+    newtonGap: context.number("newton.gap", LOSS_DIGITS),
+  };
+  const sentence = (key) => ({ key, node: el("p", {}, context.t(key, key === "race" ? numbers : {})) });
+  const sentences = ["race", "race-start", "race-separated", "race-none"].map(sentence);
   const node = el("div", {}, sentences.map((one) => one.node));
   node.set = ({ problem: { minimum, best } }, now) => {
     const reached = minimum.history.filter(({ passes }) => passes <= now.x), last = reached.at(-1);
     const key = minimum.status === "separated" ? "race-separated" : !best ? "race-none" : last ? "race" : "race-start";
     for (const one of sentences) one.node.hidden = one.key !== key;
-    if (key !== "race") return;
+    if (key !== "race") {
+      for (const number of Object.values(numbers)) number.set(null);
+      return;
+    }
     numbers.passes.set(now.x);
     numbers.distance.set(now.distance);
     numbers.newtonSteps.set(reached.length - 1);
@@ -182,7 +195,8 @@ function overfittingTrial(context) {
     const { state } = context;
     context.set({ strength: TRIAL.strength, steps: TRIAL.passes * stepsPerPass(imageCount(state), state.batch) });
   });
-  const lowest = context.number("lowest.loss", LOSS_DIGITS), passes = context.number("lowest.passes", 0), held = context.number("trial.holdoutLoss", LOSS_DIGITS);
+  const lowest = context.number("lowest.loss", LOSS_DIGITS), passes = context.number("lowest.passes", 0);
+  const held = context.number("trial.holdoutLoss", LOSS_DIGITS);
   const result = el("p", {}, context.t("trial-result", { lowest, passes, held }));
   const node = el("div", {}, el("div", { class: "buttons" }, go), result);
   node.set = (run, now) => {
@@ -198,8 +212,8 @@ definePart({
   id: "training",
   defaults: { seed: 16, batch: 4, rate: 0.2, strength: 0.01, steps: 0, own: "", draft: EMPTY_IMAGE, label: "0", speed: "pass", summed: 1 },
   limits: {
-    seed: [1, LARGEST_SEED], batch: [1, MOST_IMAGES], rate: [RATES[0], RATES.at(-1)], strength: [0, 1], steps: [0, MOST_PASSES * MOST_IMAGES],
-    summed: [0, MOST_IMAGES],
+    seed: [1, LARGEST_SEED], batch: [1, MOST_IMAGES], rate: [RATES[0], RATES.at(-1)], strength: [0, 1],
+    steps: [0, MOST_PASSES * MOST_IMAGES], summed: [0, MOST_IMAGES],
   },
   choices: { label: ["0", "1", "2"], speed: ["step", "pass", "passes"] },
   repair(state) {
@@ -215,7 +229,8 @@ definePart({
     const question = context.question({ key: "question", choices: ["a", "b", "c"], answer: "c" });
     const trial = overfittingTrial(context), losses = lossChart(context), gaps = gapChart(context);
     const table = comparisonTable(context), race = raceSentence(context);
-    const weights = weightPictures(context, "weights", WEIGHT_DIGITS), best = weightPictures(context, "minimum", WEIGHT_DIGITS), panel = gradientPanel(context);
+    const weights = weightPictures(context, "weights", WEIGHT_DIGITS), best = weightPictures(context, "minimum", WEIGHT_DIGITS);
+    const panel = gradientPanel(context);
     const bestFigure = el("figure", {}, el("h4", {}, context.t("minimum")), best);
     root.append(
       el("p", {}, context.t("lead", { n: leadCount })),
@@ -247,6 +262,7 @@ definePart({
       pictures.set(weights, now.parameters);
       bestFigure.hidden = !problem.best;
       if (problem.best) pictures.set(best, problem.best.parameters);
+      else best.clear();
       pictures.set(panel, run, state);
     });
     context.summary(() => {
