@@ -194,7 +194,9 @@ function makeQuestion(context, { key, choices, answer }) {
     type: "radio", name, value: choice,
     onkeydown(event) {
       byArrow = event.key.startsWith("Arrow");
-      if (event.key === "Enter") event.currentTarget.click();
+      if (!["Enter", " "].includes(event.key)) return;
+      event.preventDefault();  // the space bar does not click a choice to which an arrow key moved
+      event.currentTarget.click();
     },
     onkeyup() { byArrow = false; },
     onclick: () => pick(choice),  // an arrow key clicks the choice to which it moves
