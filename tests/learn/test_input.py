@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ..export.page_browser import OpenPage
 from .lesson import LessonBrowser, shown_numbers
+from .node_algorithms import run_node
 
 PHONE = 390
 STEPS = 10
@@ -158,3 +160,11 @@ def test_the_axis_of_the_loss_has_zero_and_bars_begin_there(
         box = bar.bounding_box()
         edge = box["x"] if number(opened, "loss", name) > 0 else box["x"] + box["width"]
         assert edge == pytest.approx(zero, abs=1)
+
+
+def test_numbers_that_decimals_would_round_to_zero_keep_two_digits(tmp_path: Path) -> None:
+    asked = [[0.17, 0], [-0.17, 0], [0.004, 2], [0.6, 0], [1.5, 1], [0, 2], [0.0004, 3], [-0.0004, 2], [2e6, 0]]
+    shown = run_node(
+        tmp_path, ("script/widgets.js",), "given.map(([value, digits]) => numberText(value, digits))", asked
+    )
+    assert shown == ["0.17", "−0.17", "0.0040", "1", "1.5", "0.00", "4.0×10⁻⁴", "−4.0×10⁻⁴", "2.0×10⁶"]
