@@ -29,7 +29,7 @@ class LessonBrowser:
 
     browser: Browser
     pages: dict[tuple[int, bool], OpenPage] = field(default_factory=dict)
-    """Pages that serve several tests, by width and darkness; a new one costs three times as much as loading it again."""
+    """Pages that serve several tests, by width and darkness: to load one again costs a third of a new one."""
 
     def open_html(self, text: str) -> OpenPage:
         """Open a page in a window of its own."""
