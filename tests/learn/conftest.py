@@ -17,7 +17,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LessonBrowser]
 
 @pytest.fixture(autouse=True)
 def close_pages(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Close the pages that a test opened for itself."""
+    """Close the pages that a test opened in windows of their own."""
     yield
     if "browser" in request.fixturenames:
         request.getfixturevalue("browser").close_opened()

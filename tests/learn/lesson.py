@@ -28,23 +28,32 @@ class LessonBrowser:
     """A browser that opens the lesson."""
 
     browser: Browser
-    visited: dict[int, OpenPage] = field(default_factory=dict)
-    """Pages that stay open, by width."""
+    pages: dict[tuple[int, bool], OpenPage] = field(default_factory=dict)
+    """Pages that serve several tests, by width and darkness: to load one again costs a third of a new one."""
+
+    def open_html(self, text: str) -> OpenPage:
+        """Open a page in a window of its own."""
+        return self.browser.open_html(text)
 
     def open_lesson(self, *, width: int = 1280, dark: bool = False, fragment: str = "") -> OpenPage:
-        """Open the lesson anew, for tests whose readers do something."""
-        return self.open_html(lesson(), width=width, dark=dark, fragment=fragment)
-
-    def open_html(self, text: str, *, width: int = 1280, dark: bool = False, fragment: str = "") -> OpenPage:
-        """Open a page anew."""
-        return self.browser.open_html(text, width=width, dark=dark, fragment=fragment)
+        """Load the lesson anew; what a page of this width showed before is gone."""
+        if (width, dark) not in self.pages:
+            opened = self.browser.open_html(lesson(), width=width, dark=dark, fragment=fragment)
+            self.browser.contexts.remove(opened.page.context)  # not to be closed with the pages of a test
+            self.pages[width, dark] = opened
+            return opened
+        opened = self.pages[width, dark]
+        own = opened.page.url.split("#")[0]
+        opened.page.goto("about:blank")
+        opened.page.mouse.move(0, 0)
+        opened.complaints.clear()
+        opened.page.goto(own + fragment)
+        opened.settle()
+        return opened
 
     def visit(self, fragment: str, *, width: int = 1280) -> OpenPage:
-        """Show the state of an address in the page of this width that is open, as its link would."""
-        if width not in self.visited:
-            self.visited[width] = self.open_lesson(width=width)
-            self.browser.contexts.remove(self.visited[width].page.context)  # not to be closed with the pages of a test
-        opened = self.visited[width]
+        """Show the state of an address in the page of this width, as a link in it would, without loading it again."""
+        opened = self.pages.get((width, False)) or self.open_lesson(width=width)
         opened.page.evaluate(
             "(fragment) => { history.replaceState(null, '', fragment); dispatchEvent(new Event('hashchange')); }",
             fragment,
@@ -53,7 +62,7 @@ class LessonBrowser:
         return opened
 
     def close_opened(self) -> None:
-        """Close the pages that were opened anew."""
+        """Close the pages in windows of their own."""
         self.browser.close_pages()
 
 

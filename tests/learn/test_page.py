@@ -198,9 +198,10 @@ def test_the_address_brings_the_state_back(browser: LessonBrowser) -> None:
     assert "lang=zh" in written
     assert "image.x=0.1,0.95,0.35,0.15" in written
     assert "loss.weight=6" in written
+    parts = ("image", "loss")
+    numbers = [shown_numbers(first, part) for part in parts]
     second = browser.open_lesson(fragment=written)
-    for part in ("image", "loss"):
-        assert shown_numbers(first, part) == shown_numbers(second, part)
+    assert [shown_numbers(second, part) for part in parts] == numbers
 
 
 def test_a_link_opens_at_its_part(browser: LessonBrowser) -> None:
