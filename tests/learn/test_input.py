@@ -34,6 +34,7 @@ def finger_moves(opened: OpenPage, node: Any, dx: float, dy: float) -> None:
         session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [place]})
         opened.settle()
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.detach()
     opened.settle()
 
 
