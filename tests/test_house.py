@@ -12,7 +12,8 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache
@@ -85,6 +86,7 @@ ORDER = {
     "cli": "console options data report_inputs commands",
 }
 MOST_FILES = 14  # of a folder, beside its __init__
+SOURCE_ENDINGS = {".py", ".js", ".css", ".json"}
 
 LONGEST_FILE = 330
 LONGEST_FUNCTION = 45
@@ -185,6 +187,15 @@ def size_complaints(text: str, module: str) -> list[str]:
             if length > LONGEST_FUNCTION:
                 complaints.append(f"{module}:{node.lineno} {node.name} has {length} lines of code")
     return complaints
+
+
+def folder_complaints(paths: Iterable[Path]) -> list[str]:
+    """Folders with too many sources: Python, JavaScript, style sheets and texts."""
+    sources = [path.parent for path in paths if path.suffix in SOURCE_ENDINGS and path.name != "__init__.py"]
+    counts = Counter(sources)
+    return [
+        f"{folder} has {count} files, more than {MOST_FILES}" for folder, count in counts.items() if count > MOST_FILES
+    ]
 
 
 MATHEMATICS = {-1, 0, 1, 2, 3, 4, 10, 0.5}  # numbers that stand in formulas; others have a name that says what they are
@@ -338,6 +349,13 @@ def test_the_rule_of_sizes_sees() -> None:
     assert "has 331 lines" in size_complaints("x = 1\n" * 331, "made.up")[0]
 
 
+def test_the_rule_of_folders_sees() -> None:
+    few = [Path(f"room/{k}{ending}") for k, ending in enumerate([".py", ".js", ".css", ".json"] * 3 + [".js"] * 2)]
+    others = [Path("room/__init__.py"), Path("room/page.html"), Path("room/folder/one.js")]
+    assert folder_complaints([*few, *others]) == []
+    assert folder_complaints([*few, Path("room/one_more.css")]) == ["room has 15 files, more than 14"]
+
+
 def test_the_rule_of_numbers_sees() -> None:
     text = "LIMIT = 17\ndef f(x: float = 1e-6) -> float:\n    return 0.5 * x + {}\n"
     assert number_complaints(text.format(17), "made.up") == ["made.up:3 has the number 17 without a name"]
@@ -431,15 +449,15 @@ def test_replaced_names_do_not_return() -> None:
     assert REPLACED_NAMES.fullmatch("Strides")
 
 
-def test_folders_are_small_and_names_are_unique_in_a_room() -> None:
+def test_folders_are_small() -> None:
+    rooms = sorted({*ORDER, *ROOMS} - {"probability"})
+    complaints = [c for room in rooms for c in folder_complaints((SOURCE / room).rglob("*"))]
+    assert not complaints, "\n".join(complaints)
+
+
+def test_names_are_unique_in_a_room() -> None:
     for room in [*ORDER, "probability"]:
-        folders: dict[Path, list[str]] = {}
-        for path in (SOURCE / room).rglob("*.py"):
-            if path.name != "__init__.py":
-                folders.setdefault(path.parent, []).append(path.stem)
-        crowded = {str(folder): len(names) for folder, names in folders.items() if len(names) > MOST_FILES}
-        assert room == "probability" or not crowded, crowded
-        names = [name for found in folders.values() for name in found]
+        names = [path.stem for path in (SOURCE / room).rglob("*.py") if path.name != "__init__.py"]
         assert len(set(names)) == len(names), sorted(name for name in set(names) if names.count(name) > 1)
 
 

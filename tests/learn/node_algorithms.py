@@ -14,11 +14,17 @@ import pytest
 NODE = shutil.which("node")
 
 
+def source(name: str) -> str:
+    """Return a script of `softreg/learn`, or of the tests."""
+    own = Path(__file__).parent / name
+    return (own if own.is_file() else files("softreg.learn") / name).read_text(encoding="ascii")
+
+
 def run_node(folder: Path, scripts: tuple[str, ...], expression: str, given: Any = None) -> Any:
     """Return the value of a JavaScript expression of `given`, after the given files of `softreg/learn`."""
     if NODE is None:
         pytest.skip("there is no Node (nodejs) here")
-    sources = [files("softreg.learn").joinpath(name).read_text(encoding="ascii") for name in scripts]
+    sources = [source(name) for name in scripts]
     (folder / "given.json").write_text(json.dumps(given, allow_nan=False), encoding="ascii")
     last = f"""
     const {{ readFileSync }} = await import("node:fs");

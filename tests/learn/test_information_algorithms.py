@@ -32,8 +32,8 @@ from softreg.splitmix import as_uniform, hashed
 from .node_algorithms import run_node
 
 DISTRIBUTIONS = ("script/softmax.js", "script/distributions.js")
-CODES = (*DISTRIBUTIONS, "parts/information_huffman.js", "parts/information_arithmetic.js")
-RELIABILITY = ("script/random.js", *DISTRIBUTIONS, "parts/calibration_reliability.js")
+CODES = (*DISTRIBUTIONS, "parts/information/huffman.js", "parts/information/arithmetic.js", "decoders.js")
+RELIABILITY = ("script/random.js", *DISTRIBUTIONS, "parts/calibration/reliability.js")
 TOLERANCE = 1e-12
 
 
@@ -165,7 +165,7 @@ def test_the_loss_of_noisy_labels_stops_at_its_floor(tmp_path: Path) -> None:
     given = [[0.1, 3, 0], [0.25, 10, 4], [0.5, 2, 1], [0.0, 4, 2]]
     found = run_node(
         tmp_path,
-        ("script/random.js", "script/softmax.js", "script/distributions.js", "parts/information_noise_model.js"),
+        ("script/random.js", "script/softmax.js", "script/distributions.js", "parts/information/noise_model.js"),
         """given.map(([noise, q, seed]) => {
           const n = 600, rows = noisyLabels(seed, { n, q, noise });
           const share = rows.labels.filter((label, i) => label !== rows.classes[i]).length / n;
@@ -213,7 +213,7 @@ def test_reliability_and_scores_of_scaled_logits_are_those_of_softreg(tmp_path: 
     given = [[seed, n, factor] for seed, n in ((0, 200), (3, 1000), (9, 2000)) for factor in (0.25, 1, 2, 4)]
     found = run_node(
         tmp_path,
-        (*RELIABILITY, "parts/calibration_scaled_logits.js"),
+        (*RELIABILITY, "parts/calibration/scaled_logits.js"),
         """given.map(([seed, n, factor]) => {
           const rows = simulatedRows(seed, n), p = rows.logits.map((o) => logistic(factor * o));
           return {

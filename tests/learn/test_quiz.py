@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 
 import numpy as np
 import pytest
 
 from softreg import cross_entropy, entropy, kl_divergence, softmax
+from softreg.learn.page import LANGUAGES, read_texts
 from softreg.probability import cross_entropy_with_logits, residual
 
-from ..export.page_browser import Browser
-from .lesson import address, assert_numbers, lesson, lesson_browser
+from .lesson import LessonBrowser, address, assert_numbers
 
 RIGHT = [1, 2, 0, 1, 0, 2, 1, 1, 2, 0]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from lesson_browser(tmp_path_factory.mktemp("quiz"))
-
-
-@pytest.fixture(autouse=True)
-def close_pages(browser: Browser) -> Iterator[None]:
-    yield
-    browser.close_pages()
 
 
 @pytest.mark.parametrize(
@@ -33,36 +22,77 @@ def close_pages(browser: Browser) -> Iterator[None]:
 )
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_score_counts_right_answers(
-    browser: Browser, answers: list[int], answered: int, score: int, lang: str
+    browser: LessonBrowser, answers: list[int], answered: int, score: int, lang: str
 ) -> None:
-    opened = browser.open_html(lesson(), fragment=address("quiz", {"answers": answers, "checked": "1"}, lang=lang))
-    assert_numbers(opened, "quiz", {"answered": answered, "score": score})
+    opened = browser.visit(address("quiz", {"answers": answers, "checked": "1"}, lang=lang))
+    assert_numbers(opened, "quiz", {"answered": answered, "open": 10 - answered, "score": score})
     quiz = opened.page.locator("#quiz")
     assert quiz.locator(".choice.right").count() == 10
     assert quiz.locator(".choice.wrong").count() == answered - score
     assert quiz.locator("input:enabled").count() == 0
 
 
-def test_answers_are_given_checked_and_started_over(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_answers_are_given_checked_and_started_over(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     quiz = opened.page.locator("#quiz")
+    check = quiz.get_by_role("button", name="Check the answers")
     for question, choice in zip(quiz.locator("fieldset").all(), [*RIGHT[:9], 1], strict=True):
+        assert check.get_attribute("aria-disabled") == "true"
         question.get_by_role("radio").nth(choice).check()
+        opened.settle()
     assert quiz.locator(".choice.right").count() == 0
-    quiz.get_by_role("button", name="check the answers").click()
-    assert_numbers(opened, "quiz", {"answered": 10, "score": 9})
+    assert check.get_attribute("aria-disabled") is None
+    check.click()
+    assert opened.page.evaluate("document.activeElement.innerText") == "9 of 10 are right."
+    assert_numbers(opened, "quiz", {"answered": 10, "open": 0, "score": 9})
     quiz.get_by_role("link", name="See part 5.").click()
     assert opened.page.evaluate("document.activeElement.id") == "calibration-title"
-    quiz.get_by_role("button", name="Start over").click()
-    assert_numbers(opened, "quiz", {"answered": 0, "score": 0})
+    quiz.get_by_role("button", name="Answer again").click()
+    assert_numbers(opened, "quiz", {"answered": 0, "open": 10, "score": 0})
     assert opened.complaints == []
 
 
+def test_open_questions_are_told_and_nothing_is_checked(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment=address("quiz", {"answers": [*RIGHT[:8], -1, -1]}))
+    check = opened.page.get_by_role("button", name="Check the answers")
+    check.focus()
+    opened.page.keyboard.press("Enter")
+    opened.settle()
+    told = opened.page.locator(f"#{check.get_attribute('aria-describedby')}")
+    assert told.inner_text() == "8 of 10 answered, 2 still open."
+    assert opened.page.locator("#quiz .because:visible").count() == 0
+    assert opened.page.evaluate("document.activeElement.innerText") == "Check the answers"
+
+
+GUESSES = [
+    ("image", "question", ("divide", "largest", "exp"), "exp"),
+    ("image", "shifted", ("grow", "sharper", "same"), "same"),
+    ("loss", "question", ("true", "both", "none"), "both"),
+    *(("quiz", f"q{place + 1}", ("a", "b", "c"), "abc"[right]) for place, right in enumerate(RIGHT)),
+]
+
+
+def width(text: str) -> int:
+    """Width of a text as shown, where a Chinese character has that of two letters."""
+    return sum(2 if re.match(r"[\u2e80-\uffff]", one) else 1 for one in text.replace("`", ""))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(("part", "question", "choices", "right"), GUESSES)
+def test_the_right_choice_is_not_the_longest_by_far(
+    part: str, question: str, choices: tuple[str, ...], right: str, lang: str
+) -> None:
+    texts = read_texts(part, lang)
+    widths = {choice: width(texts[f"{question}.{choice}"]) for choice in choices}
+    assert widths.pop(right) <= 1.25 * max(widths.values())
+
+
 @pytest.mark.parametrize("answers", ["1,2", "0,0,0,0,0,0,0,0,0,9", "x", "0.4,0,0,0,0,0,0,0,0,0"])
-def test_answers_of_an_address_that_are_none(browser: Browser, answers: str) -> None:
-    opened = browser.open_html(lesson(), fragment=f"#quiz.answers={answers}")
+def test_answers_of_an_address_that_are_none(browser: LessonBrowser, answers: str) -> None:
+    opened = browser.visit(f"#quiz.answers={answers}")
     rounded = answers.startswith("0.4")
-    assert_numbers(opened, "quiz", {"answered": 10 if rounded else 0, "score": 3 if rounded else 0})
+    answered, score = (10, 3) if rounded else (0, 0)
+    assert_numbers(opened, "quiz", {"answered": answered, "open": 10 - answered, "score": score})
 
 
 def test_the_right_answers_are_right() -> None:
@@ -71,6 +101,7 @@ def test_the_right_answers_are_right() -> None:
     np.testing.assert_allclose(softmax(o + 5), softmax(o))
     assert softmax(o / 3).argmax() == softmax(o).argmax()
     assert softmax(o / 3).max() < softmax(o).max()
+    assert softmax(o / 3).min() > softmax(o).min()
     assert cross_entropy([0.0, 1.0], [0.75, 0.25]) == pytest.approx(np.log(4)) == pytest.approx(2 * np.log(2))
     p = np.array([[0.7, 0.2, 0.1]])
     np.testing.assert_allclose(residual(np.log(p), [[0.0, 1.0, 0.0]]), [[0.7, -0.8, 0.1]])

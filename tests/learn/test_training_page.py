@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,13 @@ import pytest
 
 from softreg.probability import softmax
 
-from ..export.page_browser import Browser, OpenPage
-from .lesson import address, assert_numbers, lesson, lesson_browser, shown_numbers
+from ..export.page_browser import OpenPage
+from .lesson import LessonBrowser, address, assert_numbers, shown_numbers
 from .test_training_algorithms import run
 from .training_reference import CLASSES, PIXELS, Array, Training, of_text
 
 DEFAULTS: dict[str, Any] = {
-    "seed": 5, "batch": 4, "rate": 0.2, "strength": 0.01, "steps": 0, "own": "", "draft": "00000000", "summed": 1,
+    "seed": 16, "batch": 4, "rate": 0.2, "strength": 0.01, "steps": 0, "own": "", "draft": "00000000", "summed": 1,
 }  # fmt: skip
 CROSS = "8f210840"
 SLOW_MACHINE = 4
@@ -32,17 +32,6 @@ STATES: list[dict[str, Any]] = [
     {"own": f"0{CROSS}.1{CROSS}.2{CROSS}", "batch": 27, "rate": 1, "strength": 0.1, "steps": 130, "summed": 27},
     {"own": f"0{CROSS}.1{CROSS}", "strength": 0, "steps": 70},
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from lesson_browser(tmp_path_factory.mktemp("training"))
-
-
-@pytest.fixture(autouse=True)
-def close_pages(browser: Browser) -> Iterator[None]:
-    yield
-    browser.close_pages()
 
 
 def parameters(name: str, W: Array, b: Array, most: float | None = None) -> dict[str, float]:
@@ -105,9 +94,14 @@ def expected(changes: Mapping[str, Any]) -> dict[str, float]:
     return numbers
 
 
-def open_part(browser: Browser, state: Mapping[str, Any], **others: str) -> OpenPage:
-    """Open the page at this part."""
-    return browser.open_html(lesson(), fragment=address("training", state, **others))
+def open_part(browser: LessonBrowser, state: Mapping[str, Any]) -> OpenPage:
+    """Open the page anew in a state of this part."""
+    return browser.open_lesson(fragment=address("training", state))
+
+
+def visit_part(browser: LessonBrowser, state: Mapping[str, Any]) -> OpenPage:
+    """Show a state of this part in the page that is open."""
+    return browser.visit(address("training", state))
 
 
 def value(opened: OpenPage, name: str) -> float:
@@ -135,23 +129,23 @@ def image_text(label: int, black: set[int]) -> str:
 
 
 @pytest.mark.parametrize("state", STATES, ids=range(len(STATES)))
-def test_every_number_is_softregs(browser: Browser, state: dict[str, Any]) -> None:
-    assert_numbers(open_part(browser, state), "training", expected(state))
+def test_every_number_is_softregs(browser: LessonBrowser, state: dict[str, Any]) -> None:
+    assert_numbers(visit_part(browser, state), "training", expected(state))
 
 
-@pytest.mark.parametrize("lang", ["en", "zh"])
-def test_the_numbers_are_the_same_in_both_languages_and_fit_on_a_phone(browser: Browser, lang: str) -> None:
+def test_the_numbers_are_the_same_in_both_languages_and_fit_on_a_phone(browser: LessonBrowser) -> None:
     state = STATES[2]
-    opened = browser.open_html(lesson(), width=320, fragment=address("training", state, lang=lang, show="1"))
-    assert_numbers(opened, "training", expected(state))
-    right = opened.page.evaluate(
-        "Math.max(...[...document.querySelectorAll('#training *:not(.unseen)')].map("
-        "(node) => node.getBoundingClientRect().right))"
-    )
-    assert right <= 320
+    for lang in ("en", "zh"):
+        opened = browser.visit(address("training", state, lang=lang, show="1"), width=320)
+        assert_numbers(opened, "training", expected(state))
+        right = opened.page.evaluate(
+            "Math.max(...[...document.querySelectorAll('#training *:not(.unseen)')].map("
+            "(node) => node.getBoundingClientRect().right))"
+        )
+        assert right <= 320, lang
 
 
-def test_steps_passes_and_play_go_on_from_the_address(browser: Browser) -> None:
+def test_steps_passes_and_play_go_on_from_the_address(browser: LessonBrowser) -> None:
     opened = open_part(browser, {"steps": 3})
     press(opened, "One step")
     assert value(opened, "steps") == 4
@@ -173,7 +167,7 @@ def test_steps_passes_and_play_go_on_from_the_address(browser: Browser) -> None:
     assert_numbers_contain(opened, expected({}))
 
 
-def test_start_over_stops_play(browser: Browser) -> None:
+def test_start_over_stops_play(browser: LessonBrowser) -> None:
     opened = open_part(browser, {})
     press(opened, "Play")
     opened.page.locator("#training .part-head button").click()
@@ -182,7 +176,7 @@ def test_start_over_stops_play(browser: Browser) -> None:
     assert value(opened, "steps") == 0
 
 
-def test_play_takes_at_least_30_steps_a_second(browser: Browser) -> None:
+def test_play_takes_at_least_30_steps_a_second(browser: LessonBrowser) -> None:
     opened = open_part(browser, {"speed": "pass"})
     press(opened, "Play")
     work = opened.page.evaluate(
@@ -196,7 +190,7 @@ def test_play_takes_at_least_30_steps_a_second(browser: Browser) -> None:
     assert work < 60 * 1000 / 30 * SLOW_MACHINE
 
 
-def test_an_image_is_drawn_by_key_and_by_pointer_and_joins_the_training_images(browser: Browser) -> None:
+def test_an_image_is_drawn_by_key_and_by_pointer_and_joins_the_training_images(browser: LessonBrowser) -> None:
     opened = open_part(browser, {"steps": 12})
     cells = opened.page.locator("#training .training-cell")
     cells.nth(0).focus()
@@ -226,7 +220,7 @@ def test_an_image_is_drawn_by_key_and_by_pointer_and_joins_the_training_images(b
     assert_numbers(opened, "training", expected({"steps": 12}))
 
 
-def test_the_question_covers_the_trial_whose_button_shows_overfitting(browser: Browser) -> None:
+def test_the_question_covers_the_trial_whose_button_shows_overfitting(browser: LessonBrowser) -> None:
     opened = open_part(browser, {})
     trial = opened.page.get_by_role("button", name="Train 500 passes with strength 0")
     assert not trial.is_visible()
@@ -240,8 +234,8 @@ def test_the_question_covers_the_trial_whose_button_shows_overfitting(browser: B
     assert 1 < value(opened, "lowest.passes") < 100
 
 
-def test_the_solver_proves_a_gap_of_1e_10_while_descent_is_far_above(browser: Browser) -> None:
-    opened = open_part(browser, {"steps": 6 * 16})
+def test_the_solver_proves_a_gap_of_1e_10_while_descent_is_far_above(browser: LessonBrowser) -> None:
+    opened = visit_part(browser, {"steps": 6 * 16})
     assert value(opened, "newton.gap") < 1e-10
     assert value(opened, "distance") > 1e-3
 
@@ -252,8 +246,10 @@ def test_the_solver_proves_a_gap_of_1e_10_while_descent_is_far_above(browser: Br
         ({"own": "junk.9zz.<b>", "draft": "zzz"}, {}),
         ({"batch": 99, "steps": -1, "rate": "x", "strength": 2, "seed": 0, "summed": 1e9}, {}),
         ({"batch": 36, "summed": 36}, {"batch": 24, "summed": 24}),
-        ({"seed": 5.2, "batch": 3.6, "steps": 7.4}, {"batch": 4, "steps": 7}),
+        ({"seed": 16.2, "batch": 3.6, "steps": 7.4}, {"batch": 4, "steps": 7}),
     ],
 )
-def test_an_address_that_is_no_state_is_repaired(browser: Browser, state: dict[str, Any], kept: dict[str, Any]) -> None:
-    assert_numbers(open_part(browser, state), "training", expected(kept))
+def test_an_address_that_is_no_state_is_repaired(
+    browser: LessonBrowser, state: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    assert_numbers(visit_part(browser, state), "training", expected(kept))

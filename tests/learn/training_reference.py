@@ -14,6 +14,7 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.problem.standardization import standardise
 from softreg.probability import cross_entropy_with_logits, residual, softmax
 from softreg.rows import as_rows
+from softreg.splitmix import as_uniform, hashed
 
 Array = NDArray[Any]
 DIGITS = "0123456789abcdefghijklmnopqrstuv"
@@ -28,24 +29,19 @@ def of_text(text: str) -> tuple[Array, Array]:
     return X, np.array([int(part[0]) for part in parts], dtype=int)
 
 
-class Mulberry32:
-    """The generator of the page."""
+class UniformSequence:
+    """The numbers in [0, 1) of a seed one after the other, as the page draws them."""
 
     def __init__(self, seed: int) -> None:
-        self.state = seed % 2**32
-
-    def uniform(self) -> float:
-        """Return the next number in [0, 1)."""
-        self.state = (self.state + 0x6D2B79F5) % 2**32
-        word = (self.state ^ (self.state >> 15)) * (self.state | 1) % 2**32
-        word ^= (word + (word ^ (word >> 7)) * (word | 61)) % 2**32
-        return float((word ^ (word >> 14)) / 2**32)
+        self.seed, self.position = seed, 0
 
     def order(self, n: int) -> Array:
         """Return a shuffle of n numbers by Fisher and Yates."""
+        uniforms = as_uniform(hashed(np.arange(self.position, self.position + n - 1), self.seed))
+        self.position += n - 1
         order = np.arange(n)
-        for i in range(n - 1, 0, -1):
-            j = int(self.uniform() * (i + 1))
+        for i, u in zip(range(n - 1, 0, -1), uniforms, strict=True):
+            j = int(u * (i + 1))
             order[[i, j]] = order[[j, i]]
         return order
 
@@ -116,7 +112,7 @@ class Training:
 
     def descend(self, seed: int, batch: int, rate: float, steps: int) -> Descent:
         """Return where stochastic gradient descent from 0 is after so many steps."""
-        uniform, n, ends = Mulberry32(seed), len(self.y), []
+        uniform, n, ends = UniformSequence(seed), len(self.y), []
         order, at, passes = uniform.order(n), 0, 0
         W, b = np.zeros((PIXELS, CLASSES)), np.zeros(CLASSES)
         for _ in range(steps):

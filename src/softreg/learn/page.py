@@ -12,9 +12,9 @@ from softreg.content_policy import content_policy
 from softreg.version import __version__
 
 LANGUAGES = ("en", "zh")
-"""Languages of the page; each text has a file for each of them."""
+"""Languages of the page; the frame and each part have their texts in a file for each of them, such as `en.json`."""
 PARTS = ("image", "loss", "training", "information", "calibration", "quiz")
-"""Parts of the lesson in order; each is `parts/NAME.js`, and `parts/NAME_*.js` before it where there are such files."""
+"""Parts of the lesson in order; each is a folder `parts/NAME` with `NAME.js`, texts, perhaps helpers and `NAME.css`."""
 SCRIPTS = (
     *("elements.js", "texts.js", "softmax.js", "colours.js", "address.js", "widgets.js", "figures.js", "frame.js"),
     *("random.js", "distributions.js", "plots.js"),
@@ -51,18 +51,17 @@ def learn_page(lang: str = "en") -> str:
     if lang not in LANGUAGES:
         raise ValueError(f"lang={lang!r} is not a language of the page; choose from {', '.join(LANGUAGES)}")
     folder = files(__package__)
-    parts = {part: sources for part in PARTS if (sources := _part_sources(folder / "parts", part))}
-    texts = {one: {name: read_texts(name, one) for name in ("frame", *parts)} for one in LANGUAGES}
+    texts = {one: {name: read_texts(name, one) for name in ("frame", *PARTS)} for one in LANGUAGES}
     script = "\n".join(
         [
             '"use strict";\n{',
             f"const VERSION = {_literal(__version__)}, TEXTS = {_literal(texts)};",
             *(_read(folder / "script" / name) for name in SCRIPTS),
-            *("{\n" + "\n".join(sources) + "\n}" for sources in parts.values()),
+            *("{\n" + "\n".join(_part_sources(part)) + "\n}" for part in PARTS),
             "start();\n}",
         ]
     )
-    style = "\n".join([_read(folder / "page.css"), *_styles(folder / "parts")])
+    style = "\n".join([_read(folder / "page.css"), _read(folder / "script" / "plots.css"), *_styles()])
     return Template(_read(folder / "page.html")).substitute(
         lang=lang,
         title=html.escape(texts[lang]["frame"]["title"]),
@@ -87,20 +86,26 @@ def read_texts(name: str, lang: str) -> dict[str, str]:
     dict
         Text of each key.
     """
-    texts: dict[str, str] = json.loads(_read(files(__package__) / "text" / f"{name}.{lang}.json"))
+    folder = files(__package__) / "script" if name == "frame" else _part_folder(name)
+    texts: dict[str, str] = json.loads(_read(folder / f"{lang}.json"))
     return texts
 
 
-def _part_sources(folder: Traversable, part: str) -> list[str]:
-    """Return the sources of a part: `PART_*.js` in alphabetical order, then `PART.js`; none where it has no file."""
-    names = sorted(one.name for one in folder.iterdir() if one.name.endswith(".js"))
-    own = [name for name in names if name.startswith(f"{part}_")] + [name for name in names if name == f"{part}.js"]
-    return [_read(folder / name) for name in own]
+def _part_folder(part: str) -> Traversable:
+    """Return the folder of a part."""
+    return files(__package__) / "parts" / part
 
 
-def _styles(folder: Traversable) -> list[str]:
-    """Return the style sheets of the parts, in alphabetical order."""
-    return [_read(folder / name) for name in sorted(one.name for one in folder.iterdir()) if name.endswith(".css")]
+def _part_sources(part: str) -> list[str]:
+    """Return the sources of a part: its helpers in alphabetical order, then `PART.js`."""
+    names = [one.name for one in _part_folder(part).iterdir() if one.name.endswith(".js")]
+    names.sort(key=lambda name: (name == f"{part}.js", name))
+    return [_read(_part_folder(part) / name) for name in names]
+
+
+def _styles() -> list[str]:
+    """Return the style sheets of the parts that have one."""
+    return [_read(sheet) for part in PARTS if (sheet := _part_folder(part) / f"{part}.css").is_file()]
 
 
 def _read(file: Traversable) -> str:

@@ -31,7 +31,8 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** A formula as text: x_1, x_{12} and e^x, e^{-o} have indices and powers, single Latin letters and indices are italic.
+/** A formula as text: x_1, x_{12} and e^x, e^{-o} have indices and powers, hyphens are minus signs, single Latin letters
+ *  and indices are italic.
  *  Children are strings in this notation and nodes, as numbers: formula("o_1 = ", node, " + b_1"). */
 function formula(...children) {
   return el("span", { class: "math" }, children.map((child) => (typeof child === "string" ? formulaNodes(child) : child)));
@@ -42,7 +43,7 @@ function formulaNodes(text, isIndex = false) {
   for (const [, script, group, one, word, other] of text.matchAll(/([_^])(?:\{([^}]*)\}|(.))|([A-Za-z]+)|([^A-Za-z_^]+)/gu)) {
     if (script) nodes.push(el(script === "_" ? "sub" : "sup", {}, formulaNodes(group ?? one, true)));
     else if (word) nodes.push(word.length === 1 || isIndex ? el("i", {}, word) : word);
-    else nodes.push(other);
+    else nodes.push(other.replaceAll("-", "\u2212"));
   }
   return nodes;
 }

@@ -1,8 +1,9 @@
 /* The frame of the page, and the contract with the parts.
  *
- * A PART is parts/NAME.js (with helpers in parts/NAME_*.js, which come first and share its block scope), its texts
- * text/NAME.en.json and text/NAME.zh.json (same keys, same placeholders), and, if need be, parts/NAME.css. NAME stands in
- * PARTS of page.py. Texts have the keys "title" (heading) and "short" (table of contents). The file calls
+ * A PART is a folder parts/NAME, and NAME stands in PARTS of page.py. The folder holds NAME.js, its texts en.json and
+ * zh.json (same keys, same placeholders) and, if need be, helpers in other .js files, which come first, in alphabetical
+ * order, and share its block scope, and NAME.css. Texts have the keys "title" (heading) and "short" (table of contents).
+ * NAME.js calls
  *
  *   definePart({
  *     id: "loss",
@@ -21,33 +22,39 @@
  * CONTEXT of a part:
  *   state                     the values (read only); changed by
  *   set({ y: [...] })         shows the part in the next frame, writes the address
- *   reset()                   all values of the part as in `defaults`
+ *   reset()                   all values of the part as in `defaults`, and its questions unanswered
  *   onChange((state) => ...)  called at once, after each change of the part, and after a change of language
  *   t(key, values)            a <span> with the translated text, which follows the language; values (an object, or a
  *                             function that returns one and is called at each change) replace {name}; they are strings
  *                             or nodes, such as numbers. Texts have **emphasis** and `formulas`. Keys are looked up in
- *                             the part, then in frame.*.json, which has "class.0", "class.1", "class.2".
+ *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1",
+ *                             "class.2", "weight-of", "bias-of"
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
+ *   space()                   a space between sentences, which Chinese has not
+ *   list(texts)               texts as one string with the commas of the language, for aria-label and the like
  *   className(k)              a <span> with the colour and the name of class k
- *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
+ *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none
+ *                             (what is hidden because it does not exist has none). It has data-name="PART.name" and
  *                             data-value at full precision. EVERY number that depends on the state is shown this way, and
  *                             tests/learn compares it with softreg. options: { svgText: true } for a <text> of SVG,
  *                             { attributes }, { show: (value) => string }.
  *   mark(node, name, value)   the same for other elements, as bars whose length is the number
  *   slider({ value: "zoom", index: 0, step: 0.1, label: "key", digits: 1, log: false, min, max })  a labelled range
  *                             input of a value of the state (`index`: of an array); limits are its bounds
- *   toggle({ value: "open", label: "key" })   a checkbox of a boolean
  *   select({ value: "way", label: "key" })    radio buttons of a string with `choices`; texts "key.CHOICE"
- *   button("key", action)     a button
- *   handle(node, { label, text, min, max, step, get, set, at, move, sideways })  makes an element (SVG or HTML) draggable, with
+ *   button("key", action)     a button; `button.disabled = true` makes it do nothing, and leaves the focus on it
+ *   link("image", "key")      a link to a part
+ *   handle(node, { label, text, min, max, step, get, set, at, move, whole, sideways })  makes an element (SVG or HTML) draggable, with
  *                             role="slider" and arrow keys. label() and text(value) return strings; get() the number for
  *                             aria-valuenow; set(value) is called with a new value; at(point, from) returns the value at
  *                             a pointer (in units of the SVG; from = { point, value } where the drag began). Keys change
  *                             the number by `step`; move(dx, dy) may return what they set instead, in two dimensions
  *                             (steps to the right and up). A number is rounded to `step` and cut to [min, max].
- *                             With `sideways`, a finger that moves up or down scrolls the page.
+ *                             With `sideways`, a finger that moves up or down scrolls the page: use only the x of `at`.
+ *                             The value is then set back to whole(), which is get() unless set(value) takes others.
  *   question({ key, choices: ["a", "b"], answer: "b" })  a question; texts key, key.a, key.b, key.because (shown after the
- *                             answer). Its method reveal(...nodes) returns a <div> that is hidden until it is answered
+ *                             answer). Arrow keys move between the choices; a click, the space bar, Enter or "check" answers.
+ *                             Its method reveal(...nodes) returns a <div> that is hidden until it is answered
  *                             or "show me" is pressed. #show=1 in the address reveals all.
  *   summary(() => string)     what a screen reader hears after a change, once the hand rests
  *   part("image")             the context of an earlier part, for its state, onChange and set
@@ -75,13 +82,13 @@ function definePart(definition) {
 }
 
 function makeContext(definition) {
-  const { id, defaults, limits = {} } = definition, live = [], listeners = [], reveals = [];
+  const { id, defaults, limits = {} } = definition, live = [], listeners = [], questions = [];
   const text = (key, values) => textOf(app.lang, id, key, values);
   const t = (key, values) => {
     const span = el("span");
-    const one = { span, key, values, show: () => span.replaceChildren(...nodesOf(app.lang, id, key, typeof values === "function" ? values() : values)) };
-    live.push(one);
-    if (typeof values !== "function") one.show();
+    const show = () => span.replaceChildren(...nodesOf(app.lang, id, key, typeof values === "function" ? values() : values));
+    live.push({ values, show });
+    if (typeof values !== "function") show();
     return span;
   };
   const context = {
@@ -94,13 +101,22 @@ function makeContext(definition) {
     },
     reset() {
       app.states[id] = structuredClone(defaults);
+      for (const question of questions) question.clear();
       partChanged(id, true);
     },
     onChange(listener) { listeners.push(listener); },
     number: (name, digits, options) => makeNumber(`${id}.${name}`, digits, options),
     mark: (node, name, value) => markNumber(node, `${id}.${name}`, value),
-    className: (k) => el("span", { class: "class-name" }, el("span", { class: "swatch", style: { background: classColour(k) } }), t(`class.${k}`)),
-    button: (key, action) => el("button", { type: "button", onclick: action }, t(key)),
+    space() {
+      const span = el("span");
+      listeners.push(() => setText(span, WORD_SPACE[app.lang]));
+      return span;
+    },
+    list: (texts) => texts.join(LIST_COMMA[app.lang]),
+    className: (k) =>
+      el("span", { class: "class-name" }, el("span", { class: "swatch", style: { background: classColour(k) } }), t(`class.${k}`)),
+    button: (key, action) => makeButton(t(key), action),
+    link: (part, key) => partLink(part, t(key)),
     summary(speak) { context.speak = speak; },
     handle(node, options) {
       makeHandle(node, options);
@@ -108,21 +124,16 @@ function makeContext(definition) {
       return node;
     },
     slider: (options) => makeSlider(context, limits, options),
-    toggle({ value, label }) {
-      const input = el("input", { type: "checkbox", onchange: () => context.set({ [value]: input.checked }) });
-      listeners.push((state) => { input.checked = state[value]; });
-      return el("label", { class: "toggle" }, input, t(label));
-    },
     select: ({ value, label }) => makeSelect(context, value, label, definition.choices[value]),
     question(options) {
       const widget = makeQuestion(context, options);
-      reveals.push(widget.showState);
+      questions.push(widget);
       return widget;
     },
     show(newLanguage) {
       for (const one of live) if (newLanguage || typeof one.values === "function") one.show();
       for (const listener of listeners) listener(app.states[id]);
-      for (const reveal of reveals) reveal();
+      for (const question of questions) question.showState();
     },
   };
   return context;
@@ -154,12 +165,13 @@ function makeSlider(context, limits, { value, index, step, label, digits, log = 
     input.setAttribute("aria-valuetext", numberText(now, digits));
     shown.set(now);
   });
-  return el("label", { class: "slider" }, el("span", { class: "slider-name" }, context.t(label)), input, shown);
+  return sliderLine(context.t(label), input, shown);
 }
 
 function makeSelect(context, value, label, choices) {
   const name = `${context.id}-${value}`;
-  const inputs = choices.map((choice) => el("input", { type: "radio", name, value: choice, onchange: () => context.set({ [value]: choice }) }));
+  const inputs = choices.map((choice) =>
+    el("input", { type: "radio", name, value: choice, onchange: () => context.set({ [value]: choice }) }));
   context.onChange((state) => {
     for (const input of inputs) input.checked = input.value === state[value];
   });
@@ -169,31 +181,53 @@ function makeSelect(context, value, label, choices) {
 
 function makeQuestion(context, { key, choices, answer }) {
   const name = `${context.id}-${key}`, covered = [];
-  let chosen = null;
-  const right = context.t("question.right"), wrong = context.t("question.wrong");
+  let picked = null, chosen = null, byArrow = false;  // picked: with the arrow keys, not yet an answer
+  const right = context.t("question.right"), wrong = context.t("question.wrong"), space = context.space();
   const because = context.t(`${key}.because`);
   const result = el("div", { class: "because", role: "status", tabindex: -1 });
-  const choose = (choice) => {
-    chosen = choice;
+  const pick = (choice) => {
+    picked = choice;
+    if (!byArrow || chosen !== null) chosen = choice;
     partChanged(context.id, false);
   };
-  const inputs = choices.map((choice) => el("input", { type: "radio", name, value: choice, onchange: () => choose(choice) }));
+  const inputs = choices.map((choice) => el("input", {
+    type: "radio", name, value: choice,
+    onkeydown(event) {
+      byArrow = event.key.startsWith("Arrow");
+      if (!["Enter", " "].includes(event.key)) return;
+      event.preventDefault();  // the space bar does not click a choice to which an arrow key moved
+      event.currentTarget.click();
+    },
+    onkeyup() { byArrow = false; },
+    onclick: () => pick(choice),  // an arrow key clicks the choice to which it moves
+    onchange: () => pick(choice),
+  }));
   const labels = choices.map((choice, i) => el("label", { class: "choice" }, inputs[i], el("span", {}, context.t(`${key}.${choice}`))));
-  const showMe = context.button("question.show", () => {
-    choose("shown");
-    result.focus();  // the button disappears
-  });
+  const answerWith = (choice) => {
+    chosen = choice;
+    partChanged(context.id, false);
+    result.focus();  // the buttons disappear
+  };
+  const check = context.button("question.check", () => answerWith(picked));
+  const showMe = context.button("question.show", () => answerWith("shown"));
+  const buttons = el("div", { class: "buttons" }, check, showMe);
   const widget = el("fieldset", { class: "question" },
-    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), " ", context.t(key)), el("div", { class: "answers" }, labels), showMe, result);
+    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), context.space(), context.t(key)),
+    el("div", { class: "answers" }, labels), buttons, result);
   widget.reveal = (...nodes) => {
     const cover = el("div", { class: "reveal" }, nodes);
     covered.push(cover);
     return cover;
   };
+  widget.clear = () => {
+    picked = chosen = null;
+    for (const input of inputs) input.checked = false;
+  };
   widget.showState = () => {
     const open = chosen !== null || app.show;
     for (const cover of covered) cover.hidden = !open;
-    showMe.hidden = open;
+    buttons.hidden = open;
+    check.disabled = picked === null;
     labels.forEach((label, i) => {
       label.classList.toggle("right", open && choices[i] === answer);
       label.classList.toggle("wrong", open && choices[i] === chosen && chosen !== answer);
@@ -202,7 +236,7 @@ function makeQuestion(context, { key, choices, answer }) {
     const next = open ? `shown ${chosen}` : "";
     if (result.dataset.shown === next) return;
     result.dataset.shown = next;
-    result.replaceChildren(...(open ? [el("p", {}, judged && el("strong", {}, judged, " "), because)] : []));
+    result.replaceChildren(...(open ? [el("p", {}, judged && el("strong", {}, judged, space), because)] : []));
   };
   return widget;
 }
@@ -238,7 +272,8 @@ function save() {
     }
   }
   const fragment = writeFragment(pairs);
-  if (fragment !== location.hash.replace(/^#/, "")) history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+  if (fragment === location.hash.replace(/^#/, "")) return;
+  history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
 }
 
 /** Take the state from the address; what it does not say, or says wrongly, is as at the beginning. */
@@ -300,7 +335,8 @@ function frameText(node, key, values) {
 
 function buildTools() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const languages = LANGUAGES.map((lang) => el("button", { type: "button", lang, onclick: () => setLanguage(lang) }, TEXTS[lang].frame.language));
+  const languages = LANGUAGES.map((lang) =>
+    el("button", { type: "button", lang, onclick: () => setLanguage(lang) }, TEXTS[lang].frame.language));
   frameTexts.push(() => languages.forEach((button, i) => button.setAttribute("aria-pressed", String(LANGUAGES[i] === app.lang))));
   const theme = frameText(el("button", {
     type: "button", "aria-pressed": String(dark.matches),
@@ -325,8 +361,12 @@ function buildPart(definition, i) {
     el("section", { id, "aria-labelledby": `${id}-title` }, el("div", { class: "part-head" }, heading, reset), root),
   );
   definition.build(root, context);
-  const link = el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, context.t("short"));
-  return el("li", {}, link);
+  return el("li", {}, context.link(id, "short"));
+}
+
+/** A link to a part. */
+function partLink(id, name) {
+  return el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, name);
 }
 
 /** The part that is being read is the one that crosses the middle of the window. */
@@ -350,7 +390,14 @@ function start() {
     event.preventDefault();
     goTo(definitions[0].id, true);
   });
-  const showAnswers = frameText(el("button", { type: "button", onclick: () => { app.show = true; showAll(); later("save", SAVE_AFTER, save); } }), "show-answers");
+  const showAnswers = frameText(el("button", {
+    type: "button",
+    onclick() {
+      app.show = true;
+      showAll();
+      later("save", SAVE_AFTER, save);
+    },
+  }), "show-answers");
   document.getElementById("footer").append(frameText(el("p"), "footer", { version: VERSION }), showAnswers);
   addEventListener("hashchange", restore);
   restore();

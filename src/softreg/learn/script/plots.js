@@ -3,11 +3,16 @@
 const PLOT = { width: 300, height: 212, left: 38, right: 12, top: 12, bottom: 36 };
 const TICK_FACTORS = [1, 2, 5, 10];
 
-/** Multiples of 1, 2 or 5 times a power of ten from 0 to `to`, about `count` of them. */
-function ticksTo(to, count = 4) {
-  const power = 10 ** Math.floor(Math.log10(to / count));
-  const step = power * TICK_FACTORS.find((factor) => factor * power * count >= to * (1 - 1e-9));
-  return Array.from({ length: Math.floor(to / step + 1e-9) + 1 }, (_, k) => Number((k * step).toPrecision(12)));
+/** Multiples of 1, 2 or 5 times a power of ten from `from` to `to`, about `count` of them. */
+function ticksBetween(from, to, count = 4) {
+  const wide = to - from, power = 10 ** Math.floor(Math.log10(wide / count));
+  const step = power * TICK_FACTORS.find((factor) => factor * power * count >= wide * (1 - 1e-9));
+  const first = Math.ceil(from / step - 1e-9), last = Math.floor(to / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, k) => Number(((first + k) * step).toPrecision(12)));
+}
+
+function ticksTo(to, count) {
+  return ticksBetween(0, to, count);
 }
 
 /**
@@ -54,7 +59,8 @@ function makePlot(context, { xLabel, yLabel, height = PLOT.height }) {
 
 /** A point to be dragged, with room for a finger around it: `point.place(x, y)` moves it. */
 function dragPoint(colour) {
-  const point = svg("g", {}, svg("circle", { r: 17, fill: "transparent" }), svg("circle", { r: 8, fill: colour, stroke: "var(--card)", "stroke-width": 2 }));
+  const dot = svg("circle", { r: 8, fill: colour, stroke: "var(--card)", "stroke-width": 2 });
+  const point = svg("g", {}, svg("circle", { r: 17, fill: "transparent" }), dot);
   point.place = (x, y) => furnish(point, { transform: `translate(${x.toFixed(2)} ${y.toFixed(2)})` });
   return point;
 }
@@ -69,7 +75,7 @@ function remembered(compute) {
   };
 }
 
-/** A table: heads are keys of texts or null; rows are [key of the row's name, cell, ...]. */
+/** A table: heads are keys of texts or null; rows are [the row's name, cell, ...], the name a key or a node. */
 function makeTable(context, heads, rows) {
   const head = heads.map((key) => el(key ? "th" : "td", key ? { scope: "col" } : {}, key ? context.t(key) : null));
   const body = rows.map(([name, ...cells]) => el("tr", {},

@@ -12,7 +12,33 @@ function splitMixWord(position, start) {
   return word ^ (word >> 31n);
 }
 
-/** `count` numbers in [0, 1) from a seed (a whole number from 0): as_uniform(hashed(arange(count), seed)) in softreg. */
+/** The number in [0, 1) at a position of the sequence of a seed, both whole numbers from 0. */
+function uniformAt(position, seed) {
+  return Number(splitMixWord(position, seed) >> 11n) * 2 ** -53;
+}
+
+/** The first `count` numbers of a seed: as_uniform(hashed(arange(count), seed)) in softreg. */
 function seededUniforms(seed, count) {
-  return Array.from({ length: count }, (_, i) => Number(splitMixWord(i, seed) >> 11n) * 2 ** -53);
+  return Array.from({ length: count }, (_, i) => uniformAt(i, seed));
+}
+
+/** A function that returns the numbers of a seed one after the other. */
+function uniformSequence(seed) {
+  let position = 0;
+  return () => uniformAt(position++, seed);
+}
+
+/** A whole number from `least` to `most`, both included. */
+function wholeNumber(uniform, least, most) {
+  return least + Math.floor(uniform() * (most - least + 1));
+}
+
+/** The order (n) of a shuffle by Fisher and Yates. */
+function shuffledOrder(n, uniform) {
+  const order = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = wholeNumber(uniform, 0, i);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
 }

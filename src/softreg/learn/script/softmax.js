@@ -43,11 +43,6 @@ function entropy(p) {
   return -p.reduce((sum, one) => (one > 0 ? sum + one * Math.log(one) : sum), 0);
 }
 
-/** sum_k p_k log(p_k / q_k) in nats; infinite where q is 0 and p is not. */
-function kl(p, q) {
-  return p.reduce((sum, one, k) => (one > 0 ? sum + one * Math.log(one / q[k]) : sum), 0);
-}
-
 /** The place of the largest number; the first of equal ones. */
 function argmax(values) {
   return values.indexOf(Math.max(...values));

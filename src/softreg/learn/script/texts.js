@@ -1,6 +1,8 @@
 // Texts in both languages. A text has {placeholders}, **emphasis** and `formulas`.
 
 const LANGUAGES = Object.keys(TEXTS);
+const WORD_SPACE = { en: " ", zh: "" };  // between sentences
+const LIST_COMMA = { en: ", ", zh: "\uff0c" };
 
 /** The text of a key of a part, or of the frame, with its placeholders replaced by strings. */
 function textOf(lang, part, key, values = {}) {

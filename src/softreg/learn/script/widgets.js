@@ -1,12 +1,15 @@
 // What people read and touch: numbers, sliders, handles, questions. frame.js gives them to the parts.
 
 const BIG_STEPS = 10;
+const LEAST_DECIMAL = 1e-3;  // smaller numbers that decimals cannot show are powers of ten
 
-/** A number as text: `digits` decimals, a true minus sign, and powers of ten for what decimals cannot show. */
+/** A number as text: `digits` decimals, more of them where these would show 0, powers of ten beyond; a true minus sign. */
 function numberText(value, digits) {
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "\u2013" : value < 0 ? "\u2212\u221e" : "\u221e";
-  if (size !== 0 && (size < 0.5 * 10 ** -digits || size >= 1e6)) {
+  const vanishes = size !== 0 && size < 0.5 * 10 ** -digits;
+  if (vanishes && size >= LEAST_DECIMAL) return `${value < 0 ? "\u2212" : ""}${size.toPrecision(2)}`;
+  if (vanishes || size >= 1e6) {
     const [head, power] = value.toExponential(1).split("e");
     return `${head}\u00d710${[...String(Number(power))].map((sign) => SUPERSCRIPTS[sign]).join("")}`.replace(/^-/, "\u2212");
   }
@@ -15,12 +18,14 @@ function numberText(value, digits) {
 }
 
 const SUPERSCRIPTS = {
-  "-": "\u207b", 0: "\u2070", 1: "\u00b9", 2: "\u00b2", 3: "\u00b3", 4: "\u2074", 5: "\u2075", 6: "\u2076", 7: "\u2077", 8: "\u2078", 9: "\u2079",
+  "-": "\u207b", 0: "\u2070", 1: "\u00b9", 2: "\u00b2", 3: "\u00b3", 4: "\u2074",
+  5: "\u2075", 6: "\u2076", 7: "\u2077", 8: "\u2078", 9: "\u2079",
 };
 
 /** An element that shows a number; `node.set(value)` changes it. `svgText` makes a <text> instead of a <span>. */
 function makeNumber(fullName, digits, { svgText = false, attributes = {}, show = null } = {}) {
-  const node = (svgText ? svg : el)(svgText ? "text" : "span", { ...attributes, class: `number ${attributes.class ?? ""}`.trim(), "data-name": fullName });
+  const all = { ...attributes, class: `number ${attributes.class ?? ""}`.trim(), "data-name": fullName };
+  const node = svgText ? svg("text", all) : el("span", all);
   node.set = (value) => {
     if (value === null) {  // there is no number to show
       node.removeAttribute("data-value");
@@ -38,6 +43,21 @@ function markNumber(node, fullName, value) {
   furnish(node, { "data-name": fullName, "data-value": Object.is(value, -0) ? "0" : String(value) });
 }
 
+/** A range input with its name before it and its value behind it. */
+function sliderLine(name, input, shown) {
+  return el("label", { class: "slider" }, el("span", { class: "slider-name" }, name), input, shown);
+}
+
+/** A button. Its `disabled` is said to screen readers and makes it do nothing, but unlike that of HTML keeps the focus. */
+function makeButton(content, action) {
+  const button = el("button", { type: "button", onclick: (event) => { if (!button.disabled) action(event); } }, content);
+  Object.defineProperty(button, "disabled", {
+    get: () => button.getAttribute("aria-disabled") === "true",
+    set: (value) => furnish(button, { "aria-disabled": value && "true" }),
+  });
+  return button;
+}
+
 /** Round to a multiple of the step, without the digits that binary fractions add. */
 function snap(value, step, low, high) {
   const near = Number((Math.round(value / step) * step).toPrecision(12));
@@ -45,7 +65,7 @@ function snap(value, step, low, high) {
 }
 
 /** Make an element a slider: dragged with the pointer, moved with the arrow keys, read aloud. See the top of frame.js. */
-function makeHandle(node, { min, max, step, get, set, at, move, sideways = false }) {
+function makeHandle(node, { min, max, step, get, set, at, move, whole = get, sideways = false }) {
   let from = null;
   const point = (event) => {
     const box = node.ownerSVGElement;
@@ -59,7 +79,7 @@ function makeHandle(node, { min, max, step, get, set, at, move, sideways = false
     onpointerdown(event) {
       if (event.button !== 0) return;
       node.setPointerCapture(event.pointerId);
-      from = { point: point(event), value: get() };
+      from = { point: point(event), value: get(), whole: whole() };
       node.focus({ preventScroll: true });
       event.preventDefault();
     },
@@ -67,7 +87,10 @@ function makeHandle(node, { min, max, step, get, set, at, move, sideways = false
       if (from) give(at(point(event), from));
     },
     onpointerup() { from = null; },
-    onpointercancel() { from = null; },
+    onpointercancel() {  // the finger scrolls the page
+      if (from) set(from.whole);
+      from = null;
+    },
     onkeydown(event) {
       const steps = event.shiftKey ? BIG_STEPS : 1;
       const [dx, dy] = {
