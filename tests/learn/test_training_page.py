@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from softreg.learn.page import read_texts
 from softreg.probability import softmax
 
 from ..export.page_browser import Browser, OpenPage
@@ -260,6 +261,11 @@ def test_images_are_undecided_while_all_weights_are_0(browser: Browser) -> None:
     assert value(opened, "sgd.tied") == 0
     assert part.get_by_text("undecided", exact=True).count() == 0
     assert part.locator(".training-draw .top").count() == 1
+
+
+def test_the_question_is_about_the_images_drawn_first() -> None:
+    for lang, words in (("en", "(seed {})"), ("zh", "（种子 {}）")):
+        assert words.format(DEFAULTS["seed"]) in read_texts("training", lang)["question"]
 
 
 def test_the_images_of_the_reader_are_counted_apart(browser: Browser) -> None:

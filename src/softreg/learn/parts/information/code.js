@@ -83,7 +83,7 @@ function huffmanFigure(context) {
     const depth = Math.max(...words.map((word) => word.length));
     furnish(figure, {
       viewBox: `0 0 ${PLOT.width} ${y(depth) + LEAF + 3}`,
-      "aria-label": context.text("tree.figure", { words: words.map((word, k) => `${LETTERS[k]} ${word}`).join(", ") }),
+      "aria-label": context.text("tree.figure", { words: words.map((word, k) => `${LETTERS[k]} ${word}`).reduce((before, one) => context.text("tree.words", { before, one })) }),
     });
     figure.replaceChildren(...edges, ...nodes);
   });
