@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,53 @@ def lesson() -> str:
     return learn_page()
 
 
-def lesson_browser(folder: Path) -> Iterator[Browser]:
+@dataclass
+class LessonBrowser:
+    """A browser that opens the lesson."""
+
+    browser: Browser
+    pages: dict[tuple[int, bool], OpenPage] = field(default_factory=dict)
+    """Pages that serve several tests, by width and darkness: to load one again costs a third of a new one."""
+
+    def open_html(self, text: str) -> OpenPage:
+        """Open a page in a window of its own."""
+        return self.browser.open_html(text)
+
+    def open_lesson(self, *, width: int = 1280, dark: bool = False, fragment: str = "") -> OpenPage:
+        """Load the lesson anew; what a page of this width showed before is gone."""
+        if (width, dark) not in self.pages:
+            opened = self.browser.open_html(lesson(), width=width, dark=dark, fragment=fragment)
+            self.browser.contexts.remove(opened.page.context)  # not to be closed with the pages of a test
+            self.pages[width, dark] = opened
+            return opened
+        opened = self.pages[width, dark]
+        own = opened.page.url.split("#")[0]
+        opened.page.goto("about:blank")
+        opened.page.mouse.move(0, 0)
+        opened.complaints.clear()
+        opened.page.goto(own + fragment)
+        opened.settle()
+        return opened
+
+    def visit(self, fragment: str, *, width: int = 1280) -> OpenPage:
+        """Show the state of an address in the page of this width, as a link in it would, without loading it again."""
+        opened = self.pages.get((width, False)) or self.open_lesson(width=width)
+        opened.page.evaluate(
+            "(fragment) => { history.replaceState(null, '', fragment); dispatchEvent(new Event('hashchange')); }",
+            fragment,
+        )
+        opened.settle()
+        return opened
+
+    def close_opened(self) -> None:
+        """Close the pages in windows of their own."""
+        self.browser.close_pages()
+
+
+def lesson_browser(folder: Path) -> Iterator[LessonBrowser]:
     """Yield a browser; skip where Playwright or Chromium is missing."""
-    yield from open_browser(folder)
+    for browser in open_browser(folder):
+        yield LessonBrowser(browser)
 
 
 def address(part: str, state: Mapping[str, Any], **others: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from fractions import Fraction
 from importlib.resources import files
 from typing import Any
@@ -33,8 +32,8 @@ from softreg.report import audit
 from softreg.report.evaluation.reliability import central_interval, poisson_binomial, reliability_curve
 from softreg.splitmix import as_uniform, hashed
 
-from ..export.page_browser import Browser, OpenPage
-from .lesson import TOLERANCE, address, lesson, lesson_browser, shown_numbers
+from ..export.page_browser import OpenPage
+from .lesson import TOLERANCE, LessonBrowser, address, shown_numbers
 
 LETTERS = "ABCDEFGH"
 NOISY_ROWS, DESCENT_STEPS, DRAWN, BINS = 1000, 200, 1000, 10
@@ -62,18 +61,6 @@ CALIBRATION_STATES: list[dict[str, Any]] = [
     {"factor": 0.25, "rows": 200, "seed": 3, "bin": 0},
     {"factor": 0.61, "rows": 700, "seed": 1000, "bin": 0.3},
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from lesson_browser(tmp_path_factory.mktemp("lesson"))
-
-
-@pytest.fixture(autouse=True)
-def close_pages(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if "browser" in request.fixturenames:
-        request.getfixturevalue("browser").close_pages()
 
 
 def numbers_of(opened: OpenPage, part: str) -> dict[str, float]:
@@ -190,9 +177,9 @@ def check_numbers(found: dict[str, float], wanted: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("changes", INFORMATION_STATES)
-def test_every_number_on_information_is_that_of_softreg(browser: Browser, changes: dict[str, Any]) -> None:
+def test_every_number_on_information_is_that_of_softreg(browser: LessonBrowser, changes: dict[str, Any]) -> None:
     state = INFORMATION | changes
-    opened = browser.open_html(lesson(), fragment=address("information", changes, show="1"))
+    opened = browser.visit(address("information", changes, show="1"))
     words = code_words(opened)
     wanted = noise_numbers(state) | code_numbers(state, words) | message_numbers(state, words)
     wanted |= {name: state[name] for name in ("noise", "classes", "step", "seed", "labels")}
@@ -260,14 +247,14 @@ def best_numbers(o: np.ndarray, y: np.ndarray, factor: float, loss: float) -> di
 
 
 @pytest.mark.parametrize("changes", CALIBRATION_STATES)
-def test_every_number_on_calibration_is_that_of_softreg(browser: Browser, changes: dict[str, Any]) -> None:
-    opened = browser.open_html(lesson(), fragment=address("calibration", changes, show="1"))
+def test_every_number_on_calibration_is_that_of_softreg(browser: LessonBrowser, changes: dict[str, Any]) -> None:
+    opened = browser.visit(address("calibration", changes, show="1"))
     check_numbers(numbers_of(opened, "calibration"), calibration_numbers(CALIBRATION | changes))
     assert opened.complaints == []
 
 
-def test_the_accuracy_does_not_depend_on_the_factor_and_the_loss_does(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment=address("calibration", {}, show="1"))
+def test_the_accuracy_does_not_depend_on_the_factor_and_the_loss_does(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment=address("calibration", {}, show="1"))
     before = numbers_of(opened, "calibration")
     opened.page.get_by_role("button", name="× 2").click()
     after = numbers_of(opened, "calibration")
@@ -287,8 +274,8 @@ def test_the_accuracy_does_not_depend_on_the_factor_and_the_loss_does(browser: B
 
 
 @pytest.mark.parametrize("factor", [1, 1.03, 2, 0.61])
-def test_the_gain_of_recalibration_is_the_difference_of_the_losses_beside_it(browser: Browser, factor: float) -> None:
-    opened = browser.open_html(lesson(), fragment=address("calibration", {"factor": factor}, show="1"))
+def test_the_gain_of_recalibration_is_the_difference_of_the_losses_shown(browser: LessonBrowser, factor: float) -> None:
+    opened = browser.visit(address("calibration", {"factor": factor}, show="1"))
     opened.settle()
     least, now, gain = (
         opened.page.locator(f"#calibration p [data-name='calibration.{name}']").inner_text()
@@ -297,8 +284,8 @@ def test_the_gain_of_recalibration_is_the_difference_of_the_losses_beside_it(bro
     assert f"{float(now) - float(least):.5f}" == gain
 
 
-def test_answers_are_hidden_until_they_are_asked_for(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment="#part=information")
+def test_answers_are_hidden_until_they_are_asked_for(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment="#part=information")
     for name in ("information.noise.floor", "calibration.scaled.loss"):
         assert not opened.page.locator(f"[data-name='{name}']").first.is_visible()
     opened.page.locator("#information .question").get_by_role("radio").nth(2).check()
@@ -311,8 +298,8 @@ def test_answers_are_hidden_until_they_are_asked_for(browser: Browser) -> None:
     assert numbers_of(opened, "calibration")["scaled.loss"] > 0
 
 
-def test_training_stops_at_the_entropy_of_the_observed_share(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment=address("information", {"noise": 0.2, "step": 3}, show="1"))
+def test_training_stops_at_the_entropy_of_the_observed_share(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment=address("information", {"noise": 0.2, "step": 3}, show="1"))
     opened.page.get_by_role("button", name="Train from the start").click()
     opened.page.wait_for_function(
         "() => document.querySelector(\"[data-name='information.step']\").dataset.value === '200'", timeout=60_000
@@ -345,9 +332,11 @@ def test_the_figures_in_the_texts_are_right() -> None:
         ("zh", "编码第一个标签之前，区间从 0 到 1。", "（空）", "A [01]+，B [01]+"),
     ],
 )
-def test_an_empty_message_is_said_to_be_empty(browser: Browser, lang: str, before: str, empty: str, words: str) -> None:
+def test_an_empty_message_is_said_to_be_empty(
+    browser: LessonBrowser, lang: str, before: str, empty: str, words: str
+) -> None:
     fragment = address("information", {"message": "", "coded": 12}, show="1", lang=lang)
-    opened = browser.open_html(lesson(), fragment=fragment)
+    opened = browser.visit(fragment)
     part = opened.page.locator("#information")
     assert before in part.inner_text()
     assert numbers_of(opened, "information")["coded"] == 0
@@ -356,8 +345,8 @@ def test_an_empty_message_is_said_to_be_empty(browser: Browser, lang: str, befor
     assert any(re.search(words, label) for label in labels)
 
 
-def test_message_weights_and_language_change_by_hand(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment="#show=1&part=information")
+def test_message_weights_and_language_change_by_hand(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment="#show=1&part=information")
     field = opened.page.locator("#information input.message")
     field.fill("dcbaXYZab")
     opened.settle()
@@ -393,29 +382,36 @@ EDITED = (
 
 
 @pytest.mark.parametrize("fragment", EDITED)
-def test_an_address_that_was_edited_by_hand_is_made_consistent(browser: Browser, fragment: str) -> None:
-    opened = browser.open_html(lesson(), fragment=f"#show=1&{fragment}")
+def test_an_address_that_was_edited_by_hand_is_made_consistent(browser: LessonBrowser, fragment: str) -> None:
+    opened = browser.visit(f"#show=1&{fragment}")
     for part in ("information", "calibration"):
         for name, value in numbers_of(opened, part).items():
             assert not math.isnan(value) or name.startswith("bins."), name
     assert opened.complaints == []
 
 
-@pytest.mark.parametrize("lang", ["en", "zh"])
-def test_nothing_is_wider_than_a_phone(browser: Browser, lang: str) -> None:
+def test_nothing_is_wider_than_a_phone(browser: LessonBrowser) -> None:
     wide = {"labels": 8, "p": [100, 1, 1, 1, 1, 1, 1, 1], "message": "HHHHHHHHHHHH", "coded": 12}
-    opened = browser.open_html(lesson(), fragment=address("information", wide, show="1", lang=lang), width=320)
+    opened = browser.open_lesson(fragment=address("information", wide, show="1"), width=320)
     opened.page.click("#calibration details summary")
-    beyond = opened.page.evaluate(
+    assert beyond_the_window(opened) == []
+    opened.page.get_by_role("button", name="中文").click()
+    assert beyond_the_window(opened) == []
+
+
+def beyond_the_window(opened: OpenPage) -> list[str]:
+    """What is wider than the window in the parts on information and calibration."""
+    opened.settle()
+    found: list[str] = opened.page.evaluate(
         """() => [...document.querySelectorAll("#information *, #calibration *")].filter((node) => {
           const box = node.getBoundingClientRect();
           return box.width > 0 && box.right > innerWidth && !node.closest(".scroll");
         }).map((node) => node.outerHTML.slice(0, 80))"""
     )
-    assert beyond == []
+    return found
 
 
-def test_draws_again_follow_the_band(browser: Browser) -> None:
+def test_draws_again_follow_the_band(browser: LessonBrowser) -> None:
     """With right probabilities, at most one bin in twenty lies outside its band, on average."""
     outside = bins = 0
     for seed in range(300):
@@ -423,7 +419,7 @@ def test_draws_again_follow_the_band(browser: Browser) -> None:
         curve = reliability_curve(u[:, 0], u[:, 1] < u[:, 0])
         outside, bins = outside + int(curve.outside.sum()), bins + int(curve.filled.sum())
     assert outside / bins < 0.05 + 3 * math.sqrt(0.05 * 0.95 / bins)
-    opened = browser.open_html(lesson(), fragment=address("calibration", {}, show="1"))
+    opened = browser.open_lesson(fragment=address("calibration", {}, show="1"))
     seed = numbers_of(opened, "calibration")["seed"]
     opened.page.locator("#calibration").get_by_role("button", name="Draw again").click()
     assert numbers_of(opened, "calibration")["seed"] == seed + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ import pytest
 from softreg.probability import cross_entropy_with_logits, entropy, kl_divergence, log_softmax, logsumexp, softmax
 from softreg.probability import residual as logit_gradient
 
-from ..export.page_browser import Browser
-from .lesson import address, assert_numbers, lesson, lesson_browser
+from .lesson import LessonBrowser, address, assert_numbers
 
 IMAGE = {"x": [1, 0.5, 0, 0.5], "W": [2, 0, -1, 0, -1, 1, 2, 0, 0, 1, 1, 1], "b": [0.5, -0.5, 0], "shift": 0, "T": 1}
 LOSS = {"y": [0, 1, 0], "weight": "none", "h": "0.1"}
@@ -31,17 +30,6 @@ LABELS: list[dict[str, Any]] = [
     {"y": [0, 0, 1], "weight": "14", "h": "0.01"},
     {"y": [0.34, 0.33, 0.33], "weight": "12", "h": "1"},
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from lesson_browser(tmp_path_factory.mktemp("lesson"))
-
-
-@pytest.fixture(autouse=True)
-def close_pages(browser: Browser) -> Iterator[None]:
-    yield
-    browser.close_pages()
 
 
 def numbered(name: str, values: Any) -> dict[str, float]:
@@ -96,15 +84,15 @@ def loss_numbers(image: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str
 
 @pytest.mark.parametrize("changes", IMAGES)
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_numbers_of_the_image(browser: Browser, changes: dict[str, Any], lang: str) -> None:
-    opened = browser.open_html(lesson(), fragment=address("image", changes, lang=lang))
+def test_numbers_of_the_image(browser: LessonBrowser, changes: dict[str, Any], lang: str) -> None:
+    opened = browser.visit(address("image", changes, lang=lang))
     assert_numbers(opened, "image", image_numbers(IMAGE | changes))
 
 
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("label", LABELS)
-def test_numbers_of_the_loss(browser: Browser, image: dict[str, Any], label: dict[str, Any]) -> None:
+def test_numbers_of_the_loss(browser: LessonBrowser, image: dict[str, Any], label: dict[str, Any]) -> None:
     image = {name: value for name, value in image.items() if name in ("x", "W", "b")}
     state = {**label, **{f"image.{name}": value for name, value in image.items()}}
-    opened = browser.open_html(lesson(), fragment=address("loss", state))
+    opened = browser.visit(address("loss", state))
     assert_numbers(opened, "loss", loss_numbers(IMAGE | image, LOSS | label))

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ..export.page_browser import Browser, OpenPage
-from .lesson import address, lesson, lesson_browser, shown_numbers
+from ..export.page_browser import OpenPage
+from .lesson import LessonBrowser, address, shown_numbers
 
 SAVED = 700  # milliseconds until the address is written
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from lesson_browser(tmp_path_factory.mktemp("lesson"))
-
-
-@pytest.fixture(autouse=True)
-def close_pages(browser: Browser) -> Iterator[None]:
-    yield
-    browser.close_pages()
 
 
 def number(opened: OpenPage, part: str, name: str) -> float:
@@ -40,14 +28,12 @@ def sections(opened: OpenPage) -> list[str]:
     return list(opened.page.evaluate("[...document.querySelectorAll('main > section')].map((one) => one.id)"))
 
 
-@pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
-@pytest.mark.parametrize("show", ["0", "1"])
-def test_nothing_is_wider_than_the_window(browser: Browser, width: int, lang: str, show: str) -> None:
+def test_nothing_is_wider_than_the_window(browser: LessonBrowser, width: int) -> None:
     state = {"filled": "1", "W": [-49.9] * 12, "loss.weight": "0", "loss.y": [0.34, 0.33, 0.33]}
-    for fragment in (f"#show={show}&lang={lang}", address("image", state, show=show, lang=lang)):
-        opened = browser.open_html(lesson(), width=width, fragment=fragment)
-        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    for show, lang, values in itertools.product("01", ("en", "zh"), ({}, state)):
+        opened = browser.visit(address("image", values, show=show, lang=lang), width=width)
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width, (show, lang)
         wide = opened.page.evaluate(
             "(width) => [...document.querySelectorAll('main *')].filter((one) => "
             "one.getBoundingClientRect().right > width && !one.closest('.scroll, .display, nav, .unseen, svg'))"
@@ -58,8 +44,8 @@ def test_nothing_is_wider_than_the_window(browser: Browser, width: int, lang: st
         assert opened.complaints == []
 
 
-def test_a_pixel_is_dragged(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_a_pixel_is_dragged(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     box = opened.page.locator("#image .pixel").nth(2).bounding_box()
     opened.page.mouse.move(box["x"] + 20, box["y"] + 20)
     opened.page.mouse.down()
@@ -71,8 +57,8 @@ def test_a_pixel_is_dragged(browser: Browser) -> None:
     assert opened.complaints == []
 
 
-def test_pixels_weights_and_the_label_have_keys(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_pixels_weights_and_the_label_have_keys(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     page = opened.page
     page.get_by_role("slider", name="pixel 1").first.focus()
     page.keyboard.press("ArrowLeft")
@@ -100,8 +86,8 @@ def test_pixels_weights_and_the_label_have_keys(browser: Browser) -> None:
     assert opened.complaints == []
 
 
-def test_the_label_is_dragged_and_stays_in_the_triangle(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment="#part=loss")
+def test_the_label_is_dragged_and_stays_in_the_triangle(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment="#part=loss")
     knob = opened.page.locator("#loss .knob")
     knob.scroll_into_view_if_needed()
     box = knob.bounding_box()
@@ -115,8 +101,8 @@ def test_the_label_is_dragged_and_stays_in_the_triangle(browser: Browser) -> Non
     assert "loss.y=0.1,0.2,0.7" in fragment(opened)
 
 
-def test_numbers_fill_a_sum_that_is_pointed_at(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_numbers_fill_a_sum_that_is_pointed_at(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     row = opened.page.locator(".sum").nth(1)
     assert row.locator(".filled").is_hidden()
     row.hover()
@@ -140,8 +126,8 @@ def test_numbers_fill_a_sum_that_is_pointed_at(browser: Browser) -> None:
     assert row.locator(".filled").is_visible()
 
 
-def test_shift_changes_no_probability_and_temperature_does(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment="#show=1")
+def test_shift_changes_no_probability_and_temperature_does(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment="#show=1")
     before = [number(opened, "image", f"p.{k}") for k in range(3)]
     opened.page.get_by_role("slider", name="added to all logits").focus()
     for _ in range(7):
@@ -158,8 +144,8 @@ def test_shift_changes_no_probability_and_temperature_does(browser: Browser) -> 
 
 
 @pytest.mark.parametrize(("choice", "word"), [(0, "Not quite."), (2, "Yes.")])
-def test_the_answer_is_hidden_until_the_question_is_answered(browser: Browser, choice: int, word: str) -> None:
-    opened = browser.open_html(lesson())
+def test_the_answer_is_hidden_until_the_question_is_answered(browser: LessonBrowser, choice: int, word: str) -> None:
+    opened = browser.open_lesson()
     question = opened.page.locator("#image .question").first
     assert opened.page.locator("#image .steps").is_hidden()
     question.get_by_role("radio").nth(choice).check()
@@ -170,8 +156,8 @@ def test_the_answer_is_hidden_until_the_question_is_answered(browser: Browser, c
     assert opened.complaints == []
 
 
-def test_show_me_shows_the_answer_without_a_verdict(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_show_me_shows_the_answer_without_a_verdict(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     question = opened.page.locator("#loss .question").first
     question.get_by_role("button", name="Show me").click()
     opened.settle()
@@ -180,8 +166,8 @@ def test_show_me_shows_the_answer_without_a_verdict(browser: Browser) -> None:
     assert "prediction minus label" in question.inner_text()
 
 
-def test_the_language_is_switched(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_the_language_is_switched(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     page = opened.page
     page.get_by_role("button", name="中文").click()
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
@@ -194,7 +180,7 @@ def test_the_language_is_switched(browser: Browser) -> None:
     assert fragment(opened) == ""
 
 
-def test_the_page_of_the_command_in_chinese(browser: Browser) -> None:
+def test_the_page_of_the_command_in_chinese(browser: LessonBrowser) -> None:
     from softreg.learn import learn_page
 
     opened = browser.open_html(learn_page("zh"))
@@ -203,22 +189,23 @@ def test_the_page_of_the_command_in_chinese(browser: Browser) -> None:
     assert fragment(opened) == "#lang=en"
 
 
-def test_the_address_brings_the_state_back(browser: Browser) -> None:
+def test_the_address_brings_the_state_back(browser: LessonBrowser) -> None:
     state = {"x": [0.05, 0.95, 0.35, 0.15], "T": 2.37, "filled": "2", "loss.y": [0.1, 0.2, 0.7], "loss.weight": "6"}
-    first = browser.open_html(lesson(), fragment="#part=loss&" + address("image", state, lang="zh")[1:])
+    first = browser.open_lesson(fragment="#part=loss&" + address("image", state, lang="zh")[1:])
     first.page.get_by_role("slider", name="像素 1").first.focus()
     first.page.keyboard.press("ArrowRight")
     written = fragment(first)
     assert "lang=zh" in written
     assert "image.x=0.1,0.95,0.35,0.15" in written
     assert "loss.weight=6" in written
-    second = browser.open_html(lesson(), fragment=written)
-    for part in ("image", "loss"):
-        assert shown_numbers(first, part) == shown_numbers(second, part)
+    parts = ("image", "loss")
+    numbers = [shown_numbers(first, part) for part in parts]
+    second = browser.open_lesson(fragment=written)
+    assert [shown_numbers(second, part) for part in parts] == numbers
 
 
-def test_a_link_opens_at_its_part(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment="#part=loss")
+def test_a_link_opens_at_its_part(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment="#part=loss")
     opened.page.wait_for_timeout(SAVED)
     assert abs(opened.page.evaluate("document.getElementById('loss').getBoundingClientRect().top")) < 200
     assert opened.page.locator("#contents a[aria-current]").inner_text() == "Loss and gradient"
@@ -236,23 +223,23 @@ def test_a_link_opens_at_its_part(browser: Browser) -> None:
         "image.x=%E0%A4%A", "loss.y=-0.5,1,0.5",
     ],
 )  # fmt: skip
-def test_what_the_address_says_wrongly_is_as_at_the_beginning(browser: Browser, wrong: str) -> None:
-    plain = browser.open_html(lesson())
-    opened = browser.open_html(lesson(), fragment=f"#{wrong}")
-    for part in ("image", "loss"):
-        assert shown_numbers(opened, part) == shown_numbers(plain, part)
+def test_what_the_address_says_wrongly_is_as_at_the_beginning(browser: LessonBrowser, wrong: str) -> None:
+    parts = ("image", "loss")
+    plain = [shown_numbers(browser.visit("#"), part) for part in parts]
+    opened = browser.visit(f"#{wrong}")
+    assert [shown_numbers(opened, part) for part in parts] == plain
     assert opened.complaints == []
 
 
-def test_a_new_fragment_is_taken_over(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_a_new_fragment_is_taken_over(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     opened.page.evaluate("location.hash = '#image.T=2'")
     opened.page.wait_for_timeout(100)
     assert number(opened, "image", "T") == 2
 
 
-def test_every_control_has_a_name_and_ids_are_unique(browser: Browser) -> None:
-    opened = browser.open_html(lesson(), fragment="#show=1&loss.weight=3")
+def test_every_control_has_a_name_and_ids_are_unique(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson(fragment="#show=1&loss.weight=3")
     nameless: list[Any] = opened.page.evaluate(
         "() => [...document.querySelectorAll('input, button, [role=slider], a')].filter((one) => "
         "!(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.[0]?.textContent.trim()))"
@@ -267,9 +254,9 @@ def test_every_control_has_a_name_and_ids_are_unique(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_text_has_contrast(browser: Browser, dark: bool) -> None:
+def test_text_has_contrast(browser: LessonBrowser, dark: bool) -> None:
     """The colours of text on the backgrounds of the page have a contrast of 4.5 to 1."""
-    opened = browser.open_html(lesson(), dark=dark, fragment="#show=1")
+    opened = browser.open_lesson(dark=dark, fragment="#show=1")
     pairs = [
         ("ink", "card"),
         ("muted", "card"),

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from softreg import cross_entropy, entropy, kl_divergence, softmax
 from softreg.probability import cross_entropy_with_logits, residual
 
-from ..export.page_browser import Browser
-from .lesson import address, assert_numbers, lesson, lesson_browser
+from .lesson import LessonBrowser, address, assert_numbers
 
 RIGHT = [1, 2, 0, 1, 0, 2, 1, 1, 2, 0]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    yield from lesson_browser(tmp_path_factory.mktemp("quiz"))
-
-
-@pytest.fixture(autouse=True)
-def close_pages(browser: Browser) -> Iterator[None]:
-    yield
-    browser.close_pages()
 
 
 @pytest.mark.parametrize(
@@ -33,9 +19,9 @@ def close_pages(browser: Browser) -> Iterator[None]:
 )
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_score_counts_right_answers(
-    browser: Browser, answers: list[int], answered: int, score: int, lang: str
+    browser: LessonBrowser, answers: list[int], answered: int, score: int, lang: str
 ) -> None:
-    opened = browser.open_html(lesson(), fragment=address("quiz", {"answers": answers, "checked": "1"}, lang=lang))
+    opened = browser.visit(address("quiz", {"answers": answers, "checked": "1"}, lang=lang))
     assert_numbers(opened, "quiz", {"answered": answered, "score": score})
     quiz = opened.page.locator("#quiz")
     assert quiz.locator(".choice.right").count() == 10
@@ -43,8 +29,8 @@ def test_the_score_counts_right_answers(
     assert quiz.locator("input:enabled").count() == 0
 
 
-def test_answers_are_given_checked_and_started_over(browser: Browser) -> None:
-    opened = browser.open_html(lesson())
+def test_answers_are_given_checked_and_started_over(browser: LessonBrowser) -> None:
+    opened = browser.open_lesson()
     quiz = opened.page.locator("#quiz")
     for question, choice in zip(quiz.locator("fieldset").all(), [*RIGHT[:9], 1], strict=True):
         question.get_by_role("radio").nth(choice).check()
@@ -59,8 +45,8 @@ def test_answers_are_given_checked_and_started_over(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("answers", ["1,2", "0,0,0,0,0,0,0,0,0,9", "x", "0.4,0,0,0,0,0,0,0,0,0"])
-def test_answers_of_an_address_that_are_none(browser: Browser, answers: str) -> None:
-    opened = browser.open_html(lesson(), fragment=f"#quiz.answers={answers}")
+def test_answers_of_an_address_that_are_none(browser: LessonBrowser, answers: str) -> None:
+    opened = browser.visit(f"#quiz.answers={answers}")
     rounded = answers.startswith("0.4")
     assert_numbers(opened, "quiz", {"answered": 10 if rounded else 0, "score": 3 if rounded else 0})
 

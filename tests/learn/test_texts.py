@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,36 @@ def test_no_text_is_left_in_the_other_language() -> None:
             has_words = re.search(r"[A-Za-z]{4,}", re.sub(r"`[^`]*`|\{\w+\}|softmax|softreg|logit|argmax", "", text))
             assert not has_words or re.search(r"[一-鿿]", text), (name, key)
             assert not re.search(r"[一-鿿][,;:?!]|[,;:?!][一-鿿]", re.sub(r"`[^`]*`", "", text)), (name, key)
+
+
+LONGEST_LINE = 140
+
+
+def long_lines(source: str) -> list[str]:
+    """Lines of a script that are too long."""
+    return [line for line in source.splitlines() if len(line) > LONGEST_LINE]
+
+
+def unused_names(sources: Sequence[str]) -> list[str]:
+    """Functions, classes and constants at the top of scripts that no script uses."""
+    names = [
+        name for source in sources for name in re.findall(r"^(?:function|class|const) (\w+)", source, re.MULTILINE)
+    ]
+    found = Counter(
+        re.findall(r"\w+", "\n".join(re.sub(r"//[^\n]*|/\*.*?\*/", "", one, flags=re.DOTALL) for one in sources))
+    )
+    return [name for name in names if found[name] < 2]
+
+
+def test_the_rules_of_scripts_see() -> None:
+    assert long_lines("x" * 140 + "\n" + "y" * 141) == ["y" * 141]
+    assert unused_names(["function f() {}\nconst used = 1;", "/* f() */\nclass C extends used {}"]) == ["f", "C"]
+
+
+def test_lines_of_scripts_are_short_and_their_names_are_used() -> None:
+    sources = [path.read_text("utf-8") for path in FOLDER.rglob("*.js")]
+    assert [line for source in sources for line in long_lines(source)] == []
+    assert unused_names(sources) == []
 
 
 def test_the_page_is_one_file_without_references() -> None:

@@ -8,7 +8,8 @@ const PIXEL_DRAG = 150;  // units of the figure from black to white
 function classBars(context, name, digits, most = 1) {
   const fills = CLASSES.map((k) => el("span", { class: "fill", style: { background: classColour(k) } }));
   const numbers = CLASSES.map((k) => context.number(`${name}.${k}`, digits));
-  const rows = CLASSES.map((k) => el("li", {}, context.className(k), el("span", { class: "track", "aria-hidden": "true" }, fills[k]), numbers[k]));
+  const rows = CLASSES.map((k) =>
+    el("li", {}, context.className(k), el("span", { class: "track", "aria-hidden": "true" }, fills[k]), numbers[k]));
   const list = el("ul", { class: "bars" }, rows);
   list.set = (values) => values.forEach((value, k) => {
     numbers[k].set(value);
@@ -66,9 +67,11 @@ function wholeBar(context, name) {
 
 /** The image of part 1: four squares that are dragged; `context` is that of part 1. */
 function pixelFigure(context) {
-  const values = PIXELS.map((i) => context.number(`x.${i}`, 2, { svgText: true, attributes: { "text-anchor": "middle", "aria-hidden": "true", "pointer-events": "none" } }));
+  const attributes = { "text-anchor": "middle", "aria-hidden": "true", "pointer-events": "none" };
+  const values = PIXELS.map((i) => context.number(`x.${i}`, 2, { svgText: true, attributes }));
   const squares = PIXELS.map((i) => {
-    const square = svg("rect", { x: 2 + 102 * (i % 2), y: 2 + 102 * Math.floor(i / 2), width: 100, height: 100, rx: 4, class: `pixel of-pixel-${i}` });
+    const place = { x: 2 + 102 * (i % 2), y: 2 + 102 * Math.floor(i / 2), width: 100, height: 100, rx: 4 };
+    const square = svg("rect", { ...place, class: `pixel of-pixel-${i}` });
     return context.handle(square, {
       label: () => context.text("pixel", { number: String(i + 1) }),
       text: (value) => numberText(value, 2),
@@ -99,14 +102,16 @@ function weightName(context, k, i) {
 /** The weights of each class as an image of 2 x 2 cells with the bias below: `set(rows, biases)`.
  *  `makeCell(k, i, number)` makes the cell of a pixel, or of the bias, where i is BIAS. */
 function weightFigure(context, names, digits, makeCell) {
-  const numbers = CLASSES.map((k) => [...PIXELS, BIAS].map((i) => context.number(i === BIAS ? `${names.bias}.${k}` : `${names.weights}.${4 * k + i}`, digits)));
+  const nameOf = (k, i) => (i === BIAS ? `${names.bias}.${k}` : `${names.weights}.${PIXELS.length * k + i}`);
+  const numbers = CLASSES.map((k) => [...PIXELS, BIAS].map((i) => context.number(nameOf(k, i), digits)));
   const cells = CLASSES.map((k) => numbers[k].map((number, i) => {
     const cell = makeCell(k, i, i === BIAS ? [el("span", { class: "quiet" }, formula("b")), number] : number);
     cell.classList.add("cell", `of-pixel-${i}`, `of-class-${k}`);
     cell.classList.toggle("bias", i === BIAS);
     return cell;
   }));
-  const figure = el("div", { class: "templates" }, CLASSES.map((k) => el("div", { class: "template" }, context.className(k), el("div", { class: "cells" }, cells[k]))));
+  const figure = el("div", { class: "templates" },
+    CLASSES.map((k) => el("div", { class: "template" }, context.className(k), el("div", { class: "cells" }, cells[k]))));
   figure.set = (rows, biases, least) => {
     const most = Math.max(least, ...rows.flat().map(Math.abs), ...biases.map(Math.abs));
     CLASSES.forEach((k) => [...rows[k], biases[k]].forEach((value, i) => {
@@ -122,5 +127,6 @@ function lightOnPointing(root, node, selector) {
   const light = (on) => () => {
     for (const one of root.querySelectorAll(selector)) one.classList.toggle("lit", on);
   };
-  for (const [event, on] of [["pointerenter", true], ["pointerleave", false], ["focus", true], ["blur", false]]) node.addEventListener(event, light(on));
+  for (const event of ["pointerenter", "focus"]) node.addEventListener(event, light(true));
+  for (const event of ["pointerleave", "blur"]) node.addEventListener(event, light(false));
 }

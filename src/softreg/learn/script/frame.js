@@ -27,10 +27,12 @@
  *   t(key, values)            a <span> with the translated text, which follows the language; values (an object, or a
  *                             function that returns one and is called at each change) replace {name}; they are strings
  *                             or nodes, such as numbers. Texts have **emphasis** and `formulas`. Keys are looked up in
- *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1", "class.2", "weight-of", "bias-of".
+ *                             the part, then in the texts of the frame, beside this file, which have "class.0", "class.1",
+ *                             "class.2", "weight-of", "bias-of"
  *   text(key, values)         the same as a string, for aria-label and the like: call it inside onChange
  *   className(k)              a <span> with the colour and the name of class k
- *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none. It has data-name="PART.name" and
+ *   number(name, digits, options)  an element that shows a number: node.set(value), or null for none
+ *                             (what is hidden because it does not exist has none). It has data-name="PART.name" and
  *                             data-value at full precision. EVERY number that depends on the state is shown this way, and
  *                             tests/learn compares it with softreg. options: { svgText: true } for a <text> of SVG,
  *                             { attributes }, { show: (value) => string }.
@@ -79,9 +81,9 @@ function makeContext(definition) {
   const text = (key, values) => textOf(app.lang, id, key, values);
   const t = (key, values) => {
     const span = el("span");
-    const one = { span, key, values, show: () => span.replaceChildren(...nodesOf(app.lang, id, key, typeof values === "function" ? values() : values)) };
-    live.push(one);
-    if (typeof values !== "function") one.show();
+    const show = () => span.replaceChildren(...nodesOf(app.lang, id, key, typeof values === "function" ? values() : values));
+    live.push({ values, show });
+    if (typeof values !== "function") show();
     return span;
   };
   const context = {
@@ -99,7 +101,8 @@ function makeContext(definition) {
     onChange(listener) { listeners.push(listener); },
     number: (name, digits, options) => makeNumber(`${id}.${name}`, digits, options),
     mark: (node, name, value) => markNumber(node, `${id}.${name}`, value),
-    className: (k) => el("span", { class: "class-name" }, el("span", { class: "swatch", style: { background: classColour(k) } }), t(`class.${k}`)),
+    className: (k) =>
+      el("span", { class: "class-name" }, el("span", { class: "swatch", style: { background: classColour(k) } }), t(`class.${k}`)),
     button: (key, action) => el("button", { type: "button", onclick: action }, t(key)),
     summary(speak) { context.speak = speak; },
     handle(node, options) {
@@ -154,7 +157,8 @@ function makeSlider(context, limits, { value, index, step, label, digits, log = 
 
 function makeSelect(context, value, label, choices) {
   const name = `${context.id}-${value}`;
-  const inputs = choices.map((choice) => el("input", { type: "radio", name, value: choice, onchange: () => context.set({ [value]: choice }) }));
+  const inputs = choices.map((choice) =>
+    el("input", { type: "radio", name, value: choice, onchange: () => context.set({ [value]: choice }) }));
   context.onChange((state) => {
     for (const input of inputs) input.checked = input.value === state[value];
   });
@@ -179,7 +183,8 @@ function makeQuestion(context, { key, choices, answer }) {
     result.focus();  // the button disappears
   });
   const widget = el("fieldset", { class: "question" },
-    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), " ", context.t(key)), el("div", { class: "answers" }, labels), showMe, result);
+    el("legend", {}, el("span", { class: "tag" }, context.t("question.tag")), " ", context.t(key)),
+    el("div", { class: "answers" }, labels), showMe, result);
   widget.reveal = (...nodes) => {
     const cover = el("div", { class: "reveal" }, nodes);
     covered.push(cover);
@@ -233,7 +238,8 @@ function save() {
     }
   }
   const fragment = writeFragment(pairs);
-  if (fragment !== location.hash.replace(/^#/, "")) history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+  if (fragment === location.hash.replace(/^#/, "")) return;
+  history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
 }
 
 /** Take the state from the address; what it does not say, or says wrongly, is as at the beginning. */
@@ -295,7 +301,8 @@ function frameText(node, key, values) {
 
 function buildTools() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const languages = LANGUAGES.map((lang) => el("button", { type: "button", lang, onclick: () => setLanguage(lang) }, TEXTS[lang].frame.language));
+  const languages = LANGUAGES.map((lang) =>
+    el("button", { type: "button", lang, onclick: () => setLanguage(lang) }, TEXTS[lang].frame.language));
   frameTexts.push(() => languages.forEach((button, i) => button.setAttribute("aria-pressed", String(LANGUAGES[i] === app.lang))));
   const theme = frameText(el("button", {
     type: "button", "aria-pressed": String(dark.matches),
@@ -320,8 +327,12 @@ function buildPart(definition, i) {
     el("section", { id, "aria-labelledby": `${id}-title` }, el("div", { class: "part-head" }, heading, reset), root),
   );
   definition.build(root, context);
-  const link = el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, context.t("short"));
-  return el("li", {}, link);
+  return el("li", {}, partLink(id, context.t("short")));
+}
+
+/** A link to a part. */
+function partLink(id, name) {
+  return el("a", { href: `#part=${id}`, onclick: (event) => { event.preventDefault(); goTo(id, true); } }, name);
 }
 
 /** The part that is being read is the one that crosses the middle of the window. */
@@ -345,7 +356,14 @@ function start() {
     event.preventDefault();
     goTo(definitions[0].id, true);
   });
-  const showAnswers = frameText(el("button", { type: "button", onclick: () => { app.show = true; showAll(); later("save", SAVE_AFTER, save); } }), "show-answers");
+  const showAnswers = frameText(el("button", {
+    type: "button",
+    onclick() {
+      app.show = true;
+      showAll();
+      later("save", SAVE_AFTER, save);
+    },
+  }), "show-answers");
   document.getElementById("footer").append(frameText(el("p"), "footer", { version: VERSION }), showAnswers);
   addEventListener("hashchange", restore);
   restore();

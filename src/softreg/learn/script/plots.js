@@ -54,7 +54,8 @@ function makePlot(context, { xLabel, yLabel, height = PLOT.height }) {
 
 /** A point to be dragged, with room for a finger around it: `point.place(x, y)` moves it. */
 function dragPoint(colour) {
-  const point = svg("g", {}, svg("circle", { r: 17, fill: "transparent" }), svg("circle", { r: 8, fill: colour, stroke: "var(--card)", "stroke-width": 2 }));
+  const dot = svg("circle", { r: 8, fill: colour, stroke: "var(--card)", "stroke-width": 2 });
+  const point = svg("g", {}, svg("circle", { r: 17, fill: "transparent" }), dot);
   point.place = (x, y) => furnish(point, { transform: `translate(${x.toFixed(2)} ${y.toFixed(2)})` });
   return point;
 }

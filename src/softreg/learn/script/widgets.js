@@ -15,12 +15,14 @@ function numberText(value, digits) {
 }
 
 const SUPERSCRIPTS = {
-  "-": "\u207b", 0: "\u2070", 1: "\u00b9", 2: "\u00b2", 3: "\u00b3", 4: "\u2074", 5: "\u2075", 6: "\u2076", 7: "\u2077", 8: "\u2078", 9: "\u2079",
+  "-": "\u207b", 0: "\u2070", 1: "\u00b9", 2: "\u00b2", 3: "\u00b3", 4: "\u2074",
+  5: "\u2075", 6: "\u2076", 7: "\u2077", 8: "\u2078", 9: "\u2079",
 };
 
 /** An element that shows a number; `node.set(value)` changes it. `svgText` makes a <text> instead of a <span>. */
 function makeNumber(fullName, digits, { svgText = false, attributes = {}, show = null } = {}) {
-  const node = (svgText ? svg : el)(svgText ? "text" : "span", { ...attributes, class: `number ${attributes.class ?? ""}`.trim(), "data-name": fullName });
+  const all = { ...attributes, class: `number ${attributes.class ?? ""}`.trim(), "data-name": fullName };
+  const node = svgText ? svg("text", all) : el("span", all);
   node.set = (value) => {
     if (value === null) {  // there is no number to show
       node.removeAttribute("data-value");

@@ -9,7 +9,8 @@ const scoresOf = (() => {
     const rows = simulatedRows(seed, n), p = rows.logits.map((o) => logistic(factor * o));
     const bins = reliabilityBins(p, rows.labels, { bins: BINS, level: LEVEL });
     return {
-      p, bins, labels: rows.labels, accuracy: scaledAccuracy(rows, factor), loss: scaledLoss(rows, factor), brier: scaledBrier(rows, factor),
+      p, bins, labels: rows.labels,
+      accuracy: scaledAccuracy(rows, factor), loss: scaledLoss(rows, factor), brier: scaledBrier(rows, factor),
       excess: scaledDivergence(rows, factor), outside: bins.filter(({ outside }) => outside).length,
     };
   });
@@ -41,7 +42,8 @@ function shareText(value) {
 }
 
 function scoreTable(context) {
-  const number = (column) => SCORES.map(([name, digits]) => context.number(`${column}.${name}`, digits, { show: (value) => scoreText(value, digits) }));
+  const number = (column) =>
+    SCORES.map(([name, digits]) => context.number(`${column}.${name}`, digits, { show: (value) => scoreText(value, digits) }));
   const right = number("right"), scaled = number("scaled");
   const factor = context.number("shown.factor", 2);
   context.onChange((state) => {
@@ -52,7 +54,8 @@ function scoreTable(context) {
     });
     factor.set(state.factor);
   });
-  const table = makeTable(context, [null, "score.right", "score.scaled"], SCORES.map(([name], i) => [`score.${name}`, right[i], scaled[i]]));
+  const rows = SCORES.map(([name], i) => [`score.${name}`, right[i], scaled[i]]);
+  const table = makeTable(context, [null, "score.right", "score.scaled"], rows);
   table.querySelector("thead th:last-child").append(" ", factor);
   return table;
 }
@@ -64,8 +67,10 @@ function chosenBin({ bin }) {
 
 /** What the chosen bin of the diagram says, as a sentence. */
 function binSentence(context) {
-  const number = Object.fromEntries([["count", 0], ["successes", 0]].map(([name, digits]) => [name, context.number(`bin.${name}`, digits)]));
-  for (const name of ["from", "to", "predicted", "observed", "low", "high"]) number[name] = context.number(`bin.${name}`, 3, { show: shareText });
+  const number = Object.fromEntries(["count", "successes"].map((name) => [name, context.number(`bin.${name}`, 0)]));
+  for (const name of ["from", "to", "predicted", "observed", "low", "high"]) {
+    number[name] = context.number(`bin.${name}`, 3, { show: shareText });
+  }
   const inside = context.t("bin.inside"), outside = context.t("bin.outside"), empty = el("p", {}, context.t("bin.empty"));
   const full = el("div", {}, el("p", {}, context.t("bin.sentence", number)), el("p", {}, inside, outside));
   context.onChange((state) => {
@@ -137,7 +142,8 @@ definePart({
       most.set(Math.max(...scores.bins.map(({ count }) => count)));
       losses.show(state, { ...scores, best: bestOf(state.seed, state.rows) });
     });
-    const times = [["half", 0.5], ["one", 1], ["double", 2]].map(([name, factor]) => context.button(`times.${name}`, () => context.set({ factor })));
+    const times = [["half", 0.5], ["one", 1], ["double", 2]].map(([name, factor]) =>
+      context.button(`times.${name}`, () => context.set({ factor })));
     root.append(
       el("p", {}, context.t("intro")),
       el("p", {}, context.t("simulation")),
@@ -164,8 +170,10 @@ definePart({
       ),
     );
     context.summary(() => {
-      const { loss, accuracy, outside } = scoresOf(context.state.seed, context.state.rows, context.state.factor);
-      return context.text("summary", { factor: numberText(context.state.factor, 2), accuracy: shareText(accuracy), loss: numberText(loss, 3), outside: String(outside) });
+      const { seed, rows, factor } = context.state, { loss, accuracy, outside } = scoresOf(seed, rows, factor);
+      return context.text("summary", {
+        factor: numberText(factor, 2), accuracy: shareText(accuracy), loss: numberText(loss, 3), outside: String(outside),
+      });
     });
   },
 });

@@ -20,16 +20,21 @@ function reliabilityPlot(context) {
     plot.axes({ x: axis, y: axis });
     const most = Math.max(...bins.map(({ count }) => count)), base = plot.y(0);
     const column = (k) => ({ x: plot.x(k / BINS) + 1, width: plot.x(1 / BINS) - plot.x(0) - 2 });
-    const bars = bins.map(({ count }, k) => svg("rect", { ...column(k), y: base - (COUNT_HEIGHT * count) / most, height: (COUNT_HEIGHT * count) / most, fill: "var(--track)" }));
+    const bars = bins.map(({ count }, k) => {
+      const height = (COUNT_HEIGHT * count) / most;
+      return svg("rect", { ...column(k), y: base - height, height, fill: "var(--track)" });
+    });
     const filled = BIN_PLACES.filter((k) => bins[k].count > 0);
     const bands = filled.map((k) => {
       const { low, high } = bins[k], top = plot.y(high);
       return svg("rect", { ...column(k), y: top - 1, height: plot.y(low) - top + 2, rx: 2, fill: "var(--band)", "fill-opacity": 0.85 });
     });
-    const ring = svg("rect", { ...column(chosen), y: plot.y(1), height: plot.y(0) - plot.y(1), fill: "none", stroke: "var(--edge)", "stroke-width": 1.5, rx: 2 });
+    const frame = { y: plot.y(1), height: base - plot.y(1), fill: "none", stroke: "var(--edge)", "stroke-width": 1.5, rx: 2 };
     const points = filled.map((k) => binPoint(plot.x(bins[k].predicted), plot.y(bins[k].observed), bins[k].outside));
-    plot.area.replaceChildren(...bars, ...bands, plot.line([[0, 0], [1, 1]], { stroke: "var(--muted)", "stroke-dasharray": "4 4", "stroke-width": 1.3 }), ring, ...points);
-    furnish(plot.node, { "aria-label": context.text("diagram", { outside: String(bins.filter(({ outside }) => outside).length), filled: String(filled.length) }) });
+    const diagonal = plot.line([[0, 0], [1, 1]], { stroke: "var(--muted)", "stroke-dasharray": "4 4", "stroke-width": 1.3 });
+    plot.area.replaceChildren(...bars, ...bands, diagonal, svg("rect", { ...column(chosen), ...frame }), ...points);
+    const outside = String(bins.filter((bin) => bin.outside).length);
+    furnish(plot.node, { "aria-label": context.text("diagram", { outside, filled: String(filled.length) }) });
   };
   return plot;
 }

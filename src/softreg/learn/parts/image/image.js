@@ -23,10 +23,18 @@ function weightsFigure(context) {
 
 /** A logit as a sum, in letters, and in numbers while it is pointed at or after a click. */
 function sumOf(context, k) {
-  const letters = formula(`o_${k + 1} = `, PIXELS.map((i) => [" ", el("span", { class: `term of-pixel-${i}` }, formulaNodes(`${i ? "+ " : ""}w_{${k + 1}${i + 1}} x_${i + 1}`))]), " ", el("span", { class: "term" }, formulaNodes(`+ b_${k + 1}`)));
-  const numbers = { w: PIXELS.map((i) => bracketed(context, `W.${4 * k + i}`)), x: PIXELS.map((i) => context.number(`x.${i}`, 2)), b: bracketed(context, `b.${k}`), o: context.number(`o.${k}`, 2) };
-  const filled = el("span", { class: "math filled" }, PIXELS.map((i) => [" ", el("span", { class: `term of-pixel-${i}` }, i ? "+ " : "", numbers.w[i], "\u00b7", numbers.x[i])]), " ", el("span", { class: "term" }, "+ ", numbers.b));
-  const button = el("button", { type: "button", class: `sum of-class-${k}`, onclick: () => context.set({ filled: context.state.filled === String(k) ? EMPTY : String(k) }) },
+  const numbers = {
+    w: PIXELS.map((i) => bracketed(context, `W.${4 * k + i}`)), x: PIXELS.map((i) => context.number(`x.${i}`, 2)),
+    b: bracketed(context, `b.${k}`), o: context.number(`o.${k}`, 2),
+  };
+  const term = (i, ...content) => [" ", el("span", { class: `term of-pixel-${i}` }, content)];
+  const last = (...content) => [" ", el("span", { class: "term" }, content)];
+  const letters = formula(`o_${k + 1} = `,
+    PIXELS.map((i) => term(i, formulaNodes(`${i ? "+ " : ""}w_{${k + 1}${i + 1}} x_${i + 1}`))), last(formulaNodes(`+ b_${k + 1}`)));
+  const filled = el("span", { class: "math filled" },
+    PIXELS.map((i) => term(i, i ? "+ " : "", numbers.w[i], "\u00b7", numbers.x[i])), last("+ ", numbers.b));
+  const pin = () => context.set({ filled: context.state.filled === String(k) ? EMPTY : String(k) });
+  const button = el("button", { type: "button", class: `sum of-class-${k}`, onclick: pin },
     context.className(k), el("span", { class: "two-ways" }, letters, filled), el("span", { class: "result" }, "= ", numbers.o));
   context.onChange(({ x, W, b, filled: pinned }) => {
     PIXELS.forEach((i) => {
@@ -57,7 +65,8 @@ function stepsTable(context) {
   const sum = context.number("sum", 3), total = context.number("total", 3);
   const table = el("table", { class: "steps" },
     el("thead", {}, el("tr", {}, el("td"),
-      el("th", { scope: "col" }, context.t("column.logit"), " ", heads.o), el("th", { scope: "col" }, context.t("column.exp"), " ", heads.e),
+      el("th", { scope: "col" }, context.t("column.logit"), " ", heads.o),
+      el("th", { scope: "col" }, context.t("column.exp"), " ", heads.e),
       el("th", { scope: "col" }, context.t("column.probability"), " ", formula("p")))),
     el("tbody", {}, CLASSES.map((k) => el("tr", {}, el("th", { scope: "row" }, context.className(k)), Object.values(fields[k])))),
     el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, context.t("sum")), el("td"), el("td", {}, sum), el("td", {}, total))));
@@ -110,7 +119,8 @@ definePart({
       return { logit: context.text(`class.${argmax(shifted)}`), probability: context.text(`class.${argmax(p)}`) };
     };
     const shiftedNumbers = CLASSES.map((k) => context.number(`s.${k}`, 2));
-    const shiftedBars = el("p", { class: "shifted" }, t("shifted-logits"), CLASSES.map((k) => el("span", {}, context.className(k), " ", shiftedNumbers[k])));
+    const shiftedBars = el("p", { class: "shifted" },
+      t("shifted-logits"), CLASSES.map((k) => el("span", {}, context.className(k), " ", shiftedNumbers[k])));
     const overflow = el("p", { class: "hint" }, t("overflow"));
     const first = context.question({ key: "question", choices: ["divide", "largest", "exp"], answer: "exp" });
     const second = context.question({ key: "shifted", choices: ["grow", "sharper", "same"], answer: "same" });
@@ -130,9 +140,12 @@ definePart({
         el("p", { class: "display" }, formula("p_k = exp(o_k) / (exp(o_1) + exp(o_2) + exp(o_3))")),
         table, wholes[0], el("p", { class: "hint" }, t("whole")), el("p", {}, t("argmax", names)), overflow,
         el("h3", {}, t("shift-title")), second,
-        second.reveal(context.slider({ value: "shift", step: 0.1, label: "shift", digits: 1 }), shiftedBars, wholes[1], el("p", { class: "hint" }, t("shift-hint"))),
+        second.reveal(
+          context.slider({ value: "shift", step: 0.1, label: "shift", digits: 1 }),
+          shiftedBars, wholes[1], el("p", { class: "hint" }, t("shift-hint"))),
         el("h3", {}, t("temperature-title")), el("p", {}, t("temperature")),
-        context.slider({ value: "T", step: 0.01, label: "T", digits: 2, log: true }), wholes[2], el("p", { class: "hint" }, t("temperature-hint")),
+        context.slider({ value: "T", step: 0.01, label: "T", digits: 2, log: true }),
+        wholes[2], el("p", { class: "hint" }, t("temperature-hint")),
       ),
     );
   },

@@ -25,14 +25,15 @@ function weightBars(context, name) {
     const weights = weightsOf(state, name), p = normalizedWeights(weights), { words } = huffmanOf(weights);
     rows.forEach(({ share, bits, word, row }, k) => {
       row.hidden = k >= state.labels;
-      if (row.hidden) return;
-      share.set(p[k]);
-      bits.set(-Math.log(p[k]) / NATS_PER_BIT);
-      setText(word, words[k]);
+      share.set(row.hidden ? null : p[k]);
+      bits.set(row.hidden ? null : -Math.log(p[k]) / NATS_PER_BIT);
+      setText(word, row.hidden ? "" : words[k]);
     });
   });
-  const heads = [context.t("head.weight"), formula(name), context.t("head.bits"), context.t("head.word")].map((head) => el("span", {}, head));
-  const group = el("div", { role: "group" }, el("div", { class: "weights-head" }, heads), el("ul", { class: "weights" }, rows.map(({ row }) => row)));
+  const heads = [context.t("head.weight"), formula(name), context.t("head.bits"), context.t("head.word")];
+  const group = el("div", { role: "group" },
+    el("div", { class: "weights-head" }, heads.map((head) => el("span", {}, head))),
+    el("ul", { class: "weights" }, rows.map(({ row }) => row)));
   context.onChange(() => furnish(group, { "aria-label": context.text("weights", { name }) }));
   return group;
 }
@@ -73,7 +74,8 @@ function huffmanFigure(context) {
       node.children.forEach((child, digit) => {
         const to = places.get(child), middle = [(x + to.x) / 2, (y(depth) + y(to.depth)) / 2];
         edges.push(svg("line", { x1: x, y1: y(depth), x2: to.x, y2: y(to.depth), stroke: "var(--edge)", "stroke-width": 1.5 }));
-        edges.push(svg("text", { x: middle[0] + (digit ? 7 : -7), y: middle[1] + 1, "text-anchor": digit ? "start" : "end", class: "digit" }, String(digit)));
+        const beside = { x: middle[0] + (digit ? 7 : -7), y: middle[1] + 1, "text-anchor": digit ? "start" : "end" };
+        edges.push(svg("text", { ...beside, class: "digit" }, String(digit)));
       });
       nodes.push(node.label === null
         ? svg("circle", { cx: x, cy: y(depth), r: 4, fill: "var(--edge)" })
@@ -81,9 +83,10 @@ function huffmanFigure(context) {
           svg("text", { x, y: y(depth) + 5, "text-anchor": "middle", class: "on-blue" }, LETTERS[node.label])));
     }
     const depth = Math.max(...words.map((word) => word.length));
+    const named = words.map((word, k) => `${LETTERS[k]} ${word}`);
     furnish(figure, {
       viewBox: `0 0 ${PLOT.width} ${y(depth) + LEAF + 3}`,
-      "aria-label": context.text("tree.figure", { words: words.map((word, k) => `${LETTERS[k]} ${word}`).reduce((before, one) => context.text("tree.words", { before, one })) }),
+      "aria-label": context.text("tree.figure", { words: named.reduce((before, one) => context.text("tree.words", { before, one })) }),
     });
     figure.replaceChildren(...edges, ...nodes);
   });

@@ -22,7 +22,9 @@ definePart({
       const p = normalizedWeights(weightsOf(context.state, "p")), q = normalizedWeights(weightsOf(context.state, "q"));
       const { floor } = noiseNumbers(context.state);
       const bits = (nats) => numberText(nats / NATS_PER_BIT, 3);
-      return context.text("summary", { floor: numberText(floor, 3), entropy: bits(entropy(p)), cross: bits(crossEntropyNats(p, q)), kl: bits(klNats(p, q)) });
+      return context.text("summary", {
+        floor: numberText(floor, 3), entropy: bits(entropy(p)), cross: bits(crossEntropyNats(p, q)), kl: bits(klNats(p, q)),
+      });
     });
   },
 });

@@ -14,7 +14,8 @@ function lettersOf(labels) {
 
 const drawnCodes = remembered((seed, weights) => {
   const labels = drawnLabels(seededUniforms(seed, DRAWN_LABELS), weights), p = normalizedWeights(weights);
-  return { ideal: surprisalBits(labels, p), arithmetic: 8 * encodedLabels(labels, p).length, huffman: wordBits(labels, huffmanOf(weights).words), labels };
+  const arithmetic = 8 * encodedLabels(labels, p).length, huffman = wordBits(labels, huffmanOf(weights).words);
+  return { ideal: surprisalBits(labels, p), arithmetic, huffman, labels };
 });
 
 function surprisalBits(labels, p) {
@@ -44,7 +45,8 @@ function messageField(context) {
   });
   return [
     el("label", { class: "message-label" }, context.t("message.field"), input),
-    el("div", { class: "buttons" }, letters, context.button("message.back", () => change(shown().slice(0, -1))), context.button("message.drawn", () => change(drawn()))),
+    el("div", { class: "buttons" }, letters,
+      context.button("message.back", () => change(shown().slice(0, -1))), context.button("message.drawn", () => change(drawn()))),
   ];
 }
 
@@ -91,11 +93,13 @@ function intervalFigure(context) {
           x: at(edges[k]), y: top, width: at(share), height: ROW_HEIGHT, stroke: "var(--card)", "stroke-width": 1.5,
           fill: isChosen ? "var(--blue)" : "var(--band)",
         }));
-        if (at(share) > 11) nodes.push(svg("text", { x: middle, y: top + 17, "text-anchor": "middle", class: isChosen ? "on-blue" : null }, LETTERS[k]));
+        if (at(share) <= 11) return;
+        nodes.push(svg("text", { x: middle, y: top + 17, "text-anchor": "middle", class: isChosen ? "on-blue" : null }, LETTERS[k]));
       });
       if (chosen < 0) return;
+      const bottom = top + ROW_HEIGHT, next = top + ROW_STEP;
       nodes.push(svg("path", {
-        d: `M${at(edges[chosen])} ${top + ROW_HEIGHT}L${at(edges[chosen + 1])} ${top + ROW_HEIGHT}L${width} ${top + ROW_STEP}L0 ${top + ROW_STEP}Z`,
+        d: `M${at(edges[chosen])} ${bottom}L${at(edges[chosen + 1])} ${bottom}L${width} ${next}L0 ${next}Z`,
         fill: "var(--blue)", "fill-opacity": 0.1,
       }));
     });
@@ -141,11 +145,13 @@ function codedNumbers(context) {
 /** Code lengths of the whole message and of many drawn labels, in bits. */
 function lengthTable(context) {
   const names = ["ideal", "arithmetic", "huffman", "fixed"];
-  const number = (column, digits) => Object.fromEntries(names.map((name) => [name, context.number(`${column}.${name}`, name === "ideal" ? digits : 0)]));
+  const number = (column, digits) =>
+    Object.fromEntries(names.map((name) => [name, context.number(`${column}.${name}`, name === "ideal" ? digits : 0)]));
   const message = number("message", 2), drawn = number("drawn", 1);
   const each = Object.fromEntries(names.map((name) => [name, context.number(`each.${name}`, 3)]));
   context.onChange((state) => {
-    const weights = weightsOf(state, "p"), labels = messageOf(state), { words } = huffmanOf(weights), digits = Math.ceil(Math.log2(state.labels));
+    const weights = weightsOf(state, "p"), labels = messageOf(state), { words } = huffmanOf(weights);
+    const digits = Math.ceil(Math.log2(state.labels));
     const ofMessage = {
       ideal: surprisalBits(labels, normalizedWeights(weights)), huffman: wordBits(labels, words), fixed: digits * labels.length,
       arithmetic: shortestBits(messageIntervals(labels, weights)[labels.length]).length,

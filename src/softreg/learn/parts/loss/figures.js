@@ -66,7 +66,9 @@ function labelTriangle(context) {
 /** Two bars on the scale of the logits; the loss is the gap between their ends: `set(o, top, given)`. */
 function gapFigure(context) {
   const numbers = { lse: context.number("lse", 2), yo: context.number("yo", 2), loss: context.number("gap", 2) };
-  const bars = { lse: el("span", { class: "fill ink" }), yo: el("span", { class: "fill ink" }), gap: el("span", { class: "fill gap" }, numbers.loss) };
+  const bars = {
+    lse: el("span", { class: "fill ink" }), yo: el("span", { class: "fill ink" }), gap: el("span", { class: "fill gap" }, numbers.loss),
+  };
   const ticks = [0, 1].map(() => CLASSES.map((k) => el("span", { class: "tick", style: { background: classColour(k) } })));
   const figure = el("div", { class: "gap-figure" },
     el("p", {}, context.t("bar-lse"), " ", numbers.lse), el("div", { class: "track", "aria-hidden": "true" }, bars.lse, ticks[0]),

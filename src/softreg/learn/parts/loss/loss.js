@@ -12,12 +12,15 @@ function network(state) {
 /** Label, prediction and what each class adds to the loss. */
 function lossTable(context) {
   const cells = CLASSES.map((k) => ({
-    y: context.number(`y.${k}`, 2), p: context.number(`p.${k}`, 3), surprisal: context.number(`surprisal.${k}`, 3), term: context.number(`term.${k}`, 3),
+    y: context.number(`y.${k}`, 2), p: context.number(`p.${k}`, 3),
+    surprisal: context.number(`surprisal.${k}`, 3), term: context.number(`term.${k}`, 3),
   }));
   const loss = context.number("loss", 3);
   const table = el("table", { class: "steps loss-table" },
-    el("thead", {}, el("tr", {}, el("td"), ["y", "p", "-log p", "-y log p"].map((name, i) => el("th", { scope: "col" }, el("span", { class: "column-word" }, context.t(`column.${i}`)), " ", formula(name.replaceAll("-", "\u2212")))))),
-    el("tbody", {}, CLASSES.map((k) => el("tr", {}, el("th", { scope: "row" }, context.className(k)), Object.values(cells[k]).map((number) => el("td", {}, number))))),
+    el("thead", {}, el("tr", {}, el("td"), ["y", "p", "\u2212log p", "\u2212y log p"].map((name, i) =>
+      el("th", { scope: "col" }, el("span", { class: "column-word" }, context.t(`column.${i}`)), " ", formula(name))))),
+    el("tbody", {}, CLASSES.map((k) =>
+      el("tr", {}, el("th", { scope: "row" }, context.className(k)), Object.values(cells[k]).map((number) => el("td", {}, number))))),
     el("tfoot", {}, el("tr", {}, el("th", { scope: "row", colspan: 4 }, context.t("loss-sum")), el("td", {}, el("strong", {}, loss)))));
   table.set = (y, o) => {
     const p = softmax(o), logs = logSoftmax(o);
@@ -41,11 +44,11 @@ function lossWith({ x, W, b }, y, { k, i }, change) {
 
 /** The slope of the loss between two values of a weight, beside the gradient. */
 function differencesPanel(context) {
-  const numbers = Object.fromEntries(["plus", "minus", "slope", "exact", "error"].map((name) => [name, context.number(`differences.${name}`, name === "error" ? 6 : 4)]));
-  const name = el("strong"), line = (key, node) => el("li", {}, context.t(key), " ", node);
+  const digits = { plus: 4, minus: 4, slope: 4, exact: 4, error: 6 }, name = el("strong");
+  const numbers = Object.fromEntries(Object.keys(digits).map((key) => [key, context.number(`differences.${key}`, digits[key])]));
   const panel = el("div", { class: "differences", role: "group" },
     el("p", {}, name), context.select({ value: "h", label: "h" }),
-    el("ul", {}, line("plus", numbers.plus), line("minus", numbers.minus), line("slope", numbers.slope), line("exact", numbers.exact), line("error", numbers.error)));
+    el("ul", {}, Object.entries(numbers).map(([key, number]) => el("li", {}, context.t(key), " ", number))));
   panel.set = (net, { y, weight, h }, slopes) => {
     panel.hidden = weight === ANY;
     const place = PLACES.find(({ key }) => key === weight), step = Number(h);
@@ -77,10 +80,12 @@ definePart({
     const triangle = labelTriangle(context), gap = gapFigure(context), table = lossTable(context);
     const arrows = arrowFigure(context), panel = differencesPanel(context);
     const labelEntropy = context.number("entropy", 3), divergence = context.number("kl", 3);
-    const presets = [[0, 1, 0], [0.1, 0.2, 0.7], [1, 0, 0]].map((y) => el("button", { type: "button", onclick: () => context.set({ y }) }, `(${y.join(", ")})`));
+    const presets = [[0, 1, 0], [0.1, 0.2, 0.7], [1, 0, 0]].map((y) =>
+      el("button", { type: "button", onclick: () => context.set({ y }) }, `(${y.join(", ")})`));
     const cells = new Map();
     const heat = weightFigure(context, { weights: "gW", bias: "gb" }, 2, (k, i, content) => {
-      const key = String(5 * k + i), cell = el("button", { type: "button", onclick: () => context.set({ weight: context.state.weight === key ? ANY : key }) }, content);
+      const key = String(5 * k + i), choose = () => context.set({ weight: context.state.weight === key ? ANY : key });
+      const cell = el("button", { type: "button", onclick: choose }, content);
       cells.set(key, { cell, k, i });
       return cell;
     });
@@ -119,7 +124,9 @@ definePart({
         el("figure", {}, arrows, el("figcaption", {}, t("arrows"))),
         el("h3", {}, t("weights-title")), el("p", {}, t("weights")),
         el("p", { class: "display" }, t("formula.weights")),
-        el("div", { class: "columns pixels-and-weights" }, el("figure", {}, pixelFigure(image), el("figcaption", {}, t("image"))), el("figure", {}, heat, el("figcaption", {}, t("heat")))),
+        el("div", { class: "columns pixels-and-weights" },
+          el("figure", {}, pixelFigure(image), el("figcaption", {}, t("image"))),
+          el("figure", {}, heat, el("figcaption", {}, t("heat")))),
         el("h3", {}, t("differences-title")), el("p", {}, t("differences")), panel,
       ),
     );

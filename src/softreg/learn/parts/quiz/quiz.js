@@ -20,7 +20,7 @@ function quizQuestion(context, place) {
   }));
   const labels = CHOICES.map((choice, c) => el("label", { class: "choice" }, inputs[c], el("span", {}, context.t(`${key}.${choice}`))));
   const verdict = el("strong", {});
-  const link = el("a", { href: `#part=${part}`, onclick: (event) => { event.preventDefault(); goTo(part, true); } }, context.t(`see.${part}`));
+  const link = partLink(part, context.t(`see.${part}`));
   const told = el("div", { class: "because", hidden: true }, el("p", {}, verdict, " ", context.t(`${key}.because`), " ", link));
   context.onChange(({ answers, checked }) => {
     inputs.forEach((input, c) => { input.checked = answers[place] === c; input.disabled = checked; });
@@ -52,16 +52,17 @@ definePart({
       el("p", {}, check),
       result);
     const count = ({ answers }) => answers.filter((one, i) => one === QUESTIONS[i].right).length;
+    const countAnswered = ({ answers }) => answers.filter((one) => one !== NOT_ANSWERED).length;
     context.onChange((state) => {
-      answered.set(state.answers.filter((one) => one !== NOT_ANSWERED).length);
+      answered.set(countAnswered(state));
       score.set(count(state));
       result.hidden = !state.checked;
       check.disabled = state.checked;
     });
     context.summary(() => {
-      const { answers, checked } = context.state;
-      return checked ? context.text("score", { score: String(count(context.state)), all: String(QUESTIONS.length) })
-        : context.text("answered", { answered: String(answers.filter((one) => one !== NOT_ANSWERED).length), all: String(QUESTIONS.length) });
+      const { state } = context, all = String(QUESTIONS.length);
+      return state.checked ? context.text("score", { score: String(count(state)), all })
+        : context.text("answered", { answered: String(countAnswered(state)), all });
     });
   },
 });

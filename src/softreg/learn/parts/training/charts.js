@@ -16,10 +16,10 @@ function passChart(context, { label, curves }) {
   const inner = CHART.width - CHART.left - CHART.right, height = CHART.height - CHART.top - CHART.bottom;
   const xTicks = PASS_TICKS.map((tick) => svg("g", {}, svg("line", { y1: CHART.top, y2: CHART.top + height, class: "training-rule" }),
     svg("text", { y: CHART.top + height + 19, "text-anchor": "middle", class: "training-tick" }, String(tick))));
-  const yAxis = svg("g"), axisName = svg("text", { x: CHART.left + inner / 2, y: CHART.height - 4, "text-anchor": "middle", class: "training-tick" });
+  const yAxis = svg("g"), extra = svg("g");
+  const axisName = svg("text", { x: CHART.left + inner / 2, y: CHART.height - 4, "text-anchor": "middle", class: "training-tick" });
   const paths = curves.map(({ look }) => svg("path", { class: `training-curve ${look}` }));
   const dots = curves.map(({ look }) => svg("circle", { r: 4, class: `training-dot ${look}` }));
-  const extra = svg("g");
   const node = svg("svg", { viewBox: `0 0 ${CHART.width} ${CHART.height}`, class: "figure training-chart", role: "img" },
     xTicks, yAxis, axisName, extra, paths, dots);
   const xOf = (passes, most) => CHART.left + (inner * Math.log1p(passes)) / Math.log1p(most);
@@ -74,8 +74,10 @@ function lossTicks(most) {
 
 /** The legend of a chart: a line in the look of each curve, and its name. */
 function chartLegend(context, curves) {
-  return el("ul", { class: "training-legend" }, curves.map(({ look, name }) =>
-    el("li", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, svg("path", { d: "M1 5h26", class: `training-curve ${look}` })), context.t(name))));
+  return el("ul", { class: "training-legend" }, curves.map(({ look, name }) => {
+    const line = svg("path", { d: "M1 5h26", class: `training-curve ${look}` });
+    return el("li", {}, svg("svg", { viewBox: "0 0 28 10", "aria-hidden": "true" }, line), context.t(name));
+  }));
 }
 
 /** The chart of the losses: `set(run, now)`. */
@@ -86,7 +88,8 @@ function lossChart(context) {
   node.set = (run, now) => {
     const points = ["loss", "holdoutLoss"].map((name) => [...run.history.map((at) => [at.x, at[name]]), [now.x, now[name]]]);
     const largest = points.flat().reduce((most, [, value]) => Math.max(most, value), LEAST_TOP), { top, ticks } = lossTicks(largest);
-    chart.set({ most: Math.max(FEWEST_PASSES, now.x), ticks, y: (value) => value / top, points, rule: run.lowest.passes > 0 ? run.lowest.passes : undefined });
+    const rule = run.lowest.passes > 0 ? run.lowest.passes : undefined;
+    chart.set({ most: Math.max(FEWEST_PASSES, now.x), ticks, y: (value) => value / top, points, rule });
   };
   return node;
 }
@@ -97,7 +100,8 @@ function gapChart(context) {
   const chart = passChart(context, { label: "gap-chart", curves });
   const first = DISTANCE_DECADES[0], last = DISTANCE_DECADES.at(-1) + DECADES_ABOVE;
   const y = (value) => (Math.log10(Math.max(value, LEAST_DISTANCE)) - first) / (last - first);
-  const ticks = DISTANCE_DECADES.map((power) => ({ value: 10 ** power, text: power ? numberText(10 ** power, 0).replace(/^1\.0\u00d7/, "") : "1" }));
+  const textOfPower = (power) => (power ? numberText(10 ** power, 0).replace(/^1\.0\u00d7/, "") : "1");
+  const ticks = DISTANCE_DECADES.map((power) => ({ value: 10 ** power, text: textOfPower(power) }));
   const node = el("figure", {}, el("h3", {}, context.t("gap-title")), chartLegend(context, curves), chart);
   node.set = (run, now) => {
     const most = Math.max(FEWEST_PASSES, now.x), { history } = run.problem.minimum;

@@ -31,7 +31,8 @@ function batchMatrix() {
       const d = pixels.map((black, j) => (black ? `M${j} ${at}h1v.9h-1z` : "")).join("");
       const look = at < summed ? "training-row-done" : at === summed ? "training-row-next" : "training-row-later";
       return [
-        svg("rect", { y: at, width: IMAGE_PIXELS, height: 0.9, class: "training-paper" }), svg("path", { d, class: `training-ink ${look}` }),
+        svg("rect", { y: at, width: IMAGE_PIXELS, height: 0.9, class: "training-paper" }),
+        svg("path", { d, class: `training-ink ${look}` }),
         svg("rect", { x: IMAGE_PIXELS + 0.6, y: at, width: 1.4, height: 0.9, fill: classColour(rows.y[row]), class: look }),
       ];
     }));
@@ -42,7 +43,10 @@ function batchMatrix() {
 /** A table of what both ways do. */
 function operationTable(context) {
   const cell = (name) => context.number(name, 0);
-  const numbers = { rowCalls: cell("row-calls"), matrixCalls: cell("matrix-calls"), rowProducts: cell("row-products"), matrixProducts: cell("matrix-products") };
+  const numbers = {
+    rowCalls: cell("row-calls"), matrixCalls: cell("matrix-calls"),
+    rowProducts: cell("row-products"), matrixProducts: cell("matrix-products"),
+  };
   const node = makeTable(context, [null, "by-rows", "vectorised"],
     [["calls", numbers.rowCalls, numbers.matrixCalls], ["products", numbers.rowProducts, numbers.matrixProducts]]);
   node.set = (n) => {

@@ -60,7 +60,7 @@ function largestSize(values) {
 }
 
 /** A number for each pixel and class as three pictures and three numbers for the bias: `set({ W, b }, largest)`, whose
- *  last argument is the number of the strongest colour. */
+ *  last argument is the number of the strongest colour; `clear()` where there are none. */
 function weightPictures(context, name, digits) {
   const most = context.number(`${name}.most`, digits);
   const cells = CLASSES.map(() => Array.from({ length: IMAGE_PIXELS }, (_, j) =>
@@ -82,6 +82,10 @@ function weightPictures(context, name, digits) {
         furnish(cells[k][j], { fill: signedColour(w, largest || 1) });
       }
     });
+  };
+  node.clear = () => {
+    for (const number of [most, ...biases]) number.set(null);
+    for (const cell of cells.flat()) cell.removeAttribute("data-value");
   };
   return node;
 }

@@ -27,7 +27,8 @@ function withPasses(state, changes) {
 /** A slider over a list of values. */
 function listSlider(context, { value, list, label }) {
   const shown = context.number(value, 0, { show: String });
-  const input = el("input", { type: "range", min: 0, max: list.length - 1, step: 1, oninput: () => context.set({ [value]: list[input.value] }) });
+  const change = () => context.set({ [value]: list[input.value] });
+  const input = el("input", { type: "range", min: 0, max: list.length - 1, step: 1, oninput: change });
   context.onChange((state) => {
     const near = list.findIndex((one) => one >= state[value]);
     input.value = near < 0 ? list.length - 1 : near;
@@ -40,7 +41,8 @@ function listSlider(context, { value, list, label }) {
 /** The slider of the batch size, from 1 to all images. */
 function batchSlider(context) {
   const shown = context.number("batch", 0);
-  const input = el("input", { type: "range", min: 1, step: 1, oninput: () => context.set(withPasses(context.state, { batch: Number(input.value) })) });
+  const change = () => context.set(withPasses(context.state, { batch: Number(input.value) }));
+  const input = el("input", { type: "range", min: 1, step: 1, oninput: change });
   context.onChange((state) => {
     furnish(input, { max: imageCount(state) });
     input.value = state.batch;
@@ -69,9 +71,10 @@ class SeenPictures {
 /** Buttons that train: play, step, pass, back. */
 function trainingButtons(context, pictures) {
   let begun = false;
-  const most = () => MOST_PASSES * stepsPerPass(imageCount(context.state), context.state.batch);
+  const each = () => stepsPerPass(imageCount(context.state), context.state.batch);
+  const most = () => MOST_PASSES * each();
   const advance = (steps) => context.set({ steps: Math.min(most(), context.state.steps + steps) });
-  const perFrame = () => (context.state.speed === "step" ? 1 : PASSES_PER_FRAME[context.state.speed] * stepsPerPass(imageCount(context.state), context.state.batch));
+  const perFrame = () => (context.state.speed === "step" ? 1 : PASSES_PER_FRAME[context.state.speed] * each());
   const frame = () => {
     if (!pictures.playing) return;
     if (begun && context.state.steps === 0) return setPlaying(false);  // the part was reset
@@ -90,10 +93,7 @@ function trainingButtons(context, pictures) {
     else context.set({});
   };
   const step = context.button("step", () => advance(1));
-  const pass = context.button("pass", () => {
-    const each = stepsPerPass(imageCount(context.state), context.state.batch);
-    advance(each - (context.state.steps % each));
-  });
+  const pass = context.button("pass", () => advance(each() - (context.state.steps % each())));
   const back = context.button("back", () => {
     setPlaying(false);
     context.set({ steps: 0 });
@@ -118,7 +118,8 @@ function drawingPanel(context, runs) {
   const removeLast = context.button("remove-last", () =>
     context.set(withPasses(context.state, { own: imagesAsText(imagesOfText(context.state.own).slice(0, -1)) })));
   context.onChange((state) => {
-    const own = imagesOfText(state.own).length, rows = rowsOfImages([{ pixels: pixelsOfText(state.draft), label: 0 }], IMAGE_PIXELS, CLASS_COUNT);
+    const own = imagesOfText(state.own).length, image = { pixels: pixelsOfText(state.draft), label: 0 };
+    const rows = rowsOfImages([image], IMAGE_PIXELS, CLASS_COUNT);
     bars.set([...predictRows(rows, runs.of(state).descent.parameters).P]);
     count.set(own);
     add.disabled = own >= MOST_OWN_IMAGES || state.draft === EMPTY_IMAGE;
@@ -141,8 +142,8 @@ function showNone(cell) {
 /** How many images are undecided, behind how many are right: `set(count)`; hidden where there are none. */
 function tiedCount(context, name) {
   const count = context.number(name, 0), node = el("span", { class: "small quiet training-tied" }, context.t("undecided", { count }));
-  node.set = (value = null) => {
-    count.set(value);
+  node.set = (value) => {
+    count.set(value || null);
     node.hidden = !value;
   };
   return node;
@@ -151,12 +152,17 @@ function tiedCount(context, name) {
 /** The numbers of descent and minimum: `set(run, now)`. */
 function comparisonTable(context) {
   const shown = (digits) => ({ show: (value) => (Number.isFinite(value) ? numberText(value, digits) : "\u221e") });
-  const rows = [["value", LOSS_DIGITS], ["bound", LOSS_DIGITS], ["loss", LOSS_DIGITS], ["holdoutLoss", LOSS_DIGITS], ["correct", 0], ["holdoutCorrect", 0]];
-  const tied = { correct: "tied", holdoutCorrect: "holdoutTied" }, sizes = { correct: context.number("n", 0), holdoutCorrect: context.number("m", 0) };
+  const rows = [
+    ["value", LOSS_DIGITS], ["bound", LOSS_DIGITS], ["loss", LOSS_DIGITS], ["holdoutLoss", LOSS_DIGITS],
+    ["correct", 0], ["holdoutCorrect", 0],
+  ];
+  const tied = { correct: "tied", holdoutCorrect: "holdoutTied" };
+  const sizes = { correct: context.number("n", 0), holdoutCorrect: context.number("m", 0) };
   const cells = rows.map(([name, digits]) => ["sgd", "best"].map((who) => context.number(`${who}.${name}`, digits, shown(digits))));
   const undecided = rows.map(([name]) => ["sgd", "best"].map((who) => tied[name] && tiedCount(context, `${who}.${tied[name]}`)));
   const names = rows.map(([name]) => context.t(`row.${name}`, { size: sizes[name] }));
-  const node = makeTable(context, [null, "sgd", "minimum"], rows.map((_, i) => [names[i], ...[0, 1].map((who) => [cells[i][who], undecided[i][who]])]));
+  const both = (i) => [0, 1].map((who) => [cells[i][who], undecided[i][who]]);
+  const node = makeTable(context, [null, "sgd", "minimum"], rows.map((_, i) => [names[i], ...both(i)]));
   node.set = ({ problem }, now) => {
     rows.forEach(([name], i) => {
       cells[i][0].set(now[name]);
@@ -177,14 +183,23 @@ function passesText(passes) {
 
 /** The sentence on both methods after the same number of passes: `set(run, now)`. */
 function raceSentence(context) {
-  const numbers = { passes: context.number("passes", 0, { show: passesText }), distance: context.number("distance", LOSS_DIGITS), newtonSteps: context.number("newton.steps", 0), newtonGap: context.number("newton.gap", LOSS_DIGITS) };
-  const sentences = ["race", "race-start", "race-separated", "race-none"].map((key) => ({ key, node: el("p", {}, context.t(key, key === "race" ? numbers : {})) }));
+  const numbers = {
+    passes: context.number("passes", 0, { show: passesText }),
+    distance: context.number("distance", LOSS_DIGITS),
+    newtonSteps: context.number("newton.steps", 0),
+    newtonGap: context.number("newton.gap", LOSS_DIGITS),
+  };
+  const sentence = (key) => ({ key, node: el("p", {}, context.t(key, key === "race" ? numbers : {})) });
+  const sentences = ["race", "race-start", "race-separated", "race-none"].map(sentence);
   const node = el("div", {}, sentences.map((one) => one.node));
   node.set = ({ problem: { minimum, best } }, now) => {
     const reached = minimum.history.filter(({ passes }) => passes <= now.x), last = reached.at(-1);
     const key = minimum.status === "separated" ? "race-separated" : !best ? "race-none" : last ? "race" : "race-start";
     for (const one of sentences) one.node.hidden = one.key !== key;
-    if (key !== "race") return;
+    if (key !== "race") {
+      for (const number of Object.values(numbers)) number.set(null);
+      return;
+    }
     numbers.passes.set(now.x);
     numbers.distance.set(now.distance);
     numbers.newtonSteps.set(reached.length - 1);
@@ -199,7 +214,8 @@ function overfittingTrial(context) {
     const { state } = context;
     context.set({ strength: TRIAL.strength, steps: TRIAL.passes * stepsPerPass(imageCount(state), state.batch) });
   });
-  const lowest = context.number("lowest.loss", LOSS_DIGITS), passes = context.number("lowest.passes", 0), held = context.number("trial.holdoutLoss", LOSS_DIGITS);
+  const lowest = context.number("lowest.loss", LOSS_DIGITS), passes = context.number("lowest.passes", 0);
+  const held = context.number("trial.holdoutLoss", LOSS_DIGITS);
   const result = el("p", {}, context.t("trial-result", { lowest, passes, held }));
   const node = el("div", {}, el("div", { class: "buttons" }, go), result);
   node.set = (run, now) => {
@@ -215,8 +231,8 @@ definePart({
   id: "training",
   defaults: { seed: 16, batch: 4, rate: 0.2, strength: 0.01, steps: 0, own: "", draft: EMPTY_IMAGE, label: "0", speed: "pass", summed: 1 },
   limits: {
-    seed: [1, LARGEST_SEED], batch: [1, MOST_IMAGES], rate: [RATES[0], RATES.at(-1)], strength: [0, 1], steps: [0, MOST_PASSES * MOST_IMAGES],
-    summed: [0, MOST_IMAGES],
+    seed: [1, LARGEST_SEED], batch: [1, MOST_IMAGES], rate: [RATES[0], RATES.at(-1)], strength: [0, 1],
+    steps: [0, MOST_PASSES * MOST_IMAGES], summed: [0, MOST_IMAGES],
   },
   choices: { label: ["0", "1", "2"], speed: ["step", "pass", "passes"] },
   repair(state) {
@@ -228,11 +244,13 @@ definePart({
   build(root, context) {
     const runs = new TrainingRuns(), pictures = new SeenPictures();
     const training = imageList(context, "p"), holdout = imageList(context, "q");
-    const drawnCount = context.number("drawn-count", 0), all = context.number("image-count", 0), added = context.number("own-count", 0), steps = context.number("steps", 0);
+    const drawnCount = context.number("drawn-count", 0), all = context.number("image-count", 0), added = context.number("own-count", 0);
+    const steps = context.number("steps", 0);
     const question = context.question({ key: "question", choices: ["a", "b", "c"], answer: "c" });
     const trial = overfittingTrial(context), losses = lossChart(context), gaps = gapChart(context);
     const table = comparisonTable(context), race = raceSentence(context);
-    const weights = weightPictures(context, "weights", WEIGHT_DIGITS), best = weightPictures(context, "minimum", WEIGHT_DIGITS), panel = gradientPanel(context);
+    const weights = weightPictures(context, "weights", WEIGHT_DIGITS), best = weightPictures(context, "minimum", WEIGHT_DIGITS);
+    const panel = gradientPanel(context);
     const ownLead = el("p", {}, context.t("lead-own", { n: all, own: added }));
     const bestFigure = el("figure", {}, el("h4", {}, context.t("minimum")), best);
     root.append(
@@ -254,7 +272,8 @@ definePart({
       question, question.reveal(trial),
       el("div", { class: "columns" }, losses, gaps),
       el("p", {}, context.t("gap-meaning")), el("p", {}, context.t("newton-meaning")), race,
-      el("details", {}, el("summary", {}, context.t("gap-formula-title")), el("p", {}, context.t("gap-formula")), el("p", {}, context.t("gap-bound"))),
+      el("details", {}, el("summary", {}, context.t("gap-formula-title")),
+        el("p", {}, context.t("gap-formula")), el("p", {}, context.t("gap-bound"))),
       table, el("p", { class: "small quiet" }, context.t("table-note")),
       el("h3", {}, context.t("weights-title")), el("p", {}, context.t("weights-lead")),
       el("div", { class: "columns" }, el("figure", {}, el("h4", {}, context.t("sgd")), weights), bestFigure),
@@ -263,9 +282,10 @@ definePart({
     context.onChange((state) => {
       const run = runs.of(state), now = run.now(), { problem } = run;
       drawnCount.set(DRAWN_IMAGES);
-      all.set(problem.images.length);
-      added.set(problem.images.length - DRAWN_IMAGES);
-      ownLead.hidden = problem.images.length === DRAWN_IMAGES;
+      const own = problem.images.length - DRAWN_IMAGES;
+      all.set(own ? problem.images.length : null);
+      added.set(own || null);
+      ownLead.hidden = own === 0;
       steps.set(state.steps);
       pictures.set(training, problem.images, now.P);
       pictures.set(holdout, problem.holdoutImages, now.holdoutP);
@@ -273,6 +293,7 @@ definePart({
       pictures.set(weights, now.parameters);
       bestFigure.hidden = !problem.best;
       if (problem.best) pictures.set(best, problem.best.parameters);
+      else best.clear();
       pictures.set(panel, run, state);
     });
     context.summary(() => {
