@@ -182,7 +182,8 @@ def test_every_number_on_information_is_that_of_softreg(browser: LessonBrowser, 
     opened = browser.visit(address("information", changes, show="1"))
     words = code_words(opened)
     wanted = noise_numbers(state) | code_numbers(state, words) | message_numbers(state, words)
-    wanted |= {name: state[name] for name in ("noise", "classes", "step", "seed", "labels", "coded")}
+    wanted |= {name: state[name] for name in ("noise", "classes", "step", "seed", "labels")}
+    wanted["coded"] = min(state["coded"], len(state["message"]))
     check_numbers(numbers_of(opened, "information"), wanted)
     for name in ("p", "q"):
         p = np.array(state[name][: state["labels"]]) / sum(state[name][: state["labels"]])
@@ -194,9 +195,9 @@ def test_every_number_on_information_is_that_of_softreg(browser: LessonBrowser, 
     low, width = exact_interval(
         [LETTERS.index(k) for k in state["message"][: state["coded"]]], state["p"][: state["labels"]]
     )
-    code = words["coded.code"].strip("\u2013")
+    code = words["coded.code"].removeprefix("(empty)")
     assert low <= Fraction(int("0" + code, 2), 2 ** len(code)) < low + width
-    assert words["coded.message"].strip("\u2013") == state["message"][: state["coded"]]
+    assert words["coded.message"] == state["message"][: state["coded"]]
     assert opened.complaints == []
 
 
@@ -225,6 +226,7 @@ def calibration_numbers(state: dict[str, Any]) -> dict[str, float]:
     inside = np.searchsorted(curve.edges, P[:, 1], side="right") - 1 == bin_
     numbers["bin.successes"] = int(y[inside].sum()) if inside.any() else math.nan
     numbers |= {"bin.from": curve.edges[bin_], "bin.to": curve.edges[bin_ + 1]}
+    numbers["most-rows"] = int(curve.count.max())
     near = np.abs(P[:, 1] - 0.5) <= 0.05
     low, high = central_interval(poisson_binomial(P[near, 1]))
     right = P[near].argmax(axis=1) == y[near]
@@ -271,10 +273,21 @@ def test_the_accuracy_does_not_depend_on_the_factor_and_the_loss_does(browser: L
     )
 
 
+@pytest.mark.parametrize("factor", [1, 1.03, 2, 0.61])
+def test_the_gain_of_recalibration_is_the_difference_of_the_losses_shown(browser: LessonBrowser, factor: float) -> None:
+    opened = browser.visit(address("calibration", {"factor": factor}, show="1"))
+    opened.settle()
+    least, now, gain = (
+        opened.page.locator(f"#calibration p [data-name='calibration.{name}']").inner_text()
+        for name in ("best.loss", "scaled.loss", "best.gap")
+    )
+    assert f"{float(now) - float(least):.5f}" == gain
+
+
 def test_answers_are_hidden_until_they_are_asked_for(browser: LessonBrowser) -> None:
     opened = browser.open_lesson(fragment="#part=information")
     for name in ("information.noise.floor", "calibration.scaled.loss"):
-        assert not opened.page.locator(f"[data-name='{name}']").is_visible()
+        assert not opened.page.locator(f"[data-name='{name}']").first.is_visible()
     opened.page.locator("#information .question").get_by_role("radio").nth(2).check()
     opened.page.locator("#calibration .question").get_by_role("radio").nth(0).check()
     assert numbers_of(opened, "information")["noise.floor"] == pytest.approx(
@@ -312,6 +325,26 @@ def test_the_figures_in_the_texts_are_right() -> None:
         assert f"{doubled:.3f}" in texts["calibration"]["ask.because"]
 
 
+@pytest.mark.parametrize(
+    ("lang", "before", "empty", "words"),
+    [
+        ("en", "Before the first label, the interval reaches from 0 to 1.", "(empty)", r"A [01]+, B [01]+"),
+        ("zh", "编码第一个标签之前，区间从 0 到 1。", "（空）", "A [01]+，B [01]+"),
+    ],
+)
+def test_an_empty_message_is_said_to_be_empty(
+    browser: LessonBrowser, lang: str, before: str, empty: str, words: str
+) -> None:
+    fragment = address("information", {"message": "", "coded": 12}, show="1", lang=lang)
+    opened = browser.visit(fragment)
+    part = opened.page.locator("#information")
+    assert before in part.inner_text()
+    assert numbers_of(opened, "information")["coded"] == 0
+    labels = part.locator("[aria-label]").evaluate_all("(all) => all.map((one) => one.getAttribute('aria-label'))")
+    assert any(empty in label for label in labels)
+    assert any(re.search(words, label) for label in labels)
+
+
 def test_message_weights_and_language_change_by_hand(browser: LessonBrowser) -> None:
     opened = browser.open_lesson(fragment="#show=1&part=information")
     field = opened.page.locator("#information input.message")
@@ -322,8 +355,8 @@ def test_message_weights_and_language_change_by_hand(browser: LessonBrowser) -> 
     part = opened.page.locator("#information")
     part.get_by_role("button", name="Append C").click()
     part.get_by_role("button", name="Delete last").click()
-    part.get_by_role("group", name="Weights of p").get_by_role("slider", name="B").press("ArrowRight")
-    part.get_by_role("group", name="Weights of p").get_by_role("slider", name="A").press("End")
+    part.get_by_role("group", name="Shares of p").get_by_role("slider", name="B").press("ArrowRight")
+    part.get_by_role("group", name="Shares of p").get_by_role("slider", name="A").press("End")
     state = state | {"p": [100, 26, *INFORMATION["p"][2:]]}
     opened.settle()
     words = code_words(opened)

@@ -146,7 +146,10 @@ def test_the_gap_is_that_of_softregs_certificate(seed: int) -> None:
         gap, value = problem.gap(*parameters_of(found["parameters"]))
         assert close(found["certified"]["gap"], gap)
         assert close(found["certified"]["value"], value)
-        assert found["certified"]["value"] - problem.optimum().value <= gap + EXACT
+        least = problem.optimum().value
+        assert found["certified"]["value"] - least <= gap + EXACT
+        assert close(found["certified"]["bound"], gap + found["value"] - value)
+        assert 0 <= found["value"] - least <= found["certified"]["bound"] + EXACT
 
 
 @pytest.mark.parametrize("seed", SEEDS)

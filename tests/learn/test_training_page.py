@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from softreg.learn.page import read_texts
 from softreg.probability import softmax
 
 from ..export.page_browser import OpenPage
@@ -46,11 +47,13 @@ def bars(name: str, P: Array) -> dict[str, float]:
     return {f"{name}.{i}.{k}": P[i, k] for i in range(len(P)) for k in range(CLASSES)}
 
 
-def measures(name: str, train: Training, held: Training, W: Array, b: Array, gap: float) -> dict[str, float]:
+def measures(name: str, train: Training, held: Training, W: Array, b: Array, bound: float) -> dict[str, float]:
     """Numbers of a column of the table."""
+    tied = {"tied": train.tied(W, b), "holdoutTied": held.tied(W, b)}
     return {
         f"{name}.loss": train.loss(W, b), f"{name}.holdoutLoss": held.loss(W, b), f"{name}.value": train.value(W, b),
-        f"{name}.correct": train.correct(W, b), f"{name}.holdoutCorrect": held.correct(W, b), f"{name}.gap": gap,
+        f"{name}.correct": train.correct(W, b), f"{name}.holdoutCorrect": held.correct(W, b), f"{name}.bound": bound,
+        **{f"{name}.{key}": count for key, count in tied.items() if count},
     }  # fmt: skip
 
 
@@ -61,7 +64,7 @@ def expected(changes: Mapping[str, Any]) -> dict[str, float]:
     train, held = (Training(*of_text(found[name]), state["strength"]) for name in ("training", "holdout"))
     at = train.descend(state["seed"], state["batch"], state["rate"], state["steps"])
     W, b, n = at.W, at.b, len(train.y)
-    gap, _ = train.gap(W, b)
+    gap, balanced = train.gap(W, b)
     held_losses = [held.loss(0 * W, 0 * b), *(held.loss(*end) for end in at.ends)]
     count = min(state["summed"], len(at.chosen))
     product = train.gradient(W, b, at.chosen)
@@ -71,10 +74,11 @@ def expected(changes: Mapping[str, Any]) -> dict[str, float]:
     multiplications = 2 * len(at.chosen) * PIXELS * CLASSES
     numbers = {
         **{name: state[name] for name in ("seed", "batch", "rate", "strength", "steps")},
-        "summed": count, "image-count": n, "n": n, "m": 24, "own-count": n - 24, "batch-rows": len(at.chosen),
+        "summed": count, "drawn-count": 24, "n": n, "m": 24, "own-count": n - 24, "batch-rows": len(at.chosen),
+        **({"image-count": n} if n > 24 else {}),
         **bars("p", train.probabilities(W, b)), **bars("q", held.probabilities(W, b)),
         **{f"draft.{k}": p for k, p in enumerate(softmax(draft @ W + b)[0])},
-        **measures("sgd", train, held, W, b, gap), **parameters("weights", W, b),
+        **measures("sgd", train, held, W, b, gap + train.value(W, b) - balanced), **parameters("weights", W, b),
         "lowest.loss": min(held_losses), "lowest.passes": int(np.argmin(held_losses)),
         "trial.holdoutLoss": held.loss(W, b),
         **parameters("product", *product), **parameters("rows", partial[0], partial[1], np.abs(product[0]).max()),
@@ -232,6 +236,39 @@ def test_the_question_covers_the_trial_whose_button_shows_overfitting(browser: L
     assert value(opened, "sgd.loss") < 0.02
     assert value(opened, "sgd.holdoutLoss") > value(opened, "lowest.loss") + 0.2
     assert 1 < value(opened, "lowest.passes") < 100
+
+
+@pytest.mark.parametrize("state", [*STATES[:5], {"own": ".".join([f"0{CROSS}"] * 12), "strength": 1, "batch": 36}])
+def test_the_bound_of_the_table_holds_for_the_objective_shown(browser: LessonBrowser, state: dict[str, Any]) -> None:
+    opened = visit_part(browser, state)
+    above = value(opened, "sgd.value") - value(opened, "best.value")
+    assert 0 <= above <= value(opened, "sgd.bound") + 1e-12
+
+
+def test_images_are_undecided_while_all_weights_are_0(browser: LessonBrowser) -> None:
+    opened = open_part(browser, {})
+    assert [value(opened, f"sgd.{name}") for name in ("correct", "tied", "holdoutTied")] == [0, 24, 24]
+    part = opened.page.locator("#training")
+    assert part.locator(".training-tied:visible").all_inner_texts() == ["24 undecided", "24 undecided"]
+    assert "undecided: 3 classes have the probability 0.33" in part.locator(".training-card").first.inner_text()
+    assert part.locator(".training-draw .top").count() == 0
+    assert not part.get_by_text("The strongest colour stands for ±0.00.").first.is_visible()
+    press(opened, "One pass")
+    assert not {"sgd.tied", "sgd.holdoutTied"} & {name for name, _ in shown_numbers(opened, "training")}
+    assert part.locator(".training-tied:visible").count() == 0
+    assert part.locator(".training-draw .top").count() == 1
+
+
+def test_the_question_is_about_the_images_drawn_first() -> None:
+    for lang, words in (("en", "(seed {})"), ("zh", "（种子 {}）")):
+        assert words.format(DEFAULTS["seed"]) in read_texts("training", lang)["question"]
+
+
+def test_the_images_of_the_reader_are_counted_apart(browser: LessonBrowser) -> None:
+    opened = open_part(browser, {"own": f"0{CROSS}"})
+    text = opened.page.inner_text("#training")
+    assert "from 24 images" in text
+    assert "With 1 of your own, the training set has 25 images." in text
 
 
 def test_the_solver_proves_a_gap_of_1e_10_while_descent_is_far_above(browser: LessonBrowser) -> None:

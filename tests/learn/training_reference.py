@@ -84,6 +84,11 @@ class Training:
         others = np.where(self.Y == 1, 0.0, P).max(axis=1)
         return int((P[np.arange(len(self.y)), self.y] > others).sum())
 
+    def tied(self, W: Array, b: Array) -> int:
+        """Return the number of images whose class has the largest probability together with others."""
+        P = self.probabilities(W, b)
+        return int((P[np.arange(len(self.y)), self.y] == P.max(axis=1)).sum()) - self.correct(W, b)
+
     def probabilities(self, W: Array, b: Array) -> Array:
         """Return the probabilities (n, q)."""
         return softmax(self.X @ W + b)

@@ -14,7 +14,7 @@ function classBars(context, name, digits, most = 1) {
   list.set = (values) => values.forEach((value, k) => {
     numbers[k].set(value);
     setShare(fills[k], value / most);
-    rows[k].classList.toggle("top", k === argmax(values));
+    rows[k].classList.toggle("top", k === soleArgmax(values));
   });
   return list;
 }

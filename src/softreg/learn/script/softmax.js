@@ -43,6 +43,12 @@ function entropy(p) {
   return -p.reduce((sum, one) => (one > 0 ? sum + one * Math.log(one) : sum), 0);
 }
 
+/** The place of the number that is larger than all others; -1 where several are the largest. */
+function soleArgmax(values) {
+  const place = argmax(values);
+  return values.lastIndexOf(values[place]) === place ? place : -1;
+}
+
 /** The place of the largest number; the first of equal ones. */
 function argmax(values) {
   return values.indexOf(Math.max(...values));

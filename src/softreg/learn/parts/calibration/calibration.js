@@ -1,7 +1,7 @@
 // Part 5: calibration.
 
 const SEEDS = 10000;
-const NEAR_HALF = 0.05, ROUNDING = 1e-14;
+const NEAR_HALF = 0.05, ROUNDING = 1e-14, GAP_DIGITS = 5;
 const SCORES = [["accuracy", 4], ["loss", 4], ["brier", 4], ["excess", 4], ["outside", 0]];
 
 const scoresOf = (() => {
@@ -112,16 +112,20 @@ function halfSentence(context) {
   return el("p", {}, context.t("half", number));
 }
 
-/** What recalibration by one factor gains on these rows. */
+/** What recalibration by one factor gains on these rows. The gain is shown as the difference of the two losses as shown. */
 function gapSentence(context) {
-  const [factor, loss, gap] = [["factor", 3], ["loss", 4], ["gap", 4]].map(([name, digits]) => context.number(`best.${name}`, digits));
+  const least = context.number("best.loss", GAP_DIGITS), now = context.number("scaled.loss", GAP_DIGITS);
+  const rounded = (node) => Number(Number(node.dataset.value).toFixed(GAP_DIGITS));
+  const gap = context.number("best.gap", GAP_DIGITS, { show: () => (rounded(now) - rounded(least)).toFixed(GAP_DIGITS) });
+  const factor = context.number("best.factor", 3);
   context.onChange((state) => {
-    const best = bestOf(state.seed, state.rows);
+    const best = bestOf(state.seed, state.rows), { loss } = scoresOf(state.seed, state.rows, state.factor);
     factor.set(best.factor / state.factor);
-    loss.set(best.loss);
-    gap.set(Math.max(0, scoresOf(state.seed, state.rows, state.factor).loss - best.loss));
+    least.set(best.loss);
+    now.set(loss);
+    gap.set(Math.max(0, loss - best.loss));
   });
-  return el("p", {}, context.t("gap", { factor, loss, gap }));
+  return el("p", {}, context.t("gap", { factor, loss: least, now, gap }));
 }
 
 definePart({
@@ -131,10 +135,11 @@ definePart({
   repair: (state) => ({ rows: Math.round(state.rows), seed: Math.round(state.seed), bin: chosenBin(state) / BINS }),
   build(root, context) {
     const question = context.question({ key: "ask", choices: ["nothing", "loss", "both"], answer: "loss" });
-    const diagram = reliabilityPlot(context), losses = lossPlot(context);
+    const diagram = reliabilityPlot(context), losses = lossPlot(context), most = context.number("most-rows", 0);
     context.onChange((state) => {
       const scores = scoresOf(state.seed, state.rows, state.factor);
       diagram.show(scores.bins, chosenBin(state));
+      most.set(Math.max(...scores.bins.map(({ count }) => count)));
       losses.show(state, { ...scores, best: bestOf(state.seed, state.rows) });
     });
     const times = [["half", 0.5], ["one", 1], ["double", 2]].map(([name, factor]) =>
@@ -147,9 +152,10 @@ definePart({
         context.slider({ value: "factor", step: 0.01, label: "factor", digits: 2, log: true }),
         el("div", { class: "buttons" }, times),
         el("div", { class: "columns" },
-          el("figure", {}, diagram.node, el("figcaption", {}, context.t("diagram-caption"))),
+          el("figure", {}, diagram.node, el("figcaption", {}, context.t("diagram-caption", { most }))),
           el("figure", {}, losses.node, el("figcaption", {}, context.t("curve-caption")))),
         scoreTable(context),
+        el("p", { class: "small quiet" }, context.t("scores-note")),
         el("p", {}, context.t("decisions")),
         gapSentence(context),
         el("h3", {}, context.t("bin.title")),

@@ -13,7 +13,7 @@ function binPoint(x, y, outside) {
 }
 
 function reliabilityPlot(context) {
-  const plot = makePlot(context, { xLabel: "predicted-axis", yLabel: null, height: SQUARE_HEIGHT });
+  const plot = makePlot(context, { xLabel: "predicted-axis", yLabel: "observed-axis", height: SQUARE_HEIGHT });
   furnish(plot.node, { role: "img" });
   plot.show = (bins, chosen) => {
     const axis = { from: 0, to: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], text: (tick) => String(tick) };
@@ -55,22 +55,19 @@ function lossPlot(context) {
     set: (factor) => context.set({ factor }), at: (point) => plot.valueAt(point.x),
     move: (dx, dy) => Math.min(MOST_FACTOR, Math.max(LEAST_FACTOR, context.state.factor * 1.05 ** (dx + dy))),
   });
-  const drawn = svg("g"), name = svg("text", { class: "axis-name" });
-  plot.area.append(drawn, name, handle);
-  plot.show = ({ seed, rows, factor }, { loss, accuracy, best }) => {
+  const drawn = svg("g");
+  plot.area.append(drawn, handle);
+  plot.show = ({ seed, rows, factor }, { loss, best }) => {
     const curve = lossCurve(seed, rows), most = Math.max(1, ...curve.map(([, value]) => value)) * 1.05;
     plot.axes({
       x: { from: LEAST_FACTOR, to: MOST_FACTOR, log: true, ticks: [0.25, 0.5, 1, 2, 4], text: String },
       y: { from: 0, to: most, ticks: ticksTo(most), text: (tick) => numberText(tick, 1) },
     });
     drawn.replaceChildren(
-      plot.line([[LEAST_FACTOR, accuracy], [MOST_FACTOR, accuracy]], { stroke: "var(--muted)", "stroke-dasharray": "5 4" }),
       plot.line([[best.factor, 0], [best.factor, best.loss]], { stroke: "var(--orange)", "stroke-dasharray": "3 3", "stroke-width": 1.3 }),
       plot.line(curve, { stroke: "var(--blue)", "stroke-width": 2.4 }),
       svg("circle", { cx: plot.x(best.factor), cy: plot.y(best.loss), r: 4, fill: "var(--orange)" }),
     );
-    setText(name, context.text("accuracy-line"));
-    furnish(name, { x: plot.x(1), y: plot.y(accuracy) - 7, "text-anchor": "middle" });
     handle.place(plot.x(factor), plot.y(loss));
     furnish(plot.node, { "aria-label": context.text("curve") });
   };

@@ -83,9 +83,10 @@ function huffmanFigure(context) {
           svg("text", { x, y: y(depth) + 5, "text-anchor": "middle", class: "on-blue" }, LETTERS[node.label])));
     }
     const depth = Math.max(...words.map((word) => word.length));
+    const named = words.map((word, k) => `${LETTERS[k]} ${word}`);
     furnish(figure, {
       viewBox: `0 0 ${PLOT.width} ${y(depth) + LEAF + 3}`,
-      "aria-label": context.text("tree.figure", { words: words.map((word, k) => `${LETTERS[k]} ${word}`).join(", ") }),
+      "aria-label": context.text("tree.figure", { words: named.reduce((before, one) => context.text("tree.words", { before, one })) }),
     });
     figure.replaceChildren(...edges, ...nodes);
   });

@@ -50,6 +50,24 @@ function messageField(context) {
   ];
 }
 
+/** How many labels of the message are coded: all of them where the state has more. */
+function codedCount(state) {
+  return Math.min(state.coded, messageOf(state).length);
+}
+
+/** The slider of the labels coded so far; its end is the length of the message. */
+function codedSlider(context) {
+  const shown = context.number("coded", 0);
+  const input = el("input", { type: "range", min: 0, step: 1, oninput: () => context.set({ coded: Number(input.value) }) });
+  context.onChange((state) => {
+    const coded = codedCount(state);
+    furnish(input, { max: messageOf(state).length, "aria-valuetext": String(coded) });
+    input.value = coded;
+    shown.set(coded);
+  });
+  return sliderLine(context.t("message.coded"), input, shown);
+}
+
 /** The decimal digits of an end of an interval. */
 function endText(numerator, interval) {
   return decimalFraction(numerator, interval.denominator, Math.min(digitsOfInterval(interval), MOST_DIGITS));
@@ -61,7 +79,7 @@ function intervalFigure(context) {
   context.onChange((state) => {
     const weights = weightsOf(state, "p"), p = normalizedWeights(weights), edges = [0];
     for (const share of p) edges.push(edges[edges.length - 1] + share);
-    const labels = messageOf(state), coded = Math.min(state.coded, labels.length);
+    const labels = messageOf(state), coded = codedCount(state);
     const intervals = messageIntervals(labels.slice(0, coded), weights), nodes = [];
     intervals.forEach((interval, row) => {
       const top = 16 + row * ROW_STEP, chosen = row < coded ? labels[row] : -1, at = (share) => width * share;
@@ -87,7 +105,7 @@ function intervalFigure(context) {
     });
     furnish(figure, {
       viewBox: `0 0 ${width} ${16 + coded * ROW_STEP + ROW_HEIGHT + 2}`,
-      "aria-label": context.text("message.figure", { message: lettersOf(labels.slice(0, coded)) || "\u2013" }),
+      "aria-label": context.text("message.figure", { message: lettersOf(labels.slice(0, coded)) || context.text("message.empty") }),
     });
     figure.replaceChildren(...nodes);
   });
@@ -101,6 +119,7 @@ function codedNumbers(context) {
   const width = number("width", 6), ideal = number("ideal", 3), bits = number("bits", 0);
   const message = el("strong", { class: "word", "data-word": `${context.id}.coded.message` });
   const code = el("strong", { class: "word", "data-word": `${context.id}.coded.code` });
+  const after = context.t("message.after", { message }), before = context.t("message.before");
   context.onChange((state) => {
     const weights = weightsOf(state, "p"), labels = messageOf(state).slice(0, state.coded);
     const last = messageIntervals(labels, weights)[labels.length], found = shortestBits(last);
@@ -112,11 +131,13 @@ function codedNumbers(context) {
     width.set(ratio(last.width));
     ideal.set(surprisalBits(labels, normalizedWeights(weights)));
     bits.set(found.length);
-    setText(message, lettersOf(labels) || "\u2013");
-    setText(code, found || "\u2013");
+    setText(message, lettersOf(labels));
+    setText(code, found || context.text("message.empty"));
+    after.hidden = labels.length === 0;
+    before.hidden = labels.length > 0;
   });
   return [
-    el("p", {}, context.t("message.interval", { message, low, high, width })),
+    el("p", {}, context.t("message.interval", { where: el("span", {}, before, after), low, high, width })),
     el("p", {}, context.t("message.code", { code, bits, ideal })),
   ];
 }
@@ -152,7 +173,7 @@ function messageSection(context) {
     el("h3", {}, context.t("message.title")),
     el("p", {}, context.t("message.intro")),
     ...messageField(context),
-    context.slider({ value: "coded", step: 1, label: "message.coded", digits: 0 }),
+    codedSlider(context),
     el("div", { class: "columns" },
       el("figure", {}, intervalFigure(context), el("figcaption", {}, context.t("message.caption"))),
       el("div", {}, codedNumbers(context), lengthTable(context), el("p", { class: "quiet small" }, context.t("length.note")))),

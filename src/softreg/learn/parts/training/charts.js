@@ -1,6 +1,6 @@
 // Charts of the part on training: curves over passes, on a logarithmic axis that begins at 0.
 
-const CHART = { width: 560, height: 280, left: 62, right: 12, top: 14, bottom: 40 };
+const CHART = { width: 560, height: 296, left: 62, right: 12, top: 14, bottom: 56 };
 const PASS_TICKS = [0, 1, 3, 10, 30, 100, 300, 1000];
 const FEWEST_PASSES = 30;
 const LEAST_DISTANCE = 1e-16;
@@ -15,7 +15,7 @@ const PIXEL_STEP = 1;
 function passChart(context, { label, curves }) {
   const inner = CHART.width - CHART.left - CHART.right, height = CHART.height - CHART.top - CHART.bottom;
   const xTicks = PASS_TICKS.map((tick) => svg("g", {}, svg("line", { y1: CHART.top, y2: CHART.top + height, class: "training-rule" }),
-    svg("text", { y: CHART.top + height + 17, "text-anchor": "middle", class: "training-tick" }, String(tick))));
+    svg("text", { y: CHART.top + height + 19, "text-anchor": "middle", class: "training-tick" }, String(tick))));
   const yAxis = svg("g"), extra = svg("g");
   const axisName = svg("text", { x: CHART.left + inner / 2, y: CHART.height - 4, "text-anchor": "middle", class: "training-tick" });
   const paths = curves.map(({ look }) => svg("path", { class: `training-curve ${look}` }));

@@ -51,20 +51,23 @@ function softmaxInPlace(o) {
 
 /**
  * Probabilities (n x q) and the mean cross-entropy in nats.
- * @returns {{P: Float64Array, loss: number, correct: number}} `correct` counts the rows whose class is predicted
+ * @returns {{P: Float64Array, loss: number, correct: number, tied: number}} `correct` counts the rows whose class alone
+ *     has the largest probability, `tied` those whose class has it together with others
  */
 function predictRows(rows, parameters) {
   const { n, q, y } = rows;
   const P = new Float64Array(n * q), o = new Float64Array(q);
-  let loss = 0, correct = 0;
+  let loss = 0, correct = 0, tied = 0;
   for (let i = 0; i < n; i++) {
     rowLogits(rows, parameters, i, o);
     loss += rowLoss(o, y[i]);
     softmaxInPlace(o);
     P.set(o, i * q);
-    if (o.every((p, k) => k === y[i] || p < o[y[i]])) correct++;
+    const rivals = o.filter((p, k) => k !== y[i] && p >= o[y[i]]);
+    if (rivals.length === 0) correct++;
+    else if (rivals.every((p) => p === o[y[i]])) tied++;
   }
-  return { P, loss: n ? loss / n : 0, correct };
+  return { P, loss: n ? loss / n : 0, correct, tied };
 }
 
 /** The cross-entropy of logits: the log of the sum of `exp(o_k - o_y)`, accurate for confident rows. */
@@ -184,9 +187,9 @@ function balancedBias(rows, parameters) {
 
 /**
  * The certified duality gap `||A + strength W||^2 / (2 strength)` at the balanced bias; A is the gradient of the loss.
- * @returns {{gap: number, value: number, parameters: object}} the objective there is at most `gap` above the minimum;
- *     Infinity without a penalty
- *     and where the bias cannot be balanced to rounding
+ * @returns {{gap: number, bound: number, value: number, parameters: object}} the objective `value` at the balanced
+ *     bias is at most `gap` above the minimum, and that at the given parameters at most `bound`; both are Infinity
+ *     without a penalty and where the bias cannot be balanced to rounding
  */
 function certifiedGap(rows, parameters, strength) {
   const { balanced, imbalance } = balancedBias(rows, parameters);
@@ -194,7 +197,8 @@ function certifiedGap(rows, parameters, strength) {
   let square = 0;
   for (let j = 0; j < A.length; j++) square += (A[j] + strength * balanced.W[j]) ** 2;
   const gap = imbalance <= BALANCED && (strength > 0 || square === 0) ? square / (2 * strength || 1) : Infinity;
-  return { gap, value: objectiveValue(rows, balanced, strength), parameters: balanced };
+  const value = objectiveValue(rows, balanced, strength);
+  return { gap, bound: gap + Math.max(0, objectiveValue(rows, parameters, strength) - value), value, parameters: balanced };
 }
 
 /** Stochastic gradient descent with mini-batches; each pass takes the rows in a new order of the seed. */

@@ -72,6 +72,7 @@ function gradientPanel(context) {
       el("span", { class: "training-formula" }, context.formula("P = softmax(X W + b),")), " ",
       el("span", { class: "training-formula" }, context.formula("G = X^T (P \u2212 Y) / n")),
     ),
+    el("p", {}, context.t("gradient-bias")),
     el("figure", {}, matrix, el("figcaption", {}, context.t("matrix-caption"))),
     slider, el("div", { class: "buttons" }, add, all, none),
     el("div", { class: "columns" },

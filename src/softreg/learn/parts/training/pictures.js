@@ -27,7 +27,7 @@ function imageCard(context, name) {
   node.set = (image, P) => {
     picture.set(image.pixels);
     const top = argmax([...P]), wrong = P[top] > P[image.label];
-    const tied = !wrong && P.some((p, k) => k !== image.label && p === P[top]);
+    const count = P.filter((p) => p === P[top]).length, tied = !wrong && count > 1;
     CLASSES.forEach((k) => {
       context.mark(bars[k], `${name}.${k}`, P[k]);
       furnish(bars[k], { width: (40 * P[k]).toFixed(2) });
@@ -37,6 +37,7 @@ function imageCard(context, name) {
     furnish(node, { "data-image": image.label + pixelsAsText(image.pixels) });
     setText(label, context.text(wrong ? "card-wrong" : tied ? "card-tied" : "card-right", {
       label: context.text(`class.${image.label}`), predicted: context.text(`class.${top}`), p: numberText(P[top], CARD_DIGITS),
+      count: String(count),
     }));
   };
   return node;
@@ -68,9 +69,11 @@ function weightPictures(context, name, digits) {
   const pictures = CLASSES.map((k) => el("div", { class: "training-weight" },
     svg("svg", { viewBox: `0 0 ${IMAGE_SIDE} ${IMAGE_SIDE}`, class: "training-weights", "aria-hidden": "true" }, cells[k]),
     context.className(k), el("span", { class: "small quiet" }, context.t("bias"), " ", biases[k])));
-  const node = el("div", { class: "training-pictures" }, pictures, el("p", { class: "small quiet" }, context.t("scale", { most })));
+  const scale = el("p", { class: "small quiet" }, context.t("scale", { most }));
+  const node = el("div", { class: "training-pictures" }, pictures, scale);
   node.set = ({ W, b }, largest = largestSize(W)) => {
     most.set(largest);
+    scale.hidden = largest === 0;
     CLASSES.forEach((k) => {
       biases[k].set(b[k]);
       for (let j = 0; j < IMAGE_PIXELS; j++) {

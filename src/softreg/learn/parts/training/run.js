@@ -24,7 +24,7 @@ class TrainingProblem {
     this.best = this.minimum.status === "converged" ? this.measure(last.parameters) : null;
     /** The greatest lower bound of the objective: without a penalty, separated classes have the infimum 0. */
     this.least = this.best ? this.best.value : this.minimum.status === "separated" ? 0 : NaN;
-    if (this.best) this.best.gap = last.gap;
+    if (this.best) this.best.bound = last.gap;
   }
 
   /** The numbers of parameters. */
@@ -32,7 +32,7 @@ class TrainingProblem {
     const train = predictRows(this.rows, parameters), held = predictRows(this.holdout, parameters);
     return {
       parameters, P: train.P, holdoutP: held.P, loss: train.loss, holdoutLoss: held.loss, correct: train.correct,
-      holdoutCorrect: held.correct, value: train.loss + ridgePenalty(parameters, this.strength),
+      holdoutCorrect: held.correct, tied: train.tied, holdoutTied: held.tied, value: train.loss + ridgePenalty(parameters, this.strength),
     };
   }
 }
@@ -62,7 +62,7 @@ class TrainingRun {
   /** The numbers after the steps taken. */
   now() {
     const { parameters, passes, at } = this.descent, { problem } = this, numbers = problem.measure(parameters);
-    numbers.gap = certifiedGap(problem.rows, parameters, problem.strength).gap;
+    numbers.bound = certifiedGap(problem.rows, parameters, problem.strength).bound;
     numbers.distance = numbers.value - problem.least;
     numbers.x = passes + at / problem.rows.n;
     return numbers;

@@ -139,33 +139,52 @@ function showNone(cell) {
   setText(cell, "\u2013");
 }
 
+/** How many images are undecided, behind how many are right: `set(count)`; hidden where there are none. */
+function tiedCount(context, name) {
+  const count = context.number(name, 0), node = el("span", { class: "small quiet training-tied" }, context.t("undecided", { count }));
+  node.set = (value) => {
+    count.set(value || null);
+    node.hidden = !value;
+  };
+  return node;
+}
+
 /** The numbers of descent and minimum: `set(run, now)`. */
 function comparisonTable(context) {
   const shown = (digits) => ({ show: (value) => (Number.isFinite(value) ? numberText(value, digits) : "\u221e") });
   const rows = [
-    ["loss", LOSS_DIGITS], ["holdoutLoss", LOSS_DIGITS], ["correct", 0], ["holdoutCorrect", 0],
-    ["value", LOSS_DIGITS], ["gap", LOSS_DIGITS],
+    ["value", LOSS_DIGITS], ["bound", LOSS_DIGITS], ["loss", LOSS_DIGITS], ["holdoutLoss", LOSS_DIGITS],
+    ["correct", 0], ["holdoutCorrect", 0],
   ];
+  const tied = { correct: "tied", holdoutCorrect: "holdoutTied" };
+  const sizes = { correct: context.number("n", 0), holdoutCorrect: context.number("m", 0) };
   const cells = rows.map(([name, digits]) => ["sgd", "best"].map((who) => context.number(`${who}.${name}`, digits, shown(digits))));
-  const sizes = ["", "", "n", "m", "", ""].map((size) => size && context.number(size, 0));
-  const names = rows.map(([name], i) => context.t(`row.${name}`, sizes[i] ? { size: sizes[i] } : {}));
-  const node = makeTable(context, [null, "sgd", "minimum"], rows.map((_, i) => [names[i], ...cells[i]]));
+  const undecided = rows.map(([name]) => ["sgd", "best"].map((who) => tied[name] && tiedCount(context, `${who}.${tied[name]}`)));
+  const names = rows.map(([name]) => context.t(`row.${name}`, { size: sizes[name] }));
+  const both = (i) => [0, 1].map((who) => [cells[i][who], undecided[i][who]]);
+  const node = makeTable(context, [null, "sgd", "minimum"], rows.map((_, i) => [names[i], ...both(i)]));
   node.set = ({ problem }, now) => {
     rows.forEach(([name], i) => {
       cells[i][0].set(now[name]);
       if (problem.best) cells[i][1].set(problem.best[name]);
       else showNone(cells[i][1]);
+      undecided[i].forEach((one, who) => one?.set(who ? problem.best?.[tied[name]] : now[tied[name]]));
     });
-    sizes[2].set(problem.rows.n);
-    sizes[3].set(problem.holdout.n);
+    sizes.correct.set(problem.rows.n);
+    sizes.holdoutCorrect.set(problem.holdout.n);
   };
   return node;
+}
+
+/** Passes as text. */
+function passesText(passes) {
+  return String(Number(passes.toFixed(PASS_DIGITS)));
 }
 
 /** The sentence on both methods after the same number of passes: `set(run, now)`. */
 function raceSentence(context) {
   const numbers = {
-    passes: context.number("passes", 0, { show: (value) => String(Number(value.toFixed(PASS_DIGITS))) }),
+    passes: context.number("passes", 0, { show: passesText }),
     distance: context.number("distance", LOSS_DIGITS),
     newtonSteps: context.number("newton.steps", 0),
     newtonGap: context.number("newton.gap", LOSS_DIGITS),
@@ -225,36 +244,48 @@ definePart({
   build(root, context) {
     const runs = new TrainingRuns(), pictures = new SeenPictures();
     const training = imageList(context, "p"), holdout = imageList(context, "q");
-    const leadCount = context.number("image-count", 0), steps = context.number("steps", 0);
+    const drawnCount = context.number("drawn-count", 0), all = context.number("image-count", 0), added = context.number("own-count", 0);
+    const steps = context.number("steps", 0);
     const question = context.question({ key: "question", choices: ["a", "b", "c"], answer: "c" });
     const trial = overfittingTrial(context), losses = lossChart(context), gaps = gapChart(context);
     const table = comparisonTable(context), race = raceSentence(context);
     const weights = weightPictures(context, "weights", WEIGHT_DIGITS), best = weightPictures(context, "minimum", WEIGHT_DIGITS);
     const panel = gradientPanel(context);
+    const ownLead = el("p", {}, context.t("lead-own", { n: all, own: added }));
     const bestFigure = el("figure", {}, el("h4", {}, context.t("minimum")), best);
     root.append(
-      el("p", {}, context.t("lead", { n: leadCount })),
+      el("p", {}, context.t("lead", { n: drawnCount })),
       el("p", {}, context.t("lead-2")),
+      ownLead,
       el("h3", {}, context.t("images-title")), training,
       el("h3", {}, context.t("holdout-title")), holdout,
       el("p", { class: "small quiet" }, context.t("cards-note")),
       seedButton(context, { label: "other-images", next: (seed) => (seed % LARGEST_SEED) + 1 }),
       el("h3", {}, context.t("draw-title")), drawingPanel(context, runs),
-      el("h3", {}, context.t("train-title")), el("p", {}, context.t("train-lead")),
+      el("h3", {}, context.t("train-title")), el("p", {}, context.t("objective-lead")),
       el("p", { class: "display" }, context.t("objective")),
+      el("p", {}, context.t("objective-columns")), el("p", {}, context.t("train-lead")),
       trainingButtons(context, pictures), context.select({ value: "speed", label: "speed" }),
       el("div", { class: "training-sliders" }, batchSlider(context), listSlider(context, { value: "rate", list: RATES, label: "rate" }),
         listSlider(context, { value: "strength", list: STRENGTHS, label: "strength" })),
       el("p", { class: "small quiet" }, context.t("steps", { steps })),
       question, question.reveal(trial),
-      el("div", { class: "columns" }, losses, gaps), race, table,
+      el("div", { class: "columns" }, losses, gaps),
+      el("p", {}, context.t("gap-meaning")), el("p", {}, context.t("newton-meaning")), race,
+      el("details", {}, el("summary", {}, context.t("gap-formula-title")),
+        el("p", {}, context.t("gap-formula")), el("p", {}, context.t("gap-bound"))),
+      table, el("p", { class: "small quiet" }, context.t("table-note")),
       el("h3", {}, context.t("weights-title")), el("p", {}, context.t("weights-lead")),
       el("div", { class: "columns" }, el("figure", {}, el("h4", {}, context.t("sgd")), weights), bestFigure),
       panel,
     );
     context.onChange((state) => {
       const run = runs.of(state), now = run.now(), { problem } = run;
-      leadCount.set(problem.images.length);
+      drawnCount.set(DRAWN_IMAGES);
+      const own = problem.images.length - DRAWN_IMAGES;
+      all.set(own ? problem.images.length : null);
+      added.set(own || null);
+      ownLead.hidden = own === 0;
       steps.set(state.steps);
       pictures.set(training, problem.images, now.P);
       pictures.set(holdout, problem.holdoutImages, now.holdoutP);
@@ -267,7 +298,7 @@ definePart({
     });
     context.summary(() => {
       const run = runs.of(context.state), now = run.now();
-      return context.text("spoken", { passes: numberText(now.x, 0), loss: numberText(now.loss, 3), held: numberText(now.holdoutLoss, 3) });
+      return context.text("spoken", { passes: passesText(now.x), loss: numberText(now.loss, 3), held: numberText(now.holdoutLoss, 3) });
     });
   },
 });
