@@ -36,6 +36,7 @@ def build(folder: Path) -> None:
             )
             if done.returncode:
                 raise RuntimeError(f"The pages in {language} have errors:\n{done.stderr}")
+            print(f"{language}: {page}")
             (page / "softreg-learn.html").write_text(learn_page(), encoding="utf-8")
     shutil.rmtree(folder / "jupyter_execute", ignore_errors=True)  # myst-nb's copies of the notebooks
     (folder / "index.html").write_text(START, encoding="utf-8")

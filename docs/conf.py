@@ -60,6 +60,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"softreg {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars = {page: [] for page in ("index", "start", "recipes", "search")}  # pages without pages below them
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
@@ -134,6 +135,20 @@ function splitQuery(query) {
         return terms
 
 
+FOLLOW_THEME = """<script>
+{
+  const frame = document.querySelector(".learn-page");
+  const follow = () => {
+    try {
+      frame.contentDocument.documentElement.dataset.theme = document.documentElement.dataset.theme;
+    } catch { /* pages of files may not touch each other; the page then follows the setting of the system */ }
+  };
+  frame.addEventListener("load", follow);
+  new MutationObserver(follow).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+}
+</script>"""
+
+
 class InteractivePage(SphinxDirective):
     """The page that `softreg learn` writes, in the language of the site; build_site.py puts it beside the pages."""
 
@@ -146,7 +161,7 @@ class InteractivePage(SphinxDirective):
         title = "从四个像素到校准" if chinese else "From four pixels to calibration"
         alone = "在整个窗口中打开" if chinese else "Open the page in the whole window"
         frame = f'<iframe class="learn-page" src="{address}" title="{title}"></iframe>'
-        return [nodes.raw("", f'<p><a href="{address}">{alone}</a></p>{frame}', format="html")]
+        return [nodes.raw("", f'<p><a href="{address}">{alone}</a></p>{frame}{FOLLOW_THEME}', format="html")]
 
 
 def setup(app: Any) -> None:
