@@ -156,3 +156,24 @@ def test_several_tables_are_predicted_as_one(run: Any, tmp_path: Path) -> None:
     done = run("predict", tmp_path / "m.softreg", tmp_path / "a.csv", tmp_path / "b.csv")
     assert done.exit_code == 0, done.output
     assert len(done.stdout.splitlines()) == 61
+
+
+def test_the_labels_of_the_data_are_not_those_of_the_test(run: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = (rng.integers(0, 90, (60, 6, 5)) + 100 * y[:, None, None]).astype(np.uint8)
+    for name, array in {"a": X, "classes": y, "images": X[::-1], "labels": y[::-1], "alone": X}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    options = (tmp_path / "a.npy", tmp_path / "m.softreg", "--labels", tmp_path / "classes.npy", "--test")
+    done = train(run, *options, tmp_path / "images.npy")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"held-out accuracy +100\.00%", done.stdout)
+    done = train(run, *options, tmp_path / "alone.npy")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_several_folders_are_refused_with_the_reason(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")
+    done = run("predict", tmp_path / "m.softreg", folder / "cat", folder / "dog")
+    assert done.exit_code == 2
+    assert "A folder of pictures is read alone" in done.stderr

@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from tests.tables.images.pictures import write_folder
 
 from softreg.tables import TableClassifier, TableError, TableNote, open_table, read_table
+from softreg.tables.images import image_folders
 from softreg.tables.images.image_form import ImageForm, image_column
 
 
@@ -335,3 +336,38 @@ def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
     with pytest.raises(TableError, match=r"pip install 'softreg\[images\]'"):
         read_table(folder)
+
+
+def test_a_link_to_itself_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures", n=3)
+    (folder / "cat" / "again").symlink_to("again")
+    with pytest.raises(TableError, match=r"cat/again' is a link to a file that does not exist"):
+        read_table(folder)
+    assert read_table(folder, bad_rows="skip").num_rows == 6
+
+
+def test_a_folder_removed_during_the_search_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "pictures", n=3)
+
+    def removing(entry: os.DirEntry[str]) -> bool:
+        shutil.rmtree(entry.path)
+        return True
+
+    monkeypatch.setattr(image_folders, "_is_folder", removing)
+    with pytest.raises(TableError, match=r"The folder '.*(cat|dog)' cannot be read: No such file or directory"):
+        image_folders.find_pictures(folder)
+
+
+@pytest.mark.parametrize("change", ["removed", "emptied"])
+def test_a_picture_that_changes_after_its_header_was_read(tmp_path: Path, change: str) -> None:
+    folder = write_folder(tmp_path / "pictures", n=3)
+    for skip in ("error", "skip"):
+        table = open_table(folder, bad_rows=skip)
+        (folder / "cat" / "01.png").unlink() if change == "removed" else (folder / "cat" / "01.png").write_bytes(b"")
+        if skip == "skip":
+            assert table.read().num_rows == 5
+            assert [row.number for row in table.skipped] == [2]
+            continue
+        with pytest.raises(TableError, match=r"cat/01\.png' (does not exist|is empty)"):
+            table.read()
+        shutil.copy(folder / "cat" / "00.png", folder / "cat" / "01.png")

@@ -15,7 +15,9 @@ from softreg.tables.images.image_form import default_target, image_column, with_
 
 
 def with_image_defaults(request: TrainRequest, source: OpenTable) -> TrainRequest:
-    """Return the request with the target of a table of images, and with their form for a file of --test.
+    """Return the request with the target of a table of images, and with the reading of a file of --test.
+
+    It is read in the form of the images. The file of --labels holds the labels of DATA, and not those of --test.
 
     Parameters
     ----------
@@ -46,4 +48,4 @@ def with_image_defaults(request: TrainRequest, source: OpenTable) -> TrainReques
         raise CommandError(f"{source.readers[0].source.display_name!r}: {NO_IMAGE_LABELS}")
     if not request.target:
         print_note(f"The target is {target!r}, the class of each image.")
-    return replace(request, target=target, reading=with_form(request.reading, column[1]))
+    return replace(request, target=target, reading=replace(with_form(request.reading, column[1]), labels=None))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -228,6 +229,7 @@ def open_images(source: Any, options: ReadOptions) -> ImageReader | None:
         If files are no pictures, are damaged or too large, or if pictures and other files are mixed.
     """
     paths = named_paths(source)
+    _check_labels_option(paths, options)
     if len(paths) == 1 and paths[0].is_dir():
         if not is_picture_folder(paths[0]):
             return None
@@ -254,6 +256,16 @@ def open_images(source: Any, options: ReadOptions) -> ImageReader | None:
     if len(paths) > 1:
         raise TableError(f"{str(path)!r} is a file of arrays, which is read alone; name one file.")
     return _open_array(open_arrays(path, form, inner, options.labels), form, options)
+
+
+def _check_labels_option(paths: Sequence[Path], options: ReadOptions) -> None:
+    """Raise `TableError` for a file of labels beside anything but arrays of images."""
+    if options.labels is not None and array_format(split_inner(paths[0])[0]) is None:
+        raise TableError(
+            f"The labels {options.labels!r} (--labels, or labels= in Python) are those of images in a .npy, .npz or "
+            f"IDX file, and {str(paths[0])!r} is none. The class of a picture is the folder that it lies in; the class "
+            "of a row of a table is one of its columns."
+        )
 
 
 def _open_pictures(
