@@ -177,3 +177,35 @@ def test_several_folders_are_refused_with_the_reason(run: Any, folder: Path, tmp
     done = run("predict", tmp_path / "m.softreg", folder / "cat", folder / "dog")
     assert done.exit_code == 2
     assert "A folder of pictures is read alone" in done.stderr
+
+
+def test_unreadable_pictures_of_the_test_are_listed(run: Any, folder: Path, tmp_path: Path) -> None:
+    test = write_folder(tmp_path / "test", n=5)
+    (test / "cat" / "02.png").write_bytes(b"")
+    done = train(run, folder, tmp_path / "m.softreg", "--test", test, "--bad-rows", "skip")
+    assert done.exit_code == 0, done.output
+    assert "80 to train on, 9 in test" in done.stdout
+    assert re.search(r"1 row could not be read and was left out: row 3 \('.*02\.png' is empty", done.stderr)
+
+
+def test_paths_that_are_asked_for_are_a_feature(run: Any, folder: Path, tmp_path: Path) -> None:
+    done = train(run, folder, tmp_path / "m.softreg", "--category", "file")
+    assert done.exit_code == 0, done.output
+    for command in ("predict", "evaluate"):
+        done = run(command, tmp_path / "m.softreg", folder)
+        assert done.exit_code == 0, done.output
+
+
+def test_names_of_files_with_odd_characters(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")
+    new = tmp_path / "new"
+    new.mkdir()
+    names = sorted(
+        ["-dash.png", "a b.png", "it's.png", 'q"uote.png', "new\nline.png", "[a]*.png", "a::b.png", "ж😀.png"]
+    )
+    for name in names:
+        shutil.copy(folder / "dog" / "00.png", new / name)
+    sources: list[list[Path]] = [[new], [new / name for name in names]]
+    for data in sources:
+        rows = list(csv.reader(io.StringIO(run("predict", tmp_path / "m.softreg", *data).stdout, newline="")))
+        assert [(row[0], row[1]) for row in rows[1:]] == [(str(new / name), "dog") for name in names]

@@ -130,8 +130,9 @@ class Schema:
         >>> schema.match(["age", "town"])
         ("1 column that the model was not trained with, not used: 'town'",)
         """
+        features = {column.name for column in self.features}
         if isinstance(table, pa.Table):
-            table = [field.name for field in table.schema if not is_path_field(field)]
+            table = [field.name for field in table.schema if field.name in features or not is_path_field(field)]
         columns = list(table)
         names = set(columns)
         missing = [column.name for column in self.features if column.name not in names]
