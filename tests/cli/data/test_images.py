@@ -158,10 +158,11 @@ def test_several_tables_are_predicted_as_one(run: Any, tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 61
 
 
-def test_the_labels_of_the_data_are_not_those_of_the_test(run: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(60, 6, 5), (60, 30)])
+def test_the_labels_of_the_data_are_not_those_of_the_test(run: Any, tmp_path: Path, shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2
-    X = (rng.integers(0, 90, (60, 6, 5)) + 100 * y[:, None, None]).astype(np.uint8)
+    X = (rng.integers(0, 90, (60, 6, 5)) + 100 * y[:, None, None]).astype(np.uint8).reshape(shape)
     for name, array in {"a": X, "classes": y, "images": X[::-1], "labels": y[::-1], "alone": X}.items():
         np.save(tmp_path / f"{name}.npy", array)
     options = (tmp_path / "a.npy", tmp_path / "m.softreg", "--labels", tmp_path / "classes.npy", "--test")

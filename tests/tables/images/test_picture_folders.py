@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -371,3 +372,19 @@ def test_a_picture_that_changes_after_its_header_was_read(tmp_path: Path, change
         with pytest.raises(TableError, match=r"cat/01\.png' (does not exist|is empty)"):
             table.read()
         shutil.copy(folder / "cat" / "00.png", folder / "cat" / "01.png")
+
+
+def test_folder_names_are_no_feature_beside_other_labels(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures", classes=("cat", "dog", "owl"))
+    pets = ["pet"] * 16 + ["bird"] * 8
+    model = TableClassifier(strength=0.01).fit(folder, pets)
+    assert ("label", "dropped", "label of the image") in model.schema_.describe()
+    np.savez(tmp_path / "a.npz", X=np.arange(96).reshape(24, 2, 2), y=np.repeat([0, 1, 2], 8))
+    arrays = TableClassifier(strength=0.01).fit(tmp_path / "a.npz", pets)
+    assert ("label", "dropped", "label of the image") in arrays.schema_.describe()
+    asked = TableClassifier(strength=0.01, category="label").fit(folder, pets)
+    assert {name: kind for name, kind, _ in asked.schema_.describe()}["label"] == "category"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.predict(folder).tolist() == asked.predict(folder).tolist() == pets
+        assert model.predict(folder / "owl").tolist() == ["bird"] * 8
