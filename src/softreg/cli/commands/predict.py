@@ -166,7 +166,7 @@ def _predictor(path: Path, skip: bool, level: float | None = None) -> _Predictor
         left_out: list[int] = []
 
         def table_model(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
-            for message in predictor.schema.match(table.schema.empty_table()):
+            for message in predictor.schema.match(table.schema):
                 warnings.warn(message, TableWarning, stacklevel=2)
             columns = list(dict.fromkeys([*wanted_columns(predictor.schema, table, predictor.offset), *kept]))
             unseen = UnseenValues()

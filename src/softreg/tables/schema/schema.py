@@ -104,14 +104,14 @@ class Schema:
         """Return name, kind and reason of each column, in the order of the table."""
         return [(column.name, column.kind.value, column.reason) for column in self.columns]
 
-    def match(self, table: pa.Table | Sequence[str]) -> tuple[str, ...]:
+    def match(self, table: pa.Table | pa.Schema | Sequence[str]) -> tuple[str, ...]:
         """Check the columns of a table against those of training, by name; their order is free.
 
         The target, and columns that training left out, may be absent.
 
         Parameters
         ----------
-        table : pyarrow.Table or sequence of str
+        table : pyarrow.Table, pyarrow.Schema or sequence of str
             A table or the names of its columns.
 
         Returns
@@ -131,8 +131,9 @@ class Schema:
         ("1 column that the model was not trained with, not used: 'town'",)
         """
         features = {column.name for column in self.features}
-        if isinstance(table, pa.Table):
-            table = [field.name for field in table.schema if field.name in features or not _is_beside_images(field)]
+        schema = table.schema if isinstance(table, pa.Table) else table
+        if isinstance(schema, pa.Schema):
+            table = [field.name for field in schema if field.name in features or not _is_beside_images(field)]
         columns = list(table)
         names = set(columns)
         missing = [column.name for column in self.features if column.name not in names]
