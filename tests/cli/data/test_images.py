@@ -156,3 +156,57 @@ def test_several_tables_are_predicted_as_one(run: Any, tmp_path: Path) -> None:
     done = run("predict", tmp_path / "m.softreg", tmp_path / "a.csv", tmp_path / "b.csv")
     assert done.exit_code == 0, done.output
     assert len(done.stdout.splitlines()) == 61
+
+
+@pytest.mark.parametrize("shape", [(60, 6, 5), (60, 30)])
+def test_the_labels_of_the_data_are_not_those_of_the_test(run: Any, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = (rng.integers(0, 90, (60, 6, 5)) + 100 * y[:, None, None]).astype(np.uint8).reshape(shape)
+    for name, array in {"a": X, "classes": y, "images": X[::-1], "labels": y[::-1], "alone": X}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    options = (tmp_path / "a.npy", tmp_path / "m.softreg", "--labels", tmp_path / "classes.npy", "--test")
+    done = train(run, *options, tmp_path / "images.npy")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"held-out accuracy +100\.00%", done.stdout)
+    done = train(run, *options, tmp_path / "alone.npy")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_several_folders_are_refused_with_the_reason(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")
+    done = run("predict", tmp_path / "m.softreg", folder / "cat", folder / "dog")
+    assert done.exit_code == 2
+    assert "A folder of pictures is read alone" in done.stderr
+
+
+def test_unreadable_pictures_of_the_test_are_listed(run: Any, folder: Path, tmp_path: Path) -> None:
+    test = write_folder(tmp_path / "test", n=5)
+    (test / "cat" / "02.png").write_bytes(b"")
+    done = train(run, folder, tmp_path / "m.softreg", "--test", test, "--bad-rows", "skip")
+    assert done.exit_code == 0, done.output
+    assert "80 to train on, 9 in test" in done.stdout
+    assert re.search(r"1 row could not be read and was left out: row 3 \('.*02\.png' is empty", done.stderr)
+
+
+def test_paths_that_are_asked_for_are_a_feature(run: Any, folder: Path, tmp_path: Path) -> None:
+    done = train(run, folder, tmp_path / "m.softreg", "--category", "file")
+    assert done.exit_code == 0, done.output
+    for command in ("predict", "evaluate"):
+        done = run(command, tmp_path / "m.softreg", folder)
+        assert done.exit_code == 0, done.output
+
+
+def test_names_of_files_with_odd_characters(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")
+    new = tmp_path / "new"
+    new.mkdir()
+    names = sorted(
+        ["-dash.png", "a b.png", "it's.png", 'q"uote.png', "new\nline.png", "[a]*.png", "a::b.png", "ж😀.png"]
+    )
+    for name in names:
+        shutil.copy(folder / "dog" / "00.png", new / name)
+    sources: list[list[Path]] = [[new], [new / name for name in names]]
+    for data in sources:
+        rows = list(csv.reader(io.StringIO(run("predict", tmp_path / "m.softreg", *data).stdout, newline="")))
+        assert [(row[0], row[1]) for row in rows[1:]] == [(str(new / name), "dog") for name in names]

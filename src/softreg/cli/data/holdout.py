@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_note
+from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.read_table import open_source
 from softreg.cli.options.train_request import TrainRequest
@@ -17,6 +18,7 @@ from softreg.tables import TableClassifier, group_codes, split_groups, split_row
 from softreg.tables.columns.table_errors import pluralize, quote_list
 from softreg.tables.fit.memory_mode import is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
+from softreg.tables.images.image_form import has_images
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
 from softreg.tables.row_selection.table_splits import split_by_time
 from softreg.tables.row_selection.time_codes import time_codes
@@ -165,6 +167,7 @@ def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, tra
             print_note(note)
         return _sampled(scan, f"{trained_on:,} to train on, {scan.tested:,} in {request.test.name}", _in_file(request))
     table = source.read()
+    print_skipped_rows(source.skipped, [], files=len(source.readers), reasons=has_images(source.schema))
     numbers = source.input_rows(np.arange(table.num_rows))
     codes = known_codes(
         table,
