@@ -325,7 +325,7 @@ def test_a_picture_among_tables_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     with pytest.raises(TableError, match=r"a\.csv' is no picture, and '.*00\.png' is one"):
         read_table([tmp_path / "a.csv", folder / "cat" / "00.png"])
-    with pytest.raises(TableError, match=r"There is no file '.*99\.png'"):
+    with pytest.raises(TableError, match=r"There is no file or folder '.*99\.png'"):
         read_table([folder / "cat" / "99.png"])
 
 

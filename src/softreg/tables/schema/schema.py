@@ -20,6 +20,7 @@ from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.column_hints import similar_levels_note
 from softreg.tables.schema.decimal_mark import decimal_comma_columns
 from softreg.tables.schema.infer_kind import infer_column
+from softreg.tables.schema.input_kind import check_input_kind
 from softreg.tables.schema.kinds import FEATURE_KINDS, Column, Kind
 from softreg.tables.schema.number_columns import TextOptions, row_name
 from softreg.tables.schema.target_labels import labels
@@ -122,7 +123,7 @@ class Schema:
         Raises
         ------
         TableError
-            If a feature is missing.
+            If a feature is missing, or only one of both, the model and the table, has images.
 
         Examples
         --------
@@ -131,6 +132,7 @@ class Schema:
         ("1 column that the model was not trained with, not used: 'town'",)
         """
         if isinstance(table, pa.Table):
+            check_input_kind(self.features, table.schema)
             table = [field.name for field in table.schema if not is_path_field(field)]
         columns = list(table)
         names = set(columns)
