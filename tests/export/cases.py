@@ -219,6 +219,21 @@ def vectors() -> Case:
     )
 
 
+def images() -> Case:
+    """Images in colour from a file of arrays, and new ones with the smallest and largest pixels."""
+    random = generator(12)
+    codes = np.arange(ROWS) % 3
+    pixels = random.integers(0, 150, (ROWS, 3, 4, 3)) + 50 * codes[:, None, None, None]
+    pixels[-2:] = np.array([0, 255])[:, None, None, None]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npz"
+        np.savez(path, images=pixels.astype(np.uint8), y=codes, labels=np.array(["u", "v", "w"])[codes])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = read_table(path)
+    return Case(fit(table.rename_columns({"label": "y"})), table.slice(ROWS - 12).drop_columns(["label"]))
+
+
 def tags() -> Case:
     """Lists of tags, empty, missing, repeated, rare and unseen."""
     random = generator(7)
@@ -392,6 +407,7 @@ CASES: dict[str, Callable[[], Case]] = {
         codes,
         dates,
         vectors,
+        images,
         tags,
         texts,
         offsets,

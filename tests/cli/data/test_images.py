@@ -156,3 +156,133 @@ def test_several_tables_are_predicted_as_one(run: Any, tmp_path: Path) -> None:
     done = run("predict", tmp_path / "m.softreg", tmp_path / "a.csv", tmp_path / "b.csv")
     assert done.exit_code == 0, done.output
     assert len(done.stdout.splitlines()) == 61
+
+
+@pytest.mark.parametrize("shape", [(60, 6, 5), (60, 30)])
+def test_the_labels_of_the_data_are_not_those_of_the_test(run: Any, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = (rng.integers(0, 90, (60, 6, 5)) + 100 * y[:, None, None]).astype(np.uint8).reshape(shape)
+    for name, array in {"a": X, "classes": y, "images": X[::-1], "labels": y[::-1], "alone": X}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    options = (tmp_path / "a.npy", tmp_path / "m.softreg", "--labels", tmp_path / "classes.npy", "--test")
+    done = train(run, *options, tmp_path / "images.npy")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"held-out accuracy +100\.00%", done.stdout)
+    done = train(run, *options, tmp_path / "alone.npy")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_several_folders_are_refused_with_the_reason(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")
+    done = run("predict", tmp_path / "m.softreg", folder / "cat", folder / "dog")
+    assert done.exit_code == 2
+    assert "A folder of pictures is read alone" in done.stderr
+
+
+def test_unreadable_pictures_of_the_test_are_listed(run: Any, folder: Path, tmp_path: Path) -> None:
+    test = write_folder(tmp_path / "test", n=5)
+    (test / "cat" / "02.png").write_bytes(b"")
+    done = train(run, folder, tmp_path / "m.softreg", "--test", test, "--bad-rows", "skip")
+    assert done.exit_code == 0, done.output
+    assert "80 to train on, 9 in test" in done.stdout
+    assert re.search(r"1 row could not be read and was left out: row 3 \('.*02\.png' is empty", done.stderr)
+
+
+def test_paths_that_are_asked_for_are_a_feature(run: Any, folder: Path, tmp_path: Path) -> None:
+    done = train(run, folder, tmp_path / "m.softreg", "--category", "file")
+    assert done.exit_code == 0, done.output
+    for command in ("predict", "evaluate"):
+        done = run(command, tmp_path / "m.softreg", folder)
+        assert done.exit_code == 0, done.output
+
+
+def test_names_of_files_with_odd_characters(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")
+    new = tmp_path / "new"
+    new.mkdir()
+    names = sorted(
+        ["-dash.png", "a b.png", "it's.png", 'q"uote.png', "new\nline.png", "[a]*.png", "a::b.png", "ж😀.png"]
+    )
+    for name in names:
+        shutil.copy(folder / "dog" / "00.png", new / name)
+    sources: list[list[Path]] = [[new], [new / name for name in names]]
+    for data in sources:
+        rows = list(csv.reader(io.StringIO(run("predict", tmp_path / "m.softreg", *data).stdout, newline="")))
+        assert [(row[0], row[1]) for row in rows[1:]] == [(str(new / name), "dog") for name in names]
+
+
+@pytest.fixture
+def both(run: Any, folder: Path, tmp_path: Path) -> Path:
+    """A folder with a table, and a model of the table and one of the images."""
+    rows = "".join(f"{i % 30},{'abc'[i % 3]},{'yes' if i % 30 > 12 else 'no'}\n" for i in range(90))
+    (tmp_path / "t.csv").write_text("months,plan,left\n" + rows)
+    assert train(run, tmp_path / "t.csv", tmp_path / "table.softreg", "--target", "left").exit_code == 0
+    assert train(run, folder, tmp_path / "images.softreg").exit_code == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_the_wrong_kind_of_input_is_named(run: Any, both: Path, command: str) -> None:
+    done = run(command, both / "table.softreg", both / "pictures")
+    assert (done.exit_code, done.stdout) == (2, "")
+    said = "pictures' holds images, and table.softreg was trained on a table (columns 'months', 'plan')"
+    assert said in done.stderr
+    done = run(command, both / "images.softreg", both / "t.csv")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert (
+        "t.csv' is a table (columns 'months', 'plan', 'left'), and images.softreg was trained on images" in done.stderr
+    )
+
+
+def test_the_wrong_kind_of_a_test_is_named_before_the_fit(
+    run: Any, both: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("the model is fitted first")
+
+    monkeypatch.setattr("softreg.tables.TableClassifier.fit", fail)
+    done = train(run, both / "t.csv", both / "m.softreg", "--target", "left", "--test", folder)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "pictures' holds images, and the model is trained on a table (columns 'months', 'plan')" in done.stderr
+    done = train(run, folder, both / "m.softreg", "--test", both / "t.csv")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "t.csv' is a table (columns 'months', 'plan', 'left'), and the model is trained on images" in done.stderr
+
+
+def test_the_title_of_a_report_on_images(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg", "--report", tmp_path / "r.html")
+    assert "<h1>Class of the images in pictures</h1>" in (tmp_path / "r.html").read_text("utf-8")
+    run("evaluate", tmp_path / "m.softreg", folder, "--report", tmp_path / "e.html")
+    assert "<h1>Class of the images in pictures</h1>" in (tmp_path / "e.html").read_text("utf-8")
+
+
+def test_pictures_of_another_size_are_counted(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")  # 12 x 10 pixels
+    (tmp_path / "new").mkdir()
+    shutil.copy(folder / "dog" / "03.png", tmp_path / "new" / "a.png")
+    assert "another size" not in run("predict", tmp_path / "m.softreg", tmp_path / "new").stderr
+    Image.new("L", (120, 100)).save(tmp_path / "new" / "b.png")
+    done = run("predict", tmp_path / "m.softreg", tmp_path / "new")
+    assert "1 of 2 images has another size than the 12 x 10 pixels of the model, and is resized.\n" in done.stderr
+    Image.new("L", (20, 30)).save(tmp_path / "new" / "c.png")
+    done = run("predict", tmp_path / "m.softreg", tmp_path / "new")
+    said = (
+        "2 of 3 images have another size than the 12 x 10 pixels of the model, and are resized; 1 of them has another"
+    )
+    assert f"{said} proportion, and is also distorted." in done.stderr
+    np.save(tmp_path / "a.npy", np.zeros((4, 3, 20, 30), dtype=np.uint8))
+    done = run("predict", tmp_path / "m.softreg", tmp_path / "a.npy")
+    assert "4 of 4 images have another size" in done.stderr
+    assert "all of them have another proportion" in done.stderr
+
+
+def test_wide_figures_scroll_at_a_readable_size(run: Any, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures", n=40, classes=("cat", "dog", "owl"))
+    train(run, folder, tmp_path / "m.softreg", "--report", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "calc(var(--w) * 1.2px)" in page
+    assert page.count('<figure class="wide">') == page.count('<div class="panels" ') >= 4
+    for width, box in re.findall(r'<div class="panels" style="--w:([^"]*)"[^>]*><svg viewBox="([^"]*)"', page):
+        assert box.split()[2] == width
+    assert len(re.findall(r'<div class="panels" style="--w:[\d.]+"[^>]*><svg viewBox', page)) == page.count('"panels"')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.tables.images.pictures import write_idx
+from tests.tables.images.pictures import write_folder, write_idx
 
 from softreg.tables import TableClassifier, TableError, TableNote, open_table, read_table
 from softreg.tables.images.image_form import image_column
@@ -91,7 +91,7 @@ def test_rows_of_numbers_are_columns_or_images_of_a_given_size(tmp_path: Path) -
         ({"X": IMAGES, "y": LABELS[:7]}, "holds 30 images, and its labels are 7"),
         ({"X": IMAGES, "y": np.eye(3)[LABELS]}, r"labels\.argmax\(axis=1\)"),
         ({"X": IMAGES - 300.0, "y": LABELS}, "range from -300 to"),
-        ({"X": np.full((30, 2, 2), np.nan), "y": LABELS}, "range from nan to nan"),
+        ({"X": np.full((30, 2, 2), np.nan), "y": LABELS}, "Image 1 of .* NaN or infinite"),
         ({"X": np.array([["a"]] * 30), "y": LABELS}, "expected numbers in the shape"),
         ({"X": np.array([None] * 30), "y": LABELS}, "array of Python objects"),
         ({"X": np.zeros((0, 2, 2)), "y": LABELS[:0]}, "has no pixels"),
@@ -166,3 +166,59 @@ def test_damaged_idx_files(tmp_path: Path, change, message: str) -> None:
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(TableError, match=message):
         read_table(path)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_of_either_byte_order(tmp_path: Path, order: str) -> None:
+    np.savez(tmp_path / "a.npz", X=(IMAGES.astype(np.uint16) * 257).astype(f"{order}u2"), y=LABELS)
+    assert np.array_equal(pixels(read_table(tmp_path / "a.npz")), IMAGES)
+
+
+def test_labels_of_bytes_are_text(tmp_path: Path) -> None:
+    names = np.array(["thé", "eau", "lait"])[LABELS % 3]
+    np.savez(tmp_path / "a.npz", X=IMAGES, y=np.char.encode(names, "utf-8"))
+    assert read_table(tmp_path / "a.npz")["label"].to_pylist() == names.tolist()
+    np.savez(tmp_path / "a.npz", X=IMAGES, y=np.char.encode(names, "latin-1"))
+    with pytest.raises(TableError, match=r"labels of '.*a\.npz' are bytes that are not UTF-8, such as b'th"):
+        read_table(tmp_path / "a.npz")
+
+
+def test_numbers_from_0_to_1_may_be_rounded(tmp_path: Path) -> None:
+    exact = IMAGES / IMAGES.max()
+    np.savez(tmp_path / "a.npz", X=exact * (1 + 1e-6), y=LABELS)
+    np.savez(tmp_path / "b.npz", X=exact, y=LABELS)
+    assert np.allclose(pixels(read_table(tmp_path / "a.npz")), pixels(read_table(tmp_path / "b.npz")), rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_image_that_is_not_finite_is_named(tmp_path: Path, value: float) -> None:
+    images = np.zeros((9000, 1, 2), np.float32)  # more than are checked at a time
+    images[8999, 0, 1] = value
+    np.savez(tmp_path / "a.npz", X=images)
+    with pytest.raises(
+        TableError, match=r"Image 9,000 of '.*a\.npz' \(counted from 1\) has pixels that are NaN or inf"
+    ):
+        read_table(tmp_path / "a.npz")
+
+
+def test_arrays_of_objects_and_empty_archives(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", IMAGES.astype(object), allow_pickle=True)
+    with pytest.raises(TableError, match="array of Python objects, which only pickle can read"):
+        read_table(tmp_path / "a.npy")
+    np.savez(tmp_path / "b.npz")
+    with pytest.raises(TableError, match=r"b\.npz' is an archive without arrays"):
+        read_table(tmp_path / "b.npz")
+
+
+def test_a_named_file_of_labels_needs_an_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "y.npy", LABELS)
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    folder = write_folder(tmp_path / "pictures")
+    for source in (folder, folder / "cat" / "00.png", tmp_path / "t.csv"):
+        with pytest.raises(TableError, match=r"y\.npy' \(--labels.* are those of images in a \.npy, \.npz or IDX file"):
+            read_table(source, labels=tmp_path / "y.npy")
+
+
+def test_images_are_no_matrix() -> None:
+    with pytest.raises(TableError, match=r"got 3D array.*X\.reshape\(len\(X\), -1\)"):
+        TableClassifier().fit(IMAGES, LABELS)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tests.tables.images.pictures import write_folder
 
 from softreg.tables import TableClassifier, TableError, TableNote, open_table, read_table
+from softreg.tables.images import image_folders
 from softreg.tables.images.image_form import ImageForm, image_column
 
 
@@ -335,3 +338,72 @@ def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
     with pytest.raises(TableError, match=r"pip install 'softreg\[images\]'"):
         read_table(folder)
+
+
+def test_a_link_to_itself_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures", n=3)
+    (folder / "cat" / "again").symlink_to("again")
+    with pytest.raises(TableError, match=r"cat/again' is a link to a file that does not exist"):
+        read_table(folder)
+    assert read_table(folder, bad_rows="skip").num_rows == 6
+
+
+def test_a_folder_removed_during_the_search_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "pictures", n=3)
+
+    def removing(entry: os.DirEntry[str]) -> bool:
+        shutil.rmtree(entry.path)
+        return True
+
+    monkeypatch.setattr(image_folders, "_is_folder", removing)
+    with pytest.raises(TableError, match=r"The folder '.*(cat|dog)' cannot be read: No such file or directory"):
+        image_folders.find_pictures(folder)
+
+
+@pytest.mark.parametrize("change", ["removed", "emptied"])
+def test_a_picture_that_changes_after_its_header_was_read(tmp_path: Path, change: str) -> None:
+    folder = write_folder(tmp_path / "pictures", n=3)
+    for skip in ("error", "skip"):
+        table = open_table(folder, bad_rows=skip)
+        (folder / "cat" / "01.png").unlink() if change == "removed" else (folder / "cat" / "01.png").write_bytes(b"")
+        if skip == "skip":
+            assert table.read().num_rows == 5
+            assert [row.number for row in table.skipped] == [2]
+            continue
+        with pytest.raises(TableError, match=r"cat/01\.png' (does not exist|is empty)"):
+            table.read()
+        shutil.copy(folder / "cat" / "00.png", folder / "cat" / "01.png")
+
+
+def test_folder_names_are_no_feature_beside_other_labels(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures", classes=("cat", "dog", "owl"))
+    pets = ["pet"] * 16 + ["bird"] * 8
+    model = TableClassifier(strength=0.01).fit(folder, pets)
+    assert ("label", "dropped", "label of the image") in model.schema_.describe()
+    np.savez(tmp_path / "a.npz", X=np.arange(96).reshape(24, 2, 2), y=np.repeat([0, 1, 2], 8))
+    arrays = TableClassifier(strength=0.01).fit(tmp_path / "a.npz", pets)
+    assert ("label", "dropped", "label of the image") in arrays.schema_.describe()
+    asked = TableClassifier(strength=0.01, category="label").fit(folder, pets)
+    assert {name: kind for name, kind, _ in asked.schema_.describe()}["label"] == "category"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.predict(folder).tolist() == asked.predict(folder).tolist() == pets
+        assert model.predict(folder / "owl").tolist() == ["bird"] * 8
+
+
+def test_a_classifier_names_the_wrong_kind_of_input(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures")
+    rows = pa.table({"months": [1, 2, 30, 40] * 10, "left": ["no", "no", "yes", "yes"] * 10})
+    images, table = TableClassifier(strength=0.01).fit(folder), TableClassifier("left", strength=0.01).fit(rows)
+    with pytest.raises(
+        TableError, match=r"pictures' holds images, and the model was trained on a table \(columns 'mon"
+    ):
+        table.predict_proba(folder)
+    with pytest.raises(TableError, match="The input holds images, and the model was trained on a table"):
+        table.predict_proba(read_table(folder))
+    with pytest.raises(
+        TableError, match=r"is a table .*'months', 'left'.*, and the model was trained on images of 12 x 10"
+    ):
+        images.predict_proba(rows)
+    pixels = read_table(folder).select(["image"]).cast(pa.schema([("image", pa.list_(pa.uint8()))]))
+    assert images.predict_proba(pixels).shape[0] == pixels.num_rows  # lists of pixels are images of no stated form

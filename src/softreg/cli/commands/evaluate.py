@@ -63,10 +63,7 @@ def evaluate_table(
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
     source = open_source(data, with_form(reading, model.schema.image_form if model.schema else None))
-    if model.schema is not None:
-        check_input_kind(
-            model.schema.features, source.schema, source=repr(str(data)), training=f"{model_path.name} was trained on"
-        )
+    _check_kind(model, source, data)
     target = resolve_column(_target(model, target), source.names)
     _check_report(report, model)
     refuse_inputs(report, "--report", [model_path, *source.paths])
@@ -97,6 +94,13 @@ def evaluate_table(
     print_model_warnings(evaluation)
     if report is not None:
         print_message(f"Report: {report}")
+
+
+def _check_kind(model: LoadedModel, source: OpenTable, data: Path) -> None:
+    """Raise `TableError` for images given to a model of a table, and for a table given to a model of images."""
+    if model.schema is not None:
+        training = f"{model.path.name} was trained on"
+        check_input_kind(model.schema.features, source.schema, source=repr(str(data)), training=training)
 
 
 def _remarks(model: LoadedModel, data: Path) -> dict[str, str]:

@@ -175,8 +175,7 @@ def _predictor(path: Path, skip: bool, level: float | None = None) -> _Predictor
         left_out: list[int] = []
 
         def table_model(table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
-            names = [field.name for field in table.schema if not is_path_field(field)]
-            for message in predictor.schema.match(names):
+            for message in predictor.schema.match(table.schema):
                 warnings.warn(message, TableWarning, stacklevel=2)
             columns = list(dict.fromkeys([*wanted_columns(predictor.schema, table, predictor.offset), *kept]))
             unseen = UnseenValues()

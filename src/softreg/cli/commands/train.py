@@ -34,7 +34,7 @@ from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.new_classifier import new_classifier, read_prior
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.costs import cost_matrix, format_costs
-from softreg.cli.options.train_request import TrainRequest, check_request
+from softreg.cli.options.train_request import TrainRequest, check_batches, check_request
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_columns
 from softreg.cli.report_inputs.column_information import leakage_information
@@ -129,14 +129,14 @@ def _train_in_batches(
     request: TrainRequest, source: OpenTable, prior: TableClassifier | None, *, test: OpenTable | None
 ) -> None:
     """Hold rows out, fit, evaluate and write the results, for a table larger than memory."""
-    _check_batches(request)
+    check_batches(request)
     scan = scan_table(source, request.target, **_scan_options(request))
     _train_on_scan(request, scan, scan, prior=prior, test=test)
 
 
 def _train_on_cluster(request: TrainRequest, source: OpenTable, cluster: str, *, test: OpenTable | None) -> None:
     """Hold rows out, fit, evaluate and write the results, with the rows on worker processes."""
-    _check_batches(request)
+    check_batches(request)
     parquet_fragments(source)  # raises errors of the files before processes are started
     try:
         with open_engine(cluster) as engine:
@@ -157,24 +157,6 @@ def _scan_options(request: TrainRequest) -> dict[str, Any]:
         "weights": request.weights,
         "categorical": request.target_is_category,
     }
-
-
-def _check_batches(request: TrainRequest) -> None:
-    """Raise `CommandError` for options that need all rows in memory."""
-    in_memory_only = {
-        "--report": request.report is not None,
-        "--bad-rows skip": request.reading.bad_rows == "skip",
-        "--groups": request.groups is not None,
-        "--time": request.time is not None,
-        "--intervals": request.intervals,
-    }
-    instead = " in place of --cluster" if request.cluster is not None else ""
-    for option, given in in_memory_only.items():
-        if given:
-            raise CommandError(
-                f"{option} requires all rows in memory, and {str(request.data)!r} is read in batches. Omit it, or read "
-                f"the table as a whole, if it fits in memory: --memory high{instead}."
-            )
 
 
 def _train_on_scan(

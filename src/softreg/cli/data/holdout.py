@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_note
+from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.options.train_request import TrainRequest
 from softreg.probability import Classes
@@ -16,7 +17,7 @@ from softreg.tables import OpenTable, TableClassifier, group_codes, open_table, 
 from softreg.tables.columns.table_errors import pluralize, quote_list
 from softreg.tables.fit.memory_mode import is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
-from softreg.tables.images.image_form import form_of_field, is_path_field
+from softreg.tables.images.image_form import form_of_field, has_images, is_label_field, is_path_field
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
 from softreg.tables.row_selection.table_splits import split_by_time
 from softreg.tables.row_selection.time_codes import time_codes
@@ -181,7 +182,7 @@ def open_evaluation_file(request: TrainRequest, training: OpenTable) -> OpenTabl
     columns = [
         Column(field.name, Kind.VECTOR, "", image=form_of_field(field))
         for field in training.schema
-        if field.name not in (request.target, *request.drop) and not is_path_field(field)
+        if field.name not in (request.target, *request.drop) and not (is_path_field(field) or is_label_field(field))
     ]
     check_input_kind(columns, source.schema, source=repr(str(request.test)), training="the model is trained on")
     return source
@@ -203,6 +204,7 @@ def evaluation_file_rows(
             print_note(note)
         return _sampled(scan, f"{trained_on:,} to train on, {scan.tested:,} in {request.test.name}", _in_file(request))
     table = source.read()
+    print_skipped_rows(source.skipped, [], files=len(source.readers), reasons=has_images(source.schema))
     numbers = source.input_rows(np.arange(table.num_rows))
     codes = known_codes(
         table,

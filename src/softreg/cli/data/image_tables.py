@@ -15,7 +15,9 @@ from softreg.tables.images.image_form import default_target, image_column, with_
 
 
 def with_image_defaults(request: TrainRequest, source: OpenTable) -> TrainRequest:
-    """Return the request with the target of a table of images, and with their form for a file of --test.
+    """Return the request with the target of a table of images, and with the reading of a file of --test.
+
+    It is read in the form of the images. The file of --labels holds the labels of DATA, and not those of --test.
 
     Parameters
     ----------
@@ -27,23 +29,22 @@ def with_image_defaults(request: TrainRequest, source: OpenTable) -> TrainReques
     Returns
     -------
     TrainRequest
-        The request; unchanged for a table without images and with a target.
+        The request.
 
     Raises
     ------
     CommandError
         If images have no labels.
     MissingParameter
-        If the command names no target, and the table holds no images.
+        If the command names no target, and the table was not read with labels of images or arrays.
     """
     column = image_column(source.schema)
-    if column is None:
-        if not request.target:
-            raise click.MissingParameter(param_hint="'--target'", param_type="option")
-        return request
     target = request.target or default_target(source.schema)
+    if not target and column is None:
+        raise click.MissingParameter(param_hint="'--target'", param_type="option")
     if not target:
         raise CommandError(f"{source.readers[0].source.display_name!r}: {NO_IMAGE_LABELS}")
     if not request.target:
-        print_note(f"The target is {target!r}, the class of each image.")
-    return replace(request, target=target, reading=with_form(request.reading, column[1]))
+        print_note(f"The target is {target!r}, the class of each {'row' if column is None else 'image'}.")
+    reading = request.reading if column is None else with_form(request.reading, column[1])
+    return replace(request, target=target, reading=replace(reading, labels=None))

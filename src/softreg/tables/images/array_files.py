@@ -29,6 +29,8 @@ _NPY_MAGIC = b"\x93NUMPY"
 _CHECKED_ROWS = 4096
 """Images whose range is computed at a time."""
 _COLOUR_CHANNELS = (3, 4)
+_ROUNDING = 1e-3
+"""By how much numbers from 0 to 1 may exceed 1, as rounding of float16 leaves."""
 
 
 @dataclass
@@ -73,8 +75,21 @@ class ImageArrays:
                 f"The labels of {name!r} have the shape {labels.shape}; expected one label for each image, not "
                 "columns of classes. Store labels.argmax(axis=1)."
             )
+        if labels.dtype.kind == "S":
+            self.labels = _decoded(name, labels)
         if len(labels) != len(images):
             raise TableError(f"{name!r} holds {len(images):,} images, and its labels are {len(labels):,}.")
+
+
+def _decoded(name: str, labels: Array) -> Array:
+    """Return labels of bytes as text."""
+    try:
+        return np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"The labels of {name!r} are bytes that are not UTF-8, such as {error.object!r}. Store text: "
+            "numpy.char.decode(labels, 'latin-1'), or the encoding that they have."
+        ) from None
 
 
 def open_arrays(path: Path, form: str, inner: str = "", labels: str | None = None) -> ImageArrays:
@@ -140,7 +155,7 @@ def _load_npy(path: Path) -> Array:
 
 def _damaged(path: Path, error: BaseException) -> TableError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    if "allow_pickle" in reason:
+    if "allow_pickle" in reason or "Python objects" in reason:
         return TableError(
             f"{str(path)!r} holds an array of Python objects, which only pickle can read; softreg does not, as it runs "
             "code from files. Store numbers, or labels as text: labels.astype(str)."
@@ -217,6 +232,8 @@ def select_arrays(path: Path, names: Sequence[str], inner: str) -> tuple[str, st
             return known[image], None
     if len(names) == 1 and not inner:
         return names[0], None
+    if not names:
+        raise TableError(f"{str(path)!r} is an archive without arrays; write images and labels with numpy.savez.")
     what = f"has no arrays {inner!r}" if inner else "has no arrays of the usual names, such as 'x_train' and 'y_train'"
     raise TableError(f"{str(path)!r} {what}; it has {quote_list(names, 12)}. Name the images as {f'{path}::NAME'!r}.")
 
@@ -345,18 +362,25 @@ class PixelRange:
         """
         if images.dtype.kind == "b":
             return cls(WHITE, "uint8")
-        if images.dtype == np.uint16:
+        if images.dtype.kind == "u" and images.dtype.itemsize == np.dtype(np.uint16).itemsize:  # of either byte order
             return cls(1 / _STEP_OF_16_BITS, "uint8")
         if images.dtype == np.uint8:
             return cls(WHITE if images.max() <= 1 else 1.0, "uint8")
         parts = [images[start : start + _CHECKED_ROWS] for start in range(0, len(images), _CHECKED_ROWS)]
-        low, high = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
-        if not (low >= 0 and high <= WHITE):  # nan is neither
+        low = float(np.min([part.min() for part in parts]))  # of NumPy, as the result is NaN if any number is
+        high = float(np.max([part.max() for part in parts]))
+        if not (np.isfinite(low) and np.isfinite(high)):
+            place = next(i for i, image in enumerate(images) if not np.isfinite(image).all())
+            raise TableError(
+                f"Image {place + 1:,} of {str(path)!r} (counted from 1) has pixels that are NaN or infinite. Correct "
+                "it, or leave it out together with its label."
+            )
+        if not (low >= 0 and high <= WHITE):
             raise TableError(
                 f"The pixels of {str(path)!r} range from {low:g} to {high:g}; expected numbers from 0 to 1, or from 0 "
                 "to 255. Standardized pixels are not needed: softreg standardizes them."
             )
-        return cls(WHITE if high <= 1 else 1.0, "uint8" if images.dtype.kind in "iu" else "float32")
+        return cls(WHITE if high <= 1 + _ROUNDING else 1.0, "uint8" if images.dtype.kind in "iu" else "float32")
 
 
 def pixel_rows(images: Array, form: ImageForm, pixels: PixelRange) -> Array:

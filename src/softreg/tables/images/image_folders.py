@@ -140,7 +140,7 @@ def find_pictures(folder: Path) -> PictureFolder:
         found.files.append(PictureFile(path, unicodedata.normalize("NFC", printable(parts[0])) if parts else None))
     found.files.sort(key=lambda file: os.fsencode(file.path))
     filled = {file.path.relative_to(folder).parts[0] for file in found.files if file.label is not None}
-    folders = [entry for entry in _entries(folder) if entry.is_dir()]
+    folders = [entry for entry in _entries(folder) if _is_folder(entry)]
     found.empty = sorted(Path(entry.path) for entry in folders if entry.name not in filled)
     if not found.files:
         raise TableError(
@@ -170,15 +170,30 @@ def _walk(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     waiting: list[tuple[Path, tuple[str, ...], frozenset[tuple[int, int]]]] = [(folder, (), frozenset())]
     while waiting:
         here, parts, above = waiting.pop()
-        status = here.stat()
+        try:
+            status = here.stat()
+        except OSError as error:
+            raise _unreadable(here, error) from None
         identity = (status.st_dev, status.st_ino)
         if identity in above:  # a link to a folder that contains it
             continue
         for entry in _entries(here):
-            if entry.is_dir():
+            if _is_folder(entry):
                 waiting.append((here / entry.name, (*parts, entry.name), above | {identity}))
             else:
                 yield here / entry.name, parts
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one; a link that leads nowhere or to itself is a file."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _unreadable(folder: Path, error: OSError) -> TableError:
+    return TableError(f"The folder {str(folder)!r} cannot be read: {error.strerror}.")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -187,5 +202,5 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             shown = [e for e in entries if not e.name.startswith(".") and e.name.casefold() not in _NOT_SHOWN]
     except OSError as error:
-        raise TableError(f"The folder {str(folder)!r} cannot be read: {error.strerror}.") from None
+        raise _unreadable(folder, error) from None
     return sorted(shown, key=lambda entry: os.fsencode(entry.name))

@@ -15,8 +15,8 @@ from softreg.tables.read_options import MAX_SIDE, ReadOptions
 IMAGE, LABEL, FILE = "image", "label", "file"
 """Columns of a table of images: pixels, name of the class, path of the file."""
 GREY, COLOUR = "grey", "colour"
-_FORM, _PATH = b"softreg.image", b"softreg.image_path"
-"""Metadata keys of the field of pixels, and of the field of paths."""
+_FORM, _PATH, _CLASS = b"softreg.image", b"softreg.image_path", b"softreg.image_class"
+"""Metadata keys of the fields of pixels, of paths, and of labels."""
 ROUNDING = 0.5
 """Pixels by which a side of a resized image differs at most, from rounding, if the proportion is kept."""
 
@@ -108,6 +108,16 @@ def path_field() -> pa.Field:
     return pa.field(FILE, pa.string(), metadata={_PATH: b""})
 
 
+def label_field(labels: pa.DataType) -> pa.Field:
+    """Return the field of a column of the labels of images."""
+    return pa.field(LABEL, labels, metadata={_CLASS: b""})
+
+
+def is_label_field(field: pa.Field) -> bool:
+    """Return True for a column of the labels of images, which is the target or no feature."""
+    return _CLASS in (field.metadata or {})
+
+
 def is_path_field(field: pa.Field) -> bool:
     """Return True for a column of the paths of images, which is no feature."""
     return _PATH in (field.metadata or {})
@@ -148,8 +158,8 @@ def has_images(schema: pa.Schema) -> bool:
 
 
 def default_target(schema: pa.Schema) -> str | None:
-    """Return the column of labels of a table of images, `label`; None for other tables and images without labels."""
-    return LABEL if image_column(schema) is not None and LABEL in schema.names else None
+    """Return the column of labels that images or arrays were read with; None for other tables and without labels."""
+    return next((field.name for field in schema if is_label_field(field)), None)
 
 
 def with_form(options: ReadOptions, form: ImageForm | None) -> ReadOptions:

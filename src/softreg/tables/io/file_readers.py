@@ -84,7 +84,10 @@ def open_file(source: SourceFile, options: ReadOptions) -> FileReader:
         If the file is a folder, is empty, or does not have the format of its ending.
     """
     if source.path.is_dir():
-        raise TableError(f"{source.display_name!r} is a folder; name the CSV, TSV or Parquet file in it.")
+        raise TableError(
+            f"{source.display_name!r} is a folder; name the CSV, TSV or Parquet file in it. "
+            "A folder of pictures is read alone."
+        )
     if not read_head(source, 64).strip(b"\xef\xbb\xbf\xff\xfe \t\r\n"):
         raise TableError(f"{source.display_name!r} is empty; expected a line of column names and rows below it.")
     if source.format == "parquet":

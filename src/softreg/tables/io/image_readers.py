@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from softreg.tables.images.image_form import (
     ImageForm,
     image_column,
     image_field,
+    label_field,
     other_sizes_note,
     path_field,
 )
@@ -230,6 +232,7 @@ def open_images(source: Any, options: ReadOptions) -> ImageReader | None:
         If files are no pictures, are damaged or too large, or if pictures and other files are mixed.
     """
     paths = named_paths(source)
+    _check_labels_option(paths, options)
     if len(paths) == 1 and paths[0].is_dir():
         if not is_picture_folder(paths[0]):
             return None
@@ -256,6 +259,16 @@ def open_images(source: Any, options: ReadOptions) -> ImageReader | None:
     if len(paths) > 1:
         raise TableError(f"{str(path)!r} is a file of arrays, which is read alone; name one file.")
     return _open_array(open_arrays(path, form, inner, options.labels), form, options)
+
+
+def _check_labels_option(paths: Sequence[Path], options: ReadOptions) -> None:
+    """Raise `TableError` for a file of labels beside anything but arrays of images."""
+    if options.labels is not None and array_format(split_inner(paths[0])[0]) is None:
+        raise TableError(
+            f"The labels {options.labels!r} (--labels, or labels= in Python) are those of images in a .npy, .npz or "
+            f"IDX file, and {str(paths[0])!r} is none. The class of a picture is the folder that it lies in; the class "
+            "of a row of a table is one of its columns."
+        )
 
 
 def _open_pictures(
@@ -285,7 +298,7 @@ def _open_pictures(
         notes += [f"{some_paths(loose)}: no label, as the file lies in no class folder."] * bool(loose)
     if folder is not None and options.bad_rows == "skip":
         notes += [f"The class folder {str(path)!r} has no pictures and is left out." for path in folder.empty]
-    labels = [pa.field(LABEL, pa.string())] if folder is not None and folder.has_classes else []
+    labels = [label_field(pa.string())] if folder is not None and folder.has_classes else []
     schema = pa.schema([image_field(form, pa.uint8()), *labels, path_field()])
     source = SourceFile(source.path, source.format, size=len(files) * form.length)
     return PictureReader(source, schema, [], notes, files, broken, folder, options)
@@ -328,13 +341,14 @@ def _open_array(arrays: ImageArrays, form: str, options: ReadOptions) -> ImageRe
     if images.ndim == 2:
         table = array_table(np.asarray(images))
         if labels is not None:
-            table = table.append_column(LABEL, array_column(labels, LABEL))
+            column = array_column(labels, LABEL)
+            table = table.append_column(label_field(column.type), column)
         return RowsReader(source, table.schema, [], arrays.notes, table)
     image_form = array_form(arrays.path, images, options.image_size, options.image_color)
     if options.note_other_sizes:
         arrays.notes += other_sizes_note({array_size(arrays.path, images): len(images)}, image_form)
     pixels = PixelRange.of(arrays.path, images)
-    own = [] if label_type is None else [pa.field(LABEL, label_type)]
+    own = [] if label_type is None else [label_field(label_type)]
     schema = pa.schema([image_field(image_form, pa.from_numpy_dtype(np.dtype(pixels.dtype))), *own])
     size = len(images) * image_form.length * np.dtype(pixels.dtype).itemsize
     source = SourceFile(arrays.path, form, inner=arrays.inner, size=size)

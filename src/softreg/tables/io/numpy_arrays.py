@@ -74,6 +74,8 @@ def array_table(X: Any) -> pa.Table:
         raise TableError("Complex data not supported: a column holds numbers, booleans, text or dates.")
     if X.ndim != 2:
         way = "Reshape your data with X.reshape(-1, 1) for one column, or X.reshape(1, -1) for one row."
+        if X.ndim > 2:
+            way = "An image is a row of pixels: X.reshape(len(X), -1), or the name of a .npz file of images and labels."
         raise TableError(f"Expected 2D array, got {X.ndim}D array instead (shape {X.shape}). {way}")
     if X.shape[1] == 0:
         raise TableError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")

@@ -15,7 +15,7 @@ from softreg.tables.columns.column_values import Levels, count_levels, read_colu
 from softreg.tables.columns.dataframe_index import index_columns
 from softreg.tables.columns.table_errors import TableError, pluralize, quote, quote_list, unknown_column_error
 from softreg.tables.columns.untyped_text import is_untyped
-from softreg.tables.images.image_form import ImageForm, form_of_field, is_path_field
+from softreg.tables.images.image_form import ImageForm, form_of_field, is_label_field, is_path_field
 from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.column_hints import similar_levels_note
 from softreg.tables.schema.decimal_mark import decimal_comma_columns
@@ -105,14 +105,14 @@ class Schema:
         """Return name, kind and reason of each column, in the order of the table."""
         return [(column.name, column.kind.value, column.reason) for column in self.columns]
 
-    def match(self, table: pa.Table | Sequence[str]) -> tuple[str, ...]:
+    def match(self, table: pa.Table | pa.Schema | Sequence[str]) -> tuple[str, ...]:
         """Check the columns of a table against those of training, by name; their order is free.
 
         The target, and columns that training left out, may be absent.
 
         Parameters
         ----------
-        table : pyarrow.Table or sequence of str
+        table : pyarrow.Table, pyarrow.Schema or sequence of str
             A table or the names of its columns.
 
         Returns
@@ -131,9 +131,11 @@ class Schema:
         >>> schema.match(["age", "town"])
         ("1 column that the model was not trained with, not used: 'town'",)
         """
-        if isinstance(table, pa.Table):
-            check_input_kind(self.features, table.schema)
-            table = [field.name for field in table.schema if not is_path_field(field)]
+        features = {column.name for column in self.features}
+        schema = table.schema if isinstance(table, pa.Table) else table
+        if isinstance(schema, pa.Schema):
+            check_input_kind(self.features, schema)
+            table = [field.name for field in schema if field.name in features or not _is_beside_images(field)]
         columns = list(table)
         names = set(columns)
         missing = [column.name for column in self.features if column.name not in names]
@@ -228,8 +230,9 @@ def infer_schema(
             columns.append(Column(name, Kind.TARGET, "what is predicted"))
         elif name in drop:
             columns.append(Column(name, Kind.DROPPED, "left out as asked"))
-        elif is_path_field(table.schema.field(name)) and name not in kinds:
-            columns.append(Column(name, Kind.DROPPED, "path of the picture"))
+        elif _is_beside_images(table.schema.field(name)) and name not in kinds:
+            path = is_path_field(table.schema.field(name))
+            columns.append(Column(name, Kind.DROPPED, "path of the picture" if path else "label of the image"))
         elif name in index and name not in kinds:
             columns.append(Column(name, Kind.INDEX, _INDEX))
         else:
@@ -249,6 +252,11 @@ def infer_schema(
     if not schema.features:
         raise _no_feature_error(target, [column for column in columns if column.kind is not Kind.TARGET])
     return schema
+
+
+def _is_beside_images(field: pa.Field) -> bool:
+    """Return whether a column holds the paths or labels of images, which are features only if a kind names them."""
+    return is_path_field(field) or is_label_field(field)
 
 
 def _with_image_form(column: Column, schema: pa.Schema) -> Column:
