@@ -43,7 +43,7 @@ def test_an_error_is_one_paragraph_and_exit_code_2(shell: Any) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("softreg: There is no file 'missing.csv'")
+    assert done.stderr.startswith("softreg: There is no file or folder 'missing.csv'")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")

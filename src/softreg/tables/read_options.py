@@ -35,6 +35,7 @@ class ReadKeywords(TypedDict, total=False):
     image_color: str | None
     max_pixels: int
     labels: str | os.PathLike[str] | None
+    note_other_sizes: bool
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class ReadOptions:
         Picture files that declare more pixels are refused before they are decoded.
     labels : path, optional
         File of the labels of images in an IDX or `.npy` file.
+    note_other_sizes : bool, default=False
+        Whether a note counts the images of another size than `image_size`. A model sets it.
 
     Raises
     ------
@@ -99,6 +102,8 @@ class ReadOptions:
     """The most pixels that a picture file may declare."""
     labels: str | None = None
     """The file of the labels of images in an IDX or `.npy` file."""
+    note_other_sizes: bool = False
+    """Whether a note counts the images of another size than `image_size`."""
 
     def __post_init__(self) -> None:
         if self.bad_rows not in ("error", "skip"):

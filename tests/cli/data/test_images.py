@@ -210,3 +210,79 @@ def test_names_of_files_with_odd_characters(run: Any, folder: Path, tmp_path: Pa
     for data in sources:
         rows = list(csv.reader(io.StringIO(run("predict", tmp_path / "m.softreg", *data).stdout, newline="")))
         assert [(row[0], row[1]) for row in rows[1:]] == [(str(new / name), "dog") for name in names]
+
+
+@pytest.fixture
+def both(run: Any, folder: Path, tmp_path: Path) -> Path:
+    """A folder with a table, and a model of the table and one of the images."""
+    rows = "".join(f"{i % 30},{'abc'[i % 3]},{'yes' if i % 30 > 12 else 'no'}\n" for i in range(90))
+    (tmp_path / "t.csv").write_text("months,plan,left\n" + rows)
+    assert train(run, tmp_path / "t.csv", tmp_path / "table.softreg", "--target", "left").exit_code == 0
+    assert train(run, folder, tmp_path / "images.softreg").exit_code == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_the_wrong_kind_of_input_is_named(run: Any, both: Path, command: str) -> None:
+    done = run(command, both / "table.softreg", both / "pictures")
+    assert (done.exit_code, done.stdout) == (2, "")
+    said = "pictures' holds images, and table.softreg was trained on a table (columns 'months', 'plan')"
+    assert said in done.stderr
+    done = run(command, both / "images.softreg", both / "t.csv")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert (
+        "t.csv' is a table (columns 'months', 'plan', 'left'), and images.softreg was trained on images" in done.stderr
+    )
+
+
+def test_the_wrong_kind_of_a_test_is_named_before_the_fit(
+    run: Any, both: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("the model is fitted first")
+
+    monkeypatch.setattr("softreg.tables.TableClassifier.fit", fail)
+    done = train(run, both / "t.csv", both / "m.softreg", "--target", "left", "--test", folder)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "pictures' holds images, and the model is trained on a table (columns 'months', 'plan')" in done.stderr
+    done = train(run, folder, both / "m.softreg", "--test", both / "t.csv")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "t.csv' is a table (columns 'months', 'plan', 'left'), and the model is trained on images" in done.stderr
+
+
+def test_the_title_of_a_report_on_images(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg", "--report", tmp_path / "r.html")
+    assert "<h1>Class of the images in pictures</h1>" in (tmp_path / "r.html").read_text("utf-8")
+    run("evaluate", tmp_path / "m.softreg", folder, "--report", tmp_path / "e.html")
+    assert "<h1>Class of the images in pictures</h1>" in (tmp_path / "e.html").read_text("utf-8")
+
+
+def test_pictures_of_another_size_are_counted(run: Any, folder: Path, tmp_path: Path) -> None:
+    train(run, folder, tmp_path / "m.softreg")  # 12 x 10 pixels
+    (tmp_path / "new").mkdir()
+    shutil.copy(folder / "dog" / "03.png", tmp_path / "new" / "a.png")
+    assert "another size" not in run("predict", tmp_path / "m.softreg", tmp_path / "new").stderr
+    Image.new("L", (120, 100)).save(tmp_path / "new" / "b.png")
+    done = run("predict", tmp_path / "m.softreg", tmp_path / "new")
+    assert "1 of 2 images has another size than the 12 x 10 pixels of the model, and is resized.\n" in done.stderr
+    Image.new("L", (20, 30)).save(tmp_path / "new" / "c.png")
+    done = run("predict", tmp_path / "m.softreg", tmp_path / "new")
+    said = (
+        "2 of 3 images have another size than the 12 x 10 pixels of the model, and are resized; 1 of them has another"
+    )
+    assert f"{said} proportion, and is also distorted." in done.stderr
+    np.save(tmp_path / "a.npy", np.zeros((4, 3, 20, 30), dtype=np.uint8))
+    done = run("predict", tmp_path / "m.softreg", tmp_path / "a.npy")
+    assert "4 of 4 images have another size" in done.stderr
+    assert "all of them have another proportion" in done.stderr
+
+
+def test_wide_figures_scroll_at_a_readable_size(run: Any, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures", n=40, classes=("cat", "dog", "owl"))
+    train(run, folder, tmp_path / "m.softreg", "--report", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "calc(var(--w) * 1.2px)" in page
+    assert page.count('<figure class="wide">') == page.count('<div class="panels" ') >= 4
+    for width, box in re.findall(r'<div class="panels" style="--w:([^"]*)"[^>]*><svg viewBox="([^"]*)"', page):
+        assert box.split()[2] == width
+    assert len(re.findall(r'<div class="panels" style="--w:[\d.]+"[^>]*><svg viewBox', page)) == page.count('"panels"')

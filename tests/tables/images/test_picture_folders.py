@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -327,7 +328,7 @@ def test_a_picture_among_tables_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     with pytest.raises(TableError, match=r"a\.csv' is no picture, and '.*00\.png' is one"):
         read_table([tmp_path / "a.csv", folder / "cat" / "00.png"])
-    with pytest.raises(TableError, match=r"There is no file '.*99\.png'"):
+    with pytest.raises(TableError, match=r"There is no file or folder '.*99\.png'"):
         read_table([folder / "cat" / "99.png"])
 
 
@@ -388,3 +389,21 @@ def test_folder_names_are_no_feature_beside_other_labels(tmp_path: Path) -> None
         warnings.simplefilter("error")
         assert model.predict(folder).tolist() == asked.predict(folder).tolist() == pets
         assert model.predict(folder / "owl").tolist() == ["bird"] * 8
+
+
+def test_a_classifier_names_the_wrong_kind_of_input(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pictures")
+    rows = pa.table({"months": [1, 2, 30, 40] * 10, "left": ["no", "no", "yes", "yes"] * 10})
+    images, table = TableClassifier(strength=0.01).fit(folder), TableClassifier("left", strength=0.01).fit(rows)
+    with pytest.raises(
+        TableError, match=r"pictures' holds images, and the model was trained on a table \(columns 'mon"
+    ):
+        table.predict_proba(folder)
+    with pytest.raises(TableError, match="The input holds images, and the model was trained on a table"):
+        table.predict_proba(read_table(folder))
+    with pytest.raises(
+        TableError, match=r"is a table .*'months', 'left'.*, and the model was trained on images of 12 x 10"
+    ):
+        images.predict_proba(rows)
+    pixels = read_table(folder).select(["image"]).cast(pa.schema([("image", pa.list_(pa.uint8()))]))
+    assert images.predict_proba(pixels).shape[0] == pixels.num_rows  # lists of pixels are images of no stated form

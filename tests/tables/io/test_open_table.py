@@ -194,6 +194,11 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     written(tmp_path, "a\n1\n", "bank.csv")
     assert "Nearest by name: 'bank.csv'" in refusal(tmp_path / "bnak.csv")
+    (tmp_path / "pics").mkdir()
+    (tmp_path / "other").mkdir()
+    held = f"its folder holds {len([p for p in tmp_path.iterdir() if p.is_file()])} file"
+    assert f"There is no file or folder {str(tmp_path / 'nopics')!r}; {held}" in refusal(tmp_path / "nopics")
+    assert refusal(tmp_path / "nopics").endswith("and 2 folders. Nearest by name: 'pics'.")
     assert "the folder" in refusal(tmp_path / "no" / "bank.csv")
     (tmp_path / "empty").mkdir()
     assert "is a folder without data files" in refusal(tmp_path / "empty")

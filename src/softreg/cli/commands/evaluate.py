@@ -26,13 +26,14 @@ from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_rows
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
-from softreg.cli.report_inputs.row_images import row_images, without_images
+from softreg.cli.report_inputs.row_images import report_title, row_images, without_images
 from softreg.probability import operating_point
 from softreg.report import audit
 from softreg.tables import OpenTable, ReadOptions
 from softreg.tables.columns.table_errors import pluralize
 from softreg.tables.images.image_form import with_form
 from softreg.tables.row_selection.rare_classes import NO_RARE
+from softreg.tables.schema.input_kind import check_input_kind
 from softreg.typing import Codes, FloatArray
 
 ASSUMPTION = "; intervals and test assume rows that the model was not fitted to"
@@ -62,6 +63,7 @@ def evaluate_table(
     check_writable(report, REPORT_ENDINGS, "--report")
     model = load_model(model_path)
     source = open_source(data, with_form(reading, model.schema.image_form if model.schema else None))
+    _check_kind(model, source, data)
     target = resolve_column(_target(model, target), source.names)
     _check_report(report, model)
     refuse_inputs(report, "--report", [model_path, *source.paths])
@@ -76,7 +78,7 @@ def evaluate_table(
     if report is not None:
         write_page(
             report,
-            f"{target} from {data.name}",
+            report_title(model.schema, target, data.name),
             f"{table.num_rows:,} rows, predicted by the model in {model_path.name}",
             evaluation,
             model.regression,
@@ -92,6 +94,13 @@ def evaluate_table(
     print_model_warnings(evaluation)
     if report is not None:
         print_message(f"Report: {report}")
+
+
+def _check_kind(model: LoadedModel, source: OpenTable, data: Path) -> None:
+    """Raise `TableError` for images given to a model of a table, and for a table given to a model of images."""
+    if model.schema is not None:
+        training = f"{model.path.name} was trained on"
+        check_input_kind(model.schema.features, source.schema, source=repr(str(data)), training=training)
 
 
 def _remarks(model: LoadedModel, data: Path) -> dict[str, str]:

@@ -28,6 +28,8 @@ from softreg.tables.images.image_form import ImageForm, has_images, is_path_fiel
 from softreg.tables.io.open_table import OpenTable, open_table
 from softreg.tables.io.prediction_writer import prediction_sink, writing_predictions
 from softreg.tables.read_options import ReadOptions
+from softreg.tables.schema.input_kind import check_input_kind
+from softreg.tables.schema.kinds import Column
 from softreg.typing import FloatArray
 
 Limits = tuple[FloatArray, FloatArray]
@@ -84,6 +86,10 @@ def predict_table(model_path: Path, data: Sequence[Path], options: PredictOption
     predictor = _predictor(model_path, skip, options.interval)
     rule = None if options.threshold is None else ThresholdRule.parse(options.threshold, predictor.classes)
     table = open_table(data[0] if len(data) == 1 else list(data), options=with_form(reading, predictor.image_form))
+    if predictor.features is not None:
+        check_input_kind(
+            predictor.features, table.schema, source=repr(str(data[0])), training=f"{model_path.name} was trained on"
+        )
     for note in table.notes:
         print_note(note)
     refuse_inputs(output, "--output", [model_path, *table.paths])
@@ -140,6 +146,8 @@ class _Predictor:
         Numbers of rows with a value that is not of the kind of its column, filled during the prediction.
     image_form : ImageForm or None
         Size and colour of the images that the model reads.
+    features : sequence of Column or None
+        Columns that the model reads; None for a model of arrays.
     """
 
     classes: Sequence[str]
@@ -147,6 +155,7 @@ class _Predictor:
     predict: Callable[[OpenTable, list[str]], Iterator[Predicted]]
     left_out: list[int] = field(default_factory=list)
     image_form: ImageForm | None = None
+    features: Sequence[Column] | None = None
 
     def predictions(self, table: OpenTable, kept: list[str]) -> Iterator[Predicted]:
         """Yield the batches of a table, with the columns `kept`, and their probabilities."""
@@ -179,8 +188,9 @@ def _predictor(path: Path, skip: bool, level: float | None = None) -> _Predictor
             for message in unseen.messages():
                 warnings.warn(message, TableWarning, stacklevel=2)
 
+        schema = predictor.schema
         return _Predictor(
-            predictor.classes, predictor.schema.target, table_model, left_out, predictor.schema.image_form
+            predictor.classes, schema.target, table_model, left_out, schema.image_form, features=schema.features
         )
     from softreg.cli.data.load_model import load_model
 

@@ -25,6 +25,7 @@ from softreg.cli.data.holdout import (
     evaluation_file_rows,
     holdout_rule,
     label_rows,
+    open_evaluation_file,
     scanned_rows,
     split_table,
 )
@@ -33,14 +34,14 @@ from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.new_classifier import new_classifier, read_prior
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.costs import cost_matrix, format_costs
-from softreg.cli.options.train_request import TrainRequest, check_request
+from softreg.cli.options.train_request import TrainRequest, check_batches, check_request
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_columns
 from softreg.cli.report_inputs.column_information import leakage_information
 from softreg.cli.report_inputs.model_evaluation import keep_evaluation, scanned_class_rows, weights_of_classes
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
-from softreg.cli.report_inputs.row_images import row_images, without_images
+from softreg.cli.report_inputs.row_images import report_title, row_images, without_images
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.rows.cluster.fragments import FragmentError
@@ -89,14 +90,17 @@ def train_table(request: TrainRequest) -> None:
     request = with_image_defaults(request, source)
     request, prior = request.with_columns(source.names), read_prior(request)
     used = {request.groups, request.target, request.time, request.weights, *request.offset.values()}
-    source = source.ignoring(set(request.drop) - used)
+    source, test = source.ignoring(set(request.drop) - used), open_evaluation_file(request, source)
     if request.cluster is not None:
-        _train_on_cluster(request, source, request.cluster)
+        _train_on_cluster(request, source, request.cluster, test=test)
     else:
-        (_train_in_batches if is_large(source, request.memory) else _train_in_memory)(request, source, prior)
+        train = _train_in_batches if is_large(source, request.memory) else _train_in_memory
+        train(request, source, prior, test=test)
 
 
-def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClassifier | None) -> None:
+def _train_in_memory(
+    request: TrainRequest, source: OpenTable, prior: TableClassifier | None, *, test: OpenTable | None
+) -> None:
     """Hold rows out, fit, evaluate and write the results, with all rows in memory."""
     table, numbers = read_training_table(
         source, request.target, request.drop, request.column_kinds, request.reading, request.rules.missing
@@ -110,7 +114,7 @@ def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClass
     classifier, seconds = _fit(request, table, training, classes, prior=prior)
     if request.intervals:
         _keep_intervals(classifier, table, training)
-    held = held or evaluation_file_rows(request, classifier, len(training))
+    held = held or evaluation_file_rows(request, test, classifier, trained_on=len(training))
     model = _evaluate(request, classifier, held, rows=table.num_rows, seconds=seconds)
     weights = weights_of_classes(request, classifier, table, training, labelled.y[training])
     keep_evaluation(request, classifier, model.audit, held, training_rows=len(training), class_weights=weights)
@@ -121,23 +125,25 @@ def _train_in_memory(request: TrainRequest, source: OpenTable, prior: TableClass
     _write_results(request, model, information)
 
 
-def _train_in_batches(request: TrainRequest, source: OpenTable, prior: TableClassifier | None) -> None:
+def _train_in_batches(
+    request: TrainRequest, source: OpenTable, prior: TableClassifier | None, *, test: OpenTable | None
+) -> None:
     """Hold rows out, fit, evaluate and write the results, for a table larger than memory."""
-    _check_batches(request)
+    check_batches(request)
     scan = scan_table(source, request.target, **_scan_options(request))
-    _train_on_scan(request, scan, scan, prior)
+    _train_on_scan(request, scan, scan, prior=prior, test=test)
 
 
-def _train_on_cluster(request: TrainRequest, source: OpenTable, cluster: str) -> None:
+def _train_on_cluster(request: TrainRequest, source: OpenTable, cluster: str, *, test: OpenTable | None) -> None:
     """Hold rows out, fit, evaluate and write the results, with the rows on worker processes."""
-    _check_batches(request)
+    check_batches(request)
     parquet_fragments(source)  # raises errors of the files before processes are started
     try:
         with open_engine(cluster) as engine:
             with show_fit_progress(0, quiet=request.quiet) as callback:
                 options = {**_scan_options(request), "on_progress": callback}
                 scan, fragments = scan_fragments(source, request.target, engine, **options)
-            _train_on_scan(request, scan, FragmentPasses(scan, fragments, engine), None)
+            _train_on_scan(request, scan, FragmentPasses(scan, fragments, engine), prior=None, test=test)
     except (FragmentError, ClusterError) as error:
         raise CommandError(str(error)) from None
 
@@ -153,33 +159,20 @@ def _scan_options(request: TrainRequest) -> dict[str, Any]:
     }
 
 
-def _check_batches(request: TrainRequest) -> None:
-    """Raise `CommandError` for options that need all rows in memory."""
-    in_memory_only = {
-        "--report": request.report is not None,
-        "--bad-rows skip": request.reading.bad_rows == "skip",
-        "--groups": request.groups is not None,
-        "--time": request.time is not None,
-        "--intervals": request.intervals,
-    }
-    instead = " in place of --cluster" if request.cluster is not None else ""
-    for option, given in in_memory_only.items():
-        if given:
-            raise CommandError(
-                f"{option} requires all rows in memory, and {str(request.data)!r} is read in batches. Omit it, or read "
-                f"the table as a whole, if it fits in memory: --memory high{instead}."
-            )
-
-
 def _train_on_scan(
-    request: TrainRequest, scan: TableScan, data: TableScan | FragmentPasses, prior: TableClassifier | None
+    request: TrainRequest,
+    scan: TableScan,
+    data: TableScan | FragmentPasses,
+    *,
+    prior: TableClassifier | None,
+    test: OpenTable | None,
 ) -> None:
     """Fit a scanned table, evaluate the model on the sample of held-out rows, and write the results."""
     for note in scan.notes:
         print_note(note)
     held = scanned_rows(scan) if request.test is None else None
     classifier, seconds = _fit(request, data, None, scan.classes, prior=prior)
-    held = held or evaluation_file_rows(request, classifier, scan.training)
+    held = held or evaluation_file_rows(request, test, classifier, trained_on=scan.training)
     model = _evaluate(request, classifier, held, rows=scan.rows, seconds=seconds)
     rows = scanned_class_rows(classifier, scan)
     keep_evaluation(request, classifier, model.audit, held, training_rows=scan.training, class_weights=rows)
@@ -317,7 +310,7 @@ def _write_report(
     groups = evaluated.audit.groups
     write_page(
         page,
-        f"{request.target} from {request.data.name}",
+        report_title(classifier.schema_, request.target, request.data.name),
         f"{len(held.rows):,} {source}; {trained_on}",
         evaluated.audit,
         model,

@@ -11,18 +11,19 @@ from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_note
 from softreg.cli.console.skipped_rows import print_skipped_rows
 from softreg.cli.data.label_codes import known_codes
-from softreg.cli.data.read_table import open_source
 from softreg.cli.options.train_request import TrainRequest
 from softreg.probability import Classes
-from softreg.tables import TableClassifier, group_codes, split_groups, split_rows
+from softreg.tables import OpenTable, TableClassifier, group_codes, open_table, split_groups, split_rows
 from softreg.tables.columns.table_errors import pluralize, quote_list
 from softreg.tables.fit.memory_mode import is_large
 from softreg.tables.fit.table_scan import TableScan, scan_table
-from softreg.tables.images.image_form import has_images
+from softreg.tables.images.image_form import form_of_field, has_images, is_label_field, is_path_field
 from softreg.tables.row_selection.labelled_rows import LabelledRows, labelled_rows
 from softreg.tables.row_selection.table_splits import split_by_time
 from softreg.tables.row_selection.time_codes import time_codes
 from softreg.tables.row_selection.weight_column import check_any_weight, weight_column
+from softreg.tables.schema.input_kind import check_input_kind
+from softreg.tables.schema.kinds import Column, Kind
 from softreg.typing import Array, BoolArray, Codes, Float64Array, TextArray
 
 
@@ -155,10 +156,46 @@ def _rows_of_known_classes(y: TextArray, train: Codes, test: Codes, time: str) -
     return train, test[known]
 
 
-def evaluation_file_rows(request: TrainRequest, classifier: TableClassifier, trained_on: int) -> HeldOutRows:
+def open_evaluation_file(request: TrainRequest, training: OpenTable) -> OpenTable | None:
+    """Open the file of --test before the fit, and check that it and the data of training are both tables or images.
+
+    Parameters
+    ----------
+    request : TrainRequest
+        Options of `softreg train`.
+    training : OpenTable
+        Data of training.
+
+    Returns
+    -------
+    OpenTable or None
+        None without --test.
+
+    Raises
+    ------
+    TableError
+        If only one of both has images.
+    """
+    if request.test is None:
+        return None
+    source = open_table(request.test, options=request.reading)
+    columns = [
+        Column(field.name, Kind.VECTOR, "", image=form_of_field(field))
+        for field in training.schema
+        if field.name not in (request.target, *request.drop) and not (is_path_field(field) or is_label_field(field))
+    ]
+    check_input_kind(columns, source.schema, source=repr(str(request.test)), training="the model is trained on")
+    return source
+
+
+def evaluation_file_rows(
+    request: TrainRequest, source: OpenTable | None, classifier: TableClassifier, *, trained_on: int
+) -> HeldOutRows:
     """Return the rows of the file of --test whose labels are classes of the model."""
     assert request.test is not None
-    source = open_source(request.test, request.reading)
+    assert source is not None
+    for note in source.notes:
+        print_note(note)
     if is_large(source, request.memory):
         scan = scan_table(
             source, request.target, _no_rows, rules=request.rules, categorical=True, weights=request.weights

@@ -252,3 +252,21 @@ def _check_selection(request: TrainRequest) -> None:
         )
     if request.scoring is not None:
         find_scorer(request.scoring)
+
+
+def check_batches(request: TrainRequest) -> None:
+    """Raise `CommandError` for options that need all rows in memory."""
+    in_memory_only = {
+        "--report": request.report is not None,
+        "--bad-rows skip": request.reading.bad_rows == "skip",
+        "--groups": request.groups is not None,
+        "--time": request.time is not None,
+        "--intervals": request.intervals,
+    }
+    instead = " in place of --cluster" if request.cluster is not None else ""
+    for option, given in in_memory_only.items():
+        if given:
+            raise CommandError(
+                f"{option} requires all rows in memory, and {str(request.data)!r} is read in batches. Omit it, or read "
+                f"the table as a whole, if it fits in memory: --memory high{instead}."
+            )

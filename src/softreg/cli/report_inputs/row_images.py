@@ -1,4 +1,4 @@
-"""The images of audited rows, which a report draws for a few of them."""
+"""The images of audited rows, which a report draws for a few of them, and the title of a report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from softreg.tables import Schema
 from softreg.tables.images.array_files import WHITE
+from softreg.tables.images.image_form import LABEL
 from softreg.typing import Array, Codes
 
 
@@ -65,3 +66,24 @@ def without_images(schema: Schema, table: pa.Table) -> pa.Table:
     """Return a table without the column of images that the model reads, whose pixels a report does not write."""
     column = schema.image
     return table if column is None or column.name not in table.column_names else table.drop_columns([column.name])
+
+
+def report_title(schema: Schema | None, target: str, data: str) -> str:
+    """Return the title of a report: the target and the name of the data.
+
+    Parameters
+    ----------
+    schema : Schema or None
+        Columns of the model; None for a model of arrays.
+    target : str
+        Column of labels.
+    data : str
+        Name of the file or folder.
+
+    Returns
+    -------
+    str
+        "Class of the images in NAME" for images with their own labels, else "TARGET from NAME".
+    """
+    is_image_class = schema is not None and schema.image is not None and target == LABEL
+    return f"Class of the images in {data}" if is_image_class else f"{target} from {data}"

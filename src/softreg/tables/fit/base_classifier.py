@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -34,6 +35,7 @@ from softreg.tables.row_selection.offset_columns import offset_remarks, read_off
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
+from softreg.tables.schema.input_kind import check_input_kind
 from softreg.tables.schema.schema import Schema
 from softreg.tables.schema.target_labels import labels
 from softreg.typing import Array, Float64Array, TextArray
@@ -440,13 +442,15 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
         return [column.name for column in self.schema_.columns if column.name != self.schema_.target]
 
     def _table(self, data: Any) -> pa.Table:
-        """Return new rows as a table; raise `TableError` for an array with another number of columns."""
+        """Return new rows as a table; raise `TableError` for another number of columns of an array, or another kind."""
         self._check_fitted()
         features = {column.name for column in self.schema_.features} | set(self.offset_.values())
         unused = [column.name for column in self.schema_.columns if column.name not in features]
         options = with_form(ReadOptions(), self.schema_.image_form) if is_source(data) else None
         table = as_table(data, unused=unused, options=options)
         if not is_matrix(data):
+            source = repr(os.fspath(data)) if isinstance(data, (str, os.PathLike)) else "The input"
+            check_input_kind(self.schema_.features, table.schema, source=source)
             return table
         names = self._columns_in()
         if table.num_columns != len(names):

@@ -311,6 +311,12 @@ def array_form(path: Path, images: Array, size: tuple[int, int] | None, color: s
     return ImageForm(width, height, colour=channels in _COLOUR_CHANNELS if color is None else color == COLOUR)
 
 
+def array_size(path: Path, images: Array) -> tuple[int, int]:
+    """Return width and height of the images of an array; raise `TableError` for a wrong number of channels."""
+    height, width, _ = _axes(path, images)
+    return width, height
+
+
 def _axes(path: Path, images: Array) -> tuple[int, int, int]:
     """Return height, width and number of channels of images; the channels may precede height and width."""
     if images.ndim == 3:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from softreg.tables.columns.table_errors import TableError
+from softreg.tables.columns.table_errors import TableError, pluralize
 from softreg.tables.read_options import MAX_SIDE, ReadOptions
 
 IMAGE, LABEL, FILE = "image", "label", "file"
@@ -17,6 +17,8 @@ IMAGE, LABEL, FILE = "image", "label", "file"
 GREY, COLOUR = "grey", "colour"
 _FORM, _PATH, _CLASS = b"softreg.image", b"softreg.image_path", b"softreg.image_class"
 """Metadata keys of the fields of pixels, of paths, and of labels."""
+ROUNDING = 0.5
+"""Pixels by which a side of a resized image differs at most, from rounding, if the proportion is kept."""
 
 
 @dataclass(frozen=True)
@@ -193,4 +195,54 @@ def with_form(options: ReadOptions, form: ImageForm | None) -> ReadOptions:
             f"The model was trained on {form}, and reads all images so; leave --image-size and --image-color out "
             "(image_size and image_color in Python)."
         )
-    return replace(options, image_size=size, image_color=color)
+    return replace(options, image_size=size, image_color=color, note_other_sizes=True)
+
+
+def other_sizes_note(sizes: Mapping[tuple[int, int], int], form: ImageForm) -> list[str]:
+    """Return a note that counts the images of another size than a model reads, which are resized.
+
+    Parameters
+    ----------
+    sizes : mapping of (int, int) to int
+        Number of images of each width and height.
+    form : ImageForm
+        Form that all images are read in.
+
+    Returns
+    -------
+    list of str
+        The note; empty if all images have the size.
+
+    Examples
+    --------
+    >>> other_sizes_note({(8, 8): 2, (16, 16): 1}, ImageForm(8, 8, colour=False))
+    ['1 of 3 images has another size than the 8 x 8 pixels of the model, and is resized.']
+    >>> other_sizes_note({(20, 30): 4}, ImageForm(8, 8, colour=False))[0].partition("; ")[2]
+    'all of them have another proportion, and are also distorted.'
+    """
+    width, height = form.width, form.height
+    others = {size: count for size, count in sizes.items() if size != (width, height)}
+    if not others:
+        return []
+    count, total = sum(others.values()), sum(sizes.values())
+    stretched = sum(
+        count
+        for (w, h), count in others.items()
+        if min(abs(h * width / w - height), abs(w * height / h - width)) > ROUNDING
+    )
+    size = f"another size than the {width} x {height} pixels of the model"
+    note = f"{count:,} of {pluralize(total, 'image')} {_have(count)} {size}, and {_are(count)} resized"
+    if stretched:
+        these = "all" if stretched == count > 1 else f"{stretched:,}"
+        note += f"; {these} of them {_have(stretched)} another proportion, and {_are(stretched)} also distorted"
+    return [f"{note}."]
+
+
+def _have(count: int) -> str:
+    """Return the verb of a count."""
+    return "has" if count == 1 else "have"
+
+
+def _are(count: int) -> str:
+    """Return the verb of a count."""
+    return "is" if count == 1 else "are"

@@ -20,6 +20,7 @@ from softreg.tables.images.array_files import (
     ImageArrays,
     PixelRange,
     array_form,
+    array_size,
     as_images,
     open_arrays,
     pixel_rows,
@@ -40,6 +41,7 @@ from softreg.tables.images.image_form import (
     image_column,
     image_field,
     label_field,
+    other_sizes_note,
     path_field,
 )
 from softreg.tables.images.picture_files import (
@@ -308,9 +310,10 @@ def _choose_form(headers: Sequence[PictureHeader], options: ReadOptions) -> tupl
     Small pictures have their most common size. One size that is not small is reduced, and several are made square.
     """  # noqa: DOC201
     colour = any(header.colour for header in headers) if options.image_color is None else options.image_color == COLOUR
-    if options.image_size is not None:
-        return ImageForm(*options.image_size, colour=colour), []
     sizes = Counter((header.width, header.height) for header in headers)
+    if options.image_size is not None:
+        form = ImageForm(*options.image_size, colour=colour)
+        return form, other_sizes_note(sizes, form) if options.note_other_sizes else []
     size = max(sizes, key=lambda size: (sizes[size], size))
     if len(sizes) > 1 and any(w * h > SMALL for w, h in sizes):
         size = (REDUCED_SIDE, REDUCED_SIDE)
@@ -342,6 +345,8 @@ def _open_array(arrays: ImageArrays, form: str, options: ReadOptions) -> ImageRe
             table = table.append_column(label_field(column.type), column)
         return RowsReader(source, table.schema, [], arrays.notes, table)
     image_form = array_form(arrays.path, images, options.image_size, options.image_color)
+    if options.note_other_sizes:
+        arrays.notes += other_sizes_note({array_size(arrays.path, images): len(images)}, image_form)
     pixels = PixelRange.of(arrays.path, images)
     own = [] if label_type is None else [label_field(label_type)]
     schema = pa.schema([image_field(image_form, pa.from_numpy_dtype(np.dtype(pixels.dtype))), *own])

@@ -256,17 +256,19 @@ def _copy_pipe(pipe: Path) -> PipeCopy:
 
 
 def check_exists(path: Path) -> None:
-    """Raise `TableError` if there is no such file, with files of similar names."""
+    """Raise `TableError` if there is no such file or folder, with files and folders of similar names."""
     if path.exists() or path.is_symlink():
         return
     from difflib import get_close_matches
 
     if not path.parent.is_dir():
-        raise TableError(f"There is no file {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
-    names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    near = get_close_matches(path.name, names, n=3)
+        raise TableError(f"There is no file or folder {str(path)!r}: the folder {str(path.parent)!r} does not exist.")
+    is_folder = {entry.name: entry.is_dir() for entry in path.parent.iterdir()}
+    near = get_close_matches(path.name, list(is_folder), n=3)
     guess = f" Nearest by name: {quote_list(near)}." if near else ""
-    raise TableError(f"There is no file {str(path)!r}; its folder holds {pluralize(len(names), 'file')}.{guess}")
+    folders = sum(is_folder.values())
+    held = pluralize(len(is_folder) - folders, "file") + (f" and {pluralize(folders, 'folder')}" if folders else "")
+    raise TableError(f"There is no file or folder {str(path)!r}; its folder holds {held}.{guess}")
 
 
 def unquote(text: str) -> str:

@@ -20,6 +20,7 @@ from softreg.tables.io.text_metadata import TextMetadata
 from softreg.tables.schema.column_hints import similar_levels_note
 from softreg.tables.schema.decimal_mark import decimal_comma_columns
 from softreg.tables.schema.infer_kind import infer_column
+from softreg.tables.schema.input_kind import check_input_kind
 from softreg.tables.schema.kinds import FEATURE_KINDS, Column, Kind
 from softreg.tables.schema.number_columns import TextOptions, row_name
 from softreg.tables.schema.target_labels import labels
@@ -122,7 +123,7 @@ class Schema:
         Raises
         ------
         TableError
-            If a feature is missing.
+            If a feature is missing, or only one of both, the model and the table, has images.
 
         Examples
         --------
@@ -133,6 +134,7 @@ class Schema:
         features = {column.name for column in self.features}
         schema = table.schema if isinstance(table, pa.Table) else table
         if isinstance(schema, pa.Schema):
+            check_input_kind(self.features, schema)
             table = [field.name for field in schema if field.name in features or not _is_beside_images(field)]
         columns = list(table)
         names = set(columns)
