@@ -183,14 +183,19 @@ def mean_over_people(values: np.ndarray, person: np.ndarray) -> Interval:
 
 def print_scores(methods: dict[str, np.ndarray], test: Steps) -> None:
     print(f"\n{'held-out people':23}{f'next film in the top {TOP}':28}{'log loss (nats)':27}perplexity")
-    found = {name: hits(P, test) for name, P in methods.items()}
-    for name, P in methods.items():
-        loss = mean_over_people(surprisals(P, test), test.person)
-        share = percent(mean_over_people(found[name], test.person))
-        nats = f"{loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})"
-        print(f"{name:23}{share:28}{nats:27}{np.exp(loss.value):.0f}")
+    found = {name: (hits(P, test), surprisals(P, test)) for name, P in methods.items()}
+    for name, (hit, surprisal) in found.items():
+        loss = mean_over_people(surprisal, test.person)
+        share = percent(mean_over_people(hit, test.person))
+        print(f"{name:23}{share:28}{nats(loss):27}{np.exp(loss.value):.0f}")
     first, second = list(found.values())[:2]
-    print(f"{'first minus second':23}{percent(mean_over_people(first - second, test.person))}")
+    more, loss = (mean_over_people(a - b, test.person) for a, b in zip(first, second, strict=True))
+    points = f"{100 * more.value:.1f} ({100 * more.low:.1f} to {100 * more.high:.1f}) points"
+    print(f"{'first minus second':23}{points:28}{nats(loss)}")
+
+
+def nats(x: Interval) -> str:
+    return f"{x.value:.3f} ({x.low:.3f} to {x.high:.3f})"
 
 
 def percent(x: Interval) -> str:

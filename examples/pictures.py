@@ -32,6 +32,7 @@ from softreg.splits import stratified_folds
 
 SHOWN = 10
 GREY_VALUES_OF_DIGITS = 16
+WEIGHT_COLOURS = ("#b8500c", "#ffffff", "#1461a8")  # those of the report: negative orange, positive blue
 
 
 def main() -> None:
@@ -141,7 +142,9 @@ def draw(output: str, model: TableClassifier, table: pa.Table, classes, doubtful
     """Draw the weights of the classes, the doubtful pictures and those whose labels are to be checked."""
     matplotlib.use("agg")
     from matplotlib import pyplot
+    from matplotlib.colors import LinearSegmentedColormap
 
+    colours = LinearSegmentedColormap.from_list("weights", WEIGHT_COLOURS)
     weights = model.model_.coef_
     side = int(np.sqrt(weights.shape[1]))
     limit = np.abs(weights).max()
@@ -149,7 +152,7 @@ def draw(output: str, model: TableClassifier, table: pa.Table, classes, doubtful
     for axis in axes.ravel():
         axis.set_axis_off()
     for k, axis in enumerate(axes[0, : len(classes)]):
-        axis.imshow(weights[k].reshape(side, side), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axis.imshow(weights[k].reshape(side, side), cmap=colours, vmin=-limit, vmax=limit)
         axis.set_title(classes[k])
     for line, rows in zip(axes[1:], (doubtful, suspects), strict=True):
         for axis, row in zip(line, rows, strict=False):

@@ -43,6 +43,16 @@ def main() -> None:
     print(f"{'no message':28}{'':53}{1000 * options.read * y.mean():.0f}")
     print_decisions("probabilities", P, y, cost, thresholds=[0.5, threshold])
     print_decisions("recalibrated", recalibrated, y, cost, thresholds=[threshold])
+    chosen = costs(P, cost, threshold)
+    nothing = np.tile(1000 * cost[:, HAM], (len(y), 1))
+    print(f"cost of 1,000 messages, compared with probabilities > {threshold:.1%}:")
+    for name, other in (
+        ("no message", nothing),
+        ("probabilities > 50.0%", costs(P, cost, 0.5)),
+        (f"recalibrated > {threshold:.1%}", costs(recalibrated, cost, threshold)),
+    ):
+        more = score_interval(other - chosen, P, y)
+        print(f"  {name:26}{more.value:+.0f} ({more.low:+.0f} to {more.high:+.0f})")
 
     print_mistakes(table, P[:, SPAM], y, threshold)
     if options.message:
@@ -83,20 +93,30 @@ def held_out_probabilities(table: pa.Table, y: np.ndarray) -> np.ndarray:
 
 
 def print_quality(probabilities: dict[str, np.ndarray], y: np.ndarray) -> None:
-    print(f"\n{'held out':15}{'log loss (nats)':29}{'AUC':26}calibration")
-    for name, P in probabilities.items():
-        evaluation = audit(P, y, ["ham", "spam"])
-        loss, auc, p = evaluation.calibration.log_loss, evaluation.auc, evaluation.calibration.check.p_value
-        print(f"{name:15}{loss!s:29}{auc!s:26}p = {p:.4f}")
-    print(f"{'class rates':15}{evaluation.label_entropy:.4g}\n")
+    print(f"\n{'held out':15}{'log loss (nats)':29}{'AUC':26}{'calibration':14}spam expected")
+    evaluations = {name: audit(P, y, ["ham", "spam"]) for name, P in probabilities.items()}
+    for name, evaluation in evaluations.items():
+        loss, auc, check = evaluation.calibration.log_loss, evaluation.auc, evaluation.calibration.check
+        p = f"p {'≤' if check.p_value <= 1 / (check.draws + 1) else '='} {check.p_value:.4f}"
+        print(f"{name:15}{loss!s:29}{auc!s:26}{p:14}{evaluation.P[:, SPAM].sum():.0f} of {y.sum()}")
+    print(f"{'class rates':15}{evaluation.label_entropy:.4g}")
+    before, after = probabilities.values()
+    change = score_interval(np.log(before) - np.log(after), before, y)
+    between = f"{change.low:.5f} to {change.high:.5f}"
+    print(f"the recalibration changes the log loss by {change.value:.5f} ({between}) nats\n")
     print(f"{'spam folder':28}{'real messages in it':25}{'spam in it':28}cost of 1,000 messages")
+
+
+def costs(P: np.ndarray, cost: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the cost of 1,000 messages like each one, for each label it may have: an array (n, 2)."""
+    return 1000 * cost[:, (P[:, SPAM] > threshold).astype(int)].T
 
 
 def print_decisions(name: str, P: np.ndarray, y: np.ndarray, cost: np.ndarray, thresholds: list[float]) -> None:
     for threshold in thresholds:
         moved = (P[:, SPAM] > threshold).astype(int)
         shares = [wilson_interval(moved[y == label].sum(), (y == label).sum()) for label in (HAM, SPAM)]
-        paid = score_interval(1000 * cost[:, moved].T, P, y)
+        paid = score_interval(costs(P, cost, threshold), P, y)
         cells = [f"{s.value:.2%} ({s.low:.2%} to {s.high:.2%})" for s in shares]
         money = f"{paid.value:.0f} ({paid.low:.0f} to {paid.high:.0f})"
         print(f"{f'{name} > {threshold:.1%}':28}{cells[0]:25}{cells[1]:28}{money}")

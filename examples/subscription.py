@@ -101,17 +101,27 @@ def print_gains(result: Audit, y: np.ndarray, cost: np.ndarray) -> None:
     order, worthwhile = np.argsort(-p, kind="stable"), int(point.decided[YES])
     print(f"\nWhom to call, of {n:,} customers held out: those of the largest probabilities")
     print("  calls        probability  subscribe               of all subscriptions    gain")
-    for calls in sorted({round(share * n) for share in SHARES} | {worthwhile}):
-        called = np.isin(np.arange(n), order[:calls]).astype(int)
+    numbers = sorted({round(share * n) for share in SHARES} | {worthwhile})
+    gains = {}  # of all customers, (n, 2): if the answer of the customer is no, or yes
+    for calls in numbers:
+        gains[calls] = -n * cost[:, np.isin(np.arange(n), order[:calls]).astype(int)].T
         hits = y[order[:calls]].sum()
         found = percent(wilson_interval(hits, y.sum())) if calls < n else "100%"
-        gain = score_interval(-n * cost[:, called].T, result.P, y)
+        gain = score_interval(gains[calls], result.P, y)
         line = (
             f"  {calls:5,} {calls / n:5.0%}{' *' if calls == worthwhile else '  '} above {p[order[calls - 1]]:5.1%}  "
         )
-        money = f"{gain.value:,.0f} ({gain.low:,.0f} to {gain.high:,.0f})"
-        print(f"{line}{percent(wilson_interval(hits, calls)):24}{found:24}{money}")
-    print(f"  * all above {point.threshold:.1%}, whose expected gain is positive: {-n * point.expected:,.0f} together")
+        print(f"{line}{percent(wilson_interval(hits, calls)):24}{found:24}{amount(gain)}")
+    print(f"  * all above {point.threshold:.1%}, whose expected gain is positive; the model expects ", end="")
+    print(f"{-n * point.expected:,.0f} together")
+    print("  Gain compared with that of *, by calls:")
+    for calls in numbers:
+        if calls != worthwhile:
+            print(f"  {calls:5,}  {amount(score_interval(gains[calls] - gains[worthwhile], result.P, y))}")
+
+
+def amount(x: Interval) -> str:
+    return f"{x.value:,.0f} ({x.low:,.0f} to {x.high:,.0f})"
 
 
 def percent(x: Interval) -> str:

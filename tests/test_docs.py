@@ -6,7 +6,8 @@ python block prints, to the letter; marked `text varies` (seconds, versions), so
 
 A block marked `console` has commands behind `$ `, and what they print on stdout. A `console` block without a command
 goes on with the output of the one before. A line `...` stands for any lines, and blank lines do not count. Numbers may
-differ in their last digits; seconds and numbers like 1e-07 may have any value. `console no-run` is left out.
+differ by one in their last digit or their sixth significant digit, integers below 100 not at all; seconds and numbers
+like 1e-07 may have any value. `console no-run` is left out.
 
 No block may need the data beside the project: who reads the page has no such folder. A page whose first line is
 `<!-- data: NAME -->` tells its readers where to get the data; here it finds them under that name, and is skipped where
@@ -26,6 +27,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,8 @@ WITH_SPARK = ("softreg.rows.cluster.spark_engine", "softreg.spark")  # their exa
 DATA = re.compile(r"\A<!-- data: (?P<name>[^\s;]+)(?: as (?P<shown>[^\s;]+))?(?:; slow)? -->\n")
 SLOW = re.compile(r"\A<!-- .*\bslow -->\n")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+SIGNIFICANT_DIGITS = 6
+LEAST_ROUNDED = 100  # integers below are counts, and equal
 SECONDS_OF_A_COMMAND = 300
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
@@ -168,7 +172,7 @@ def shell(command: str, where: str) -> list[str]:
 
 
 def same_line(shown: str, printed: str) -> bool:
-    """Whether two lines have the same words, and numbers that differ in their last digits at most."""
+    """Whether two lines have the same words, and numbers that differ by one in their last digit at most."""
     texts = [" ".join(NUMBER.sub("0", line).split()) for line in (shown, printed)]
     if texts[0] != texts[1]:
         return False
@@ -178,11 +182,17 @@ def same_line(shown: str, printed: str) -> bool:
 
 
 def same_number(a: str, b: str) -> bool:
+    """Whether two numbers differ by one at most in the last digit, or in the sixth significant digit of long ones.
+
+    Integers below 100 must be equal.
+    """
     if "e" in a or "e" in b:
         return True
-    x, y = (float(number.replace(",", "")) for number in (a, b))
-    last_digit = 10.0 ** -len(a.partition(".")[2])
-    return abs(x - y) <= max(3 * last_digit * ("." in a), 0.005 * abs(x))
+    x, y = (Decimal(number.replace(",", "")) for number in (a, b))
+    if max(x, y) < LEAST_ROUNDED and "." not in a + b:
+        return x == y
+    digit = max(x.as_tuple().exponent, y.as_tuple().exponent, x.adjusted() - SIGNIFICANT_DIGITS + 1)
+    return abs(x - y) <= Decimal(1).scaleb(digit)
 
 
 def tidy(text: str) -> list[str]:
@@ -284,7 +294,9 @@ def test_the_walkthrough_shows_all_that_it_prints() -> None:
         ("```console\n$ printf '1\\n2\\n3\\n'\n...\n2\n```\n", "prints more:\n3"),
         ("```console\n$ echo 1\n1\n```\nand\n```console\n1\n```\n", "line 7: '1' is not what"),
         ("```console\n$ no_such_command_here\n```\n", "the command at line 2, ends with the exit code 127"),
-        ("```console\n$ echo 0.75 of 1,000\n0.74 of 1,006\n```\n", "line 3"),
+        ("```console\n$ echo 0.75 of 1,000\n0.74 of 1,002\n```\n", "line 3"),
+        ("```console\n$ echo 8.6655\n8.6648\n```\n", "line 3"),
+        ("```console\n$ echo 0.9633599363430728\n0.9633619363430728\n```\n", "line 3"),
     ],
 )
 def test_a_bad_page_fails(page: str, told: str) -> None:
@@ -307,8 +319,9 @@ def test_what_is_no_example_does_not_run() -> None:
 def test_a_console_block_shows_what_its_commands_print(elsewhere: Path) -> None:
     run_page("```console\n$ echo 1 > a\n$ printf '1\\n2\\n3\\n'\n1\n```\n so\n```console\n...\n3\n```\n", "page.md")
     run_page("```python\nassert open('a').read() == '1\\n'\n```\n```console\n$ cat a\n1\n```\n", "page.md")
-    code = "print(0.7512, 1005, 3e-8, 9.5, 'seconds')"
-    run_page(f'```console\n$ python -c "{code}"\n0.7510  1,004 1e-7 1.2 seconds\n```\n', "page.md")
+    code = "print(0.7512, 1005, 3e-8, 0.9633599363430728); print(9.5, 'seconds')"
+    shown = "0.7511  1,004 1e-7 0.9633602\n1.2 seconds"
+    run_page(f'```console\n$ python -c "{code}"\n{shown}\n```\n', "page.md")
     run_page("```console no-run\n$ no_such_command_here\n```\n", "page.md")
     assert (elsewhere / "a").is_file()
 

@@ -49,6 +49,22 @@ def test_calibrated_probabilities_keep_their_promise_and_overconfident_ones_do_n
     assert good.saved > 0
 
 
+def test_dependent_rows_have_a_wider_interval() -> None:
+    random = np.random.default_rng(1)
+    p = softmax(random.normal(size=(200, 2)))
+    y = (random.random(200) < p[:, 1]).astype(int)
+    cost = np.array([[0, 1], [4, 0]])
+    single = operating_point(p, y, cost)
+    five, groups = [np.repeat(a, 5, axis=0) for a in (p, y)], np.repeat(np.arange(200), 5)
+    copies = operating_point(*five, cost, groups=groups)
+    decided = (p[:, 1] > 0.2).astype(int)
+    expected = score_interval(np.repeat(cost[:, decided].T, 5, axis=0), *five, groups=groups)
+    assert (copies.paid.low, copies.paid.high) == (expected.low, expected.high)
+    assert copies.paid.value == pytest.approx(single.paid.value)
+    assert (copies.paid.low, copies.paid.high) == pytest.approx((single.paid.low, single.paid.high), abs=0.02)
+    assert operating_point(*five, cost).paid.low > copies.paid.low + 0.04
+
+
 @pytest.mark.parametrize(
     ("codes", "cost", "message"),
     [([0, 1, 1], [[0, 1], [1, 0]], "one code for each of 4 rows"), ([0, 1, 1, 0], [[0, 1]], "a row for each of the 2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,7 @@ def test_features_and_lists_with_commas(tmp_path: Path) -> None:
 
 def test_costs_and_scores(path: Path) -> None:
     shown = run("train", path, "--target", "y", "--strength", "0.01", "--cost", "yes:no=5", "--quiet")
-    assert "cost per row" in shown.stdout
+    assert re.search(r"cost per row +[\d.]+ +95% interval [\d.]+ to [\d.]+; decide", shown.stdout)
     assert "decide 'yes' above 16.7%" in shown.stdout
     wrong = run("train", path, "--target", "y", "--cost", "maybe:no=5")
     assert wrong.exit_code == 2

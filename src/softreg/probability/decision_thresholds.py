@@ -67,7 +67,12 @@ class OperatingPoint:
 
 @accept_deprecated_arguments("operating_point()")
 def operating_point(
-    P: ArrayLike, codes: ArrayLike, cost: ArrayLike, *, sample_weight: ArrayLike | None = None
+    P: ArrayLike,
+    codes: ArrayLike,
+    cost: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
 ) -> OperatingPoint:
     """Decide each row at its least expected cost and return the resulting costs, with those of constant decisions.
 
@@ -86,11 +91,13 @@ def operating_point(
         `cost[true, decided]`, finite, in any unit.
     sample_weight : array_like of shape (n,), optional
         Weights of the mean costs. Row counts ignore them.
+    groups : array_like of shape (n,), optional
+        Equal values mark rows that depend on each other; the interval of `paid` is then that of independent groups.
 
     Returns
     -------
     OperatingPoint
-        Counts and costs of the decisions. `paid` has the interval of `score_interval`; a value of `paid` far above
+        Counts and costs of the decisions. `paid` has the interval of `score_interval`; an interval that excludes
         `expected` indicates probabilities that are not calibrated.
 
     Raises
@@ -123,7 +130,9 @@ def operating_point(
         decided=np.bincount(decided, minlength=k),
         table=np.bincount(y * k + decided, minlength=q * k).reshape(q, k),
         expected=float(w @ np.take_along_axis(expected, decided[:, None], axis=1)[:, 0] / w.sum()),
-        paid=score_interval(costs[:, decided].T, P, y, sample_weight=None if sample_weight is None else w),
+        paid=score_interval(
+            costs[:, decided].T, P, y, groups=groups, sample_weight=None if sample_weight is None else w
+        ),
         constant=int(np.argmin(constant)),
         constant_cost=float(constant.min()),
         most_likely_cost=float(w @ costs[y, np.asarray(most_likely(P))] / w.sum()) if k == q else None,

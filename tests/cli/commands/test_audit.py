@@ -66,7 +66,10 @@ def test_costs_decide(run: Any, predictions: tuple) -> None:
     path, P, y = predictions
     done = run("audit", path, "--target", "given", "--cost", "yes:no=20", "--cost", "no:yes=2")
     cost = np.array([[0, 2, 1], [20, 0, 1], [1, 1, 0]])
-    assert f"cost per row   {operating_point(P, y, cost).paid.value:.4g}" in done.stdout
+    paid = operating_point(P, y, cost).paid
+    assert paid.low < paid.value < paid.high
+    line = f"cost per row   {paid.value:.4g}  95% interval {paid.low:.4g} to {paid.high:.4g}; each row at its least"
+    assert line in " ".join(done.stdout.split("\n"))
 
 
 def test_predictions_of_predict_are_understood(run: Any, trained: Path, table: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import softreg
 from softreg import SoftmaxRegressionCV, TableClassifier
+from softreg.probability import operating_point
 from softreg.tables import TableError, group_codes, read_table, split_groups
 from softreg.tables.fit import choose_strength
 from softreg.tables.fit.cross_validation import CrossValidation
@@ -82,6 +83,22 @@ def test_one_standard_error_chooses_a_stronger_penalty(run: Any, clinic: Path, t
     assert softreg.load(model).rule == "1se"
     told = f"within 1 SE of {path.mean[best]:.4f} at {path.strength[best]:.3g}"
     assert told in run(*words, "--rule", "1se").stdout
+
+
+def test_the_interval_of_the_cost_is_that_of_groups(run: Any, clinic: Path, tmp_path: Path) -> None:
+    costs, model = ("--cost", "yes:no=3"), tmp_path / "m.softreg"
+    done = run(
+        "train", clinic, "--target", "ill", "--groups", "patient", "--strength", "0.01", *costs, "--model", model
+    )
+    assert done.exit_code == 0, done.output
+    table = read_table(clinic)
+    groups = group_codes(table, "patient", "ill")
+    codes = np.unique(table["ill"].to_pylist(), return_inverse=True)[1]
+    _, test = split_groups(codes, groups, 0.2, 0)
+    P = softreg.load(model).predict_proba(table.take(test))
+    paid = operating_point(P, codes[test], [[0, 1], [3, 0]], groups=groups[test]).paid
+    assert f"95% interval {paid.low:.4g} to {paid.high:.4g}; decide 'yes'" in done.stdout
+    assert operating_point(P, codes[test], [[0, 1], [3, 0]]).paid != paid
 
 
 def test_groups_are_held_out_as_a_whole(run: Any, clinic: Path, tmp_path: Path) -> None:

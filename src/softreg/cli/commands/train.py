@@ -245,7 +245,7 @@ def _evaluate(
         warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
     evaluation = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)
     cost = cost_matrix(request.costs, names)
-    point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights)
+    point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights, groups=held.groups)
     result = collect_result(
         evaluation,
         model.solution_,

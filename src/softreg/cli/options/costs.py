@@ -74,13 +74,14 @@ def cost_matrix(texts: Sequence[str], classes: Sequence[str]) -> Float64Array | 
 
 
 def format_costs(point: OperatingPoint, classes: Sequence[str]) -> str:
-    """Return the cost of decisions by the probabilities, and of the best constant decision, as lines."""
+    """Return the cost of decisions by the probabilities with its interval, and other costs, as lines."""
     remark = "each row at its least expected cost"
     if point.threshold is not None:
         remark = f"decide {truncate_label(classes[1])!r} above {point.threshold:.1%}: {point.decided[1]:,} rows"
+    paid = point.paid
     return align_columns(
         [
-            ("cost per row", f"{point.paid.value:.4g}", remark),
+            ("cost per row", f"{paid.value:.4g}", f"95% interval {paid.low:.4g} to {paid.high:.4g}; {remark}"),
             ("expected cost", f"{point.expected:.4g}", "by the probabilities"),
             ("best constant", f"{point.constant_cost:.4g}", f"always {truncate_label(classes[point.constant])!r}"),
         ]
