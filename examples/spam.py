@@ -116,7 +116,7 @@ def print_decisions(name: str, P: np.ndarray, y: np.ndarray, cost: np.ndarray, t
     for threshold in thresholds:
         moved = (P[:, SPAM] > threshold).astype(int)
         shares = [wilson_interval(moved[y == label].sum(), (y == label).sum()) for label in (HAM, SPAM)]
-        paid = score_interval(costs(P, cost, threshold), P, y)
+        paid = score_interval(costs(P, cost, threshold), P, y, bounds=(1000 * cost.min(), 1000 * cost.max()))
         cells = [f"{s.value:.2%} ({s.low:.2%} to {s.high:.2%})" for s in shares]
         money = f"{paid.value:.0f} ({paid.low:.0f} to {paid.high:.0f})"
         print(f"{f'{name} > {threshold:.1%}':28}{cells[0]:25}{cells[1]:28}{money}")

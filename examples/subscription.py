@@ -107,7 +107,7 @@ def print_gains(result: Audit, y: np.ndarray, cost: np.ndarray) -> None:
         gains[calls] = -n * cost[:, np.isin(np.arange(n), order[:calls]).astype(int)].T
         hits = y[order[:calls]].sum()
         found = percent(wilson_interval(hits, y.sum())) if calls < n else "100%"
-        gain = score_interval(gains[calls], result.P, y)
+        gain = score_interval(gains[calls], result.P, y, bounds=(-n * cost.max(), -n * cost.min()))
         line = (
             f"  {calls:5,} {calls / n:5.0%}{' *' if calls == worthwhile else '  '} above {p[order[calls - 1]]:5.1%}  "
         )

@@ -80,12 +80,17 @@ def test_the_interval_of_a_cost_stays_within_the_costs() -> None:
     P = np.repeat([[0.98, 0.02], [0.03, 0.97]], [900, 117], axis=0)
     y = np.repeat([1, 0, 1], [8, 892, 117])
     decided = P.argmax(axis=1)
-    paid = score_interval(np.array([[0.0, 20.0], [1.0, 0.0]])[:, decided].T, P, y)
+    cost = np.array([[0.0, 20.0], [1.0, 0.0]])
+    assert score_interval(cost[:, decided].T, P, y).low < 0
+    paid = score_interval(cost[:, decided].T, P, y, bounds=(0, 20))
+    assert paid == operating_point(P, y, cost).paid
     assert paid.low == 0 < paid.value < paid.high < 20
-    gains = score_interval(-np.array([[0.0, 20.0], [1.0, 0.0]])[:, decided].T, P, y)
+    gains = score_interval(-cost[:, decided].T, P, y, bounds=(-20, 0))
     assert gains.high == 0 > gains.value > gains.low > -20
 
 
 def test_the_interval_of_equal_scores_contains_their_mean() -> None:
-    same = score_interval(np.full((50, 2), 0.1), np.tile([0.5, 0.5], (50, 1)), np.zeros(50, dtype=int))
+    same = score_interval(
+        np.full((50, 2), 0.1), np.tile([0.5, 0.5], (50, 1)), np.zeros(50, dtype=int), bounds=(0.1, 0.1)
+    )
     assert same.low <= same.value <= same.high

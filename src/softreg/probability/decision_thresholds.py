@@ -131,7 +131,12 @@ def operating_point(
         table=np.bincount(y * k + decided, minlength=q * k).reshape(q, k),
         expected=float(w @ np.take_along_axis(expected, decided[:, None], axis=1)[:, 0] / w.sum()),
         paid=score_interval(
-            costs[:, decided].T, P, y, groups=groups, sample_weight=None if sample_weight is None else w
+            costs[:, decided].T,
+            P,
+            y,
+            groups=groups,
+            sample_weight=None if sample_weight is None else w,
+            bounds=(float(costs.min()), float(costs.max())),
         ),
         constant=int(np.argmin(constant)),
         constant_cost=float(constant.min()),

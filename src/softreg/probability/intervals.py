@@ -6,6 +6,7 @@ model is far too short. The intervals here use an exact interval for the rate of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,7 @@ def score_interval(
     level: float = 0.95,
     groups: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval:
     """Return a confidence interval for the expected score of new rows, such as the log loss.
 
@@ -108,12 +110,14 @@ def score_interval(
     sample_weight : array_like of shape (n,), optional
         Weights of the rows in the mean; standard errors are then those of a weighted mean, of at most Kish's effective
         number of rows.
+    bounds : (float, float)
+        Least and greatest value that a score can have, on new rows too: the ends of the interval lie between them.
 
     Returns
     -------
     Interval
-        Mean score with its interval, within the range of `scores`; (inf, inf, inf) where the score of a label is
-        infinite. The upper end is inf where all probabilities are 0 or 1 and a mistake has an infinite score.
+        Mean score with its interval, within `bounds`; (inf, inf, inf) where the score of a label is infinite. The upper
+        end is inf where all probabilities are 0 or 1 and a mistake has an infinite score.
 
     Raises
     ------
@@ -149,8 +153,8 @@ def score_interval(
     if not np.isfinite(value):
         return Interval(value, value, value)
     low, high = _distances(parts, level, None if groups is None else np.asarray(groups))
-    low_end, high_end = max(value - low, float(S.min())), min(value + high, float(S.max()))
-    return Interval(value, min(value, low_end), max(value, high_end))  # the mean of equal scores has rounding errors
+    low_end, high_end = max(value - low, bounds[0]), min(value + high, bounds[1])
+    return Interval(value, min(value, low_end), max(value, high_end))  # a mean has rounding errors
 
 
 @dataclass(frozen=True, eq=False)
