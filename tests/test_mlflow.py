@@ -329,7 +329,8 @@ def test_logged_and_registered_models_are_loaded_by_name(tmp_path: Path) -> None
 
 
 def test_a_sqlite_store(tmp_path: Path) -> None:
-    pytest.importorskip("sqlalchemy", reason="a store in SQLite needs SQLAlchemy, which mlflow-skinny does not bring")
+    for needed in ("sqlalchemy", "alembic"):
+        pytest.importorskip(needed, reason=f"a store in SQLite needs {needed}, which mlflow-skinny does not bring")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)

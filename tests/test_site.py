@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import re
 import shutil
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import quote
@@ -15,6 +18,12 @@ import pytest
 
 import softreg
 
+SEARCHES = (
+    ("en", "calibrating", "calibration"),
+    ("zh", "交叉熵", "交叉熵"),
+    ("zh", "熵", "熵"),
+    ("zh", "SoftmaxRegression", "API"),
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DOCS = Path(__file__).parents[1] / "docs"
 ROOMS = (
@@ -100,49 +109,49 @@ def test_every_message_is_translated(tmp_path: Path) -> None:
     assert found == [], f"{len(found)} messages; run `make messages` and translate them"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site in both languages; an error of a page or a warning of Sphinx fails here."""
-    folder = tmp_path_factory.mktemp("site")
-    script("build_site").build(folder)
-    return folder
-
-
 @pytest.mark.slow
-def test_pages_of_the_site_load_nothing_from_elsewhere_and_link_the_other_language(site: Path) -> None:
-    pages = sorted(page for language in ("en", "zh") for page in (site / language).rglob("*.html"))
+def test_the_site(tmp_path: Path) -> None:
+    """It is built without a warning of Sphinx; all in one test, as the site is built once."""
+    script("build_site").build(tmp_path)
+    pages = sorted(page for language in ("en", "zh") for page in (tmp_path / language).rglob("*.html"))
     assert len(pages) > 80
     assert [str(page) for page in pages if LOADED.search(page.read_text(encoding="utf-8"))] == []
     for page in pages:
         for link in re.findall(r'hreflang="[^"]*"[^>]*href="([^"#]+)"', page.read_text(encoding="utf-8")):
             assert (page.parent / link).resolve().exists(), f"{page}: {link}"
+    check_search(tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("language", "query", "found"),
-    [
-        ("en", "calibrating", "calibration"),
-        ("zh", "交叉熵", "交叉熵"),
-        ("zh", "熵", "熵"),
-        ("zh", "SoftmaxRegression", "API"),
-    ],
-)
-def test_the_search_finds_pages_in_both_languages(site: Path, language: str, query: str, found: str) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def check_search(site: Path) -> None:
+    """The search finds pages in both languages, in a browser where there is one."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return
     if CHROMIUM is None:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = chromium.new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{(site / language / 'search.html').as_uri()}?q={quote(query)}")
-        page.wait_for_selector("#search-results li", timeout=60_000)
-        text = page.inner_text("#search-results")
-        chromium.close()
+        return
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    errors: list[str] = []
+    try:
+        with sync_playwright() as tools:
+            chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = chromium.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            for language, query, found in SEARCHES:
+                page.goto(f"http://127.0.0.1:{server.server_port}/{language}/search.html?q={quote(query)}")
+                page.wait_for_selector("#search-results li", timeout=60_000)
+                assert found.lower() in page.inner_text("#search-results").lower(), query
+            chromium.close()
+    finally:
+        server.shutdown()
+        server.server_close()
     assert errors == []
-    assert found.lower() in text.lower()
 
 
 def test_a_request_to_another_host_is_found() -> None:

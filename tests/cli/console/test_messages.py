@@ -33,7 +33,7 @@ def complaint(done: Any) -> str:
     ("arguments", "told"),
     [
         (("train",), "Missing argument 'DATA'. See `softreg train --help`."),
-        (("train", "t.csv"), "Missing option '--target'. See `softreg train --help`."),
+        (("train", "t.csv"), "There is no file or folder 't.csv'"),
         (("train", "t.csv", "--target", "y", "--strength", "much"), "'much' is not a valid"),
         (("trian", "t.csv"), "Did you mean 'train'? See `softreg --help`."),
         (("--verison",), "See `softreg --help`."),
