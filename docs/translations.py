@@ -97,6 +97,8 @@ def update(pages: dict[str, list[str]], folder: Path = TRANSLATED) -> None:
         catalog.update(template, no_fuzzy_matching=False, update_creation_date=False)
         catalog.obsolete.clear()
         catalog.fuzzy, catalog.header_comment = False, HEADER
+        catalog.project, catalog.version, catalog.msgid_bugs_address = "softreg", "", ""
+        catalog.last_translator, catalog.language_team = "The softreg developers", "zh_CN"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             write_po(file, catalog, width=120)
