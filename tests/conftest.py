@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("shared machines", deadline=None)  # pauses of a shared machine prove nothing of an example
+settings.load_profile("shared machines")
 
 ROOT = Path(__file__).resolve().parents[1]
 
