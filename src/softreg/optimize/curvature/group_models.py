@@ -223,7 +223,9 @@ class ExactModel:
         change = found - y
         size = float(basis.values @ change**2)
         if change.any():
-            move = (basis.vectors @ change).reshape(len(V), -1) * stretch
+            move = -V[:, c]  # exactly, without the rounding errors of the basis
+            if found.any():
+                move = (basis.vectors @ change).reshape(len(V), -1) * stretch
             V[:, c] += move
             gradient += np.tensordot(move, self.H[:, c], ((0, 1), (0, 1)))
         return size
@@ -299,10 +301,13 @@ class ProductModel:
             y, slope, h = own / stretch, g[:, c] * stretch, block.values
             if block.vectors is not None:
                 y, slope = y @ block.vectors, slope @ block.vectors
-            change = block_minimum(h * y - slope, h, radius, float(np.sqrt((y * y).sum()))) - y
+            found = block_minimum(h * y - slope, h, radius, float(np.sqrt((y * y).sum())))
+            change = found - y
             length = float((h * change * change).sum())
             if length > 0:
-                move = (change if block.vectors is None else change @ block.vectors.T) * stretch
+                move = -own  # exactly, without the rounding errors of the basis
+                if found.any():
+                    move = (change if block.vectors is None else change @ block.vectors.T) * stretch
                 B[:, c] = own + move
                 g += values * (move @ gram[c])
                 g[:, c] += ridge[c] * move
