@@ -3,6 +3,9 @@
 It imports `rows` and `probability`. `plan` chooses the method, `minimisation` and `stack_path` run it.
 """
 
+from softreg.optimize.cost.fit_cost import FitCost
+from softreg.optimize.cost.machine_limits import MachineLimits, machine_limits
+from softreg.optimize.cost.machine_use import Bottleneck, MachineUse
 from softreg.optimize.minimisation import minimise
 from softreg.optimize.plan.rules import SOLVERS
 from softreg.optimize.problem.column_groups import ColumnGroups
@@ -13,8 +16,12 @@ from softreg.optimize.problem.weighted_elastic_net import WeightTerms
 __all__ = [
     "PENALTIES",
     "SOLVERS",
+    "Bottleneck",
     "ColumnGroups",
     "ElasticNet",
+    "FitCost",
+    "MachineLimits",
+    "MachineUse",
     "Penalty",
     "Progress",
     "Solution",
@@ -22,6 +29,7 @@ __all__ = [
     "WeightTerms",
     "elastic_net",
     "l2",
+    "machine_limits",
     "make_penalty",
     "minimise",
 ]

@@ -30,6 +30,7 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import column_logits, member_row_weights
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
+from softreg.optimize.objective.reduction_work import RowSizes, product_operations
 from softreg.optimize.problem.result import Progress, Solution, Status
 from softreg.probability import block_loss as loss
 from softreg.rows import Block, Sums
@@ -139,7 +140,10 @@ class Firth:
     def _log_prior_gradient(self, theta: Float64Array, S: FloatArray) -> Float64Array:
         """Return the gradient (q, d + 1) of half the log-determinant, given the inverse information S."""
         gradient = LogDetGradient(self._columns, theta, S, self.T, self.columns)
-        return np.asarray(self.objective.rows.sum(gradient)[0])
+        meter, sizes, k = self.objective.meter, RowSizes.of(self.objective.rows), len(self.columns)
+        operations = 2 * product_operations(sizes, self.objective.q) + sizes.n * k**2 * self.objective.q**2
+        with meter.curvature(), meter.passes(sizes.stored_bytes, operations):
+            return np.asarray(self.objective.rows.sum(gradient)[0])
 
     def step(self, point: FirthPoint) -> FisherStep:
         """Return the step of Fisher scoring."""

@@ -20,6 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from softreg.optimize.certified_newton.proximal_steps import FinalProximal
+from softreg.optimize.cost.meter import metered
 from softreg.optimize.curvature.subsampled import DiagonalSums
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, free_hessians
@@ -77,7 +78,7 @@ def minimise_with_prior(
     >>> fit.status.value, fit.bound
     ('converged', 'self-concordance')
     """
-    with one_blas_thread():
+    with one_blas_thread(), metered() as meter:
         rows, coordinates = standardise(rows, centred=fit_intercept)
         coordinates = replace(coordinates, constant=np.zeros_like(coordinates.constant))  # the prior has their weights
         no_penalty = l2(0.0) if penalty is None else penalty
@@ -86,6 +87,7 @@ def minimise_with_prior(
         start = form.center.copy()
         start[:, -1] *= fit_intercept
         proof = newton.run(start, tol)
+        cost = meter.finish(rows)
     W, b = coordinates.to_user(proof.theta[None])
     status = Status.STALLED
     if proof.gap <= tol:
@@ -99,6 +101,7 @@ def minimise_with_prior(
         status=status,
         passes=2 * newton.hessians + proof.steps,
         n_iter=proof.steps,
+        cost=cost,
         plan=Plan(
             name="proximal-newton",
             transform=Transform.NONE,

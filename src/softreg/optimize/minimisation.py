@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from softreg.optimize.certified_newton.proximal_steps import certify
+from softreg.optimize.cost.meter import metered
 from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
@@ -106,8 +107,10 @@ def minimise(
     if rows.n == 0:
         raise ValueError("there are no rows to fit to; at least one row is needed")
     options = FitOptions(n_classes, penalty, fit_intercept, solver, tol, max_iter, seed, on_progress, limits)
-    with one_blas_thread():
-        return _minimise_rows(rows, options, start)
+    with one_blas_thread(), metered() as meter:
+        solutions = _minimise_rows(rows, options, start)
+        cost = meter.finish(rows, len(penalty))
+    return tuple(replace(solution, cost=cost) for solution in solutions)
 
 
 def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tuple[Solution, ...]:
@@ -213,7 +216,8 @@ def _by_plan(
         outcome = _dual_ascent(objective, theta, facts, options)
     else:
         outcome = _descend(objective, theta, plan, options)
-    certify(objective, options.penalty, outcome, options.tol, options.limits)
+    with objective.meter.certificate():
+        certify(objective, options.penalty, outcome, options.tol, options.limits)
     return tuple(_solution(objective, coordinates, outcome, plan, j) for j in range(len(theta)))
 
 

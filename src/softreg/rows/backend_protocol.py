@@ -197,6 +197,16 @@ class Rows(Protocol):
         """Count of stored numbers: n d, or fewer where zeros are left out."""
         ...
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that one reading of all rows reads, without labels and weights."""
+        ...
+
+    @property
+    def storage(self) -> str:
+        """Where the rows are: "memory", "disk", "workers" (of a cluster) or "device" (a GPU)."""
+        ...
+
     def prepare(self, W: Array) -> BackendArray:
         """Return weights (k, d) in the layout and precision in which blocks multiply them."""
         ...

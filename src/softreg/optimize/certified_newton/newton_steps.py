@@ -28,6 +28,7 @@ from softreg.optimize.certificate.self_concordance import (
     MemberRounding,
     self_concordant_gap,
 )
+from softreg.optimize.cost.meter import Part, current_meter
 from softreg.optimize.objective.column_reductions import (
     MAX_PAIRWISE_CLASSES,
     ColumnProducts,
@@ -38,6 +39,7 @@ from softreg.optimize.objective.column_reductions import (
     MemberMass,
 )
 from softreg.optimize.objective.hessian import Columns, contrasts, pairs
+from softreg.optimize.objective.reduction_work import RowSizes, cholesky_operations, product_operations
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.newton import factor_hessian
@@ -126,6 +128,7 @@ class FinalNewton:
         self.coordinates, self.q, self.member, self.fit_intercept = coordinates, q, member, fit_intercept
         self.ridge = np.append(quadratic, 0.0)
         self.columns = Columns(self)
+        self.meter, self.sizes = current_meter(), RowSizes.of(self.rows)
         self.mass = float(self.rows.sum(MemberMass(member))[0])
         free = np.append(~coordinates.constant, fit_intercept)
         plain = np.eye(len(free))[free]
@@ -142,14 +145,20 @@ class FinalNewton:
         return orthonormal(self._products, plain) if finite else plain[:0]
 
     def _products(self, T: Array) -> Array:
-        return np.asarray(self.rows.sum(ColumnProducts(self.columns, self.member, T))[0] / self.mass)
+        with self._reading(2.0 * self.rows.n * len(T) ** 2):
+            return np.asarray(self.rows.sum(ColumnProducts(self.columns, self.member, T))[0] / self.mass)
+
+    def _reading(self, operations: float) -> Part:
+        """Count a reading of the rows with so many operations, and return the context in which it happens."""
+        return self.meter.passes(self.sizes.stored_bytes, operations)
 
     # --- the objective ------------------------------------------------------------------------------------------
 
     def at(self, theta: Array, previous: Array | None = None) -> Point:
         """Return the point `theta`, with its range of logits relative to `previous`, by one pass."""
         change = None if previous is None else theta - previous
-        value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta, self.T))
+        with self._reading(2 * product_operations(self.sizes, self.q)):
+            value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta, self.T))
         ridge_gradient = self.ridge * theta
         logit_range = 0.0 if change is None else self._range(change)
         total = float(value) / self.mass + float((ridge_gradient * theta).sum()) / 2
@@ -157,13 +166,16 @@ class FinalNewton:
 
     def _range(self, change: Array) -> float:
         """Return the largest range of the logits of a row for these parameters."""
-        return float(self.rows.map(LogitRange(self.columns, change)).max())
+        with self._reading(product_operations(self.sizes, self.q)):
+            return float(self.rows.map(LogitRange(self.columns, change)).max())
 
     def hessian(self, theta: Array) -> Array:
         """Return the Hessian (p, p) in the basis for contrasts of the classes, or a lower bound of it."""
         q, r = self.q, len(self.T)
         self.hessians += 1
-        sums = self.rows.sum(MemberHessian(self.columns, self.member, theta, self.T, self.share))[0]
+        operations = self.share * self.rows.n * r**2 * q * (q - 1) + cholesky_operations((q - 1) * r)
+        with self.meter.curvature(), self._reading(operations):
+            sums = self.rows.sum(MemberHessian(self.columns, self.member, theta, self.T, self.share))[0]
         H = _of_contrasts(sums / self.mass, q)
         np.einsum("aiai->ai", H)[...] += self.in_basis
         return H.reshape((q - 1) * r, -1)
@@ -207,7 +219,8 @@ class FinalNewton:
     def _leverage(self, L: Array) -> float:
         """Return R with `range of a row's change of logits <= R ||v||_H`."""
         trace = self._trace(L)
-        return float(np.sqrt(2 * max(0.0, self.rows.map(LargestLeverage(self.columns, trace, self.T)).max())))
+        with self._reading(2.0 * self.rows.n * len(self.T) ** 2):
+            return float(np.sqrt(2 * max(0.0, self.rows.map(LargestLeverage(self.columns, trace, self.T)).max())))
 
     def _trace(self, L: Array) -> Array:
         """Return the sum (r, r) of the diagonal blocks of the inverse Hessian."""
@@ -217,7 +230,8 @@ class FinalNewton:
     def _rounding(self, L: Array, theta: Array) -> float:
         """Return a bound of the rounding error of the gradient in the norm of the inverse Hessian."""
         trace = self._trace(L)
-        return float(self.rows.sum(MemberRounding(self.columns, self.member, theta, self.T, trace))[0] / self.mass)
+        with self._reading(2.0 * self.rows.n * len(self.T) ** 2):
+            return float(self.rows.sum(MemberRounding(self.columns, self.member, theta, self.T, trace))[0] / self.mass)
 
     def _direction(self, L: Array, G: Array) -> tuple[Array, float]:
         """Return Newton's step (q, d + 1), and the squared decrement."""

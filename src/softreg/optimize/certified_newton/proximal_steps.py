@@ -31,6 +31,7 @@ from softreg.optimize.certified_newton.newton_steps import DECREASE, FinalNewton
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import ColumnCrossProducts, MemberLossGradient
 from softreg.optimize.objective.hessian import contrasts
+from softreg.optimize.objective.reduction_work import product_operations
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.optimize.problem.quadratic_form import QuadraticForm
@@ -93,7 +94,8 @@ class FinalProximal(FinalNewton):
 
     def _expansion(self) -> Array:
         """Return S (d + 1, r) with `z = S y` for all rows."""
-        return np.asarray(self.rows.sum(ColumnCrossProducts(self.columns, self.member, self.T))[0] / self.mass)
+        with self._reading(2.0 * self.rows.n * len(self.T) * (self.rows.d + 1)):
+            return np.asarray(self.rows.sum(ColumnCrossProducts(self.columns, self.member, self.T))[0] / self.mass)
 
     def _with_bias(self, values: Array | float, bias: float) -> Array:
         """Return values for each weight, (q, d), with those of a bias, (q, d + 1)."""
@@ -102,7 +104,8 @@ class FinalProximal(FinalNewton):
 
     def at(self, theta: Array, previous: Array | None = None) -> Point:
         """Return the objective and the gradient (q, d + 1) of loss and l2 part by one pass."""
-        value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta))
+        with self._reading(2 * product_operations(self.sizes, self.q)):
+            value, G = self.rows.sum(MemberLossGradient(self.columns, self.member, theta))
         from_center = theta - self.center
         ridge_gradient = self.ridge * from_center
         penalty = float((ridge_gradient * from_center).sum()) / 2 + float((self.kink * np.abs(theta)).sum())

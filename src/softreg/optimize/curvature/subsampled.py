@@ -26,6 +26,7 @@ from softreg.optimize.curvature.preconditioners import (
     Preconditioner,
 )
 from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.reduction_work import RowSizes, cholesky_operations, product_operations
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.probability import block_loss as loss
@@ -83,6 +84,8 @@ class SubsampledCurvature:
         dtype = objective.rows.dtype
         groups = self._block_groups(objective, theta)
         factored = tuple(factors(grams, objective.rows.d + 1) for grams in groups.grams)
+        blocks = sum(len(grams) for grams in groups.grams)
+        objective.meter.count(0.0, blocks * cholesky_operations(objective.rows.d + 1), dtype)
         if objective.q <= self.limits.cluster_classes:
             return BlockPreconditioner(factored, groups.group, np.ones((objective.m, objective.q)), dtype)
         of_group = np.stack([self._mean[groups.group == g].mean() for g in range(len(factored))])[groups.group]
@@ -134,6 +137,8 @@ class SubsampledCurvature:
         unseen = np.maximum(0.0, 1.0 - spread)  # a column has variance 1; the sample's shortfall is filled in
         uniforms = np.random.default_rng(0).random(len(Z))
         size = max(ROWS_PER_COLUMN * Z.shape[1], int(INEXPENSIVE_PRODUCTS / Z.shape[1] ** 2))
+        products = 2.0 * len(shares) * min(size, len(Z)) * Z.shape[1] ** 2
+        objective.meter.count(self.sample.stored_bytes, products, Z.dtype)
 
         def block(share: Float64Array, ridge: Float64Array) -> Gram:
             draw = draw_rows(share, size, uniforms)
@@ -231,6 +236,10 @@ class DiagonalSums:
     shift: Array
     scale: Array
     half_passes: ClassVar[int] = 0
+
+    def work(self, sizes: RowSizes, m: int, q: int) -> tuple[float, float]:
+        """Return one reading, and the operations of the squares and their product."""
+        return 1.0, product_operations(sizes, m * q) + sizes.stored
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""

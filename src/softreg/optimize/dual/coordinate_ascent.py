@@ -39,6 +39,7 @@ from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.dual_iterate import DualIterate, initial_iterate
 from softreg.optimize.dual.dual_reductions import DualBias, DualGap, HeldOutRows
 from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.reduction_work import RowSizes, product_operations
 from softreg.optimize.problem.result import Progress
 from softreg.rows import in_order
 from softreg.rows.column_statistics import Labels
@@ -134,11 +135,12 @@ def run_sdca(
     for target in max(tol / 2, FLOAT32_GAP) / TARGET_SHRINK ** np.arange(MAX_CERTIFICATES):
         unfinished = np.flatnonzero(gap > tol)
         work = [(iterates[j], max_sweeps[j]) for j in unfinished]
-        if not all(list(in_order(partial(_sweep_to_gap, objective, target), work))):
+        if not _sweep(objective, target, work):
             objective.half_passes += round(2 * max(iterate.visits for iterate in iterates) / n)
             return None
         for j in unfinished:
-            certificate = certify_iterate(objective, int(j), iterates[j])
+            with objective.meter.certificate():
+                certificate = certify_iterate(objective, int(j), iterates[j])
             value[j], gap[j] = certificate.value, certificate.gap
         objective.half_passes += 2
         passes = objective.passes + round(max(iterate.visits for iterate in iterates) / n)
@@ -151,6 +153,17 @@ def run_sdca(
     W = np.stack([iterate.dual.W.T for iterate in iterates]).astype(np.float64)
     theta = objective.coordinates.from_user(W, np.stack([iterate.bias for iterate in iterates]))
     return DualResult(theta, value, gap, np.array([len(iterate.gaps) for iterate in iterates]), tuple(history))
+
+
+def _sweep(objective: Objective, target: float, work: Sequence[tuple[DualIterate, float]]) -> bool:
+    """Sweep until each estimated gap is below the target; return False if one exceeds its budget."""
+    meter, sizes = objective.meter, RowSizes.of(objective.rows)
+    before = sum(iterate.visits for iterate, _ in work)
+    with meter.passes():
+        done = all(list(in_order(partial(_sweep_to_gap, objective, target), work)))
+    sweeps = (sum(iterate.visits for iterate, _ in work) - before) / sizes.n
+    meter.count(sweeps * sizes.stored_bytes, sweeps * 2 * product_operations(sizes, objective.q), sizes.dtype)
+    return done
 
 
 def usable_starts(
@@ -234,6 +247,8 @@ def certify_iterate(
     prepared, shift = rows.prepare(iterate.dual.W.T), _balancing_shift(objective, j, iterate)
     R = np.empty((objective.q, rows.n), rows.dtype)
 
+    sizes = RowSizes.of(rows)
+    objective.meter.count(2 * sizes.stored_bytes, 2 * product_operations(sizes, objective.q), sizes.dtype)
     sums = DualGap(objective.state, j, prepared, b, iterate.dual.log_alpha, shift, R, held_out)
     (cross_entropy,), (divergence,) = rows.sum(sums)
     slack = (buffers or iterate.buffers).slack(rows.dtype)  # N strength (W - W(alpha)): rounding and momentum

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from softreg.optimize.cost.meter import Part, current_meter
 from softreg.optimize.objective.class_moments import (
     ClassMoments,
     OffsetMoments,
@@ -15,6 +17,7 @@ from softreg.optimize.objective.class_moments import (
     scatter,
 )
 from softreg.optimize.objective.loss_reductions import CountedReduction, DropMembers, Mass
+from softreg.optimize.objective.reduction_work import RowSizes, work_of
 from softreg.optimize.objective.stack_state import Point, StackState
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.standardization import Coordinates
@@ -36,6 +39,7 @@ class Stack:
         self.fit_intercept = fit_intercept
         self.members = np.arange(len(penalty))
         self.half_passes = 0
+        self.meter, self._sizes = current_meter(), RowSizes.of(rows)
         self.store = LogitStore()
         self.here = self.point(np.broadcast_to(0.0, (self.m, n_classes, rows.d + 1)))
         """The parameters whose logits are kept."""
@@ -95,12 +99,19 @@ class Stack:
     def sum(self, reduction: CountedReduction[Sums]) -> Sums:
         """Return the sum of a reduction over all blocks, and count its passes."""
         self.half_passes += reduction.half_passes
-        return self.rows.sum(reduction)
+        with self._metered(reduction):
+            return self.rows.sum(reduction)
 
     def map(self, reduction: CountedReduction[Array]) -> Array:
         """Return the results of a reduction on all blocks, concatenated, and count its passes."""
         self.half_passes += reduction.half_passes
-        return self.rows.map(reduction)
+        with self._metered(reduction):
+            return self.rows.map(reduction)
+
+    def _metered(self, reduction: CountedReduction[Any]) -> Part:
+        """Count the bytes and operations of a reduction, and return the context that times it."""
+        bytes_read, operations = work_of(reduction, self._sizes, self.m, self.q)
+        return self.meter.passes(bytes_read, operations, self._sizes.dtype)
 
     def _ridge(self) -> Array:
         """Return the curvature (m, 1 or q, d + 1) of the l2 part in the scaled coordinates; 0 for the bias."""
@@ -162,6 +173,7 @@ class Stack:
     def increase_precision(self) -> None:
         """Increase the precision of products, at most to float64; kept logits are computed again."""
         self.rows = self.rows.with_higher_precision()
+        self._sizes = RowSizes.of(self.rows)
         self.store.clear()
 
     @property

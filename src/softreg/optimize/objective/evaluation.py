@@ -8,6 +8,7 @@ import numpy as np
 
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, assemble, pair_sums
+from softreg.optimize.objective.reduction_work import RowSizes, pair_operations, product_operations
 from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, BackendArray, Block, Sums
@@ -44,6 +45,10 @@ class ColumnSums:
         """Cost; the Hessian takes about as long as another product with the rows."""
         return 3 if self.curved else 2
 
+    def work(self, sizes: RowSizes, m: int, q: int) -> tuple[float, float]:
+        """Return one reading, and the operations of two products and of the pair sums."""
+        return 1.0, 2 * product_operations(sizes, m * q) + self.curved * pair_operations(sizes, m, q)
+
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""
         flat, Z = self.theta.reshape(-1, self.theta.shape[2]), self.columns.whole(block)
@@ -76,6 +81,10 @@ class RowSums:
     def half_passes(self) -> int:
         """Cost; the Hessian takes about as long as another product with the rows."""
         return 3 if self.curved else 2
+
+    def work(self, sizes: RowSizes, m: int, q: int) -> tuple[float, float]:
+        """Return one reading, and the operations of two products and of the pair sums."""
+        return 1.0, 2 * product_operations(sizes, m * q) + self.curved * pair_operations(sizes, m, q)
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""
@@ -121,6 +130,12 @@ class PassEvaluator:
         -------
         Evaluation
         """
+        if curved:
+            with self.objective.meter.curvature():
+                return self._read(theta, curved, careful)
+        return self._read(theta, curved, careful)
+
+    def _read(self, theta: Array, curved: bool, careful: bool) -> Evaluation:
         objective, (m, q, k) = self.objective, theta.shape
         if self._state.members is not objective.members:
             self._state = objective.state

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.reduction_work import RowSizes, pair_operations
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.probability import block_loss as loss
@@ -150,6 +151,10 @@ class HessianSums:
     columns: Columns
     half_passes: ClassVar[int] = 1
 
+    def work(self, sizes: RowSizes, m: int, q: int) -> tuple[float, float]:
+        """Return one reading, and the operations of the pair sums."""
+        return 1.0, pair_operations(sizes, m, q)
+
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""
         P, _ = loss.probabilities(self.state.logits(block).astype(np.float64))
@@ -168,6 +173,10 @@ class FreeHessianSums:
     where: tuple[list[Array], ...]
     ends: tuple[Array, ...]
     half_passes: ClassVar[int] = 0
+
+    def work(self, sizes: RowSizes, m: int, q: int) -> tuple[float, float]:
+        """Return one reading, and the operations of the products of the free columns."""
+        return 1.0, float(sum(sizes.n * float(end[-1]) ** 2 for end in self.ends))
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
+from softreg.optimize.objective.reduction_work import RowSizes, product_operations
 from softreg.optimize.objective.stack_state import Point, StackState
 from softreg.rows import Array, BackendArray, Block, Sums
 
@@ -268,6 +269,10 @@ class RecomputedBiasNewton:
     def half_passes(self) -> int:
         """The matrix takes about as long as another product with the rows."""
         return 1 + self.full
+
+    def work(self, sizes: RowSizes, m: int, q: int) -> tuple[float, float]:
+        """Return one reading, and the operations of a product and of the matrix."""
+        return 1.0, product_operations(sizes, m * q) + self.full * 2.0 * sizes.n * m * q * q
 
     def evaluate(self, block: Block) -> Sums:
         """Return the sums of one block."""

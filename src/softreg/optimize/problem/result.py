@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from softreg.optimize.cost.fit_cost import FitCost
 from softreg.optimize.problem.solver_plan import Plan
 from softreg.rows import Array
 
@@ -97,6 +98,8 @@ class Solution:
         The separated classes, if the optimum is not finite.
     plan : Plan or None
         The solver plan with the reason for its choice; None if unknown, as in files of earlier versions.
+    cost : FitCost or None
+        Bytes, operations and seconds of the fit, shared by the models of a stack; None for a model from a file.
     """
 
     W: Array
@@ -110,6 +113,7 @@ class Solution:
     history: tuple[Progress, ...] = ()
     separation: Separation | None = None
     plan: Plan | None = None
+    cost: FitCost | None = field(default=None, compare=False)
 
     @property
     def converged(self) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softreg.optimize.cost.meter import current_meter
 from softreg.rows import Array, Rows
 from softreg.rows.column_statistics import ColumnExtremes, ColumnMoments, Standardised
 
@@ -144,7 +145,8 @@ def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, 
     if not centred:
         half, middle = np.maximum(half, np.maximum(np.abs(low), np.abs(high))), np.zeros_like(middle)
 
-    first, second = rows.sum(ColumnMoments(middle, half))
+    with current_meter().passes(rows.stored_bytes, 4.0 * rows.stored, rows.dtype):
+        first, second = rows.sum(ColumnMoments(middle, half))
     mean = first / rows.n
     spread = np.sqrt(np.maximum(second / rows.n - (mean**2 if centred else 0.0), 0.0))
     same = (low == high) if centred else (low == 0) & (high == 0)
@@ -225,5 +227,6 @@ def _rescaled(rows: Rows, coordinates: Coordinates) -> tuple[Rows, Coordinates]:
 
 
 def _extremes(rows: Rows) -> tuple[Array, Array]:
-    lows_and_highs = rows.map(ColumnExtremes())
+    with current_meter().passes(rows.stored_bytes, 2.0 * rows.stored, rows.dtype):
+        lows_and_highs = rows.map(ColumnExtremes())
     return lows_and_highs[:, 0].min(axis=0).astype(np.float64), lows_and_highs[:, 1].max(axis=0).astype(np.float64)

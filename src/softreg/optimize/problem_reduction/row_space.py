@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.linalg as sl
 
+from softreg.optimize.cost.meter import current_meter
 from softreg.optimize.problem.result import Solution
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.rows import Array, Block, DenseRows, Rows
@@ -83,8 +84,9 @@ class CentredRows:
 
 def reduce(rows: Rows, coordinates: Coordinates) -> Reduction:
     """Return the rows in their own space, from a QR factorisation of the transposed, shifted rows."""
-    C = rows.map(CentredRows(coordinates))
-    (reflectors, tau), R = sl.qr(C.T, mode="raw", overwrite_a=True, check_finite=False)
+    with current_meter().passes(rows.stored_bytes, 2.0 * rows.d * rows.n**2 - 2.0 / 3 * rows.n**3):
+        C = rows.map(CentredRows(coordinates))
+        (reflectors, tau), R = sl.qr(C.T, mode="raw", overwrite_a=True, check_finite=False)
     triangle = np.ascontiguousarray(R[: rows.n].T)
     labels = rows.map(Labels())
     weights = rows.map(RowWeights())

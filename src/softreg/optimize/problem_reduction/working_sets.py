@@ -22,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softreg.optimize.certificate import duality as certificate
+from softreg.optimize.cost.meter import current_meter
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.loss_reductions import NOTHING
+from softreg.optimize.objective.reduction_work import RowSizes, product_operations
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.penalty_protocol import Penalty
 from softreg.optimize.problem.result import StackFit
@@ -238,7 +240,8 @@ class WorkingSetSearch:
         return check
 
     def _evaluate(self, fit: StackFit) -> ColumnCheck:
-        return self.screening.check(self.all_columns, self.penalty, self.rows, self.columns, fit.W, fit.b)
+        with current_meter().certificate():
+            return self.screening.check(self.all_columns, self.penalty, self.rows, self.columns, fit.W, fit.b)
 
     def grow(self, check: ColumnCheck) -> None:
         """Add the columns that are farthest above their threshold."""
@@ -273,6 +276,11 @@ class KeepLogitsOfColumns:
     prepared: Array
     bias: Array
     half_passes: ClassVar[int] = 0
+
+    def work(self, sizes: RowSizes, m: int, q: int) -> tuple[float, float]:
+        """Return the reading of these columns as a part of one of all, and the operations of their product."""
+        share = self.some.stored / max(1, sizes.stored)
+        return share, share * product_operations(sizes, m * q)
 
     def evaluate(self, block: Block) -> Sums:
         """Keep the logits of one block."""

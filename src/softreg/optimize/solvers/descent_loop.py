@@ -109,7 +109,8 @@ class Descent:
         estimate = certificate.dual_estimate(self.objective, self.members.theta, self.members.gradient)
         if (estimate <= START_RATIO * self.target_gap).any():
             self._report(estimate)
-            self._certify(estimate, estimate)
+            with self.objective.meter.certificate():
+                self._certify(estimate, estimate)
         return len(self.members) == 0
 
     def _set_loss(self, loss: Float64Array, loss_gradient: FloatArray) -> None:
@@ -128,7 +129,8 @@ class Descent:
             estimate = certificate.dual_estimate(objective, members.theta, members.gradient)
             if (estimate <= REDUCED_PRECISION_GAP).any():
                 self._increase_precision()
-        D = self.method.direction(objective, members.theta, members.gradient)
+        with objective.meter.curvature():
+            D = self.method.direction(objective, members.theta, members.gradient)
         slope = dot(members.gradient, D) + self._nonsmooth_slope(D)
         by_decrement = self.method.has_certificate | (objective.penalty.strong_convexity == 0)
         estimate = np.where(by_decrement, -slope / 2, np.inf)
@@ -139,7 +141,8 @@ class Descent:
         if len(D) != len(members):
             return True
         if (estimate <= np.minimum(self.target_gap, members.certified_at / RETRY_RATIO)).any():
-            moved = self._certify(estimate, -slope / 2)
+            with objective.meter.certificate():
+                moved = self._certify(estimate, -slope / 2)
             if not len(members):
                 return False
             if moved:
@@ -177,11 +180,12 @@ class Descent:
         due = (estimate <= self.target_gap) | (iteration % SEPARATION_PERIOD == SEPARATION_PERIOD - 1)
         if not self.certify or iteration == 0 or not (self._unpenalised() & due).any():
             return False
-        direction = self.method.recession_direction(self.objective, members.theta, members.gradient, D)
-        part = self.objective.penalty.recession_part(direction[..., :-1])
-        direction = np.concatenate([part, direction[..., -1:]], axis=2)
-        self.objective.set_direction(direction)
-        separations = find(self.objective, members.theta, direction)
+        with self.objective.meter.certificate():
+            direction = self.method.recession_direction(self.objective, members.theta, members.gradient, D)
+            part = self.objective.penalty.recession_part(direction[..., :-1])
+            direction = np.concatenate([part, direction[..., -1:]], axis=2)
+            self.objective.set_direction(direction)
+            separations = find(self.objective, members.theta, direction)
         separated = np.array([s is not None for s in separations])
         for j in np.flatnonzero(separated):
             members.results.separation[members.positions[j]] = separations[j]
@@ -305,7 +309,8 @@ class Descent:
     def _stop(self, status: Status, decrement: Float64Array) -> bool:
         """Record all members with this status where their gap is above the tolerance; return False."""
         if self.certify:
-            gap, bound = self._certified_gaps(decrement, last=True)
+            with self.objective.meter.certificate():
+                gap, bound = self._certified_gaps(decrement, last=True)
         else:
             gap, bound = decrement, ["estimate"] * len(self.members)
         done = gap <= self.tol

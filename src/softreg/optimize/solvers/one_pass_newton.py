@@ -24,11 +24,12 @@ from softreg.optimize.certificate.self_concordance import decrement_gaps
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.evaluation import PassEvaluator
 from softreg.optimize.objective.hessian import contrasts
+from softreg.optimize.objective.reduction_work import cholesky_operations
 from softreg.optimize.problem.result import Progress, Status
 from softreg.optimize.solvers.lbfgs_memory import PairMemory, dot, two_loop_recursion
 from softreg.optimize.solvers.newton import factor_hessian
 from softreg.optimize.solvers.stack_members import Members, StackResult, largest, smallest
-from softreg.typing import Float64Array, FloatArray
+from softreg.typing import BoolArray, Float64Array, FloatArray
 
 TARGET_GAP = 1e-13
 """Gap in nats down to which steps are taken even where the tolerance is wider, because it costs a step or two."""
@@ -169,9 +170,18 @@ class OnePassNewton:
 
     def _compute_direction(self) -> bool:
         """Compute Newton's direction of each member and the estimated gap; return whether that succeeded."""
+        with self.objective.meter.curvature():
+            if not self._set_direction():
+                return False
+        self._report()
+        return all(map(isfinite, self.members.estimate.tolist()))
+
+    def _set_direction(self) -> bool:
+        """Set direction, slope and estimate of the members; return False where a Hessian is not definite."""
         members = self.members
         if members.hessian is not None:
             factors = [factor_hessian(H) for H in members.hessian]
+            self.objective.meter.count(0.0, len(factors) * cholesky_operations(members.hessian.shape[1]))
             if not all(factor.exact for factor in factors):
                 return False
             members.factors, self.fresh = [factor.L for factor in factors], True
@@ -182,8 +192,7 @@ class OnePassNewton:
         members.estimate = -members.slope / 2
         if self.single and (members.estimate <= self.target_gap).all():
             self._restrict_to_bias()
-        self._report()
-        return all(map(isfinite, members.estimate.tolist()))
+        return True
 
     def _inverse(self, G: FloatArray) -> FloatArray:
         """Return the inverse Hessians times G, in the space of contrasts."""
@@ -267,6 +276,12 @@ class OnePassNewton:
         due = (estimate <= self.target_gap) | stalled
         if not due.any():
             return True
+        with self.objective.meter.certificate():
+            return self._drop_proved(due, stalled)
+
+    def _drop_proved(self, due: BoolArray, stalled: BoolArray) -> bool:
+        """Drop those of the members that are due whose gap is proved; return False where one stalled without."""
+        members = self.members
         gap = certificate.dual_estimate(self.objective, members.theta, members.gradient)
         imbalance = np.abs(members.gradient[..., -1]).max(axis=1)
         balanced = imbalance <= (certificate.BALANCED if self.single else BALANCED)

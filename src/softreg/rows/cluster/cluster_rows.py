@@ -20,6 +20,9 @@ from softreg.rows.memory.dense import DenseRows
 from softreg.rows.sampling import SAMPLE_BYTES, class_codes, sampled_counts
 from softreg.typing import Array
 
+INDEX_BYTES = 4
+"""Bytes of a column number of sparse rows."""
+
 
 class ClusterRows(RowsInBlocks):
     """Dense or sparse rows in fragments, summed by the workers of an engine.
@@ -55,6 +58,7 @@ class ClusterRows(RowsInBlocks):
 
     fits_in_memory = False
     reduced_precision = False
+    storage = "workers"
 
     def __init__(self, fragments: Sequence[Fragment], engine: Engine) -> None:
         if not fragments:
@@ -85,6 +89,11 @@ class ClusterRows(RowsInBlocks):
     def map(self, reduction: Reduction[Array]) -> Array:
         """Return the results of all blocks, concatenated; those with an entry a row need memory for all rows."""
         return np.concatenate(self.engine.map(self.fragments, MapTask(self.view, reduction)))
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one reading of all rows on the workers, with 4 for the column of a number of sparse rows."""
+        return int(self.stored * (self.dtype.itemsize + (0 if self.can_shift else INDEX_BYTES)))
 
     def prepare(self, W: Array) -> Array:
         """Return weights (k, d) in the precision of the products; (d, k) for sparse rows."""

@@ -118,6 +118,16 @@ class TorchRows(RowsInBlocks):
         """Count of stored numbers."""
         return self.n * self.d
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one reading of all rows."""
+        return int(self.n * self.d * self.X.tensor.element_size())
+
+    @property
+    def storage(self) -> str:
+        """Where the products are computed."""
+        return "memory" if self.device.type == "cpu" else "device"
+
     def prepare(self, W: Array) -> Tensor:
         """Return weights (k, d) on the device, in the precision of the products."""
         with np.errstate(over="ignore"):

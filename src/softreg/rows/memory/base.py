@@ -111,6 +111,11 @@ class MemoryRows(RowsInBlocks, Generic[OneBlock]):
     fits_in_memory = True
 
     @property
+    def storage(self) -> str:
+        """Where the rows are."""
+        return "memory" if self.fits_in_memory else "disk"
+
+    @property
     def has_offset(self) -> bool:
         """Whether the logits of the rows have an offset."""
         return self.offset is not None

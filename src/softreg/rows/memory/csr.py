@@ -168,6 +168,13 @@ class SparseRows(MemoryRows[SparseBlock]):
         """Count of stored numbers."""
         return int(self.X.nnz)
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one reading of all rows: numbers, column numbers and the ends of the rows."""
+        indices = self.X.indices.dtype.itemsize
+        kept = self.dtype if self.X.dtype != np.float64 else self.X.dtype  # see `cut`
+        return int(self.X.nnz * (kept.itemsize + indices) + (self.n + 1) * self.X.indptr.dtype.itemsize)
+
     def row_squares(self) -> Array | None:
         """Return `||x||^2` of each row, (n,), if kernels are compiled."""
         if self._row_squares is None and kernels.supports_csr(self.X):

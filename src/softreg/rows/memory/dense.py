@@ -169,6 +169,11 @@ class DenseRows(MemoryRows[DenseBlock]):
         """Count of stored numbers."""
         return int(self.X.size)
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one reading of all rows."""
+        return int(self.n * self.d * self.X.dtype.itemsize)
+
     def prepare(self, W: Array) -> Array:
         """Return weights (k, d) in the precision of the products."""
         return np.ascontiguousarray(W, dtype=self.dtype)

@@ -41,6 +41,11 @@ class DiskSparseRows(SparseRows):
         positions: Array = self.X.searchsorted(targets)
         return positions
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one reading of all rows."""
+        return int(self.X.nbytes)
+
     def cut(self, start: int, stop: int) -> SparseBlock:
         """Return rows `start` to `stop` as a block that reads them on demand."""
         return DiskBlock(self, start, stop, None)
