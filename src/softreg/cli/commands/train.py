@@ -16,6 +16,7 @@ import pyarrow as pa
 from softreg.cli.console.column_kinds import count_kinds, print_columns
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import EvaluationResult, collect_result, print_result, search_record
+from softreg.cli.console.fit_profile import format_profile, profile_record
 from softreg.cli.console.messages import print_message, print_model_warnings, print_note
 from softreg.cli.console.output_files import MODEL_ENDINGS, REPORT_ENDINGS, check_writable, refuse_inputs
 from softreg.cli.console.progress_bars import show_fit_progress, show_search_and_fit, show_search_progress
@@ -66,6 +67,8 @@ class EvaluatedModel:
     point: OperatingPoint | None
     result: EvaluationResult
     text: str
+    profile: str = ""
+    """What the fit costs, with --profile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +273,20 @@ def _evaluate(
         strength=selection,
     )
     text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
-    return EvaluatedModel(classifier, evaluation, point, result, text)
+    evaluated = EvaluatedModel(classifier, evaluation, point, result, text)
+    return _with_profile(evaluated) if request.profile else evaluated
+
+
+def _with_profile(evaluated: EvaluatedModel) -> EvaluatedModel:
+    """Return the model with what its last fit costs."""
+    classifier = evaluated.classifier
+    solution = classifier.model_.solution_
+    if solution is None or solution.cost is None:
+        return replace(evaluated, profile="What this fit costs is not known.")
+    use, path = solution.cost.on_this_machine(), classifier.path_
+    text = format_profile(solution.cost, use, None if path is None else path.seconds)
+    result = replace(evaluated.result, profile=profile_record(solution.cost, use))
+    return replace(evaluated, profile=text, result=result)
 
 
 def _write_results(request: TrainRequest, model: EvaluatedModel, information: Sequence[tuple[str, float]]) -> None:
@@ -278,6 +294,8 @@ def _write_results(request: TrainRequest, model: EvaluatedModel, information: Se
     if request.model is not None:
         model.classifier.save(request.model)
     print_result(model.result, model.text, as_json=request.as_json)
+    if model.profile:
+        print_message(model.profile)
     print_model_warnings(model.audit, information)
     if request.model is not None:
         print_message(f"Model, fitted on the training rows: {request.model}")

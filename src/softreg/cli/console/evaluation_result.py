@@ -53,6 +53,8 @@ class EvaluationResult:
     search : mapping or None
         Number of `strengths` and `folds`, the `rule`, `passes` and `seconds` of the search for the strength; None where
         the strength was given.
+    profile : mapping or None
+        What the fit costs, with `--profile`; it is left out of the JSON otherwise.
     """
 
     rows: int
@@ -86,10 +88,14 @@ class EvaluationResult:
     passes: int
     seconds: float
     search: Mapping[str, Any] | None
+    profile: Mapping[str, Any] | None = None
 
     def as_json(self) -> str:
         """Return a JSON object, with null for numbers that are not finite."""
-        return dump_json(asdict(self))
+        values = asdict(self)
+        if self.profile is None:
+            del values["profile"]
+        return dump_json(values)
 
 
 def dump_json(values: Mapping[str, Any]) -> str:

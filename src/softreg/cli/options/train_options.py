@@ -23,7 +23,7 @@ HEADINGS = {
         "--penalty", "--l1-ratio", "--strength", "--folds", "--rule", "--scoring", "--class-weight", "--unpenalised",
         "--bound", "--bounds-reference", "--prior",
     ),
-    "Results": ("--model", "--intervals", "--keep-posterior", "--report", "--cost", "--json", "--quiet"),
+    "Results": ("--model", "--intervals", "--keep-posterior", "--report", "--cost", "--profile", "--json", "--quiet"),
     "Memory and processes": ("--memory", "--cluster", "--checkpoint", "--resume"),
     "Input files": (
         "--encoding", "--delimiter", "--decimal", "--skip-rows", "--header", "--na", "--bad-rows",
@@ -256,6 +256,12 @@ OPTIONS = (
         type=FILE,
         metavar="DIR",
         help="Folder for the state of the fit; the same command resumes an interrupted fit.",
+    ),
+    click.option(
+        "--profile",
+        is_flag=True,
+        help="Print what the fit costs: bytes, operations and seconds of its parts, and whether a bigger machine would "
+        "help. The limits of this machine are measured once, in about a second.",
     ),
     click.option("--resume", is_flag=True, help="Raise an error if --checkpoint contains no fit to resume."),
 )

@@ -88,6 +88,8 @@ class TrainRequest:
     prior: Path | None = None
     """Model file whose posterior is the prior."""
     keep_posterior: bool = False
+    profile: bool = False
+    """Whether to print what the fit costs."""
     given: frozenset[str] = frozenset()
     """Options that the command line names."""
     bounds_by_column: Mapping[str, Any] = field(default_factory=dict)

@@ -39,7 +39,12 @@ from softreg.optimize.objective.column_reductions import (
     MemberMass,
 )
 from softreg.optimize.objective.hessian import Columns, contrasts, pairs
-from softreg.optimize.objective.reduction_work import RowSizes, cholesky_operations, product_operations
+from softreg.optimize.objective.reduction_work import (
+    RowSizes,
+    cholesky_operations,
+    gram_operations,
+    product_operations,
+)
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.solvers.newton import factor_hessian
@@ -173,7 +178,8 @@ class FinalNewton:
         """Return the Hessian (p, p) in the basis for contrasts of the classes, or a lower bound of it."""
         q, r = self.q, len(self.T)
         self.hessians += 1
-        operations = self.share * self.rows.n * r**2 * q * (q - 1) + cholesky_operations((q - 1) * r)
+        pair_sums = self.share * q * (q - 1) / 2 * gram_operations(self.rows.n, r)
+        operations = pair_sums + cholesky_operations((q - 1) * r)
         with self.meter.curvature(), self._reading(operations):
             sums = self.rows.sum(MemberHessian(self.columns, self.member, theta, self.T, self.share))[0]
         H = _of_contrasts(sums / self.mass, q)

@@ -15,7 +15,8 @@ class FitCost:
     The seconds are those on a clock, and the four parts sum to `seconds`. Work is counted from the sizes of the arrays
     and of the sums over the rows, not by the processor: `bytes_read` are the bytes of the stored rows, once for each
     sum that reads them, without labels, kept logits and weights; `operations` are additions and multiplications of
-    products with the rows, of Hessians and of their factorizations, without exponentials and the arithmetic of vectors.
+    products with the rows, of Hessians and of their factorizations (a symmetric product counts half), without
+    exponentials and the arithmetic of vectors. Both are the least that the fit must do.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """What a machine's memory and cores can do: measured once, and kept in a file in the user's cache folder.
 
 Nothing is measured unless it is asked for. The limits are those that NumPy reaches with as many threads as a fit uses,
-not those of a data sheet.
+not those of a data sheet, and those of free cores: other processes do not lower them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from time import perf_counter
+from time import get_clock_info, perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ PRODUCT_SIZE = 640
 """Rows and columns of the matrices whose product is timed."""
 SHORTEST = 1e-9
 """Smallest time in seconds that is divided by: the resolution of clocks."""
+FINE_CLOCK = 1e-4
+"""Resolution in seconds from which the clock of processor time is too coarse, as on Windows."""
 REPEATS = 3
 """Timings, of which the fastest counts: the others were disturbed."""
 DOUBLE = 8
@@ -171,14 +173,24 @@ def processor_name() -> str:
 # --- measurements ---------------------------------------------------------------------------------------------------
 
 
-def _fastest(work: Callable[[], Any]) -> float:
-    """Return the seconds of the fastest of a few runs, after one that does not count."""
+def _fastest(work: Callable[[], Any], threads: int = 1) -> float:
+    """Return the seconds of the fastest of a few runs on that many free cores, after one that does not count.
+
+    They are the processor time of each thread: on the clock, other processes that use the cores would count as well.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
     work()
     seconds = []
     for _ in range(REPEATS):
-        start = perf_counter()
+        start, processor_start = perf_counter(), process_time()
         work()
-        seconds.append(perf_counter() - start)
+        elapsed, processor = perf_counter() - start, process_time() - processor_start
+        fine = get_clock_info("process_time").resolution < FINE_CLOCK
+        seconds.append(processor / threads if fine else elapsed)
     return max(min(seconds), SHORTEST)
 
 
@@ -189,7 +201,7 @@ def _read_rates(threads: int) -> tuple[tuple[int, float], ...]:
     for size in SIZES:
         parts = np.array_split(whole[: size // DOUBLE], threads)
         times = max(1, READ_BYTES // size)
-        rates.append((size, size * times / _fastest(partial(_read_parts, parts, times))))
+        rates.append((size, size * times / _fastest(partial(_read_parts, parts, times), threads)))
     return tuple(rates)
 
 
@@ -211,7 +223,7 @@ def _product_rate(dtype: np.dtype[Any], threads: int) -> float:
     def product(out: Array) -> None:
         np.dot(A, A, out=out)
 
-    return 2.0 * PRODUCT_SIZE**3 * threads / _fastest(lambda: list(in_order(product, outs)))
+    return 2.0 * PRODUCT_SIZE**3 * threads / _fastest(lambda: list(in_order(product, outs)), threads)
 
 
 def _small_operation() -> float:

@@ -8,7 +8,8 @@ Three lower bounds of the time are compared with the time on the clock:
 
 Where one explains half of the time or more, it binds the fit. Otherwise the processor time decides: cores that are busy
 for most of the time compute what is not counted (exponentials, short products, accesses out of order), and would be
-relieved by more or faster ones; cores that are idle wait for steps that use one core, or for the disk.
+relieved by more or faster ones; cores that are idle wait for steps that use one core. A fit always has one thread at
+work, so one that had less than a core waited for the disk or for other processes.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ BINDS = 0.5
 """Share of the time from which a limit binds the fit."""
 BUSY = 0.75
 """Share of the cores' time from which they count as busy. Of two cores, one at work alone is a half."""
-SMALL_OPERATIONS = 60
+SMALL_OPERATIONS = 150
 """A sum over the rows costs about as much in Python as so many NumPy operations on a few numbers, with the step of the
-solver that it belongs to (measured on 4 rows x 1 column)."""
+solver that it belongs to (measured on 30 rows x 2 columns: 170 to 390)."""
 ALONE = 0.8
-"""Cores that work on average, below which something else than the fit had the cores: one of its threads always runs."""
+"""Cores that work on average, below which the fit waited: one of its threads always has work."""
 ALL = 0.995
 """Share that is written as "all": measured limits vary, and the least time of one may exceed the time of the fit."""
 GIGA, MILLI = 1e9, 1e3
@@ -40,7 +41,9 @@ class Bottleneck(StrEnum):
     COMPUTE = "compute"
     """Arithmetic takes at least half of the time, or the cores are busy with what is not counted."""
     OVERHEAD = "overhead"
-    """Python, steps that use one core, or waiting take most of the time."""
+    """Python, or steps that use one core, take most of the time."""
+    WAITING = "waiting"
+    """The fit had less than one core on average: other processes had the cores, or it waited for the disk."""
     UNKNOWN = "unknown"
     """The rows are on another machine or on a device, whose limits are not measured."""
 
@@ -102,6 +105,11 @@ class MachineUse:
     sentence: str
     limits: MachineLimits
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the rows are on this machine, so that its limits apply."""
+        return self.bottleneck is not Bottleneck.UNKNOWN
+
 
 def machine_use(work: Work, limits: MachineLimits) -> MachineUse:
     """Return how much of the time of a fit these limits explain.
@@ -132,7 +140,9 @@ def machine_use(work: Work, limits: MachineLimits) -> MachineUse:
         )
     else:
         bound = Bottleneck.COMPUTE if busy >= BUSY else Bottleneck.OVERHEAD
-        sentence = _busy(memory, arithmetic, busy) if busy >= BUSY else _idle(work, memory, arithmetic, busy)
+        bound = bound if busy * work.threads >= ALONE else Bottleneck.WAITING
+        describe = {Bottleneck.COMPUTE: _busy, Bottleneck.OVERHEAD: _idle, Bottleneck.WAITING: _waiting}[bound]
+        sentence = describe(work, memory, arithmetic, busy)
     return MachineUse(memory, arithmetic, overhead, busy, bound, sentence, limits)
 
 
@@ -153,18 +163,19 @@ def _compute(work: Work, limits: MachineLimits, share: float, starts: float) -> 
 
 
 def _overhead(work: Work, limits: MachineLimits, share: float, starts: float) -> str:
-    if starts * 2 >= share:
+    outside = share - starts
+    if outside < BINDS:
         return (
-            f"Overhead-bound: the fit takes {_duration(work.seconds)} with {work.readings:,} short sums over the rows, "
-            f"and Python takes about {_percent(share)} of the time. A bigger machine would not help."
+            f"Overhead-bound: the fit takes {_duration(work.seconds)} with {work.readings:,} short sums over the rows; "
+            f"Python, in and between them, takes about {_percent(share)} of the time. A bigger machine would not help."
         )
     return (
-        f"Overhead-bound: {_percent(share)} of the time lies outside passes, curvature and proofs, in steps that "
+        f"Overhead-bound: {_percent(outside)} of the time lies outside passes, curvature and proofs, in steps that "
         "mostly use one core. A faster core would help; more cores would help little."
     )
 
 
-def _busy(memory: float, arithmetic: float, busy: float) -> str:
+def _busy(work: Work, memory: float, arithmetic: float, busy: float) -> str:
     return (
         f"Compute-bound: the cores are busy for {_percent(busy)} of the time, though reading the rows explains only "
         f"{_percent(memory)} of it and the counted operations {_percent(arithmetic)}; exponentials, short products and "
@@ -173,17 +184,25 @@ def _busy(memory: float, arithmetic: float, busy: float) -> str:
 
 
 def _idle(work: Work, memory: float, arithmetic: float, busy: float) -> str:
-    cause = "steps that use one core take the rest"
-    helps = "A faster core would help; more cores would help little."
-    if work.storage == "memory" and busy * work.threads < ALONE:
-        cause = "the fit waited for the rest, since other processes used the cores or memory was swapped to disk"
-        helps = "Fit again on an idle machine to see what binds it."
-    if work.storage == "disk":
-        cause = "waiting for the disk and steps that use one core take the rest"
-        helps = "A faster disk or a faster core would help; more cores would help little."
     return (
-        f"Overhead-bound: on average {busy * work.threads:.1f} of {_threads(work.threads)} worked, and reading the rows "
-        f"explains {_percent(memory)} of the time, the counted operations {_percent(arithmetic)}; {cause}. {helps}"
+        f"Overhead-bound: {_explained(work, memory, arithmetic, busy)}; steps that use one core take much of the rest. "
+        "A faster core would help; more cores would help little."
+    )
+
+
+def _waiting(work: Work, memory: float, arithmetic: float, busy: float) -> str:
+    if work.storage == "disk":
+        cause, helps = "the fit waited for the disk, or for other processes", "A faster disk or more memory would help."
+    else:
+        cause = "the fit waited: other processes, or a limit of the container, had the cores"
+        helps = "Fit again on an idle machine to see what binds it."
+    return f"Waiting: {_explained(work, memory, arithmetic, busy)}. For the rest {cause}. {helps}"
+
+
+def _explained(work: Work, memory: float, arithmetic: float, busy: float) -> str:
+    return (
+        f"on average {busy * work.threads:.1f} of {_threads(work.threads)} worked; reading the rows explains "
+        f"{_percent(memory)} of the time, the counted operations {_percent(arithmetic)}"
     )
 
 

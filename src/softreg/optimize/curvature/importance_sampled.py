@@ -27,6 +27,7 @@ from softreg.optimize.curvature.subsampled import (
     row_weights,
 )
 from softreg.optimize.objective.cached_logits import Objective
+from softreg.optimize.objective.reduction_work import gram_operations
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.probability import block_loss as loss
@@ -107,6 +108,8 @@ class ImportanceSampledCurvature(SubsampledCurvature):
         per_column = DRAWN_PER_COLUMN_IF_SLOW if self._more_rows else DRAWN_PER_COLUMN
         size = max(per_column * k, min(int(INEXPENSIVE_PRODUCTS / k**2), MAX_INEXPENSIVE_ROWS))
         self._draws += 1
+        grams = len(shares) * gram_operations(min(size, shares.shape[1]), k)
+        objective.meter.count(0.0, grams, objective.rows.dtype)
         uniforms: Float64Array = np.random.default_rng(self._draws).random((shares.shape[1],))
         kept = len(shares) * k * k * objective.rows.dtype.itemsize <= KEPT_BYTES and size < shares.shape[1]
         if len(self._previous) != len(shares):

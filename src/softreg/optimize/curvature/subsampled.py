@@ -26,7 +26,12 @@ from softreg.optimize.curvature.preconditioners import (
     Preconditioner,
 )
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.reduction_work import RowSizes, cholesky_operations, product_operations
+from softreg.optimize.objective.reduction_work import (
+    RowSizes,
+    cholesky_operations,
+    gram_operations,
+    product_operations,
+)
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.probability import block_loss as loss
@@ -137,7 +142,7 @@ class SubsampledCurvature:
         unseen = np.maximum(0.0, 1.0 - spread)  # a column has variance 1; the sample's shortfall is filled in
         uniforms = np.random.default_rng(0).random(len(Z))
         size = max(ROWS_PER_COLUMN * Z.shape[1], int(INEXPENSIVE_PRODUCTS / Z.shape[1] ** 2))
-        products = 2.0 * len(shares) * min(size, len(Z)) * Z.shape[1] ** 2
+        products = len(shares) * gram_operations(min(size, len(Z)), Z.shape[1])
         objective.meter.count(self.sample.stored_bytes, products, Z.dtype)
 
         def block(share: Float64Array, ridge: Float64Array) -> Gram:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from softreg.optimize.objective.reduction_work import RowSizes, product_operations
+from softreg.optimize.objective.reduction_work import RowSizes, gram_operations, product_operations
 from softreg.optimize.objective.stack_state import StackState
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums
@@ -153,7 +153,7 @@ def scatter(objective: Stack) -> Scatter:
     size = max(SCATTER_PASSES * q * rows.stored / rows.d**2, MIN_ROWS_PER_COLUMN * rows.d)
     whole = size > rows.n / 2
     counted = rows if whole else rows.sample(int(size), seed=0)
-    with objective.meter.passes(counted.stored_bytes, 2.0 * counted.n * rows.d**2):
+    with objective.meter.passes(counted.stored_bytes, gram_operations(counted.n, rows.d)):
         square, count, sums = counted.sum(ScatterSums(*objective.coordinates.for_block(), q))
     means = objective.coordinates.gradient(sums[None], count[None])[0] / np.maximum(count, 1)[:, None]
     total = 0.5 * (square + square.T) / counted.n

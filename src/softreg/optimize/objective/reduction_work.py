@@ -82,9 +82,14 @@ def product_operations(sizes: RowSizes, columns: int) -> float:
     return 2.0 * sizes.stored * columns
 
 
+def gram_operations(rows: float, columns: float) -> float:
+    """Return the operations of a symmetric product `Z^T Z`, of which one half is computed."""
+    return rows * columns**2
+
+
 def pair_operations(sizes: RowSizes, m: int, q: int) -> float:
     """Return the operations of the sums of `p_k p_l z z^T`, (d + 1, d + 1) for each pair of classes."""
-    return sizes.n * (sizes.d + 1.0) ** 2 * m * q * (q - 1)
+    return m * q * (q - 1) / 2 * gram_operations(sizes.n, sizes.d + 1.0)
 
 
 def cholesky_operations(size: int) -> float:
