@@ -105,12 +105,15 @@ def test_parts_within_parts_count_once_and_belong_to_the_outermost() -> None:
     assert (cost.bytes_read, cost.operations, cost.readings) == (10, 20, 1)
 
 
-def test_a_meter_ends_with_its_fit() -> None:
+def test_a_meter_ends_with_its_fit_and_one_around_it_has_the_sum() -> None:
     with metered() as outer:
-        minimise(as_rows(*problem()), Q, l2(0.1))
-        assert outer.readings == 0  # those of the fit are in its own record
+        costs = [minimise(as_rows(*problem()), Q, l2(0.1))[0].cost for _ in range(2)]
         assert current_meter() is outer
     assert current_meter() is not outer
+    total = outer.finish()
+    for name in ("bytes_read", "operations", "readings", "passes_seconds", "certificate_seconds"):
+        assert getattr(total, name) == pytest.approx(sum(getattr(cost, name) for cost in costs))
+    assert total.row_bytes == N * D * 8
 
 
 @pytest.mark.parametrize("plan", [rule.name for rule in RULES])
@@ -174,9 +177,21 @@ def test_estimators_have_the_cost_and_model_files_do_not(penalty: Any, tmp_path:
     assert softreg.load(tmp_path / "m.softreg").solution_.cost is None
 
 
-def test_cross_validation_has_the_cost_of_its_last_fit() -> None:
+def test_cross_validation_has_the_cost_of_its_search_and_of_its_last_fit() -> None:
     model = softreg.SoftmaxRegressionCV(cv=3).fit(*problem())
     assert model.solution_.cost.bytes_read > 0
+    search = model.path_.cost
+    assert search.seconds == model.path_.seconds
+    assert search.row_bytes == N * D * 8
+    assert search.bytes_read >= model.path_.passes * search.row_bytes / 2
+    assert min(search.passes_seconds, search.curvature_seconds, search.other_seconds) > 0
+
+
+def test_the_search_counts_the_sweeps_of_folds_by_dual_ascent() -> None:
+    X, labels, _ = data("sparse")
+    model = softreg.SoftmaxRegressionCV([0.1, 0.01], cv=3, solver="dual-ascent").fit(sp.csr_array(X), labels)
+    assert model.path_.cost.operations > 2 * np.count_nonzero(X) * 3
+    assert model.path_.cost.passes_seconds > 0
 
 
 @pytest.mark.timing

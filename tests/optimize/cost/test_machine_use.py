@@ -37,7 +37,7 @@ COST = FitCost(
         ({"processor_seconds": 11.0}, "overhead", "on average 1.1 of 2 cores worked"),
         ({"processor_seconds": 4.0}, "waiting", "other processes, or a limit of the container, had the cores"),
         ({"processor_seconds": 4.0, "storage": "disk"}, "waiting", "the fit waited for the disk"),
-        ({"threads": 1, "processor_seconds": 9.9}, "compute", "busy for 99% of the time"),
+        ({"threads": 1, "processor_seconds": 9.9}, "compute", "do not show whether more cores would."),
         ({"threads": 1, "processor_seconds": 5.0}, "waiting", "0.5 of 1 core worked"),
         ({"passes_seconds": 2.0}, "overhead", "65% of the time lies outside passes, curvature and proofs"),
         ({"readings": 60_000}, "overhead", "60,000 short sums over the rows; Python, in and between them, takes about"),

@@ -16,7 +16,7 @@ import pyarrow as pa
 from softreg.cli.console.column_kinds import count_kinds, print_columns
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import EvaluationResult, collect_result, print_result, search_record
-from softreg.cli.console.fit_profile import format_profile, profile_record
+from softreg.cli.console.fit_profile import profile_fit
 from softreg.cli.console.messages import print_message, print_model_warnings, print_note
 from softreg.cli.console.output_files import MODEL_ENDINGS, REPORT_ENDINGS, check_writable, refuse_inputs
 from softreg.cli.console.progress_bars import show_fit_progress, show_search_and_fit, show_search_progress
@@ -273,20 +273,8 @@ def _evaluate(
         strength=selection,
     )
     text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
-    evaluated = EvaluatedModel(classifier, evaluation, point, result, text)
-    return _with_profile(evaluated) if request.profile else evaluated
-
-
-def _with_profile(evaluated: EvaluatedModel) -> EvaluatedModel:
-    """Return the model with what its last fit costs."""
-    classifier = evaluated.classifier
-    solution = classifier.model_.solution_
-    if solution is None or solution.cost is None:
-        return replace(evaluated, profile="What this fit costs is not known.")
-    use, path = solution.cost.on_this_machine(), classifier.path_
-    text = format_profile(solution.cost, use, None if path is None else path.seconds)
-    result = replace(evaluated.result, profile=profile_record(solution.cost, use))
-    return replace(evaluated, profile=text, result=result)
+    profile, costs = profile_fit(classifier.path_, model.solution_) if request.profile else ("", None)
+    return EvaluatedModel(classifier, evaluation, point, replace(result, profile=costs), text, profile)
 
 
 def _write_results(request: TrainRequest, model: EvaluatedModel, information: Sequence[tuple[str, float]]) -> None:

@@ -88,7 +88,7 @@ class EvaluationResult:
     passes: int
     seconds: float
     search: Mapping[str, Any] | None
-    profile: Mapping[str, Any] | None = None
+    profile: Mapping[str, Any] | None
 
     def as_json(self) -> str:
         """Return a JSON object, with null for numbers that are not finite."""
@@ -144,6 +144,7 @@ def collect_result(
         passes=int(solution.passes) if solution else 0,
         seconds=seconds,
         search=search,
+        profile=None,
     )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from softreg.cli.console.aligned_text import align_columns
 
 if TYPE_CHECKING:
-    from softreg.optimize import FitCost, MachineUse
+    from softreg.models import Path
+    from softreg.optimize import FitCost, MachineUse, Solution
 
 GIGA = 1e9
 SMALLEST = 0.01
@@ -16,17 +17,43 @@ SMALLEST = 0.01
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
-def format_profile(cost: FitCost, use: MachineUse, search_seconds: float | None = None) -> str:
+def profile_fit(path: Path | None, solution: Solution | None) -> tuple[str, dict[str, Any]]:
+    """Return what the search for the strength and the last fit cost, as text and as plain values for JSON.
+
+    Parameters
+    ----------
+    path : Path or None
+        The search; None where the strength was given.
+    solution : Solution or None
+        The fit.
+
+    Returns
+    -------
+    text : str
+        A table and a sentence for each.
+    record : dict
+        The same by "search" and "fit"; None for what was not done.
+    """
+    costs = {
+        "search": ("Cost of the search for the strength", None if path is None else path.cost),
+        "fit": ("Cost of the fit", None if solution is None else solution.cost),
+    }
+    uses = [(name, title, cost, cost.on_this_machine()) for name, (title, cost) in costs.items() if cost is not None]
+    text = "\n".join(format_profile(title, cost, use) for _, title, cost, use in uses)
+    return text, {**dict.fromkeys(costs), **{name: profile_record(cost, use) for name, _, cost, use in uses}}
+
+
+def format_profile(title: str, cost: FitCost, use: MachineUse) -> str:
     """Return the parts of a fit with what limits of the machine explain, and the sentence that says what binds it.
 
     Parameters
     ----------
+    title : str
+        What was fitted.
     cost : FitCost
         What the fit costs.
     use : MachineUse
         The same beside the limits of this machine.
-    search_seconds : float, optional
-        Seconds of the search for the strength, which are not part of the fit.
 
     Returns
     -------
@@ -39,8 +66,8 @@ def format_profile(cost: FitCost, use: MachineUse, search_seconds: float | None 
         ("proofs of the gap", cost.certificate_seconds),
         ("elsewhere", cost.other_seconds),
     )
-    rows = [(name, f"{seconds:.4g} s", f"{_share(seconds / cost.seconds)} of the fit") for name, seconds in parts]
-    memory, arithmetic = (f"{_least(share)} of the fit" for share in (use.memory, use.arithmetic))
+    rows = [(name, f"{seconds:.4g} s", f"{_share(seconds / cost.seconds)} of the time") for name, seconds in parts]
+    memory, arithmetic = (f"{_least(share)} of the time" for share in (use.memory, use.arithmetic))
     limits = use.limits
     rate = f", at {limits.read_rate(cost.row_bytes) / GIGA:.3g} GB/s"
     peak = f", at {limits.single_rate / GIGA:.3g} (float32) and {limits.double_rate / GIGA:.3g} (float64) GFLOP/s"
@@ -51,10 +78,7 @@ def format_profile(cost: FitCost, use: MachineUse, search_seconds: float | None 
         ("operations", f"{_amount(cost.operations)}FLOP", f"{arithmetic}{peak}"),
         ("cores at work", f"{use.busy * cost.threads:.1f}", f"of {cost.threads}, on average"),
     ]
-    first = f"Cost of the fit: {cost.seconds:.4g} s"
-    if search_seconds is not None:
-        first += f", after a search for the strength of {search_seconds:.4g} s, which is not in this table"
-    return f"{first}\n{align_columns(rows)}\n{use.sentence}"
+    return f"{title}: {cost.seconds:.4g} s\n{align_columns(rows)}\n{use.sentence}"
 
 
 def profile_record(cost: FitCost, use: MachineUse) -> dict[str, Any]:

@@ -364,7 +364,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         chosen = result.chosen
         self.strength_, self.l1_ratio_, self.relaxed_ = chosen.strength, chosen.l1_ratio, chosen.relaxed
         name = scorer_name(self.scoring)
-        self.path_ = make_path(result.points, chosen, name, more, passes=result.passes, seconds=result.seconds)
+        self.path_ = make_path(result.points, chosen, name, more, passes=result.passes, cost=result.cost)
         self.scores_ = self.path_.scores
         self.oof_proba_ = None
         if kept is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from softreg.optimize import FitCost
 from softreg.typing import Array, Float64Array
 
 
@@ -99,6 +100,8 @@ class Path:
         Passes over the rows of the whole search, without the final fit; 0 if not known.
     seconds : float
         Time of the search; nan if not known.
+    cost : FitCost or None
+        Bytes, operations and seconds of the search, without the final fit; None for a model from a file.
 
     Examples
     --------
@@ -123,6 +126,7 @@ class Path:
     nonzero: Array
     passes: int = 0
     seconds: float = float("nan")
+    cost: FitCost | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.strength)
@@ -150,12 +154,14 @@ PATH_COLUMNS = ("strength", "l1_ratio", "relaxed", "mean", "error", "log_loss", 
 
 
 def make_path(
-    points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more_is_better: bool, *, passes: int, seconds: float
+    points: Sequence[PathPoint], chosen: PathPoint, scoring: str, more_is_better: bool, *, passes: int, cost: FitCost
 ) -> Path:
-    """Return the path of these points, strongest penalty first, with the passes and seconds of the search."""
+    """Return the path of these points, strongest penalty first, with the passes and the cost of the search."""
     ordered = sorted(points, key=lambda p: (-p.strength, -p.l1_ratio, -p.relaxed))
     columns = {name: np.array([getattr(p, name) for p in ordered]) for name in (*PATH_COLUMNS, "scores")}
-    return Path(scoring, more_is_better, ordered.index(chosen), **columns, passes=passes, seconds=seconds)
+    return Path(
+        scoring, more_is_better, ordered.index(chosen), **columns, passes=passes, seconds=cost.seconds, cost=cost
+    )
 
 
 def mean_and_error(values: Array, weights: Array) -> tuple[float, float]:

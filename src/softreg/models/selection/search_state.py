@@ -75,6 +75,7 @@ def path_from_json(stored: Mapping[str, Any]) -> Path:
         chosen=chosen,
         passes=int(passes),
         seconds=math.nan if seconds is None else float(seconds),
+        cost=None,
         **arrays,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +22,8 @@ from softreg.models.selection.strength_grid import (
     null_gradient,
     refining_strengths,
 )
+from softreg.optimize import FitCost
+from softreg.optimize.cost.meter import metered
 from softreg.typing import Array
 
 EXTRAPOLATION = 0.6
@@ -64,8 +65,8 @@ class SearchResult:
         Out-of-fold probabilities at the chosen point; None where rows stay on workers.
     passes : int
         Passes over the rows.
-    seconds : float
-        Time.
+    cost : FitCost
+        What the search cost.
     """
 
     points: list[PathPoint]
@@ -74,7 +75,7 @@ class SearchResult:
     relaxed_weights: Weights | None
     out_of_fold: Array | None
     passes: int
-    seconds: float
+    cost: FitCost
 
 
 class StrengthSearch:
@@ -125,15 +126,9 @@ class StrengthSearch:
         SearchResult
             The points and the chosen one.
         """
-        began = time.perf_counter()
-        self.relaxed_shares, self._stores = grid.relaxed, grid.strengths is None
-        if grid.strengths is None:
-            self._descend(grid.l1_ratios)
-            self._refine()
-        else:
-            visited: dict[float, list[VisitedPoint]] = {ratio: [] for ratio in grid.l1_ratios}
-            for strength in grid.strengths:
-                self._fit_strength(strength, grid.l1_ratios, visited)
+        with metered() as meter:
+            self._fit_grid(grid)
+        cost = meter.finish()
         chosen = choose_point(self.points, self.rule, self.more_is_better)
         spec = PenaltySpec(chosen.strength, chosen.l1_ratio, chosen.relaxed)
         return SearchResult(
@@ -143,8 +138,19 @@ class StrengthSearch:
             relaxed_weights=self._weights[spec] if spec.is_relaxed else None,
             out_of_fold=self._probabilities[spec],
             passes=self._passes,
-            seconds=time.perf_counter() - began,
+            cost=cost,
         )
+
+    def _fit_grid(self, grid: SearchGrid) -> None:
+        """Fit the strengths of the grid, or those of a path that the data determine."""
+        self.relaxed_shares, self._stores = grid.relaxed, grid.strengths is None
+        if grid.strengths is None:
+            self._descend(grid.l1_ratios)
+            self._refine()
+        else:
+            visited: dict[float, list[VisitedPoint]] = {ratio: [] for ratio in grid.l1_ratios}
+            for strength in grid.strengths:
+                self._fit_strength(strength, grid.l1_ratios, visited)
 
     def _descend(self, l1_ratios: Sequence[float]) -> None:
         """Fit decreasing strengths, from practically zero weights until the log loss of each l1_ratio has turned."""

@@ -158,7 +158,7 @@ def _memory(work: Work, limits: MachineLimits, share: float, starts: float) -> s
 def _compute(work: Work, limits: MachineLimits, share: float, starts: float) -> str:
     return (
         f"Compute-bound: the operations take {_percent(share)} of the time at the full speed of this machine's "
-        f"{_threads(limits.threads)}. More or faster cores would help."
+        f"{_threads(limits.threads)}. {_cores(work)}"
     )
 
 
@@ -179,7 +179,7 @@ def _busy(work: Work, memory: float, arithmetic: float, busy: float) -> str:
     return (
         f"Compute-bound: the cores are busy for {_percent(busy)} of the time, though reading the rows explains only "
         f"{_percent(memory)} of it and the counted operations {_percent(arithmetic)}; exponentials, short products and "
-        "scattered accesses take the rest. More or faster cores would help."
+        f"scattered accesses take the rest. {_cores(work)}"
     )
 
 
@@ -209,6 +209,13 @@ def _explained(work: Work, memory: float, arithmetic: float, busy: float) -> str
 def _elsewhere(work: Work) -> str:
     where = "on the workers of a cluster" if work.storage == "workers" else "on a device"
     return f"The rows are {where}, whose limits are not measured here, so what binds the fit is unknown."
+
+
+def _cores(work: Work) -> str:
+    """Return what would help a fit whose cores are busy."""
+    if work.threads == 1:
+        return "A faster core would help; with one thread the figures do not show whether more cores would."
+    return "More or faster cores would help."
 
 
 def _percent(share: float) -> str:

@@ -78,6 +78,8 @@ class CostMeter:
         self.seconds = [0.0, 0.0, 0.0]
         self.is_open = False
         """Whether a part is being timed."""
+        self.row_bytes, self.storage = 0, "memory"
+        """Bytes of one reading of the largest rows so far, and where these are."""
 
     def count(self, bytes_read: float, operations: float, dtype: np.dtype[Any] | None = None) -> None:
         """Add bytes of stored rows and floating-point operations, in float64 by default."""
@@ -85,6 +87,23 @@ class CostMeter:
         self.operations += operations
         if dtype is None or dtype.itemsize >= DOUBLE_BYTES:
             self.double_operations += operations
+
+    def see(self, rows: Rows) -> None:
+        """Keep the size and place of the rows, if they are the largest so far."""
+        size = rows.stored_bytes
+        if size > self.row_bytes:
+            self.row_bytes, self.storage = size, rows.storage
+
+    def add(self, inner: CostMeter) -> None:
+        """Add what a fit within has cost."""
+        self.bytes_read += inner.bytes_read
+        self.operations += inner.operations
+        self.double_operations += inner.double_operations
+        self.readings += inner.readings
+        if inner.row_bytes > self.row_bytes:
+            self.row_bytes, self.storage = inner.row_bytes, inner.storage
+        if not self.is_open:  # otherwise the part that is open has these seconds
+            self.seconds = [sum(pair) for pair in zip(self.seconds, inner.seconds, strict=True)]
 
     def passes(self, bytes_read: float = 0.0, operations: float = 0.0, dtype: np.dtype[Any] | None = None) -> Part:
         """Count one sum over the rows, and return the context in which it runs."""
@@ -106,7 +125,7 @@ class CostMeter:
         Parameters
         ----------
         rows : Rows, optional
-            The rows of the fit.
+            The rows of the fit; by default the largest that it has read.
         models : int
             Models that were fitted together.
 
@@ -126,8 +145,8 @@ class CostMeter:
             operations=self.operations,
             double_operations=self.double_operations,
             readings=self.readings,
-            row_bytes=0 if rows is None else rows.stored_bytes,
-            storage="memory" if rows is None else rows.storage,
+            row_bytes=self.row_bytes if rows is None else rows.stored_bytes,
+            storage=self.storage if rows is None else rows.storage,
             models=models,
         )
 
@@ -153,7 +172,7 @@ def current_meter() -> CostMeter:
 
 @contextmanager
 def metered() -> Iterator[CostMeter]:
-    """Open a meter for the fit that runs within.
+    """Open a meter for the fit that runs within; one around it, such as that of a search, includes it.
 
     Yields
     ------
@@ -167,10 +186,11 @@ def metered() -> Iterator[CostMeter]:
     >>> meter.finish().curvature_seconds >= 0
     True
     """
-    token = _METER.set(CostMeter())
+    outer, meter = _METER.get(), CostMeter()
+    token = _METER.set(meter)
     try:
-        meter = _METER.get()
-        assert meter is not None
         yield meter
     finally:
         _METER.reset(token)
+        if outer is not None:
+            outer.add(meter)

@@ -139,6 +139,7 @@ def run_sdca(
             objective.half_passes += round(2 * max(iterate.visits for iterate in iterates) / n)
             return None
         for j in unfinished:
+            count_visits(objective, objective.rows.n)
             with objective.meter.certificate():
                 certificate = certify_iterate(objective, int(j), iterates[j])
             value[j], gap[j] = certificate.value, certificate.gap
@@ -157,13 +158,19 @@ def run_sdca(
 
 def _sweep(objective: Objective, target: float, work: Sequence[tuple[DualIterate, float]]) -> bool:
     """Sweep until each estimated gap is below the target; return False if one exceeds its budget."""
-    meter, sizes = objective.meter, RowSizes.of(objective.rows)
     before = sum(iterate.visits for iterate, _ in work)
-    with meter.passes():
+    with objective.meter.passes():
         done = all(list(in_order(partial(_sweep_to_gap, objective, target), work)))
-    sweeps = (sum(iterate.visits for iterate, _ in work) - before) / sizes.n
-    meter.count(sweeps * sizes.stored_bytes, sweeps * 2 * product_operations(sizes, objective.q), sizes.dtype)
+    count_visits(objective, sum(iterate.visits for iterate, _ in work) - before)
     return done
+
+
+def count_visits(objective: Objective, visits: float) -> None:
+    """Count so many rows, each read once and multiplied twice, as in a sweep and in a certificate."""
+    sizes = RowSizes.of(objective.rows)
+    passes = visits / max(1, sizes.n)
+    operations = 2 * product_operations(sizes, objective.q)
+    objective.meter.count(passes * sizes.stored_bytes, passes * operations, sizes.dtype)
 
 
 def usable_starts(
@@ -247,8 +254,6 @@ def certify_iterate(
     prepared, shift = rows.prepare(iterate.dual.W.T), _balancing_shift(objective, j, iterate)
     R = np.empty((objective.q, rows.n), rows.dtype)
 
-    sizes = RowSizes.of(rows)
-    objective.meter.count(2 * sizes.stored_bytes, 2 * product_operations(sizes, objective.q), sizes.dtype)
     sums = DualGap(objective.state, j, prepared, b, iterate.dual.log_alpha, shift, R, held_out)
     (cross_entropy,), (divergence,) = rows.sum(sums)
     slack = (buffers or iterate.buffers).slack(rows.dtype)  # N strength (W - W(alpha)): rounding and momentum

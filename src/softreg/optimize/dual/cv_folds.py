@@ -18,7 +18,7 @@ import numpy as np
 
 from softreg.linalg import TINY
 from softreg.optimize.dual.buffer_pool import BufferPool
-from softreg.optimize.dual.coordinate_ascent import certify_iterate, exceeds_budget, usable_starts
+from softreg.optimize.dual.coordinate_ascent import certify_iterate, count_visits, exceeds_budget, usable_starts
 from softreg.optimize.dual.dual_iterate import DualIterate, initial_iterate
 from softreg.optimize.dual.dual_reductions import HeldOutRows
 from softreg.optimize.objective.cached_logits import Objective
@@ -94,7 +94,10 @@ def run_sdca_on_folds(
     members = list(enumerate(usable_starts(objective, start)))
     tasks = [partial(folds.run, j, member_start) for j, member_start in members]
     tasks += [partial(folds.certify, j) for j, _ in members]
-    if not all(list(in_order(lambda task: task(), tasks))):
+    with objective.meter.passes():
+        done = all(list(in_order(lambda task: task(), tasks)))
+    count_visits(objective, float(folds.visits.sum()) + rows.n * objective.m)  # with the certificates
+    if not done:
         return None
     passes = round(float(folds.visits.max()) / rows.n) + 1
     return StackFit(folds.W, folds.b, folds.value, folds.gap, folds.held_out_logits, passes, converged=True)

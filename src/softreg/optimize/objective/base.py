@@ -40,6 +40,7 @@ class Stack:
         self.members = np.arange(len(penalty))
         self.half_passes = 0
         self.meter, self._sizes = current_meter(), RowSizes.of(rows)
+        self.meter.see(rows)
         self.store = LogitStore()
         self.here = self.point(np.broadcast_to(0.0, (self.m, n_classes, rows.d + 1)))
         """The parameters whose logits are kept."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +12,7 @@ import scipy.sparse as sp
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.models.selection.regularization_path import make_path
+from softreg.optimize.cost.meter import metered
 from softreg.tables.columns.table_errors import emit_warnings
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.cross_validation import DEFAULT_CROSS_VALIDATION, CrossValidation
@@ -169,7 +169,7 @@ def _search_on_one_fold(
     """Return the strength with the least loss on one held-out fold, among half powers of ten."""
     train, test = split
     share = 1.0 if rule == "1se" else SE_TOLERANCE
-    started, points = time.perf_counter(), list[PathPoint]()
+    points = list[PathPoint]()
     callback = settings["verbose"] if callable(settings["verbose"]) else None
     shared = {**bounds_of_classes(settings, np.unique(y[train])), "keep_posterior": False}
     X_train, X_test = X[train], X[test]
@@ -177,20 +177,18 @@ def _search_on_one_fold(
     of_train, of_test = (
         None if offsets is None else Offsets(offsets.values[rows], offsets.classes) for rows in (train, test)
     )
-    while True:
-        strength = _next_strength(points, share)
-        if strength is None:
-            break
-        tried = {**shared, "strength": strength, "tol": max(SEARCH_TOL, settings["tol"]), "verbose": 0}
-        model = fit_at_strength(tried, X_train, y[train], names, weight=train_weight, offsets=of_train)
-        points.append(_held_out_point(model, X_test, y[test], test_weight, of_test))
-        if callback is not None:
-            callback(points[-1])
+    with metered() as meter:
+        while (strength := _next_strength(points, share)) is not None:
+            tried = {**shared, "strength": strength, "tol": max(SEARCH_TOL, settings["tol"]), "verbose": 0}
+            model = fit_at_strength(tried, X_train, y[train], names, weight=train_weight, offsets=of_train)
+            points.append(_held_out_point(model, X_test, y[test], test_weight, of_test))
+            if callback is not None:
+                callback(points[-1])
     least = min(points, key=lambda point: point.log_loss)
     near = [point for point in points if point.log_loss <= least.log_loss + share * least.error]
     best = max(near, key=lambda point: point.strength)
-    passes, seconds = sum(point.passes for point in points), time.perf_counter() - started
-    return float(best.strength), make_path(points, best, "log_loss", False, passes=passes, seconds=seconds)
+    passes = sum(point.passes for point in points)
+    return float(best.strength), make_path(points, best, "log_loss", False, passes=passes, cost=meter.finish())
 
 
 def _next_strength(points: Sequence[PathPoint], share: float = SE_TOLERANCE) -> float | None:
