@@ -36,24 +36,24 @@ DOUBLE_BYTES = 8
 class Part:
     """A context whose seconds belong to one part of the fit, unless another part is open already."""
 
-    __slots__ = ("_meter", "_outermost", "_part", "_start")
+    __slots__ = ("_meter", "_part")
 
     def __init__(self, meter: CostMeter, part: int) -> None:
-        self._meter, self._part, self._start, self._outermost = meter, part, 0.0, False
+        self._meter, self._part = meter, part
 
     def __enter__(self) -> None:
         meter = self._meter
-        self._outermost = not meter.is_open
-        if self._outermost:
-            meter.is_open, self._start = True, perf_counter()
+        if not meter.depth:
+            meter.part_start = perf_counter()
+        meter.depth += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._outermost:
-            meter = self._meter
-            meter.seconds[self._part] += perf_counter() - self._start
-            meter.is_open = False
+        meter = self._meter
+        meter.depth -= 1
+        if not meter.depth:
+            meter.seconds[self._part] += perf_counter() - meter.part_start
 
 
 class CostMeter:
@@ -76,8 +76,9 @@ class CostMeter:
         self.bytes_read = self.operations = self.double_operations = 0.0
         self.readings = 0
         self.seconds = [0.0, 0.0, 0.0]
-        self.is_open = False
-        """Whether a part is being timed."""
+        self.depth, self.part_start = 0, 0.0
+        """Parts that are open, each within the one before, and when the outermost began."""
+        self.parts = tuple(Part(self, part) for part in (PASSES, CURVATURE, CERTIFICATE))
         self.row_bytes, self.storage = 0, "memory"
         """Bytes of one reading of the largest rows so far, and where these are."""
 
@@ -102,22 +103,22 @@ class CostMeter:
         self.readings += inner.readings
         if inner.row_bytes > self.row_bytes:
             self.row_bytes, self.storage = inner.row_bytes, inner.storage
-        if not self.is_open:  # otherwise the part that is open has these seconds
+        if not self.depth:  # otherwise the part that is open has these seconds
             self.seconds = [sum(pair) for pair in zip(self.seconds, inner.seconds, strict=True)]
 
     def passes(self, bytes_read: float = 0.0, operations: float = 0.0, dtype: np.dtype[Any] | None = None) -> Part:
         """Count one sum over the rows, and return the context in which it runs."""
         self.readings += 1
         self.count(bytes_read, operations, dtype)
-        return Part(self, PASSES)
+        return self.parts[PASSES]
 
     def curvature(self) -> Part:
         """Return a context for Hessians, preconditioners and search directions."""
-        return Part(self, CURVATURE)
+        return self.parts[CURVATURE]
 
     def certificate(self) -> Part:
         """Return a context for proofs of the gap."""
-        return Part(self, CERTIFICATE)
+        return self.parts[CERTIFICATE]
 
     def finish(self, rows: Rows | None = None, models: int = 1) -> FitCost:
         """Return what the fit has cost since the meter was made.
