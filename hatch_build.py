@@ -25,7 +25,7 @@ FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-strict-alias
 AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 LINK = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared", "-Wl,-s"]
-PYTHON = ["module", "dense_bindings", "csr_bindings"]  # the sources that speak to the interpreter
+PYTHON = ["module", "dense_bindings", "csr_bindings", "slabs_bindings"]  # the sources that speak to the interpreter
 PATIENCE = 600  # seconds for one call of the compiler
 
 

@@ -69,8 +69,8 @@ ORDER = {
         "cluster gpu"
     ),
     "optimize": (
-        "cost problem objective certificate curvature dual solvers certified_newton sgd problem_reduction "
-        "firth_scoring gaussian_prior plan minimisation heldout_stopping stack_path"
+        "cost problem objective certificate curvature dual many_classes solvers certified_newton sgd "
+        "problem_reduction firth_scoring gaussian_prior plan minimisation heldout_stopping stack_path"
     ),
     "models": "inputs parameters serialization likelihood estimators selection calibration inference",
     "tables": (

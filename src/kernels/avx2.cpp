@@ -3,3 +3,6 @@
 
 #define CSR avx2_csr
 #include "csr_table.inc"
+
+#define SLABS avx2_slabs
+#include "slabs_table.inc"

@@ -3,3 +3,6 @@
 
 #define CSR baseline_csr
 #include "csr_table.inc"
+
+#define SLABS baseline_slabs
+#include "slabs_table.inc"

@@ -11,12 +11,15 @@ namespace nb = nanobind;
 template <class T>
 using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 template <class T>
+using Cube = nb::ndarray<T, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+template <class T>
 using Numbers = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 struct Level {
     const char* name;
     const DenseKernels* dense;
     const CsrKernels* csr;
+    const SlabKernels* slabs;
 };
 
 extern Level level;  // the instruction set in use
@@ -27,3 +30,4 @@ inline void require(bool fits) {
 
 void add_dense(nb::module_& m);
 void add_csr(nb::module_& m);
+void add_slabs(nb::module_& m);

@@ -91,6 +91,74 @@ struct CsrDual {
     void (*row_squares)(const D* data, const I* start, float* out, std::ptrdiff_t n);
 };
 
+constexpr std::ptrdiff_t slab = 128;  // classes that lie together in the kernels for many classes
+
+// An array (slabs, rows, slab): the distances are those between neighbouring slabs and rows.
+template <class T>
+struct Slabs {
+    T* first;
+    std::ptrdiff_t slabs, slab_stride, stride;
+};
+
+template <class D, class T, class I>
+using SlabTimes = void (*)(const D* data, const I* index, const I* start, const std::int64_t* target,
+                           std::ptrdiff_t rows, const Slabs<const T>& W, const T* bias, bool add, const Slabs<T>& out);
+template <class T>
+using SlabSoftmax = void (*)(T* Z, std::ptrdiff_t slabs, std::ptrdiff_t out_rows, std::ptrdiff_t rows,
+                             std::ptrdiff_t q, const std::int64_t* codes, const double* weights, double* loss,
+                             double* p_label);
+
+// The state of the dual solver for many classes: W, bias and pull have `stride` columns, a multiple of the slab, and so
+// have the codes of the dual probabilities of each row.
+struct WideDual {
+    float* W;
+    const float* bias;
+    float* pull;
+    std::uint16_t* codes;
+    const float* curvature;
+    const float* weights;
+    float* divergence;
+    float reach, rate;
+    std::ptrdiff_t stride;
+};
+
+template <class D, class I>
+using WideDualSteps = void (*)(const D* data, const I* index, const I* start, const std::int64_t* order,
+                               std::ptrdiff_t count, const WideDual& dual, void* memory);
+template <class T>
+using WideAlpha = void (*)(const std::uint16_t* codes, std::ptrdiff_t stride, std::ptrdiff_t rows, const float* shift,
+                           const Slabs<T>& Z, double* divergence, double* mass, double* total, bool known);
+
+// Products of CSR rows with the weights of many classes, for indices of type I
+template <class I>
+struct SlabsOf {
+    SlabTimes<float, float, I> single;
+    SlabTimes<double, double, I> twofold;
+    SlabTimes<double, float, I> mixed;
+    WideDualSteps<float, I> single_dual;
+    WideDualSteps<double, I> twofold_dual;
+};
+
+template <class T>
+using ChunkExp = void (*)(T* Z, std::ptrdiff_t k, std::ptrdiff_t b, const T* bias, const std::int64_t* codes, T* top,
+                          T* sum, T* label);
+template <class T>
+using ChunkResidual = void (*)(T* Z, std::ptrdiff_t k, std::ptrdiff_t b, const T* factor, const T* weight,
+                               const std::int64_t* codes, double* mass, double* square);
+
+struct SlabKernels {
+    SlabsOf<std::int32_t> of_int32;
+    SlabsOf<std::int64_t> of_int64;
+    SlabSoftmax<float> softmax_of_float;
+    SlabSoftmax<double> softmax_of_double;
+    WideAlpha<float> alpha_of_float;
+    WideAlpha<double> alpha_of_double;
+    ChunkExp<float> exp_of_float;
+    ChunkExp<double> exp_of_double;
+    ChunkResidual<float> residual_of_float;
+    ChunkResidual<double> residual_of_double;
+};
+
 struct DenseKernels {
     Dense<float> of_float;
     Dense<double> of_double;
@@ -112,7 +180,9 @@ struct CsrKernels {
 
 extern const DenseKernels baseline_dense;
 extern const CsrKernels baseline_csr;
+extern const SlabKernels baseline_slabs;
 #if defined(__x86_64__)
 extern const DenseKernels avx2_dense, avx512_dense;
 extern const CsrKernels avx2_csr;
+extern const SlabKernels avx2_slabs, avx512_slabs;
 #endif

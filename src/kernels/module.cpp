@@ -12,14 +12,14 @@ namespace {
 
 // Instruction sets of this machine, in increasing order.
 std::vector<Level> levels() {
-    std::vector<Level> found{{"baseline", &baseline_dense, &baseline_csr}};
+    std::vector<Level> found{{"baseline", &baseline_dense, &baseline_csr, &baseline_slabs}};
 #if defined(__x86_64__)
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2) found.push_back({"avx2", &avx2_dense, &avx2_csr});
+    if (avx2) found.push_back({"avx2", &avx2_dense, &avx2_csr, &avx2_slabs});
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-        found.push_back({"avx512", &avx512_dense, &avx2_csr});
+        found.push_back({"avx512", &avx512_dense, &avx2_csr, &avx512_slabs});
 #endif
     return found;
 }
@@ -49,10 +49,11 @@ void choose(const std::string& name) {
 
 NB_MODULE(_compiled, m) {
     m.doc() = "Products of blocks of rows with a handful of columns.";
-    m.attr("INTERFACE") = 5;
+    m.attr("INTERFACE") = 6;
     m.def("levels", &names, "Instruction sets that this machine has kernels for, the best last.");
     m.def("level", [] { return std::string(level.name); }, "The instruction set in use.");
     m.def("choose", &choose, nb::arg("name"), "Use another instruction set.");
     add_dense(m);
     add_csr(m);
+    add_slabs(m);
 }

@@ -11,12 +11,14 @@ import numpy as np
 from softreg.optimize.certified_newton.proximal_steps import certify
 from softreg.optimize.cost.meter import metered
 from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
+from softreg.optimize.many_classes.streamed_fit import fit_streamed
+from softreg.optimize.many_classes.wide_dual_ascent import fit_dual
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
 from softreg.optimize.plan.conditions import first_sample
 from softreg.optimize.plan.dual_cost import dual_budgets
 from softreg.optimize.plan.problem_facts import Facts, facts_of
-from softreg.optimize.plan.rules import FAMILIES, SOLVERS, choose
+from softreg.optimize.plan.rules import FAMILIES, SOLVERS, choose, without_single_rows
 from softreg.optimize.plan.strategies import sampled, strategy_for, warm_start
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.options import FitOptions
@@ -31,8 +33,10 @@ from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.descent_loop import FINE, Descent
 from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.optimize.solvers.stack_members import StackResult
-from softreg.rows import Array, Rows, one_blas_thread
+from softreg.rows import Array, DenseRows, Rows, SparseRows, one_blas_thread
 
+WIDE_SWEEPS = 120.0
+"""Sweeps of dual coordinate ascent for many classes after which the next rule goes on."""
 CLASS_MEAN_ROWS = 5000
 """Rows (at least five of each class) on which the length of the class-mean start is chosen."""
 
@@ -121,6 +125,12 @@ def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tu
         coordinates.refuse_faint()
     facts = facts_of(rows, options.n_classes, options.penalty, started=start is not None, tolerance=options.tol)
     plan = choose(facts, options.solver, options.limits)
+    if plan.method in (Method.WIDE_DUAL_ASCENT, Method.STREAMED_LBFGS):
+        solutions = _with_many_classes(rows, coordinates, plan, options, start)
+        if solutions is not None:
+            return solutions
+        facts = without_single_rows(facts)
+        plan = choose(facts, options.solver if options.solver in FAMILIES else "auto", options.limits)
     if plan.transform is Transform.ROW_SPACE:
         return _in_row_space(rows, coordinates, plan, options, start)
     if plan.transform is Transform.WORKING_SET:
@@ -136,6 +146,29 @@ def _in_row_space(
     reduced_start = None if start is None else reduction.start(*start)
     solutions = _minimise_rows(reduction.rows, _of_transformed(options), reduced_start)
     return tuple(_with_transform(plan, reduction.back(solution)) for solution in solutions)
+
+
+def _with_many_classes(
+    rows: Rows, coordinates: Coordinates, plan: Plan, options: FitOptions, start: Weights | None
+) -> tuple[Solution, ...] | None:
+    """Minimise by a method for many classes; None where it cannot, or costs too much."""
+    if coordinates.unit is not None or coordinates.explicit:
+        return None
+    strengths = options.penalty.strong_convexity.tolist()
+    common: dict[str, Any] = {
+        "fit_intercept": options.fit_intercept,
+        "tol": options.tol,
+        "max_iter": options.max_iter,
+        "start": start,
+        "on_progress": options.on_progress,
+    }
+    if isinstance(rows, SparseRows):
+        budget = WIDE_SWEEPS if options.solver in FAMILIES else np.inf
+        budgets = [budget] * len(strengths)
+        return fit_dual(rows, options.n_classes, strengths, plan, seed=options.seed, budgets=budgets, **common)
+    if isinstance(rows, DenseRows) and rows.labels.ndim == 1:
+        return fit_streamed(rows, options.n_classes, strengths, coordinates.shift, plan, **common)
+    return None
 
 
 def _on_working_sets(

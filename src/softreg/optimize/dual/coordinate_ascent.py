@@ -30,11 +30,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.dual.acceleration import inner_product
+from softreg.optimize.dual.acceleration import Momentum, inner_product
 from softreg.optimize.dual.buffer_pool import BufferPool
 from softreg.optimize.dual.dual_iterate import DualIterate, initial_iterate
 from softreg.optimize.dual.dual_reductions import DualBias, DualGap, HeldOutRows
@@ -195,20 +196,39 @@ def usable_starts(
 def _sweep_to_gap(objective: Objective, target: float, work: tuple[DualIterate, float]) -> bool:
     """Sweep until the estimated gap is below the target or has stalled; return False beyond the budget."""
     iterate, budget = work
-    while not iterate.gaps or (iterate.gaps[-1] > target and not _has_stalled(iterate)):
+    while not iterate.gaps or (iterate.gaps[-1] > target and not has_stalled(iterate.gaps)):
         iterate.sweep(objective.rows)
         if exceeds_budget(iterate, budget * objective.rows.n, target):
             return False
     return True
 
 
-def _has_stalled(iterate: DualIterate) -> bool:
+def has_stalled(gaps: Sequence[float]) -> bool:
     """Return whether the last sweeps have gained nothing, near the smallest gap of float32 steps."""
-    gaps, recent = iterate.gaps, ACCELERATED_PATIENCE
+    recent = ACCELERATED_PATIENCE
     return len(gaps) > recent and min(gaps) < STALL_GAP and min(gaps[-recent:]) > STALL_RATIO * min(gaps[:-recent])
 
 
-def exceeds_budget(iterate: DualIterate, max_visits: float, target: float) -> bool:
+class Sweeps(Protocol):
+    """The sweeps of one model so far."""
+
+    @property
+    def gaps(self) -> list[float]:
+        """Estimated gap in nats after each sweep."""
+        ...
+
+    @property
+    def momentum(self) -> Momentum | None:
+        """The acceleration, if there is one."""
+        ...
+
+    @property
+    def visits(self) -> int:
+        """Steps of single rows so far."""
+        ...
+
+
+def exceeds_budget(iterate: Sweeps, max_visits: float, target: float) -> bool:
     """Return whether steps have overflowed, or the rate so far means more visits to the target than `max_visits`."""
     gaps = iterate.gaps
     if not np.isfinite(gaps[-1]):

@@ -246,12 +246,12 @@ def _start_from_weights(
     mean = P.mean(axis=1, dtype=np.float64) if weights is None else P @ weights / weights.sum()
     _write_residual_sums(objective, labels, weights, P, W)
     linear = kappa / (total * mass) * inner_product(W, V) if kappa > 0 else 0.0
-    share = _best_share_of_prediction(log_p, labels, weights, linear, inner_product(W, W) / (mass * mass * total))
+    share = best_share_of_prediction(log_p, labels, weights, linear, inner_product(W, W) / (mass * mass * total))
     W *= np.float32(share / (mass * total))
     for run in row_runs(W) if kappa > 0 else ():
         W[run] += np.float32(kappa / total) * V[run]
     mismatch = share * mass * (_class_rates(labels, weights, objective.q) - mean)
-    return DualStart(b, mismatch, _mixed_log_alpha(log_p, labels, share))
+    return DualStart(b, mismatch, mixed_log_alpha(log_p, labels, share))
 
 
 def row_weights(objective: Objective, j: int) -> Float64Array | None:
@@ -292,7 +292,7 @@ def _best_share_of_rates(rates: Float64Array, prior: Float64Array, square: float
     return float(share.ravel()[np.argmax(entropy - share.ravel() ** 2 * square / 2)])
 
 
-def _best_share_of_prediction(
+def best_share_of_prediction(
     log_p: FloatArray, labels: Array, weights: Float64Array | None, linear: float, square: float
 ) -> float:
     """Return the share s that maximizes the mean of `H((1 - s) Y + s p)`, less `s linear + s^2 square / 2`.
@@ -309,13 +309,13 @@ def _best_share_of_prediction(
     shares = 10.0**LOG10_SHARES_OF_PREDICTION
     values = []
     for s in shares:
-        log_a = _mixed_log_alpha(log_p[rows], labels[rows], s)
+        log_a = mixed_log_alpha(log_p[rows], labels[rows], s)
         entropy = -np.einsum("iq,iq->i", np.exp(log_a), np.maximum(log_a, MIN_LOG_ALPHA))
         values.append(float(v @ entropy) / max(float(v.sum()), TINY) - s * linear - s * s * square / 2)
     return float(shares[int(np.argmax(values))])
 
 
-def _mixed_log_alpha(log_p: FloatArray, labels: Array, share: float) -> FloatArray:
+def mixed_log_alpha(log_p: FloatArray, labels: Array, share: float) -> FloatArray:
     """Return `log((1 - share) Y + share p)`, (n, q), from log p."""
     with np.errstate(divide="ignore"):
         log_a, rest = log_p + np.float32(np.log(share)), np.float32(np.log1p(-share))

@@ -55,6 +55,26 @@ def dual_ascent_pays(f: Facts, limits: Limits) -> bool:
     return exact_enough and not f.has_offset and dual_budgets(f, limits) is not None
 
 
+def wide_dual_pays(f: Facts, limits: Limits) -> bool:
+    """Return True if classes are many and dual steps of single rows need few sweeps."""
+    if f.row_square_mean is None or f.q < limits.wide_classes or f.n * f.q > limits.wide_dual_numbers:
+        return False
+    least = min(f.strong_convexity)
+    return (
+        least > 0 and f.tolerance >= limits.wide_tolerance and f.row_square_mean <= limits.wide_curvature * least * f.n
+    )
+
+
+def streaming_pays(f: Facts, limits: Limits) -> bool:
+    """Return True if classes are many and dense columns few enough for a common basis."""
+    return (
+        f.q >= limits.streamed_classes
+        and f.d <= limits.cluster_columns
+        and f.tolerance >= limits.wide_tolerance
+        and f.d**2 <= f.n * f.q
+    )
+
+
 def clusters_pay(f: Facts, limits: Limits) -> bool:
     """Return True if classes are too many for a factor each, and columns few enough for a common basis."""
     many = f.q > limits.cluster_classes and f.d <= limits.cluster_columns and f.d**2 <= f.n * f.q

@@ -61,6 +61,8 @@ class Facts:
         Nats: the gap that a fit has to prove, or how exact held-out losses have to be.
     has_offset : bool
         Whether the logits of the rows have an offset.
+    hard_labels : bool
+        Whether the labels of rows in memory are known to be classes, not probabilities.
     """
 
     n: int
@@ -82,6 +84,7 @@ class Facts:
     purpose: Purpose
     tolerance: float
     has_offset: bool = False
+    hard_labels: bool = False
 
     @property
     def parameters(self) -> int:
@@ -156,4 +159,5 @@ def facts_of(
         purpose=purpose,
         tolerance=tolerance,
         has_offset=rows.has_offset,
+        hard_labels=bool(type(rows) in (DenseRows, SparseRows) and rows.labels.ndim == 1),  # type: ignore[attr-defined]
     )

@@ -31,9 +31,11 @@ from softreg.optimize.plan.conditions import (
     start_at_sample,
     start_at_zero,
     start_of_newton,
+    streaming_pays,
+    wide_dual_pays,
 )
 from softreg.optimize.plan.dual_cost import needs_diagonal
-from softreg.optimize.plan.problem_facts import Facts
+from softreg.optimize.plan.problem_facts import Facts, Stored
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Method, Plan, Start, Transform
@@ -60,6 +62,8 @@ STRONGLY_CONVEX = Requirement("an l2 part for every model", lambda f, _: f.stron
 SELECTING = Requirement("an l1 part for every model", lambda f, _: Trait.SELECTS_COLUMNS in f.traits)
 COLUMNS = Requirement("rows in memory, dense or CSR", lambda f, _: f.column_access)
 SINGLE_ROWS = Requirement("CSR rows in memory and compiled kernels", lambda f, _: f.row_access)
+DENSE_ROWS = Requirement("dense rows in memory", lambda f, _: f.column_access and f.stored is Stored.DENSE)
+HARD_LABELS = Requirement("class labels, not label probabilities", lambda f, _: f.hard_labels)
 MORE_COLUMNS = Requirement("no fewer columns than rows", lambda f, _: f.d >= f.n)
 NO_START = Requirement("no given start", lambda f, _: not f.started)
 NO_OFFSET = Requirement("no offset", lambda f, _: not f.has_offset)
@@ -123,12 +127,17 @@ class Rule:
         )
 
 
+def without_single_rows(f: Facts) -> Facts:
+    """Return the facts of a problem on which the methods of dual ascent and of many classes have been tried."""
+    return replace(f, row_square_mean=None, column_access=False)
+
+
 def _after_newton(f: Facts, limits: Limits) -> str:
     return "line-search-newton" if f.fits_in_memory else "lbfgs-sampled"
 
 
 def _after_dual(f: Facts, limits: Limits) -> str:
-    return choose(replace(f, row_square_mean=None), "lbfgs", limits).name
+    return choose(without_single_rows(f), "lbfgs", limits).name
 
 
 def _after_working_set(f: Facts, limits: Limits) -> str:
@@ -176,6 +185,25 @@ RULES = (
         "Newton's method with line searches on kept logits, started at the optimum of a sample where "
         "n > {warm_start_rows:,}",
         exact_hessian, start_of_newton,
+    ),
+    Rule(
+        "wide-dual-ascent", "lbfgs", Method.WIDE_DUAL_ASCENT,
+        (SMOOTH, STRONGLY_CONVEX, SINGLE_ROWS, NO_OFFSET, NO_PATH),
+        "q >= {wide_classes:,}; mean ||x||^2 <= {wide_curvature:g} n strength; n q <= {wide_dual_numbers:,}; "
+        "tolerance >= {wide_tolerance:g}",
+        wide_dual_pays,
+        "stochastic dual coordinate ascent with dual probabilities of two bytes; the next rule that applies where it "
+        "exceeds its budget or cannot prove the gap",
+        no_curvature, start_at_zero, fallback=_after_dual,
+    ),
+    Rule(
+        "streamed-lbfgs", "lbfgs", Method.STREAMED_LBFGS,
+        (SMOOTH, STRONGLY_CONVEX, DENSE_ROWS, HARD_LABELS, NO_OFFSET, NO_PATH),
+        "q >= {streamed_classes:,}; d <= {cluster_columns:,}; d^2 <= n q; tolerance >= {wide_tolerance:g}",
+        streaming_pays,
+        "L-BFGS as in lbfgs-clusters, with arrays in the precision of the rows and as few as memory allows; logits are "
+        "computed by chunks of classes",
+        class_clusters, start_at_class_means, fallback=_after_dual,
     ),
     Rule(
         "lbfgs-clusters", "lbfgs", Method.LBFGS, (SMOOTH,),

@@ -67,6 +67,17 @@ class Limits:
     dual_path_tolerance: float = 1e-6
     """Nats. Where held-out losses are required to be more exact than this, float32 dual steps are not enough."""
 
+    wide_classes: int = 256
+    """Classes from which on sparse rows have the dual steps for many classes, which read them in slabs of 128."""
+    wide_curvature: float = 60.0
+    """Mean curvature ||x||^2 / (n strength) of a dual step up to which they are used: about 25 visits of a row."""
+    wide_dual_numbers: int = 1 << 31
+    """Dual probabilities n q, of two bytes each, up to which they are used."""
+    wide_tolerance: float = 5e-7
+    """Nats: the smallest tolerance that the rounded dual probabilities, and sums in float32, can prove."""
+    streamed_classes: int = 512
+    """Classes from which on dense rows have the L-BFGS that keeps a few times the weights."""
+
     diagonal_columns: int = 4096
     """Columns above which a factor of order d costs more than the passes that it saves: the diagonal is used."""
     diagonal_cheap_columns: int = 256

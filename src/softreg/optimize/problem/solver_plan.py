@@ -43,9 +43,11 @@ class Method(StrEnum):
     ONE_PASS_NEWTON = "Newton, one pass a step"
     LINE_SEARCH_NEWTON = "Newton with line search"
     LBFGS = "L-BFGS"
+    STREAMED_LBFGS = "L-BFGS with a memory of a few times the weights"
     ORTHANT_LBFGS = "orthant-wise L-BFGS"
     GROUP_PROXIMAL_NEWTON = "proximal Newton on a working set of columns"
     DUAL_ASCENT = "dual coordinate ascent"
+    WIDE_DUAL_ASCENT = "dual coordinate ascent for many classes"
     PROXIMAL_NEWTON = "proximal Newton, one exact Hessian a step"
     """Used for a Gaussian prior of all parameters, which no rule chooses."""
 
