@@ -1,16 +1,17 @@
-"""Softmax regressions with thousands of classes, beside peers that reduce the softmax: `make bench PROBLEM=many_classes`.
+"""Fits with thousands of classes, beside peers that reduce the softmax: `make bench PROBLEM=many_classes`.
 
     python benchmarks/many_classes.py films-1297                     # next film, the films of 20 ratings or more
     python benchmarks/many_classes.py films-9742                     # next film, all films
     python benchmarks/many_classes.py drawn                          # 200,000 x 500 dense rows, 100,000 classes
     python benchmarks/many_classes.py drawn --scale 0.1              # 20,000 x 500 dense rows, 10,000 classes
     python benchmarks/many_classes.py films-1297 --only softreg      # one contestant; the others stay as they are
-    python benchmarks/many_classes.py --page                         # measure nothing, write the section of docs/benchmarks.md
+    python benchmarks/many_classes.py --page                         # measure nothing, write docs/benchmarks.md
 
-Each fit runs in a process of its own. A contestant without a setting in the file of results chooses it first on validation
-rows (`--tune` makes it choose again), in a process of its own as well. softreg is measured on all rows, which has a target
-of seconds and memory, and on the training rows like the others. The results are in benchmarks/many_classes.json. A fit
-that fails, or takes more than `--limit` seconds or `--memory` GB, is named and leaves the file as it is.
+Each fit runs in a process of its own. A contestant without a setting in the file of results chooses it first on
+validation rows (`--tune` makes it choose again), in a process of its own as well. softreg is measured on all rows, which
+has a target of seconds and memory, and on the training rows like the others. The results are in
+benchmarks/many_classes.json. A fit that fails, or takes more than `--limit` seconds or `--memory` GB, is named and leaves
+the file as it is.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from typing import Any
 import data
 import measure
 import scipy.sparse as sp
-
 from many import all_contestants, results_table
 from many.contestant_protocol import best
 from many.drawn_problem import drawn_problem

@@ -115,7 +115,7 @@ def read_steps(folder: Path, films: int, length: int, random: np.random.Generato
 def ratings_in_order(
     folder: Path, films: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the person and the film of each rating, ordered by person and time, and the sorted numbers of the films."""
+    """Return person and film of each rating, in the order of person and time, and the sorted numbers of the films."""
     ratings = read_table(folder / "ratings.csv")
     person, movie, time = (np.array(ratings[name], dtype=np.int64) for name in ("userId", "movieId", "timestamp"))
     ids, counts = np.unique(movie, return_counts=True)

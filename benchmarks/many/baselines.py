@@ -20,7 +20,7 @@ def contestants() -> list[Contestant]:
 
 
 def no_setting(problem: Problem) -> list[Trial]:
-    return [Trial({}, float("nan"))]
+    return [Trial({}, None)]
 
 
 def popularity(task: Task, setting: Setting) -> Fitted:

@@ -38,10 +38,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting and its mean log loss on rows that judge it."""
+    """A setting and its mean log loss on rows that judge it; None for the only one."""
 
     setting: Setting
-    log_loss: float
+    log_loss: float | None
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ def grid_trials(fit: Callable[[Task, Setting], Fitted], settings: Iterable[Setti
 
 def best(trials: list[Trial]) -> Setting:
     """Return the setting of least log loss."""
-    return min(trials, key=lambda trial: trial.log_loss).setting
+    return min(trials, key=lambda trial: 0.0 if trial.log_loss is None else trial.log_loss).setting

@@ -1,12 +1,13 @@
 """Dense rows around a centre for each class, with classes of unequal frequency: 200,000 x 500 with 100,000 classes.
 
-A row is `centre[z] + noise`, where z is its true class. Centres and noise have the variance `1 / (1 + j / HALF)` in column j,
-as principal components of an embedding decay; centres lie around those of groups of classes.
+A row is `centre[z] + noise`, where z is its true class. Centres and noise have a variance in proportion to
+`1 / (1 + j / HALF)` in column j, as the principal components of an embedding decay; centres lie around those of groups
+of classes.
 
-Each class has one row of the fit. The other rows of the fit, and half of those that judge, are drawn with frequencies in
-proportion to `1 / (rank + 1)`, and the label of some is another class of the group, so that the classes cannot be separated.
-The other half of those that judge has each class equally often. So rows of both kinds have the same distribution. Blocks
-of rows have random numbers of their own.
+Each class has one row of the fit. The other rows of the fit, and half of those that judge, are drawn with frequencies
+in proportion to `1 / (rank + 1)`, and the label of some is another class of the group, so that the classes cannot be
+separated. The other half of those that judge has each class equally often. So rows of both kinds have the same
+distribution. Blocks of rows have random numbers of their own.
 """
 
 from __future__ import annotations
@@ -128,4 +129,3 @@ def drawn_rows(shape: Shape, classes: Classes, n: int, stream: int) -> Rows:
         part *= spread(shape.d)
     confused = (order >= len(even)) & (random.random(n) < CONFUSED)
     return Rows(X, np.where(confused, classes.companions(true, random), true), np.arange(n))
-

@@ -37,7 +37,8 @@ EVERY_FILM = sys.maxsize
 def example() -> ModuleType:
     """Return the script of the example as a module."""
     spec = importlib.util.spec_from_file_location("next_film", EXAMPLE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -1,6 +1,6 @@
 """The binary tree of fastText's hierarchical softmax, and the probabilities of its leaves.
 
-fastText gives the probability sigmoid(v . h) of a step to the right at each inner node of a Huffman tree of the classes.
+fastText gives the probability sigmoid(v . h) of a step to the right at each inner node of a Huffman tree of classes.
 Its Python package returns the probabilities of single rows with 1e-5 added to each factor; here all rows of a block go
 through the tree at once, without that.
 """

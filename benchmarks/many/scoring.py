@@ -1,4 +1,4 @@
-"""Held-out scores of log probabilities, in blocks of rows: no array has as many numbers as all rows times all classes."""
+"""Held-out scores of log probabilities, in blocks of rows: no array has as many numbers as rows times classes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def score(log_probabilities: LogProbabilities, task: Task) -> Scores:
             o[task.excluded_new[rows].nonzero()] = -np.inf
             top = o.max(axis=1)
             total = top + np.log(np.exp(o - top[:, None]).sum(axis=1))
-            allowed[rows][known] = (total[known] - o[known, label])
+            allowed[rows][known] = total[known] - o[known, label]
         best = np.argpartition(-o, min(TOP, task.q - 1), axis=1)[:, :TOP]
         hit[rows] = (best == y[:, None]).any(axis=1)
     known = task.y_new != UNKNOWN

@@ -22,7 +22,7 @@ def contestants() -> list[Contestant]:
 
 
 def given_strength(problem: Problem) -> list[Trial]:
-    return [Trial({"strength": problem.strength, "tol": problem.tol}, float("nan"))]
+    return [Trial({"strength": problem.strength, "tol": problem.tol}, None)]
 
 
 def strength_trials(problem: Problem) -> list[Trial]:

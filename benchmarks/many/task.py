@@ -35,7 +35,9 @@ class Rows:
     excluded: sp.csr_array | None = None
 
     def __getitem__(self, rows: np.ndarray) -> Rows:
-        return Rows(self.X[rows], self.y[rows], self.group[rows], None if self.excluded is None else self.excluded[rows])
+        return Rows(
+            self.X[rows], self.y[rows], self.group[rows], None if self.excluded is None else self.excluded[rows]
+        )
 
     def __len__(self) -> int:
         return len(self.y)
