@@ -8,10 +8,10 @@
     python benchmarks/many_classes.py --page                         # measure nothing, write docs/benchmarks.md
 
 Each fit runs in a process of its own. A contestant without a setting in the file of results chooses it first on
-validation rows (`--tune` makes it choose again), in a process of its own as well. softreg is measured on all rows, which
-has a target of seconds and memory, and on the training rows like the others. The results are in
-benchmarks/many_classes.json. A fit that fails, or takes more than `--limit` seconds or `--memory` GB, is named and leaves
-the file as it is.
+validation rows, in a process of its own as well; `--tune` makes it choose again. softreg is measured on all rows, which
+have a target of seconds and memory, and on the training rows like the others. The results are in
+benchmarks/many_classes.json. A fit that fails, or takes more than `--limit` seconds or `--memory` GB, is named and
+leaves the file as it is.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ def drawn_problem(scale: float = 1.0, shape: Shape | None = None) -> Problem:
         strength=ROW_STRENGTH / shape.n,
         tol=TOLERANCE,
         strengths=tuple(c / shape.n for c in ROW_STRENGTHS),
+        peer_strength=ROW_STRENGTH / shape.n,
     )
 
 

@@ -6,6 +6,7 @@ one for each class, which do not sum to 1: they are divided by their sum.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from functools import partial
 from itertools import pairwise
@@ -24,8 +25,8 @@ LABEL, END = "__label__", "</s>"
 THREADS = 2
 DIMENSIONS = 100  # fastText's default
 GRID = {
-    "hs": [(rate, epochs) for rate in (0.2, 0.5, 1.0) for epochs in (5, 10, 20)],
-    "ova": [(0.5, 5), (1.0, 5)],
+    "hs": [(rate, epochs) for rate in (0.05, 0.1, 0.2, 0.5) for epochs in (5, 10, 20)],
+    "ova": [(0.1, 5), (0.2, 5)],
 }
 """Rates and epochs that are tried; few of `ova`, whose epochs take as many steps as there are rows and classes."""
 
@@ -38,9 +39,15 @@ def contestants() -> list[Contestant]:
 
 
 def trials(loss: str, problem: Problem) -> list[Trial]:
+    """Return a trial for each setting that fastText can fit: at high rates it ends with "Encountered NaN"."""
     work = task(problem.part, problem.validation)
-    grid = [{"loss": loss, "rate": rate, "epochs": epochs} for rate, epochs in GRID[loss]]
-    return grid_trials(fit, grid, work)
+    found: list[Trial] = []
+    for rate, epochs in GRID[loss]:
+        try:
+            found += grid_trials(fit, [{"loss": loss, "rate": rate, "epochs": epochs}], work)
+        except RuntimeError as error:
+            print(f"fastText {loss} at rate {rate:g}: {error}", file=sys.stderr)
+    return found
 
 
 def write_lines(X: sp.csr_array, y: np.ndarray, path: Path) -> None:

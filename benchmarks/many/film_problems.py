@@ -27,7 +27,7 @@ LAST = 10
 """Films of a row, as in the example."""
 SEED = 0
 STRENGTH = 1e-5
-STRENGTHS = (3e-4, 1e-4, 5e-5)
+STRENGTHS, PEER_STRENGTH = (3e-4, 1e-4, 5e-5, 2e-5), 5e-5
 TOLERANCE = {True: 1e-6, False: 1e-4}
 """The gap that is asked for, with the films that have 20 ratings or more and with all films."""
 EVERY_FILM = sys.maxsize
@@ -64,6 +64,7 @@ def film_problem(often_rated: bool, folder: Path | None = None) -> Problem:
         strength=STRENGTH,
         tol=TOLERANCE[often_rated],
         strengths=STRENGTHS,
+        peer_strength=PEER_STRENGTH,
     )
 
 

@@ -66,9 +66,8 @@ def score_table(records: dict[str, Any]) -> list[str]:
         rows.append([*cells, share(scores["top"])])
     known = first["scores"]["known"]
     note = f"{n:,} training rows, {q:,} classes"
-    note += f"; {known:.1%} of the rows held out have a class of the training rows, and the log losses are theirs" * (
-        known < 1
-    )
+    if known < 1:
+        note += f"; {known:.1%} of the rows held out have a class of the training rows, and the log losses are theirs"
     return [note + ".", "", *table([*names, "top 10"], rows), ""]
 
 

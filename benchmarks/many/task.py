@@ -61,6 +61,8 @@ class Problem:
         Of the fit to `whole`.
     strengths : tuple of float
         Those among which `validation` chooses.
+    peer_strength : float
+        The one of these that a peer with the same objective uses.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Problem:
     strength: float
     tol: float
     strengths: tuple[float, ...]
+    peer_strength: float
 
     @property
     def sparse(self) -> bool:

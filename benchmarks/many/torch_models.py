@@ -25,7 +25,12 @@ BATCH = {"sampled": 256, "embeddings": 256, "full": 1024}
 MOST_DRAWN, DRAWN_SHARE = 2048, 8
 """Draws for a batch: one in 8 of the classes, at most 2,048."""
 DIMENSIONS = 100
-RATES = {"sampled": (0.02, 0.05, 0.1), "embeddings": (0.015, 0.03, 0.1), "full": (0.001, 0.003, 0.01)}
+RATES = {
+    "sampled": {"sparse": (0.01, 0.02, 0.05), "dense": (0.05, 0.1, 0.2)},
+    "embeddings": {"sparse": (0.015, 0.03, 0.1)},
+    "full": {"sparse": (0.003, 0.01, 0.03), "dense": (0.001, 0.003, 0.01)},
+}
+"""Learning rates that are tried; the best one of these problems is not at an end."""
 MOST_EPOCHS = 40
 PATIENCE = 2
 """A trial ends after so many epochs without a lower log loss."""
@@ -63,18 +68,18 @@ def model_of(task: Task, setting: Setting) -> Model:
 
 
 def trials(kind: str, problem: Problem) -> list[Trial]:
-    """Return the log loss of each rate after each epoch."""
+    """Return the least log loss of each rate, and the number of epochs after which it was seen."""
     work = task(problem.part, problem.validation)
     found: list[Trial] = []
-    for rate in RATES[kind]:
-        setting = {"kind": kind, "rate": rate, "strength": problem.strengths[1] if kind == "full" else 0.0}
+    for rate in RATES[kind]["sparse" if problem.sparse else "dense"]:
+        setting = {"kind": kind, "rate": rate, "strength": problem.peer_strength if kind == "full" else 0.0}
         model, losses = model_of(work, setting), []
         for epoch in range(1, MOST_EPOCHS + 1):
             run_epoch(model, work, epoch)
             losses.append(judge(model.log_probabilities(), work))
-            found.append(Trial({**setting, "epochs": epoch}, losses[-1]))
             if epoch - 1 - int(np.argmin(losses)) >= PATIENCE:
                 break
+        found.append(Trial({**setting, "epochs": int(np.argmin(losses)) + 1}, min(losses)))
     return found
 
 
