@@ -37,7 +37,7 @@ from many.contestant_protocol import best
 from many.drawn_problem import drawn_problem
 from many.film_problems import film_problem
 from many.scoring import score
-from many.task import Problem, Task, task
+from many.task import Problem, task
 
 RESULTS = Path(__file__).with_suffix(".json")
 FILMS = ("films-1297", "films-9742")
@@ -175,7 +175,8 @@ def work(order: dict[str, Any]) -> None:
         "others": neighbours.share(),
         "peak": measure.peak_bytes(),
         "before": before,
-        "X": nbytes(chosen),
+        "X": nbytes(chosen.X),
+        "held_out": nbytes(chosen.X_new) + nbytes(chosen.excluded_new),
         "W": fitted.weights_bytes,
         "shape": [*chosen.X.shape, chosen.q],
         "setting": order["setting"],
@@ -187,8 +188,10 @@ def work(order: dict[str, Any]) -> None:
     print(json.dumps(found))
 
 
-def nbytes(task: Task) -> int:
-    X = task.X
+def nbytes(X: Any) -> int:
+    """Bytes of an array, a sparse array or None."""
+    if X is None:
+        return 0
     return int(X.data.nbytes + X.indices.nbytes + X.indptr.nbytes if sp.issparse(X) else X.nbytes)
 
 
