@@ -74,6 +74,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tol", type=float, help="of softreg, instead of the problem's")
     parser.add_argument("--tune", action="store_true", help="choose settings again, and only that")
     parser.add_argument("--like", help="take the settings of this problem instead of choosing them")
+    parser.add_argument("--setting", type=json.loads, help="take this setting, as JSON, instead of choosing one")
     parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds of a process ({LIMIT})")
     parser.add_argument("--memory", type=float, default=MEMORY, help=f"GB of address space of a process ({MEMORY})")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the file of results")
@@ -121,9 +122,10 @@ def parts_of(contestant: str, problem: str, only: str | None) -> list[str]:
 
 
 def setting_of(record: dict[str, Any], key: str, name: str, options: argparse.Namespace) -> dict[str, Any] | None:
-    if options.like:
-        found = read(options.out)[options.like][name]["setting"]
-        store(options.out, key, name, {"setting": found, "setting_of": options.like})
+    """Return the setting that was given or chosen before; None if it is still to be chosen."""
+    found = options.setting or (read(options.out)[options.like][name]["setting"] if options.like else None)
+    if found is not None:
+        store(options.out, key, name, {"setting": found, "chosen": options.like or "given"})
         return dict(found)
     return record.get("setting")
 

@@ -9,6 +9,8 @@ from many.all_contestants import contestants
 MEGABYTE = 1e6
 BUSY = 0.1
 """The share of the machine that other programs took, above which seconds by the clock are in parentheses."""
+SHORT = 0.1
+"""Seconds up to which that share is not known."""
 SAYS = {
     "films-1297": "Next film, the films of 20 ratings or more",
     "films-9742": "Next film, all films",
@@ -87,7 +89,7 @@ def setting(found: dict[str, Any]) -> str:
 def clock(found: dict[str, Any]) -> str:
     """Return the seconds by the clock, in parentheses where other programs took much of the machine."""
     shown = seconds(found["seconds"])
-    return f"({shown})" if found["others"] > BUSY else shown
+    return f"({shown})" if found["others"] > BUSY and found["seconds"] > SHORT else shown
 
 
 def seconds(value: float) -> str:
