@@ -34,7 +34,7 @@ GROUP_SCALE, CLASS_SCALE = 0.5, 0.4
 """Standard deviation of the centres of groups, and of classes around them, as multiples of the noise."""
 ROW_STRENGTH = 5
 """The strength is this by the number of rows: 2.5e-5 for 200,000."""
-ROW_STRENGTHS = (1, 2, 5)
+ROW_STRENGTHS = (0.1, 0.5, 2)
 """Those among which the validation rows choose."""
 TOLERANCE = 1e-3
 
