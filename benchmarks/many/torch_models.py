@@ -30,7 +30,7 @@ RATES = {
     "embeddings": {"sparse": (0.015, 0.03, 0.1)},
     "full": {"sparse": (0.003, 0.01, 0.03), "dense": (0.001, 0.003, 0.01)},
 }
-"""Learning rates that are tried; the best one of these problems is not at an end."""
+"""Learning rates that are tried."""
 MOST_EPOCHS = 40
 PATIENCE = 2
 """A trial ends after so many epochs without a lower log loss."""
