@@ -14,13 +14,16 @@ from typing import Any
 import peers
 import picture
 import problems
+from many import results_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "benchmarks.md"
 BUSY = 0.1
 """From this share of the machine on, other programs are mentioned."""
 UNFAIR = "libraries whose threads wait for one another lose most by that, so the ratios may flatter softreg."
-HEAD, AIMS, CAPABILITIES = (Path(__file__).with_name(name) for name in ("preface.md", "targets.md", "capabilities.md"))
+HEAD, AIMS, CAPABILITIES, MANY_CLASSES = (
+    Path(__file__).with_name(name) for name in ("preface.md", "targets.md", "capabilities.md", "many_classes.md")
+)
 
 
 def write(
@@ -35,11 +38,18 @@ def write(
 
 def assemble(sections: dict[str, str]) -> None:
     """Write the page: how it is measured, the overview, the aims, cross-validation, and the sections."""
-    body = [HEAD.read_text(), overview(sections), AIMS.read_text(), CAPABILITIES.read_text()]
+    body = [HEAD.read_text(), overview(sections), AIMS.read_text(), CAPABILITIES.read_text(), many_classes()]
     body += [
         f"<!-- {name} -->\n{sections[name]}<!-- end of {name} -->\n" for name in problems.PROBLEMS if name in sections
     ]
     PAGE.write_text("\n".join(body))
+
+
+def many_classes() -> str:
+    """Return the section of the fits with thousands of classes: its preface, and the tables of what was measured."""
+    results = json.loads(MANY_CLASSES.with_suffix(".json").read_text())
+    tables = [line for name, records in results.items() for line in results_table.section(name, records)]
+    return MANY_CLASSES.read_text() + "\n" + "\n".join(tables)
 
 
 def stored() -> dict[str, str]:

@@ -103,7 +103,20 @@ def parse_arguments() -> argparse.Namespace:
 
 def read_steps(folder: Path, films: int, length: int, random: np.random.Generator) -> tuple[Steps, list[str]]:
     """Return the steps of all people and the titles of the films; ratings of equal times are in a random order."""
-    ratings, movies = read_table(folder / "ratings.csv"), read_table(folder / "movies.csv")
+    person, film, ids = ratings_in_order(folder, films, random)
+    position = positions(person)
+    movies = read_table(folder / "movies.csv")
+    title = dict(zip(np.array(movies["movieId"], dtype=np.int64).tolist(), movies["title"].to_pylist(), strict=True))
+    last, seen = (films_before(film, position, n, len(ids)) for n in (length, len(film)))
+    steps = Steps(last, film, person, seen)
+    return steps[np.flatnonzero(position > 0)], [title[i] for i in ids.tolist()]
+
+
+def ratings_in_order(
+    folder: Path, films: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return person and film of each rating, in the order of person and time, and the sorted numbers of the films."""
+    ratings = read_table(folder / "ratings.csv")
     person, movie, time = (np.array(ratings[name], dtype=np.int64) for name in ("userId", "movieId", "timestamp"))
     ids, counts = np.unique(movie, return_counts=True)
     ids = np.sort(ids[np.argsort(-counts, kind="stable")][: films or (counts >= LEAST_RATINGS).sum()])
@@ -112,11 +125,12 @@ def read_steps(folder: Path, films: int, length: int, random: np.random.Generato
     person, film, time = person[rows], np.searchsorted(ids, movie[rows]), time[rows]
     equal = (np.diff(person) == 0) & (np.diff(time) == 0)
     print(f"{equal.mean():.1%} of the ratings have the time of the one before; their order is drawn at random")
-    position = np.arange(len(person)) - np.searchsorted(person, person)  # 0 for the first film of a person
-    title = dict(zip(np.array(movies["movieId"], dtype=np.int64).tolist(), movies["title"].to_pylist(), strict=True))
-    last, seen = (films_before(film, position, n, len(ids)) for n in (length, len(film)))
-    steps = Steps(last, film, person, seen)
-    return steps[np.flatnonzero(position > 0)], [title[i] for i in ids.tolist()]
+    return person, film, ids
+
+
+def positions(person: np.ndarray) -> np.ndarray:
+    """Return the number of ratings of the same person before each rating: 0 for the first."""
+    return np.arange(len(person)) - np.searchsorted(person, person)
 
 
 def films_before(film: np.ndarray, position: np.ndarray, length: int, films: int) -> sp.csr_array:
