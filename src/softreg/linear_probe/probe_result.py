@@ -196,18 +196,25 @@ class Probe:
         return {name: np.array([getattr(v, "value", v) for v in column]) for name, column in values.items()}
 
     def path(self) -> Path:
-        """Return the strengths as the path of a cross-validation, for the report.
+        """Return the held-out log losses as the path of a cross-validation, for the report.
 
         Returns
         -------
         Path
+
+        Examples
+        --------
+        >>> from softreg import probe
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
+        >>> len(probe(X, y, strengths=[1, 0.1]).path())
+        2
         """
-        scores = [p.log_loss if self.score == "log_loss" else p.accuracy for p in self.strengths]
+        scores = [p.log_loss for p in self.strengths]
         mean = np.array([s.value for s in scores])
         ones = np.ones(len(scores))
         return Path(
-            self.score,
-            self.score != "log_loss",
+            "log_loss",
+            False,
             self.chosen,
             np.array([p.strength for p in self.strengths]),
             0 * ones,
