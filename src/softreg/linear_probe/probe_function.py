@@ -12,7 +12,14 @@ import numpy as np
 
 from softreg.linear_probe.embedding_arrays import ColumnScale
 from softreg.linear_probe.held_out_scores import TOP, RowScores, probabilities_of_rows, score_rows
-from softreg.linear_probe.probe_inputs import TestInput, TrainingInput, labelled_arrays, test_input, training_input
+from softreg.linear_probe.probe_inputs import (
+    LabelledArrays,
+    TestInput,
+    TrainingInput,
+    labelled_arrays,
+    test_input,
+    training_input,
+)
 from softreg.linear_probe.probe_result import Probe, StrengthScores
 from softreg.linear_probe.strength_path import FitOptions, PathResult, automatic_strengths, fit, hold_out, run_path
 from softreg.models import SoftmaxRegression
@@ -141,20 +148,36 @@ def probe(
     >>> result.strength, result.kind, result.model.solution_.gap <= 1e-4
     (0.001, 'float16', True)
     """
-    begin = perf_counter()
     fits = FitOptions(tol, max_iter, seed)
     options = _checked_options(strengths, holdout, folds, score, unit_rows, standardize, fits)
-    training = training_input(labelled_arrays(X, y), unit_rows=unit_rows, standardize=standardize)
-    data, tested = training.data, None
+    given = labelled_arrays(X, y)
+    given_test = None
     if test is not None:
-        given = labelled_arrays(*test, name="the test embeddings", labels_name="the test labels")
-        tested = test_input(given, training.classes, data.embeddings.X.shape[1], unit_rows=unit_rows)
+        given_test = labelled_arrays(*test, name="the test embeddings", labels_name="the test labels")
+    return _run(given, given_test, options, on_strength)
+
+
+def _run(
+    given: LabelledArrays,
+    given_test: LabelledArrays | None,
+    options: ProbeOptions,
+    listener: Callable[[StrengthScores], Any] | None,
+) -> Probe:
+    """Choose the strength, fit all rows, and evaluate the model."""
+    begin, fits, unit_rows = perf_counter(), options.fits, options.unit_rows
+    training = training_input(given, unit_rows=unit_rows, standardize=options.standardize)
+    data, classes, tested = training.data, training.classes, None
+    if given_test is not None:
+        tested = test_input(given_test, classes, data.embeddings.X.shape[1], unit_rows=unit_rows)
         _warn_of_unknown_labels(tested)
-    path = None if tested is not None and _is_single(options) else _search(training, options, on_strength)
+    path = None if tested is not None and _is_single(options) else _search(training, options, listener)
     strength = _only_strength(options) if path is None else path.points[path.chosen].strength
     solution = fit(data.rows(), data.q, strength, fits, None if path is None else path.start())
     model = _model(solution, training, strength, fits)
-    result = _of_held_out(training, path, seed) if tested is None else _of_test(model, tested, training.classes, seed)
+    if tested is not None:
+        result = _of_test(model, tested, classes, fits.seed)
+    else:
+        result = _of_held_out(training, path, fits.seed)
     _warn_of_unrelated_labels(result.rows, training)
     points = (StrengthScores.of(strength, result.rows, [solution], 0.0),) if path is None else path.points
     return Probe(
@@ -172,8 +195,8 @@ def probe(
         unknown_labels=0 if tested is None else tested.unknown,
         kind=data.embeddings.kind,
         unit_rows=unit_rows,
-        standardized=standardize,
-        score=score,
+        standardized=options.standardize,
+        score=options.score,
         passes=int(solution.passes) + (0 if path is None else sum(point.passes for point in points)),
         seconds=perf_counter() - begin,
     )

@@ -105,13 +105,12 @@ def write_page(
     provenance : sequence of (str, str)
         Lines of the footer.
     """
-    places = np.arange(audit.rows) if places is None else places
+    places, suspicious = np.arange(audit.rows) if places is None else places, _suspicious_labels(audit)
     show = _row_formatter(audit, numbers, places, _RowContent(table, images, explain_rows))
-    suspicious = _suspicious_labels(audit)
     data = ReportData(
         title,
         audit,
-        subtitle=subtitle,
+        subtitle,
         feature_names=feature_names,
         image_shape=None if images is None else images.shape,
         least_surprising=show(audit.least_surprising),
