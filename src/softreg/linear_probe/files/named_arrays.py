@@ -58,6 +58,10 @@ def choose_array(arrays: Sequence[NamedArray], key: str | None, axes: int, file:
     """
     listed = ", ".join(f"{a.name!r} {a.shape}" for a in arrays[:MAX_LISTED]) or "none"
     if key is not None:
+        if len(arrays) == 1 and not arrays[0].name:
+            raise ValueError(
+                f"{file!r} holds one array {arrays[0].shape} without a name, so there is no {key!r} in it."
+            )
         found = [a for a in arrays if a.name == key]
         if not found:
             raise ValueError(f"{file!r} has no array {key!r}; it holds {listed}.")
