@@ -20,9 +20,9 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     random = np.random.default_rng(0)
-    means = random.normal(size=(5, 8)) * 1.5
+    means = random.normal(size=(7, 8)) * 1.5
     for name in ("train", "test"):
-        y = random.integers(0, 5, 400)
+        y = random.integers(0, 7, 400)
         np.save(tmp_path / f"{name}.npy", (means[y] + random.normal(size=(400, 8))).astype(np.float16))
         (tmp_path / f"{name}.txt").write_text("\n".join(map(str, y)))
     monkeypatch.chdir(tmp_path)

@@ -21,12 +21,11 @@ from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.linear_probe import Probe, StrengthScores, probe
 from softreg.linear_probe.files.array_files import array_source
+from softreg.linear_probe.held_out_scores import TOP
 from softreg.report.page.calibration_assessment import assess_calibration
 
 if TYPE_CHECKING:
     from softreg.probability import Interval
-
-EMBEDDING_NOTE = "float16 and bfloat16 embeddings are multiplied as float32"
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def run_probe(request: ProbeRequest) -> None:
                 "they are given to it."
             )
     if request.report is not None:
-        print_message(f"Report on the {_evaluated(result)} rows: {request.report}")
+        print_message(f"Report on the {result.evaluated_on} rows: {request.report}")
 
 
 def _input_files(request: ProbeRequest) -> list[Path]:
@@ -122,14 +121,10 @@ def _print_strength(point: StrengthScores) -> None:
     )
 
 
-def _evaluated(result: Probe) -> str:
-    """Return the name of the rows that are evaluated."""
-    return f"{result.evaluated_on}"
-
-
 def _as_text(result: Probe) -> str:
     """Return the table of strengths, and the result at the chosen one."""
-    rows = [("strength", "log loss", "95% interval", "top-1", "95% interval", "top-5", "gap", "")]
+    with_top = len(result.model.classes_) > TOP
+    rows = [("strength", "log loss", "95% interval", "top-1", "95% interval", *["top-5"] * with_top, "gap", "")]
     for k, point in enumerate(result.strengths):
         rows.append(
             (
@@ -138,7 +133,7 @@ def _as_text(result: Probe) -> str:
                 _range(point.log_loss, "{:.4f}"),
                 f"{point.accuracy.value:.2%}",
                 _range(point.accuracy, "{:.2%}"),
-                f"{point.top5_accuracy.value:.2%}",
+                *[f"{point.top5_accuracy.value:.2%}"] * with_top,
                 format_nats(point.gap) if point.converged else f"{format_nats(point.gap)}, not converged",
                 "chosen" if k == result.chosen else "",
             )
@@ -153,34 +148,27 @@ def _range(interval: Interval, form: str) -> str:
 
 def _result_lines(result: Probe) -> list[tuple[str, str, str]]:
     """Return the lines of the result at the chosen strength."""
-    of, model = _evaluated(result), result.model
-    scaled = [
-        text for text, is_so in (("unit length", result.unit_rows), ("standardised", result.standardized)) if is_so
-    ]
-    held = f"{result.held_out:,} held out to choose the strength" if result.held_out else "one strength is given"
-    share = (
-        ""
-        if result.evaluation.rows in (result.tested, result.held_out)
-        else f"judged on {result.evaluation.rows:,} rows"
-    )
+    of, model, top = result.evaluated_on, result.model, result.top5_accuracy
+    kinds = [result.kind, *["unit length"] * result.unit_rows, *["standardised"] * result.standardized]
+    held = f"{result.held_out:,} held out to choose the strength" if result.held_out else "none is held out"
+    chosen = f"by {result.score.replace('_', ' ')}" if len(result.strengths) > 1 else "as given"
     lines = [
         ("rows", f"{result.rows:,}", held),
-        ("columns", f"{model.n_features_in_:,}", ", ".join([result.kind, *scaled])),
+        ("columns", f"{model.n_features_in_:,}", ", ".join(kinds)),
         ("classes", f"{len(model.classes_):,}", format_labels([str(label) for label in model.classes_])),
-        ("strength", f"{model.strength:.3g}", f"by {result.score.replace('_', ' ')}; the model is that of all rows"),
+        ("strength", f"{model.strength:.3g}", f"{chosen}; the model is that of all rows"),
         (f"{of} log loss", format_loss(result.log_loss.value), format_interval(result.log_loss)),
         (f"{of} top-1", f"{result.accuracy.value:.2%}", f"95% interval {_range(result.accuracy, '{:.2%}')}"),
-        (f"{of} top-5", f"{result.top5_accuracy.value:.2%}", f"95% interval {_range(result.top5_accuracy, '{:.2%}')}"),
+        *[(f"{of} top-5", f"{top.value:.2%}", f"95% interval {_range(top, '{:.2%}')}")] * (len(model.classes_) > TOP),
         *calibration_lines(result.evaluation),
         ("certificate", format_nats(model.solution_.gap), certificate_text(model.solution_)),
         ("seconds", f"{result.seconds:.2f}", f"with {result.passes:,} passes over the rows"),
     ]
+    at = next(k for k, line in enumerate(lines) if line[0] == "calibration")
+    if result.evaluation.rows < (result.tested or result.held_out):
+        lines.insert(at + 1, ("", "", f"judged on a sample of {result.evaluation.rows:,} rows"))
     if result.evaluated_on == "held-out":
-        at = next(k for k, line in enumerate(lines) if line[0] == "calibration")
-        lines.insert(at, ("", "", "of models without these rows, on which the strength was chosen as well"))
-    if share:
-        at = next(k for k, line in enumerate(lines) if line[0] == "calibration") + 1
-        lines.insert(at, ("", "", share))
+        lines.insert(at, ("", "", "of models without these rows, on which the strengths are compared as well"))
     return lines
 
 
