@@ -101,12 +101,12 @@ def child(name: str, strength: float) -> None:
 
 
 def run(*arguments: str, limit: float) -> dict[str, Any] | None:
-    """The result of a process, or None where it has taken too long."""
+    """The result of a process, or None where it has taken too long or failed, with the reason on stderr."""
+    command = [sys.executable, __file__, *arguments]
     try:
-        done = subprocess.run(
-            [sys.executable, __file__, *arguments], capture_output=True, text=True, timeout=limit, check=True
-        )
-    except subprocess.TimeoutExpired:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=limit, check=True)
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
         return None
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
