@@ -258,3 +258,12 @@ def test_a_sample_of_the_rows_is_audited_where_classes_are_many(monkeypatch: pyt
     X, y = drawn()
     result = probe(X, y, strengths=[1e-2])
     assert (result.evaluation.rows, result.held_out) == (50, 120)
+
+
+def test_a_sample_of_float16_rows_is_multiplied_in_float32() -> None:
+    from softreg.rows import DenseRows
+
+    X, y = drawn()
+    rows = DenseRows(X.astype(np.float16), y, dtype=np.float32)
+    assert rows.sample(100, 0).dtype == np.float32
+    assert rows.sample(100, 0).blocks[0].X.dtype == np.float32

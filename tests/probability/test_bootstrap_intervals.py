@@ -58,3 +58,11 @@ def test_both_ways_of_drawing_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = label_drawer(P)(np.random.default_rng(3), 1)[0]
     monkeypatch.setattr("softreg.probability.bootstrap_intervals.MANY_CLASSES", 1)
     assert np.array_equal(label_drawer(P)(np.random.default_rng(3), 1)[0], compared)
+
+
+@pytest.mark.parametrize("q", [6, 70])
+def test_several_draws_at_once_are_those_of_single_draws(q: int) -> None:
+    draw = label_drawer(np.random.default_rng(0).dirichlet(np.ones(q), size=50))
+    one_by_one, at_once = np.random.default_rng(5), np.random.default_rng(5)
+    single = np.concatenate([draw(one_by_one, 1) for _ in range(7)])
+    assert np.array_equal(draw(at_once, 7), single)
