@@ -33,7 +33,7 @@ FLOORS = (
     {"serve"},
     {"mlflow"},
     {"persistence", "cards"},
-    {"export"},
+    {"export", "linear_probe"},
     {"tables", "report", "learn", "spark", "sklearn"},
     {"models"},
     {"optimize"},
@@ -57,8 +57,8 @@ FREE = {
     "version",
 }
 ROOMS = (
-    "probability", "rows", "optimize", "models", "tables", "report", "learn", "cards", "sklearn", "export", "serve",
-    "mlflow",
+    "probability", "rows", "optimize", "models", "tables", "report", "learn", "cards", "sklearn", "export",
+    "linear_probe", "serve", "mlflow",
 )  # fmt: skip
 
 # Within a room each package or file imports only those listed before it.
@@ -79,6 +79,9 @@ ORDER = {
     ),
     "report": "evaluation figures page",
     "export": "export_errors program build onnx sql javascript c page targets write_program",
+    "linear_probe": (
+        "files embedding_arrays label_values held_out_scores probe_result strength_path probe_inputs probe_function"
+    ),
     "sklearn": "parameters penalty_scale binary_weights logistic_regression conversion",
     "serve": (
         "settings requests metrics served_models predict_rows inference_protocol page openapi application server"

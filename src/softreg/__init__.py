@@ -53,6 +53,8 @@ _DEFINED_IN = {
     "open_rows": "models.inputs.matrix_files",
     "ExportError": "export",
     "export_model": "export",
+    "Probe": "linear_probe",
+    "probe": "linear_probe",
     "load": "persistence",
 }
 

@@ -47,7 +47,7 @@ def test_interval_by_order() -> None:
 def test_drawn_labels_have_their_probabilities(q: int) -> None:
     p = np.random.default_rng(q).dirichlet(np.ones(q))
     p[0], p[-1] = 0.0, p[-1] + p[0]  # an impossible class is never drawn
-    codes = label_drawer(np.tile(p, (40_000, 1)))(np.random.default_rng(1))
+    codes = label_drawer(np.tile(p, (40_000, 1)))(np.random.default_rng(1), 1)[0]
     rates = np.bincount(codes, minlength=q) / 40_000
     assert rates[0] == 0
     assert np.abs(rates - p).max() < 5 * np.sqrt(0.25 / 40_000)
@@ -55,6 +55,14 @@ def test_drawn_labels_have_their_probabilities(q: int) -> None:
 
 def test_both_ways_of_drawing_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     P = np.random.default_rng(0).dirichlet(np.ones(6), size=500)
-    compared = label_drawer(P)(np.random.default_rng(3))
+    compared = label_drawer(P)(np.random.default_rng(3), 1)[0]
     monkeypatch.setattr("softreg.probability.bootstrap_intervals.MANY_CLASSES", 1)
-    assert np.array_equal(label_drawer(P)(np.random.default_rng(3)), compared)
+    assert np.array_equal(label_drawer(P)(np.random.default_rng(3), 1)[0], compared)
+
+
+@pytest.mark.parametrize("q", [6, 70])
+def test_several_draws_at_once_are_those_of_single_draws(q: int) -> None:
+    draw = label_drawer(np.random.default_rng(0).dirichlet(np.ones(q), size=50))
+    one_by_one, at_once = np.random.default_rng(5), np.random.default_rng(5)
+    single = np.concatenate([draw(one_by_one, 1) for _ in range(7)])
+    assert np.array_equal(draw(at_once, 7), single)

@@ -92,6 +92,63 @@ def train(
     train_table(TrainRequest(column_kinds=kinds, given=given_options(click.get_current_context()), **options))
 
 
+@main.command(short_help="Fit a linear probe to EMBEDDINGS with LABELS.")
+@click.argument("embeddings")
+@click.argument("labels")
+@click.option(
+    "--test",
+    nargs=2,
+    metavar="EMBEDDINGS LABELS",
+    help="Evaluate the model on these rows; the strength is chosen without.",
+)
+@click.option(
+    "--strengths",
+    default="auto",
+    show_default=True,
+    metavar="S,S,...",
+    help="Strengths of the L2 penalty to try; auto decreases them until the held-out score is worse.",
+)
+@click.option(
+    "--holdout",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    show_default=True,
+    help="Share of the rows, stratified by class, on which strengths are compared.",
+)
+@click.option("--folds", type=click.IntRange(2), metavar="K", help="Compare strengths on K stratified folds instead.")
+@click.option(
+    "--score",
+    type=click.Choice(["log_loss", "accuracy"]),
+    default="log_loss",
+    show_default=True,
+    help="Held-out score by which the strength is chosen.",
+)
+@click.option("--unit-rows", is_flag=True, help="Divide each row by its length.")
+@click.option("--standardize", is_flag=True, help="Subtract the mean of each column and divide by its deviation.")
+@click.option(
+    "--tol",
+    type=click.FloatRange(0, min_open=True),
+    default=1e-4,
+    show_default=True,
+    help="Certified distance of each fit from its minimum, in nats.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the held-out rows.")
+@click.option("--save", type=FILE, metavar="M.softreg", help="Write the model of all rows.")
+@REPORT
+@AS_JSON
+@QUIET
+def probe(**options: Any) -> None:
+    """Fit a linear probe: softmax regression on EMBEDDINGS of another model, with LABELS.
+
+    EMBEDDINGS is a .npy, .npz, .parquet or .pt file of float16, bfloat16, float32 or float64; FILE::NAME names an array
+    or a column of it. LABELS is such a file, a column of a .csv, a .txt with one label a line, or a name in the file of
+    the embeddings. Each strength is fitted to its certified optimum.
+    """
+    from softreg.cli.commands.probe import ProbeRequest, run_probe
+
+    run_probe(ProbeRequest(**options))
+
+
 @main.command(short_help="Predict class probabilities and the most likely label of each row of DATA.")
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE, nargs=-1, required=True, metavar="DATA...")

@@ -160,8 +160,8 @@ def interval(value: float, draws: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(float(value), float(ordered[at]), float(ordered[-1 - at]))
 
 
-def label_drawer(P: FloatArray) -> Callable[[np.random.Generator], NDArray[np.int64]]:
-    """Return a function that draws a label for each row from its probabilities.
+def label_drawer(P: FloatArray) -> Callable[[np.random.Generator, int], NDArray[np.int64]]:
+    """Return a function that draws labels for each row from its probabilities.
 
     Parameters
     ----------
@@ -171,32 +171,35 @@ def label_drawer(P: FloatArray) -> Callable[[np.random.Generator], NDArray[np.in
     Returns
     -------
     callable
-        Function that takes a `numpy.random.Generator` and returns codes (n,) as int64.
+        Function that takes a `numpy.random.Generator` and a number of draws, and returns codes (draws, n) as int64.
 
     Examples
     --------
     >>> draw = label_drawer(np.array([[1.0, 0.0], [0.0, 1.0]]))
-    >>> draw(np.random.default_rng(0))
-    array([0, 1])
+    >>> draw(np.random.default_rng(0), 2)
+    array([[0, 1],
+           [0, 1]])
     """
     n, q = P.shape
     below = np.cumsum(P, axis=1, dtype=np.float64)[:, :-1]
     if q <= MANY_CLASSES:
         edges = np.ascontiguousarray(below.T)
 
-        def compare(random: np.random.Generator) -> NDArray[np.int64]:
-            u, codes = random.random(n), np.zeros(n, dtype=np.uint8)
+        def compare(random: np.random.Generator, draws: int) -> NDArray[np.int64]:
+            u, codes = random.random((draws, n)), np.zeros((draws, n), dtype=np.uint8)
             for edge in edges:
                 codes += edge <= u
             return codes.astype(np.int64)
 
         return compare
-    # The edges of row i lie in [i, i + 1), so that one search returns the classes of all rows.
+    # The edges of row i lie in [i, i + 1), so that one search returns the classes of all rows. The draws of a row are
+    # searched one after another, while its edges are in the cache.
     line = (np.minimum(below, 1.0) + np.arange(n)[:, None]).ravel()
-    start = np.arange(n) * (q - 1)
+    start = np.arange(n)[:, None] * (q - 1)
 
-    def search(random: np.random.Generator) -> NDArray[np.int64]:
-        codes = np.searchsorted(line, random.random(n) + np.arange(n), side="right") - start
-        return np.asarray(np.clip(codes, 0, q - 1), dtype=np.int64)
+    def search(random: np.random.Generator, draws: int) -> NDArray[np.int64]:
+        u = np.ascontiguousarray(random.random((draws, n)).T) + np.arange(n)[:, None]
+        codes = np.searchsorted(line, u, side="right") - start
+        return np.ascontiguousarray(np.clip(codes, 0, q - 1).T, dtype=np.int64)
 
     return search

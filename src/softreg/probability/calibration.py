@@ -170,7 +170,7 @@ def check_calibration(
 def _drawn(
     test: CalibrationStatistics,
     y: NDArray[np.int64],
-    draw: Callable[[np.random.Generator], NDArray[np.int64]],
+    draw: Callable[[np.random.Generator, int], NDArray[np.int64]],
     random: np.random.Generator,
     count: int,
     *,
@@ -180,7 +180,7 @@ def _drawn(
     at_once = max(1, BLOCK // len(y))
     statistics = [test(y[None], errors=errors)]
     for start in range(0, count, at_once):
-        labels = np.stack([draw(random) for _ in range(min(at_once, count - start))])
+        labels = draw(random, min(at_once, count - start))
         statistics.append(test(labels, errors=errors))
     return np.concatenate(statistics)
 

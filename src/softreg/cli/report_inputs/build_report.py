@@ -60,6 +60,7 @@ def write_page(
     path_of_strengths: StrengthPath | None = None,
     analysis: ColumnAnalysis | None = None,
     explain_rows: RowExplainer | None = None,
+    with_coefficients: bool = True,
     provenance: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write the report on audited rows.
@@ -99,16 +100,17 @@ def write_page(
         Importance of columns, effects, odds ratios and tests of linearity.
     explain_rows : RowExplainer, optional
         Function that lists the largest contributions to the predictions of rows of the table.
+    with_coefficients : bool
+        Whether to show coefficients; those of embeddings, whose columns have no meaning, are left out.
     provenance : sequence of (str, str)
         Lines of the footer.
     """
-    places = np.arange(audit.rows) if places is None else places
+    places, suspicious = np.arange(audit.rows) if places is None else places, _suspicious_labels(audit)
     show = _row_formatter(audit, numbers, places, _RowContent(table, images, explain_rows))
-    suspicious = _suspicious_labels(audit)
     data = ReportData(
         title,
         audit,
-        subtitle=subtitle,
+        subtitle,
         feature_names=feature_names,
         image_shape=None if images is None else images.shape,
         least_surprising=show(audit.least_surprising),
@@ -122,7 +124,7 @@ def write_page(
         path=path_of_strengths,
         provenance=provenance,
         **_table_content(table, places, columns, audit, training),
-        **({} if model is None else _fit_content(model)),
+        **({} if model is None else _fit_content(model, with_coefficients)),
         **({} if analysis is None else vars(analysis)),
     )
     write_report(path, data)
@@ -153,12 +155,12 @@ def _row_formatter(
     return show
 
 
-def _fit_content(model: SoftmaxRegression) -> dict[str, Any]:
+def _fit_content(model: SoftmaxRegression, with_coefficients: bool) -> dict[str, Any]:
     """Return the content on a fitted model: certificate, history and coefficients."""
     solution: Solution | None = getattr(model, "solution_", None)
     content: dict[str, Any] = {
         "results": _fit_rows(model, solution),
-        "coef": model.coef_,
+        "coef": model.coef_ if with_coefficients else None,
         "gap_name": "estimated gap",
     }
     if solution:

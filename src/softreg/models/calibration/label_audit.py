@@ -266,16 +266,18 @@ def _pair_noise(L: Floats, y: Codes) -> Floats:
     top = L.argmax(axis=1)
     noise = np.zeros((q, q))
     for j in range(q):
-        labelled, like = y == j, top == j
-        if not labelled.any():
+        labelled, like = np.flatnonzero(y == j), np.flatnonzero(top == j)
+        if not len(labelled):
             continue
-        odds = np.where(like[:, None], L[:, j : j + 1] - L, -np.inf)
-        middle = np.median(odds[labelled], axis=0)
-        beyond = (odds >= middle) & np.isfinite(middle)
-        share = beyond[labelled].mean(axis=0)  # one half without ties
-        for k in np.unique(y[like]):
-            if k != j and share[k] > 0:
-                noise[j, k] = beyond[y == k, k].sum() / share[k]
+        odds = np.where((top[labelled] == j)[:, None], L[labelled, j : j + 1] - L[labelled], -np.inf)
+        middle = np.median(odds, axis=0)
+        finite = np.isfinite(middle)
+        share = ((odds >= middle) & finite).mean(axis=0)  # one half without ties
+        label = y[like]
+        beyond = finite[label] & (L[like, j] - L[like, label] >= middle[label])
+        counts = np.bincount(label[beyond], minlength=q)
+        other = (share > 0) & (np.arange(q) != j)
+        noise[j, other] = counts[other] / share[other]
     return noise
 
 

@@ -130,7 +130,7 @@ class DenseRows(MemoryRows[DenseBlock]):
         """Return a stratified sample of about `size` rows, with weights that make its sums unbiased."""
         index, weights = draw_sample(self, size, self.d * self.X.dtype.itemsize, seed)
         offset = None if self.offset is None else self.offset[:, index]
-        sampled = DenseRows(self.X[index], self.labels[index], weights, offset=offset)
+        sampled = DenseRows(self.X[index], self.labels[index], weights, dtype=self.dtype, offset=offset)
         return sampled if self.shift is None else sampled.precise(self.shift, self.scale, self.dtype)
 
     def take(self, columns: Array) -> DenseRows:
