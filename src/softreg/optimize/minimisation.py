@@ -10,7 +10,8 @@ import numpy as np
 
 from softreg.optimize.certified_newton.proximal_steps import certify
 from softreg.optimize.cost.meter import metered
-from softreg.optimize.dual.coordinate_ascent import DualResult, run_sdca
+from softreg.optimize.dual.acceleration import inner_product
+from softreg.optimize.dual.coordinate_ascent import MAX_START_PENALTY, DualResult, run_sdca
 from softreg.optimize.many_classes.streamed_fit import fit_streamed
 from softreg.optimize.many_classes.wide_dual_ascent import fit_dual
 from softreg.optimize.objective.cached_logits import Objective
@@ -78,7 +79,7 @@ def minimise(
     max_iter : int
         Iterations at most.
     start : tuple of ndarray, optional
-        Weights (m, d, q) and bias (m, q) to begin with.
+        Weights (m, d, q) and bias (m, q) to begin with. Without an intercept the bias is taken to be 0.
     seed : int
         Seed of row samples; the minimum does not depend on it.
     on_progress : callable, optional
@@ -110,6 +111,8 @@ def minimise(
         raise ValueError(f"solver={solver!r} is not one of {', '.join(SOLVERS)}")
     if rows.n == 0:
         raise ValueError("there are no rows to fit to; at least one row is needed")
+    if start is not None and not fit_intercept:
+        start = (start[0], np.zeros_like(start[1]))
     options = FitOptions(n_classes, penalty, fit_intercept, solver, tol, max_iter, seed, on_progress, limits)
     with one_blas_thread(), metered() as meter:
         solutions = _minimise_rows(rows, options, start)
@@ -126,6 +129,8 @@ def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tu
     facts = facts_of(rows, options.n_classes, options.penalty, started=start is not None, tolerance=options.tol)
     plan = choose(facts, options.solver, options.limits)
     if plan.method in (Method.WIDE_DUAL_ASCENT, Method.STREAMED_LBFGS):
+        if start is not None and not _start_pays(options.penalty.strong_convexity.tolist(), start[0]):
+            start, facts = None, replace(facts, started=False)
         solutions = _with_many_classes(rows, coordinates, plan, options, start)
         if solutions is not None:
             return solutions
@@ -169,6 +174,12 @@ def _with_many_classes(
     if isinstance(rows, DenseRows) and rows.labels.ndim == 1:
         return fit_streamed(rows, options.n_classes, strengths, coordinates.shift, plan, **common)
     return None
+
+
+def _start_pays(strengths: list[float], W: Array) -> bool:
+    """Return False where the penalty of given weights exceeds what that of an optimum can be, `log q`, by far."""
+    most = MAX_START_PENALTY * np.log(W.shape[2])
+    return all(strength / 2 * inner_product(one, one) < most for strength, one in zip(strengths, W, strict=True))
 
 
 def _on_working_sets(

@@ -64,6 +64,9 @@ class BalancedAlpha:
 def certify_codes(iterate: CodedIterate, tol: float, fit_intercept: bool) -> DualCertificate:
     """Certify the gap of one model at its dual probabilities.
 
+    The factors that make the mean dual probabilities those of the labels are a step of the bias as well: where the dual
+    probabilities are nearly the predictions, so are both after the step. The bias of the iterate takes it.
+
     Parameters
     ----------
     iterate : CodedIterate
@@ -75,10 +78,12 @@ def certify_codes(iterate: CodedIterate, tol: float, fit_intercept: bool) -> Dua
     -------
     DualCertificate
     """
-    rows, W, b = iterate.rows, iterate.dual.W, iterate.bias
+    rows, W = iterate.rows, iterate.dual.W
     balanced = _balance(iterate, tol) if fit_intercept else BalancedAlpha(
         np.zeros(rows.width, np.float32), np.empty(rows.n), np.zeros(rows.q), 0.0, 0
     )  # fmt: skip
+    iterate.dual.bias[:] += balanced.shift
+    b = iterate.bias
     divergence, mass = np.empty(rows.n), np.empty(rows.n)
     bias = b.astype(np.float32).reshape(-1, SLAB)
 

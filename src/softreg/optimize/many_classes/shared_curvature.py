@@ -75,12 +75,23 @@ class WithinScatter:
 
 
 class SharedCurvature:
-    """The preconditioner at one point, for a chunk of classes at a time."""
+    """The preconditioner at one point, for a chunk of classes at a time.
+
+    Without an intercept the centres have no further entry: with it, a bias that does not exist would take the curvature
+    along the mean of the rows.
+    """
 
     def __init__(
-        self, loss: StreamedLoss, sums: ClassSums, scatter: WithinScatter, at: Evaluation, W: FloatArray, G: FloatArray
+        self,
+        loss: StreamedLoss,
+        sums: ClassSums,
+        scatter: WithinScatter,
+        at: Evaluation,
+        W: FloatArray,
+        G: FloatArray,
+        fit_intercept: bool = True,
     ) -> None:
-        self.loss, self.scatter = loss, scatter
+        self.loss, self.scatter, self.fit_intercept = loss, scatter, fit_intercept
         u = np.maximum(at.variance, 0.0)
         self.variance = np.maximum(u, MIN_CURVATURE * u.mean() + TINY)
         self.added = loss.strength + SCATTER_RIDGE / loss.q * float(scatter.values.mean())
@@ -114,7 +125,7 @@ class SharedCurvature:
         root = np.sqrt(np.maximum(part, 0.0))
         scaled = (centre.astype(self.loss.dtype) @ self.scatter.vectors) * root[:, None] / self._unit(chunk)
         self.centres[a, chunk] = np.clip(scaled, -CENTRE_LIMIT, CENTRE_LIMIT)
-        self.ones[a, chunk] = root / self._unit(chunk)[:, 0]
+        self.ones[a, chunk] = root / self._unit(chunk)[:, 0] * float(self.fit_intercept)
 
     def _unit(self, chunk: slice) -> Float64Array:
         """Return the scale (k, 1) of the centres: half precision has a narrow range."""

@@ -10,7 +10,6 @@ import numpy as np
 from softreg.optimize.cost.meter import current_meter
 from softreg.optimize.dual.coordinate_ascent import (
     FLOAT32_GAP,
-    MAX_CERTIFICATES,
     TARGET_SHRINK,
     exceeds_budget,
     has_stalled,
@@ -23,6 +22,8 @@ from softreg.optimize.problem.solver_plan import Plan
 from softreg.rows import SparseRows
 from softreg.typing import FloatArray
 
+MAX_FAILURES = 2
+"""Certificates that have not shrunk the gap by `TARGET_SHRINK`, after which the next rule goes on."""
 FIRST_TARGET = 3.0
 """The estimated gap at which a certificate is tried, as a part of the tolerance: rows that sweeps have left out have
 grown parts by then."""
@@ -111,24 +112,30 @@ class _Ascent:
 
     def run(self, iterate: CodedIterate) -> DualCertificate | None:
         """Sweep and certify; return None beyond the budget or where the proof fails."""
-        for target in max(self.tol / FIRST_TARGET, FLOAT32_GAP) / TARGET_SHRINK ** np.arange(MAX_CERTIFICATES):
-            while not iterate.gaps or (iterate.gaps[-1] > target and not has_stalled(iterate.gaps)):
+        target, last, failures = max(self.tol / FIRST_TARGET, FLOAT32_GAP), np.inf, 0
+        while True:
+            certified = len(iterate.gaps)
+            while len(iterate.gaps) == certified or (iterate.gaps[-1] > target and not has_stalled(iterate.gaps)):
                 if len(iterate.gaps) >= self.max_iter:
-                    return self._certify(iterate)
+                    break
                 iterate.sweep()
                 self._report(iterate, np.nan, iterate.gaps[-1])
                 if exceeds_budget(iterate, self.budget * iterate.rows.n, target):
                     return None
             certificate = self._certify(iterate)
-            self.certificate_passes += certificate.passes
             self._report(iterate, certificate.value, certificate.gap)
-            if certificate.gap <= self.tol:
+            failures += not certificate.gap <= last / TARGET_SHRINK
+            if certificate.gap <= self.tol or len(iterate.gaps) >= self.max_iter:
                 return certificate
-        return None
+            if failures >= MAX_FAILURES:
+                return None
+            target, last = target / TARGET_SHRINK, certificate.gap
 
     def _certify(self, iterate: CodedIterate) -> DualCertificate:
         with current_meter().certificate():
-            return certify_codes(iterate, self.tol, self.fit_intercept)
+            certificate = certify_codes(iterate, self.tol, self.fit_intercept)
+        self.certificate_passes += certificate.passes
+        return certificate
 
     def passes(self, iterate: CodedIterate) -> int:
         """Return the passes over the rows so far."""
