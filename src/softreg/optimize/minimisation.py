@@ -132,7 +132,7 @@ def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tu
         if start is not None and not _start_pays(options.penalty.strong_convexity.tolist(), start[0]):
             start, facts = None, replace(facts, started=False)
         solutions = _with_many_classes(rows, coordinates, plan, options, start)
-        if solutions is not None:
+        if solutions is not None and all(np.isfinite(solution.value) for solution in solutions):
             return solutions
         facts = without_single_rows(facts)
         plan = choose(facts, options.solver if options.solver in FAMILIES else "auto", options.limits)

@@ -121,6 +121,8 @@ def progress_text(record: Progress, fraction: float = 0.0) -> str:
     'pass 3: objective 0.500000 nats, gap 1.0e-04 nats, 2.0 s, 1,500,000 rows/s, about 2 s left'
     >>> progress_text(Progress(0, math.nan, math.inf, 2.0, rows=1000, total=3000))
     'reading: 1,000 of 3,000 rows, 2.0 s, 500 rows/s, about 4 s left'
+    >>> progress_text(Progress(3, math.nan, 1e-4, 0.2))  # some methods compute the objective at the end only
+    'pass 3: gap 1.0e-04 nats, 0.2 s'
     """
     reading = record.passes == 0 and math.isnan(record.value)
     if reading:
@@ -128,7 +130,8 @@ def progress_text(record: Progress, fraction: float = 0.0) -> str:
         text = f"reading: {record.rows:,}{of} rows, {record.seconds:.1f} s"
         fraction = record.rows / record.total if record.total else 0.0
     else:
-        now = f"objective {record.value:.6f} nats, gap {format_nats(record.gap)}"
+        objective = "" if math.isnan(record.value) else f"objective {record.value:.6f} nats, "
+        now = f"{objective}gap {format_nats(record.gap)}"
         text = f"pass {record.passes:,}: {now}, {record.seconds:.1f} s"
     if record.seconds < SECONDS_BETWEEN_LINES:  # too early for rates
         return text

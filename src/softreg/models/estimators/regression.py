@@ -441,7 +441,5 @@ def _print_progress(now: Progress) -> None:
     if now.passes == 0 and now.rows and not np.isfinite(now.value):
         print(f"read {now.rows:,} rows   {now.rows / max(now.seconds, 1e-9):,.0f} a second", file=sys.stderr)
         return
-    print(
-        f"pass {now.passes:4d}   objective {now.value:.8f}   gap {now.gap:.1e}   {now.seconds:.1f} s",
-        file=sys.stderr,
-    )
+    objective = "" if np.isnan(now.value) else f"objective {now.value:.8f}   "
+    print(f"pass {now.passes:4d}   {objective}gap {now.gap:.1e}   {now.seconds:.1f} s", file=sys.stderr)

@@ -124,8 +124,9 @@ def initial_codes(
     -------
     CodedIterate
     """
-    mean_square = float(squares.mean() if rows.weights is None else squares @ rows.weights / rows.mass)
-    kappa = max(0.0, mean_square / (rows.mass * MAX_PLAIN_CURVATURE) - strength)
+    v = np.ones(rows.n) if rows.weights is None else rows.weights
+    mean_square, mean_weight = float(squares @ v) / rows.mass, float(v @ v) / rows.mass
+    kappa = max(0.0, mean_weight * mean_square / (rows.mass * MAX_PLAIN_CURVATURE) - strength)
     rate = 1 / (rows.mass * (strength + kappa))
     scale = float(np.sqrt(BIAS_COLUMN_SHARE * mean_square)) if fit_intercept else 0.0
     W, codes = np.zeros((rows.d, rows.width), np.float32), np.full((rows.n, rows.width), NO_CLASS, np.uint16)

@@ -22,8 +22,8 @@ from softreg.optimize.problem.solver_plan import Plan
 from softreg.rows import SparseRows
 from softreg.typing import FloatArray
 
-MAX_FAILURES = 2
-"""Certificates that have not shrunk the gap by `TARGET_SHRINK`, after which the next rule goes on."""
+MAX_FAILURES, LEAST_SHRINK = 2, 2.0
+"""Certificates that have not shrunk the gap by the second number, after which the next rule goes on."""
 FIRST_TARGET = 3.0
 """The estimated gap at which a certificate is tried, as a part of the tolerance: rows that sweeps have left out have
 grown parts by then."""
@@ -124,7 +124,7 @@ class _Ascent:
                     return None
             certificate = self._certify(iterate)
             self._report(iterate, certificate.value, certificate.gap)
-            failures += not certificate.gap <= last / TARGET_SHRINK
+            failures += not certificate.gap <= last / LEAST_SHRINK
             if certificate.gap <= self.tol or len(iterate.gaps) >= self.max_iter:
                 return certificate
             if failures >= MAX_FAILURES:
@@ -143,7 +143,8 @@ class _Ascent:
 
     def _report(self, iterate: CodedIterate, value: float, gap: float) -> None:
         now = Progress(self.passes(iterate), value, gap, perf_counter() - self.start_time, iterate.visits)
-        self.history.append(now)
+        if np.isfinite(value):  # between certificates only the gap is estimated
+            self.history.append(now)
         if self.on_progress is not None:
             self.on_progress(now)
 

@@ -50,7 +50,7 @@ class Progress:
     passes : int
         Passes over the rows so far; a pass is one product with X and one with its transpose.
     value : float
-        The objective in nats, the largest of a stack.
+        The objective in nats, the largest of a stack; nan while it is not computed.
     gap : float
         Estimated difference of the objective and its minimum in nats; not a certificate until the fit ends.
     seconds : float

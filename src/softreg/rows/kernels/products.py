@@ -152,11 +152,11 @@ BLOCK_COLUMNS = 64
 
 
 @cache
-def _blas_is_narrow() -> bool:
-    """Return True if NumPy's BLAS does not use the vectors of 64 bytes that the compiled code uses here."""
+def _blas_is_narrow(level: str) -> bool:
+    """Return True if NumPy's BLAS does not use the vectors of 64 bytes that compiled code of this level uses."""
     # OpenBLAS takes the kernels of Haswell on processors that it does not know (measured on one of them in one thread:
     # float32 products of 500 columns at 120 GFLOP/s, the compiled ones at 190 to 215).
-    if _module is None or _module.level() != "avx512":
+    if level != "avx512":
         return False
     from threadpoolctl import threadpool_info
 
@@ -166,7 +166,9 @@ def _blas_is_narrow() -> bool:
 
 def _takes_many(columns: Array, out: Array, X: Array) -> bool:
     """Return True if compiled products of many columns, a block at a time, are supported and faster than BLAS."""
-    return (_few_columns(columns) or _blas_is_narrow()) and _supported(columns, X, out)
+    if _module is None or not _supported(columns, X, out):
+        return False
+    return _few_columns(columns) or _blas_is_narrow(_module.level())
 
 
 def blocked_times(W: Array, X: Array, out: Array) -> None:
