@@ -302,6 +302,28 @@ def test_a_class_without_rows_is_left_to_another_plan(plan: str) -> None:
     assert fit.converged
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_rows_without_scatter_within_classes() -> None:
+    """Where the start overflows float32, another plan gives the solution, not nan."""
+    for n, d in ((2, 1), (5, 2), (130, 3)):
+        X = np.random.default_rng(n).normal(size=(n, d)).astype(np.float32)
+        (fit,) = minimise(as_rows(X, np.arange(n)), n, l2(0.01), solver="streamed-lbfgs", tol=1e-5)
+        assert np.isfinite(fit.W).all()
+        assert fit.converged
+        check(fit, objective(X, np.arange(n), None, fit.W, fit.b, 0.01), least(X, np.arange(n), None, n, 0.01, True))
+
+
+def test_columns_far_from_zero_need_no_more_passes() -> None:
+    X, y, _ = draw(Case(n=1500, q=300, d=10, density=1.0))
+    passes = []
+    for mean in (0, 25):
+        far = (np.round(64 * X) / 64 + mean).astype(np.float32)
+        (fit,) = minimise(as_rows(far, y), 300, l2(1e-3), solver="streamed-lbfgs", tol=1e-5, max_iter=300)
+        assert fit.converged
+        passes.append(fit.passes)
+    assert passes[1] <= 2 * passes[0]
+
+
 @pytest.mark.parametrize("shift", [1e3, 1e7])
 def test_rows_far_from_zero(shift: float) -> None:
     """Columns whose mean is far from zero, relative to their spread, in both precisions."""

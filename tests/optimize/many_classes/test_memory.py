@@ -45,7 +45,8 @@ def test_sparse_rows() -> None:
         n, d, q = 20_000, 2_000, 3_000
         random = np.random.default_rng(0)
         y = np.r_[np.arange(q), random.integers(0, q, n - q)]
-        columns = np.where(random.random((n, 8)) < 0.5, (y[:, None] * 7 + np.arange(8)) % d, random.integers(0, d, (n, 8)))
+        own = (y[:, None] * 7 + np.arange(8)) % d
+        columns = np.where(random.random((n, 8)) < 0.5, own, random.integers(0, d, (n, 8)))
         X = sp.csr_array((np.ones(8 * n), columns.ravel(), np.arange(0, 8 * n + 1, 8)), shape=(n, d))
         X.sum_duplicates()
         fit(X, y, q, "wide-dual-ascent")

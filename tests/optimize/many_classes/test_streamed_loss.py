@@ -89,6 +89,20 @@ def test_gradient_by_finite_differences(without_kernels: bool, monkeypatch: pyte
         assert np.vdot(G, D) + e @ (at.mean - loss.rates) == pytest.approx(slope, rel=1e-7, abs=1e-8)
 
 
+@pytest.mark.parametrize("mean", [10.0, 30.0, 1000.0])
+def test_columns_whose_mean_is_far_above_their_spread(mean: float) -> None:
+    """Rows are centred before products in float32, so that the gradient keeps its digits."""
+    X, y, W, b = draw(300, 4, 40)
+    X = (np.round(X * 64) / 64 + mean).astype(np.float32)
+    shift = X.astype(float).mean(axis=0)
+    loss, G = loss_of(X, y, 40, None, shift), np.empty(W.shape, np.float32)
+    at = loss.evaluate(W.astype(np.float32), b, G)
+    expected = formulas(X, y, W.astype(np.float32), b, None, loss.shift)
+    np.testing.assert_allclose(loss.shift, shift, rtol=1e-7)
+    np.testing.assert_allclose(G, expected["gradient"], rtol=1e-5, atol=1e-7)
+    assert at.value == pytest.approx(expected["value"], rel=1e-6)
+
+
 def test_extreme_logits_are_finite() -> None:
     X, y, W, b = draw(30, 3, 200)
     for factor in (1e4, 1e8):

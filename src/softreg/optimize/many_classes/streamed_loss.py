@@ -57,6 +57,9 @@ class Evaluation:
 class StreamedLoss:
     """Mean cross-entropy plus `strength / 2 ||W||^2` of one model, for weights (q, d) of centred columns.
 
+    Runs of rows are centred before they are multiplied: sums in float32 would lose digits in columns whose mean is some
+    times their spread.
+
     Parameters
     ----------
     rows : DenseRows
@@ -74,8 +77,9 @@ class StreamedLoss:
         self, rows: DenseRows, q: int, strength: float, weights: Float64Array | None, shift: Float64Array
     ) -> None:
         self.X, self.codes, self.weights = rows.X, rows.labels.astype(np.int64, copy=False), weights
-        self.n, self.d, self.q, self.strength, self.shift = rows.n, rows.d, q, strength, shift
+        self.n, self.d, self.q, self.strength = rows.n, rows.d, q, strength
         self.dtype: Any = rows.dtype
+        self.shift = shift.astype(self.dtype).astype(np.float64)
         self.mass = float(rows.n if weights is None else weights.sum())
         self.rates = np.bincount(self.codes, weights=weights, minlength=q) / self.mass
         size = RUN_BYTES // (self.dtype.itemsize * q) // LANES * LANES
@@ -98,8 +102,9 @@ class StreamedLoss:
         return [slice(a, min(a + self.run_rows, self.n)) for a in range(0, self.n, self.run_rows)]
 
     def rows_of(self, run: slice) -> Array:
-        """Return a run of rows in the precision of the products, in C order."""
-        return np.ascontiguousarray(self.X[run], dtype=self.dtype)
+        """Return a run of centred rows in the precision of the products, in C order."""
+        rows = np.ascontiguousarray(self.X[run], dtype=self.dtype)
+        return rows - self.shift.astype(self.dtype) if self.shift.any() else rows
 
     def evaluate(self, W: FloatArray, bias: Float64Array, G: FloatArray | None) -> Evaluation:
         """Return the objective at weights W (q, d) and bias (q,) of the centred columns.
@@ -121,7 +126,7 @@ class StreamedLoss:
             return self._evaluate(W, bias, G)
 
     def _evaluate(self, W: FloatArray, bias: Float64Array, G: FloatArray | None) -> Evaluation:
-        stored_bias = (bias - W @ self.shift.astype(W.dtype)).astype(self.dtype)
+        stored_bias = bias.astype(self.dtype)
         room = np.empty((self.q, self.run_rows), self.dtype)
         mean, square, p_label = np.zeros(self.q), np.zeros(self.q), np.empty(self.n)
         loss = label_sum = 0.0
@@ -136,21 +141,17 @@ class StreamedLoss:
             label_sum += float(((of_label - stored_bias[self.codes[run]]) * v).sum())
             part.backward(G, mean, square)
         mean, square = mean / self.mass, square / self.mass
-        squares = self._finish(W, G, mean)
-        loss, offset = loss / self.mass, float(self.rates @ (W @ self.shift.astype(W.dtype)).astype(np.float64))
-        return Evaluation(
-            loss + self.strength / 2 * squares, loss, label_sum / self.mass - offset, mean, mean - square, p_label
-        )
+        squares = self._finish(W, G)
+        loss, label_logit = loss / self.mass, label_sum / self.mass
+        return Evaluation(loss + self.strength / 2 * squares, loss, label_logit, mean, mean - square, p_label)
 
-    def _finish(self, W: FloatArray, G: FloatArray | None, mean: Float64Array) -> float:
+    def _finish(self, W: FloatArray, G: FloatArray | None) -> float:
         """Turn the sums of `(p - y) x` in G into derivatives; return `||W||^2`."""
-        r, shift = (mean - self.rates).astype(W.dtype), self.shift.astype(W.dtype)
 
         def of_chunk(_: int, chunk: slice) -> float:
             if G is not None:
                 g = G[chunk]
                 g *= W.dtype.type(1 / self.mass)
-                g -= r[chunk, None] * shift
                 g += W.dtype.type(self.strength) * W[chunk]
             w = W[chunk].astype(np.float64, copy=False)
             return float(np.vdot(w, w))

@@ -115,12 +115,14 @@ class _Ascent:
         target, last, failures = max(self.tol / FIRST_TARGET, FLOAT32_GAP), np.inf, 0
         while True:
             certified = len(iterate.gaps)
-            while len(iterate.gaps) == certified or (iterate.gaps[-1] > target and not has_stalled(iterate.gaps)):
+            while len(iterate.gaps) == certified or (
+                iterate.gaps[-1] > target and not has_stalled(iterate.gaps[certified:])
+            ):
                 if len(iterate.gaps) >= self.max_iter:
                     break
                 iterate.sweep()
                 self._report(iterate, np.nan, iterate.gaps[-1])
-                if exceeds_budget(iterate, self.budget * iterate.rows.n, target):
+                if self._exceeds_budget(iterate, target, certified):
                     return None
             certificate = self._certify(iterate)
             self._report(iterate, certificate.value, certificate.gap)
@@ -130,6 +132,13 @@ class _Ascent:
             if failures >= MAX_FAILURES:
                 return None
             target, last = target / TARGET_SHRINK, certificate.gap
+
+    def _exceeds_budget(self, iterate: CodedIterate, target: float, certified: int) -> bool:
+        """Return whether to give up; a certificate moves the bias, so that the rate of gaps across it means nothing."""
+        most = self.budget * iterate.rows.n
+        if certified:
+            return not np.isfinite(iterate.gaps[-1]) or iterate.visits > most
+        return exceeds_budget(iterate, most, target)
 
     def _certify(self, iterate: CodedIterate) -> DualCertificate:
         with current_meter().certificate():
