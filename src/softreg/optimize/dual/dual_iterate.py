@@ -149,7 +149,7 @@ def initial_iterate(
     counted = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
     mass, strength = float(objective.mass[j]), float(objective.penalty.strong_convexity[j])
     mean_square = float(squares.mean() if weights is None else squares @ weights / mass)
-    mean_weight = 1.0 if weights is None else float(weights @ weights) / mass
+    mean_weight = mass / max(1, len(counted))
     kappa = max(0.0, mean_weight * mean_square / (mass * MAX_PLAIN_CURVATURE) - strength)
     rate = 1 / (mass * (strength + kappa))
     bias_column = float(np.sqrt(BIAS_COLUMN_SHARE * mean_square)) if objective.fit_intercept else 0.0

@@ -125,7 +125,7 @@ def initial_codes(
     CodedIterate
     """
     v = np.ones(rows.n) if rows.weights is None else rows.weights
-    mean_square, mean_weight = float(squares @ v) / rows.mass, float(v @ v) / rows.mass
+    mean_square, mean_weight = float(squares @ v) / rows.mass, rows.mass / np.count_nonzero(v)
     kappa = max(0.0, mean_weight * mean_square / (rows.mass * MAX_PLAIN_CURVATURE) - strength)
     rate = 1 / (rows.mass * (strength + kappa))
     scale = float(np.sqrt(BIAS_COLUMN_SHARE * mean_square)) if fit_intercept else 0.0
