@@ -58,6 +58,7 @@ COLUMN_NORMS = Requirement(
 )
 STRONGLY_CONVEX = Requirement("an l2 part for every model", lambda f, _: f.strongly_convex)
 SELECTING = Requirement("an l1 part for every model", lambda f, _: Trait.SELECTS_COLUMNS in f.traits)
+KEPT_ROWS = Requirement("rows in memory", lambda f, _: f.fits_in_memory)
 COLUMNS = Requirement("rows in memory, dense or CSR", lambda f, _: f.column_access)
 SINGLE_ROWS = Requirement("CSR rows in memory and compiled kernels", lambda f, _: f.row_access)
 MORE_COLUMNS = Requirement("no fewer columns than rows", lambda f, _: f.d >= f.n)
@@ -208,6 +209,13 @@ RULES = (
         always,
         "L-BFGS preconditioned by the Hessian's diagonal blocks on a sample (one a class), with the same start",
         sampled_curvature, start_at_sample,
+    ),
+    Rule(
+        "proximal-newton", "newton", Method.WEIGHT_PROXIMAL_NEWTON, (SELECTING, SEPARABLE, KEPT_ROWS),
+        "otherwise", always,
+        "proximal Newton on a working set of weights, with its exact Hessian as a matrix or, of many weights, as "
+        "products, and the start of lbfgs-diagonal",
+        exact_hessian, start_at_sample,
     ),
     Rule(
         "orthant-diagonal", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),

@@ -110,6 +110,11 @@ class Limits:
     orthant_hessian_columns: int = 8192
     """Columns up to which it is computed: rows are in the solver's coordinates then, 2,048 at a time."""
 
+    proximal_matrix_weights: int = 1000
+    """Weights of the working set of a proximal Newton step up to which their Hessian is a matrix."""
+    proximal_precise_weights: int = 100
+    """Weights up to which that matrix is computed in float64."""
+
     kept_logits_bytes: int = 64 << 20
     """Bytes of logits up to which they are always kept in memory. Beyond, logits that are larger than the rows are
     recomputed in each pass."""

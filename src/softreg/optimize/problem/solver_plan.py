@@ -44,6 +44,7 @@ class Method(StrEnum):
     LINE_SEARCH_NEWTON = "Newton with line search"
     LBFGS = "L-BFGS"
     ORTHANT_LBFGS = "orthant-wise L-BFGS"
+    WEIGHT_PROXIMAL_NEWTON = "proximal Newton on a working set of weights"
     GROUP_PROXIMAL_NEWTON = "proximal Newton on a working set of columns"
     DUAL_ASCENT = "dual coordinate ascent"
     PROXIMAL_NEWTON = "proximal Newton, one exact Hessian a step"

@@ -216,6 +216,7 @@ class Descent:
             nonsmooth_slope=self._nonsmooth_slope(D),
             max_step=1.0 if self.objective.penalty.has_kink else np.inf,
             always_search=bool(self._unpenalised().any()),
+            keeps_signs=self.method.keeps_signs,
         )
         step = line.advance()
         if step.length.any():
