@@ -16,6 +16,7 @@ Lee, Sun and Saunders (2014), Proximal Newton-type methods for minimizing compos
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -174,22 +175,28 @@ def hessian_matrix(rows: RowHessian, dtype: type[np.floating[Any]]) -> Float64Ar
     array of shape (f, f)
     """
     f, n = len(rows.group), rows.Z.shape[1]
+    order = np.argsort(rows.group, kind="stable")
+    group, column = rows.group[order], rows.column[order]
+    ends = np.searchsorted(group, np.arange(len(rows.C) + 1))
+    classes = [slice(a, b) for a, b in pairwise(ends.tolist())]
     H = np.zeros((f, f))
-    own = [np.flatnonzero(rows.group == k) for k in range(len(rows.C))]
     for a in range(0, n, RUN_ROWS):
         run = slice(a, min(a + RUN_ROWS, n))
-        Z, C = rows.Z[:, run][rows.column].astype(dtype), rows.C[:, run].astype(dtype)
+        Z, C = rows.Z[:, run][column].astype(dtype, copy=False), rows.C[:, run].astype(dtype, copy=False)
         if rows.P is not None:
-            P = rows.P[:, run].astype(dtype)
-            half = Z * np.sqrt(C * P)[rows.group]
+            P = rows.P[:, run].astype(dtype, copy=False)
+            half = Z * np.sqrt(C * P)[group]
             product = half @ half.T
-            for of_class in own:
-                product[np.ix_(of_class, of_class)] = 0.0
+            for own in classes:
+                product[own, own] = 0.0
             H -= product
             C = C * (P.sum(axis=0) - P)  # not 1 - P: a shift common to all classes has no curvature
-        for k, of_class in enumerate(own):
-            half = Z[of_class] * np.sqrt(np.maximum(C[k], 0.0))
-            H[np.ix_(of_class, of_class)] += half @ half.T
+        for own, root in zip(classes, np.sqrt(np.maximum(C, 0.0)), strict=True):
+            half = Z[own] * root
+            H[own, own] += half @ half.T
+    place = np.empty_like(order)
+    place[order] = np.arange(f)
+    H = H[np.ix_(place, place)]
     H.flat[:: f + 1] *= 1 + SINGLE_DIAGONAL * (dtype == np.float32)
     H.flat[:: f + 1] += rows.ridge
     return H

@@ -112,6 +112,8 @@ class Limits:
 
     proximal_matrix_weights: int = 1000
     """Weights of the working set of a proximal Newton step up to which their Hessian is a matrix."""
+    proximal_matrix_multiplications: float = 2e9
+    """Multiplications for that matrix, rows times the square of the weights, at most."""
     proximal_precise_weights: int = 100
     """Weights up to which that matrix is computed in float64."""
 

@@ -41,6 +41,9 @@ START_RATIO = 4
 close the rest."""
 RETRY_RATIO = 4
 """A certificate is tried again when the estimated gap has fallen by this factor."""
+ROUNDED_RATIO = 1e-3
+"""Estimated gap after a proximal Newton step, in units of the target, at which a certificate fails because of rounding:
+the gap is linear in the errors of the gradient, the estimate quadratic."""
 SEPARATION_PERIOD = 10
 """Iterations between two tests for separation of models that have not converged."""
 
@@ -259,8 +262,11 @@ class Descent:
         gap, bound = self._certified_gaps(decrement)
         done = gap <= self.tol
         members.certified_at = np.where(estimate <= self.target_gap, estimate, members.certified_at)
+        rounded = not self.method.keeps_signs and bool((estimate <= ROUNDED_RATIO * self.target_gap)[~done].any())
         self._record_converged(done, gap, bound)
         self._keep_members(~done)
+        if rounded and objective.lacks_precision() and len(members):
+            self._increase_precision()
         return True
 
     def _record_converged(self, which: BoolArray, gap: Float64Array, bound: list[str]) -> None:

@@ -96,8 +96,8 @@ class ProximalNewton:
 
     def _with_matrix(self, model: ProductModel) -> WeightModel:
         """Return the model with its Hessian as a matrix if it has few weights."""
-        f = len(model.rows.group)
-        if f > self.limits.proximal_matrix_weights:
+        f, n = len(model.rows.group), model.rows.Z.shape[1]
+        if f > self.limits.proximal_matrix_weights or n * f**2 > self.limits.proximal_matrix_multiplications:
             return model
         precise = f <= self.limits.proximal_precise_weights
         return MatrixModel(
@@ -167,11 +167,11 @@ class PenaltyTerms:
         if len(x) > 1:  # a shift common to the biases of all classes changes nothing
             allowed[0, -1] = False
         live = allowed & ((x != 0) | (kink == 0))
-        excess = np.where(allowed & ~live, np.abs(G) - kink, 0.0)
+        ratio = np.abs(G) / np.where(kink > 0, kink, np.inf)
         most = max(FIRST_WEIGHTS, int(live.sum()))
-        entering = np.flatnonzero(excess > 0)
+        entering = np.flatnonzero(allowed & ~live & (ratio > 1))
         if len(entering) > most:
-            entering = entering[np.argpartition(-excess.ravel()[entering], most)[:most]]
+            entering = entering[np.argpartition(-ratio.ravel()[entering], most)[:most]]
         live.ravel()[entering] = True
         column, group = map(np.ascontiguousarray, np.nonzero(live.T))  # the classes of a column in turn: it stays in the cache
         at = group, column
