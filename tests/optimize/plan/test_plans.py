@@ -22,7 +22,7 @@ from softreg.typing import Array
 from ..group_reference import least_objective
 
 SMOOTH = {"one-pass-newton", "line-search-newton", "lbfgs-clusters", "lbfgs-diagonal", "lbfgs-sampled"}
-KINKED = {"working-set", "orthant-diagonal", "orthant-sampled"}
+KINKED = {"working-set", "proximal-newton", "orthant-diagonal", "orthant-sampled"}
 GROUP = {"working-set", "group-proximal"}
 PLANS = [rule.name for rule in RULES]
 

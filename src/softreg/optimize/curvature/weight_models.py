@@ -273,12 +273,13 @@ class ProductModel:
         """Return a copy of the block of class k in these columns, from all rows or from those of most curvature."""
         rows, (known, gram) = self.rows, self.grams.get(k, (np.zeros(0, dtype=np.intp), np.zeros((0, 0))))
         if not np.isin(columns, known).all():
+            known = np.union1d(known, columns)
             share = np.asarray(rows.C[k] if rows.P is None else rows.C[k] * (1 - rows.P[k]), dtype=np.float64)
-            size = max(ROWS_PER_COLUMN * len(columns), int(INEXPENSIVE_PRODUCTS / len(columns) ** 2))
+            size = max(ROWS_PER_COLUMN * len(known), int(INEXPENSIVE_PRODUCTS / len(known) ** 2))
             draw = draw_rows(np.maximum(share, 0.0), size, np.random.default_rng(0).random(len(share)))
-            some = rows.Z[columns] if len(draw.rows) == rows.Z.shape[1] else rows.Z[np.ix_(columns, draw.rows)]
+            some = rows.Z[known] if len(draw.rows) == rows.Z.shape[1] else rows.Z[np.ix_(known, draw.rows)]
             half = some * np.sqrt(draw.weight).astype(np.float32)
-            known, gram = self.grams[k] = columns, (half @ half.T).astype(np.float64)
+            known, gram = self.grams[k] = known, (half @ half.T).astype(np.float64)
         where = np.searchsorted(known, columns)
         return np.array(gram[np.ix_(where, where)])
 

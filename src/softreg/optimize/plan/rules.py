@@ -211,10 +211,10 @@ RULES = (
         sampled_curvature, start_at_sample,
     ),
     Rule(
-        "proximal-newton", "newton", Method.WEIGHT_PROXIMAL_NEWTON, (SELECTING, SEPARABLE, KEPT_ROWS),
-        "otherwise", always,
+        "proximal-newton", "lbfgs", Method.WEIGHT_PROXIMAL_NEWTON, (SELECTING, SEPARABLE, KEPT_ROWS),
+        "no rule before applies", always,
         "proximal Newton on a working set of weights, with its exact Hessian as a matrix or, of many weights, as "
-        "products, and the start of lbfgs-diagonal",
+        "products, with the same start",
         exact_hessian, start_at_sample,
     ),
     Rule(

@@ -173,7 +173,8 @@ class PenaltyTerms:
         if len(entering) > most:
             entering = entering[np.argpartition(-ratio.ravel()[entering], most)[:most]]
         live.ravel()[entering] = True
-        column, group = map(np.ascontiguousarray, np.nonzero(live.T))  # the classes of a column in turn: it stays in the cache
+        # the classes of a column in turn: it stays in the cache
+        column, group = map(np.ascontiguousarray, np.nonzero(live.T))
         at = group, column
         weights = Weights(np.asarray(x[at], dtype=np.float64), kink[at], low[at], high[at])
         return WorkingSet(group, column, weights, np.asarray(G[at], dtype=np.float64), ridge[at])
