@@ -41,8 +41,8 @@ PRODUCT_ROUNDS, PRODUCT_TOLERANCE = 6, 0.05
 SWEEPS = 2
 """Sweeps before each Newton step."""
 CG_TOLERANCE, MOST_CG_STEPS = 0.1, 50
-"""Residual at which conjugate gradients stop, in the norm of the preconditioner and relative to the right-hand side, and
-their most steps."""
+"""Residual at which conjugate gradients stop, in the norm of the preconditioner and relative to the right-hand side,
+and their most steps."""
 LINE_SEARCH_STEPS = 10
 """Halvings of a step that does not lower the model."""
 RUN_ROWS = 2048
@@ -257,7 +257,8 @@ class ProductModel:
 
     def _blocks(self, free: IntArray) -> ClassBlocks:
         """Return the preconditioner of the free weights."""
-        rows, parts = self.rows, []
+        rows = self.rows
+        parts: list[tuple[IntArray, Cholesky | Float64Array]] = []
         for k in np.unique(rows.group[free]):
             own = np.flatnonzero(rows.group[free] == k)
             columns, ridge = rows.column[free[own]], rows.ridge[free[own]]

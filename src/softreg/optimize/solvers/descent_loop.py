@@ -42,7 +42,7 @@ close the rest."""
 RETRY_RATIO = 4
 """A certificate is tried again when the estimated gap has fallen by this factor."""
 ROUNDED_RATIO = 1e-3
-"""Estimated gap after a proximal Newton step, in units of the target, at which a certificate fails because of rounding:
+"""Estimated gap after a proximal Newton step, in units of the tolerance, at which a certificate fails because of rounding:
 the gap is linear in the errors of the gradient, the estimate quadratic."""
 SEPARATION_PERIOD = 10
 """Iterations between two tests for separation of models that have not converged."""
@@ -74,7 +74,8 @@ class Descent:
     ) -> None:
         self.objective, self.method = objective, method
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
-        self.target_gap = min(tol, method.target_gap)
+        by_decrement = method.has_certificate or not objective.penalty.strong_convexity.any()
+        self.target_gap = min(tol, method.target_gap) if by_decrement else tol
         self.on_progress, self.start_time = on_progress, perf_counter()
         self.smooth = objective.penalty.is_smooth
         theta = self._admissible_start(theta)
@@ -262,7 +263,7 @@ class Descent:
         gap, bound = self._certified_gaps(decrement)
         done = gap <= self.tol
         members.certified_at = np.where(estimate <= self.target_gap, estimate, members.certified_at)
-        rounded = not self.method.keeps_signs and bool((estimate <= ROUNDED_RATIO * self.target_gap)[~done].any())
+        rounded = not self.method.keeps_signs and bool((estimate <= ROUNDED_RATIO * self.tol)[~done].any())
         self._record_converged(done, gap, bound)
         self._keep_members(~done)
         if rounded and objective.lacks_precision() and len(members):

@@ -38,6 +38,9 @@ from softreg.rows import Block, DenseRows, Rows, SparseRows
 from softreg.rows.kernels.coordinate_sweeps import RowHessian, Weights
 from softreg.typing import Array, BoolArray, Float64Array, FloatArray, IntArray
 
+TARGET_GAP = 1e-9
+"""Estimated gap at which a certificate is tried without an l2 part: that gap is linear in the errors of the gradient,
+the estimate quadratic, and another step costs less than a certificate that fails."""
 FIRST_WEIGHTS = 100
 """Weights that may enter the empty working set at once; otherwise at most as many enter as it has."""
 COPIED_AT_ONCE = 1 << 23
@@ -63,7 +66,7 @@ class WorkingSet:
         first = np.flatnonzero(np.append(True, np.diff(self.column) > 0))
         first = first[np.diff(np.append(first, len(self.column))) == q]
         first = first[(self.ridge[first] == 0) & (self.weights.kink[first] > 0)]
-        return first[:, None] + np.arange(q)
+        return np.asarray(first[:, None] + np.arange(q))
 
 
 class ProximalNewton:
@@ -71,7 +74,7 @@ class ProximalNewton:
 
     has_certificate = False
     keeps_signs = False
-    target_gap = np.inf
+    target_gap = TARGET_GAP
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.limits, self.columns = limits, CopiedColumns()
