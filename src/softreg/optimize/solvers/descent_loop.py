@@ -42,8 +42,8 @@ close the rest."""
 RETRY_RATIO = 4
 """A certificate is tried again when the estimated gap has fallen by this factor."""
 ROUNDED_RATIO = 1e-3
-"""Estimated gap after a proximal Newton step, in units of the tolerance, at which a certificate fails because of rounding:
-the gap is linear in the errors of the gradient, the estimate quadratic."""
+"""Estimated gap after a proximal Newton step, in units of the tolerance, at which a certificate fails because of
+rounding: the gap is linear in the errors of the gradient, the estimate quadratic."""
 SEPARATION_PERIOD = 10
 """Iterations between two tests for separation of models that have not converged."""
 
@@ -106,6 +106,9 @@ class Descent:
         for iteration in range(0 if self.certify and self._start_is_optimal() else self.max_iter + 1):
             if not self._iterate(iteration):
                 break
+        else:
+            if len(self.members):  # the last iteration has moved the parameters for a certificate
+                self._stop(Status.STOPPED, np.full(len(self.members), np.inf))
         return self.members.results
 
     def _start_is_optimal(self) -> bool:
