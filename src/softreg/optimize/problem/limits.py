@@ -118,9 +118,9 @@ class Limits:
     0.4."""
     proximal_matrix_multiplications: float = 2e9
     """Multiplications for that matrix, rows times the square of the weights, at most: about 0.03 s."""
-    proximal_precise_weights: int = 100
-    """Weights up to which that matrix comes from products in float64; of more, from products in float32, which
-    take half the time."""
+    proximal_precise_multiplications: float = 2e6
+    """The same up to which that matrix comes from products in float64; beyond, from products in float32, which take
+    half the time."""
 
     kept_logits_bytes: int = 64 << 20
     """Bytes of logits up to which they are always kept in memory. Beyond, logits that are larger than the rows are

@@ -23,10 +23,10 @@ import numpy as np
 from softreg.optimize.curvature.hessian_products import MOST_NUMBERS, MOST_READ_ROWS, Probabilities, StandardisedColumns
 from softreg.optimize.curvature.subsampled import MemberWeights
 from softreg.optimize.curvature.weight_models import (
-    SQUARED_COLUMNS,
     MatrixModel,
     ProductModel,
     WeightModel,
+    add_diagonal,
     hessian_matrix,
     minimise_model,
 )
@@ -99,10 +99,11 @@ class ProximalNewton:
 
     def _with_matrix(self, model: ProductModel) -> WeightModel:
         """Return the model with its Hessian as a matrix if it has few weights."""
-        f, n = len(model.rows.group), model.rows.Z.shape[1]
-        if f > self.limits.proximal_matrix_weights or n * f**2 > self.limits.proximal_matrix_multiplications:
+        limits, f, n = self.limits, len(model.rows.group), model.rows.Z.shape[1]
+        if f > limits.proximal_matrix_weights or n * f**2 > limits.proximal_matrix_multiplications:
+            add_diagonal(model.rows)
             return model
-        precise = f <= self.limits.proximal_precise_weights
+        precise = n * f**2 <= limits.proximal_precise_multiplications
         return MatrixModel(
             hessian_matrix(model.rows, np.float64 if precise else np.float32), model.rows.gradient.copy()
         )
@@ -213,13 +214,7 @@ class CopiedColumns:
         """Return the model of one member from its probabilities (q, n) and row weights (n,)."""
         P = np.ascontiguousarray(P)
         C = P[1:] * P[:1] * v if single else P * v
-        bends = C if single else C * (1 - P)
         column = np.searchsorted(self.columns, own.column)
-        curvature = own.ridge.copy()
-        for a in range(0, len(self.Z), SQUARED_COLUMNS):
-            squares = (bends @ (self.Z[a : a + SQUARED_COLUMNS] ** 2).T).astype(np.float64)
-            here = (column >= a) & (column < a + SQUARED_COLUMNS)
-            curvature[here] += squares[own.group[here], column[here] - a]
         s = None if single else np.zeros(P.shape[1], dtype=np.float32)
         rows = RowHessian(
             Z=self.Z,
@@ -232,7 +227,7 @@ class CopiedColumns:
             gradient=own.gradient,
             start=own.weights.x.copy(),
             ridge=own.ridge,
-            curvature=curvature,
+            curvature=own.ridge.copy(),
         )
         return ProductModel(rows)
 
