@@ -110,9 +110,9 @@ def sweep_rows(H: RowHessian, weights: Weights) -> float:
     Examples
     --------
     >>> free, one = np.full(1, np.inf), np.ones(1)
-    >>> Z, C, O = (a.astype(np.float32) for a in ([[1.0, -1.0]], [[0.5, 0.5]], [[0.0, 0.0]]))
+    >>> Z, C, O = (np.array(a, dtype=np.float32) for a in ([[1.0, -1.0]], [[0.5, 0.5]], [[0.0, 0.0]]))
     >>> at, weights = np.zeros(1, dtype=np.int64), Weights(np.zeros(1), one, -free, free)
-    >>> H = RowHessian(np.array(Z), None, np.array(C), np.array(O), None, at, at, -3 * one, 0 * one, 0 * one, one)
+    >>> H = RowHessian(Z, None, C, O, None, at, at, -3 * one, 0 * one, 0 * one, one)
     >>> sweep_rows(H, weights), weights.x.tolist(), H.O.tolist()
     (4.0, [2.0], [[2.0, -2.0]])
     """
