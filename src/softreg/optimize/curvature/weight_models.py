@@ -29,7 +29,10 @@ from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
 JITTER = (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3, np.inf)
 """Parts of the unit diagonal that are added to a matrix, in turn, until it has a Cholesky factor."""
 ADDED_DIAGONAL = 1e-10
-"""Part of the diagonal that is added to a Hessian: a shift common to all classes has no curvature."""
+"""Part of the diagonal that is added to a matrix for a Newton step: a shift common to all classes has no curvature."""
+DAMPING = 1e-5
+"""The same for products, in float32: along a combination of columns without curvature the penalty has a slope, and the
+step would not end."""
 SINGLE_DIAGONAL = 1e-6
 """Part of the diagonal that is added to a Hessian from products in float32, whose rounding may make it indefinite."""
 MOST_FACTORED = 1024
@@ -275,7 +278,7 @@ class ProductModel:
                 parts.append((own, rows.curvature[free[own]] + TINY))
                 continue
             gram = self._gram(int(k), columns)
-            gram.flat[:: len(own) + 1] += ridge + ADDED_DIAGONAL * gram.diagonal()
+            gram.flat[:: len(own) + 1] += ridge + DAMPING * gram.diagonal()
             parts.append((own, cholesky(gram, jitter=JITTER, unit_where_zero=True)))
         return ClassBlocks(tuple(parts))
 
@@ -304,14 +307,16 @@ class FreeProducts:
     group: IntArray
     column: IntArray
     ridge: Float64Array
+    curvature: Float64Array
+    """Diagonal (f,) of the Hessian."""
 
     @classmethod
     def of(cls, rows: RowHessian, free: IntArray) -> FreeProducts:
         """Return the products in the weights `free`, with a copy of their columns where these are few."""
         columns, where = np.unique(rows.column[free], return_inverse=True)
         if len(columns) > MIN_SHARE * len(rows.Z):
-            return cls(rows, rows.Z, rows.group[free], rows.column[free], rows.ridge[free])
-        return cls(rows, rows.Z[columns], rows.group[free], where, rows.ridge[free])
+            return cls(rows, rows.Z, rows.group[free], rows.column[free], rows.ridge[free], rows.curvature[free])
+        return cls(rows, rows.Z[columns], rows.group[free], where, rows.ridge[free], rows.curvature[free])
 
     def gradient(self, O: FloatArray, s: FloatArray | None) -> Float64Array:
         """Return the change (f,) of the gradient for a change O (q, n) of the logits with the mean s (n,)."""
@@ -329,14 +334,14 @@ class FreeProducts:
 
 def conjugate_gradients(products: FreeProducts, inverse: ClassBlocks, b: Float64Array) -> tuple[Float64Array, int]:
     """Return an approximate solution x (f,) of `H x = b`, and the number of products."""
-    x, r = np.zeros_like(b), b.copy()
+    x, r, damping = np.zeros_like(b), b.copy(), DAMPING * products.curvature
     p = z = inverse.times(r)
     square = float(r @ z)
     least = CG_TOLERANCE**2 * square
     for step in range(MOST_CG_STEPS):
         if square <= least or square <= TINY:
             return x, step
-        Hp, _ = products.times(p)
+        Hp = products.times(p)[0] + damping * p
         curvature = float(p @ Hp)
         if curvature <= 0:
             return x, step
