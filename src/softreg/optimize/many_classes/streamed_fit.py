@@ -111,9 +111,6 @@ def _given(loss: StreamedLoss, W: FloatArray, bias: FloatArray) -> tuple[FloatAr
 def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64Array]:
     """Return a linear discriminant, at the length with the least objective on a sample, or zeros.
 
-    The scatter within classes has the strength divided by the rate of the class added, as in a ridge regression: the
-    means of rare classes are shrunk.
-
     Returns
     -------
     W : ndarray of shape (q, d)
@@ -125,13 +122,13 @@ def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64
     sums = ClassSums(loss)
     scatter = WithinScatter.of(loss, sums)
     values = scatter.values + SHRINKAGE * max(float(scatter.values.mean()), TINY)
+    inverse = (scatter.vectors / values) @ scatter.vectors.T
     half, v = np.empty(loss.q), np.ones(loss.n) if loss.weights is None else loss.weights
 
     def of_chunk(_: int, chunk: slice) -> None:
         (of_class,) = sums.of(chunk, v)
         means = of_class / (loss.rates[chunk, None] * loss.mass)
-        shares = loss.rates[chunk, None] / (loss.rates[chunk, None] * values + loss.strength)
-        directions = ((means @ scatter.vectors) * shares) @ scatter.vectors.T
+        directions = means @ inverse
         W[chunk], half[chunk] = directions, np.einsum("kd,kd->k", directions, means) / 2
 
     loss.by_chunks(of_chunk)
