@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help="lines of JSON; they are resumed")
     parser.add_argument("--only", type=numbers_of, metavar="3,17,20-25", help="measure these, even if they are done")
-    parser.add_argument("--limit", type=float, default=8.0, help="seconds of a fit of a contestant, at most")
+    parser.add_argument("--limit", type=float, default=6.0, help="seconds of a fit of a contestant, at most")
     parser.add_argument("--lock", type=Path, metavar="FILE", help="hold its lock while the last rounds are timed")
     parser.add_argument("--page", action="store_true", help="only write the page from the results")
     options = parser.parse_args(arguments)

@@ -24,17 +24,17 @@ GAP = 1e-5
 OPTIMUM_TOLERANCES = (1e-9, 1e-7)
 """Nats to which the minimum is proved; the second where the first takes too long."""
 OPTIMUM_LIMIT = 60.0
-MOST_TIMES, LEAST_LIMIT = 20.0, 0.5
+MOST_TIMES, LEAST_LIMIT = 12.0, 0.5
 """A peer's fit is ended after this multiple of softreg's seconds, but not before these seconds."""
 PRUNED = 1.3
 """A fit that takes this multiple of the fastest peer's seconds cannot win any more."""
 LONGER = 1.5
 """A number of iterations is tried if it is expected to take this multiple of the limit or less."""
-BURST, ROUNDS, ROUND_SECONDS = 0.05, 10, 1.5
+BURST, ROUNDS, ROUND_SECONDS = 0.03, 10, 1.0
 """Seconds of a burst of fits; rounds of bursts, contestants in turn, at most; and seconds of all rounds, about."""
 FINALISTS = 2
 """Peers in these rounds, if the second is within PRUNED of the first."""
-REFINED = 2
+REFINED = 1
 """Settings tried between the last rung that misses the gap and the first that reaches it."""
 SMALL = 1 << 20
 """Bytes of X below which memory is not measured: what a fit needs is then lost among the pages of the allocator."""

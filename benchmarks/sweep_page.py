@@ -43,7 +43,7 @@ python benchmarks/sweep.py --only 3,17 --results FILE
   scikit-learn-intelex for dense rows, cyanure, and skglm for two classes with an l1 part. With an l1 part, those that
   have one: saga, LIBLINEAR (l1 alone), cyanure, skglm.
 - **The ratio** is the fastest peer's seconds over softreg's: above 1, softreg is faster. *>* marks problems on which no
-  peer reached the gap within twenty times softreg's seconds, or eight seconds; the ratio is then a lower bound, that of
+  peer reached the gap within twelve times softreg's seconds, or six seconds; the ratio is then a lower bound, that of
   the longest fit that missed the gap. Where a pass has fewer than four million multiplications, all have one thread.
 - **Memory** is what a fit adds to the peak of a process of its own, of problems whose rows take 1 MB or more; the ratio
   is softreg's to that of the peer that is fastest.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from peers import Contestant, Facts, estimator_weights, one_column_penalty
@@ -12,8 +13,14 @@ PACKAGE = MODULE = "skglm"
 def contestants(facts: Facts) -> list[Contestant]:
     if facts.q != 2 or not facts.l1_ratio:
         return []
+    # Numba imports the package coverage if there is one, and would find benchmarks/coverage.py in its place
+    shadowed = "coverage" not in sys.modules
+    if shadowed:
+        sys.modules["coverage"] = None
     from skglm import SparseLogisticRegression
 
+    if shadowed:
+        del sys.modules["coverage"]
     l1, l2 = one_column_penalty(facts)
 
     def fit(X: Any, y: Any, setting: float | None) -> Any:

@@ -118,6 +118,19 @@ void solve_triangle(Numbers<const T> packed, Matrix<T> B) {
     dense<T>().solve_triangle(packed.data(), B.data(), size(k), size(r), memory.get());
 }
 
+int small_newton(Matrix<const double> Z, Numbers<const std::int64_t> codes, Numbers<const double> weights,
+                 Numbers<const double> ridge, Matrix<double> theta, Matrix<double> history, double goal) {
+    const auto k = Z.shape(0), n = Z.shape(1), q = theta.shape(0), steps = history.shape(1);
+    require(n % 8 == 0 && codes.shape(0) == n && weights.shape(0) == n && ridge.shape(0) == k && theta.shape(1) == k &&
+            q > 1 && history.shape(0) == 3 && steps > 0);
+    for (std::size_t i = 0; i < n; ++i) require(codes.data()[i] >= 0 && size(codes.data()[i]) < size(q));
+    double* const told = history.data();
+    nb::gil_scoped_release released;
+    return level.dense->small_newton({Z.data(), codes.data(), weights.data(), ridge.data(), theta.data(), told,
+                                      told + steps, told + 2 * steps, goal, size(n), size(k), size(q),
+                                      static_cast<int>(steps) - 1});
+}
+
 template <class T>
 void add_kernels(nb::module_& m) {
     m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
@@ -140,6 +153,9 @@ void add_kernels(nb::module_& m) {
 
 void add_dense(nb::module_& m) {
     m.def("packed_triangle", &packed_triangle, nb::arg("k"), "Numbers in the panels of a triangle (k, k).");
+    m.def("small_newton", &small_newton, nb::arg("Z").noconvert(), nb::arg("codes").noconvert(),
+          nb::arg("weights").noconvert(), nb::arg("ridge").noconvert(), nb::arg("theta").noconvert(),
+          nb::arg("history").noconvert(), nb::arg("goal"));
     add_kernels<float>(m);
     add_kernels<double>(m);
 }

@@ -49,7 +49,7 @@ CASES = {
     "sparse": Case(SMOOTH | {"dual-ascent"}, d=30, store=sp.csr_array),
     "wide": Case(SMOOTH | {"row-space"}, n=40, d=70),
     "wide sparse": Case(SMOOTH | {"row-space", "dual-ascent"}, n=40, d=70, store=sp.csr_array),
-    "tall": Case(SMOOTH | {"nested-newton"}, n=5000, d=3),
+    "tall": Case(SMOOTH | {"nested-newton"}, n=10_000, d=3),
     "many classes": Case(SMOOTH, n=600, d=4, q=35),
     "two classes": Case(SMOOTH, q=2),
     "float32": Case(SMOOTH, store=np.float32),
