@@ -301,22 +301,32 @@ def contest(
         course.first_round(entries, before["settings"] if before else None)
         with lock():
             course.later_rounds(entries)
-        line |= outcome(entries, best)
+        line |= outcome(entries, best, missed_before(before))
         winners = [entry for entry in entries if entry.best() and entry.name in ("softreg", line["peer"])]
         if size >= SMALL:
             line["memory"] = {entry.name: peak_of(folder, facts, entry, entry.best()[1]) for entry in winners}
     return line
 
 
-def outcome(entries: list[Entry], optimum: dict[str, Any]) -> dict[str, Any]:
-    """Return what the fits of a contest come to."""
+def missed_before(before: dict[str, Any] | None) -> float:
+    """Return the seconds of the longest fit of a peer that missed the gap in an earlier contest."""
+    ended = before["ended"] if before else {}
+    return max([seconds for name, (seconds, _) in ended.items() if name != "softreg"], default=0.0)
+
+
+def outcome(entries: list[Entry], optimum: dict[str, Any], missed: float = 0.0) -> dict[str, Any]:
+    """Return what the fits of a contest come to; a peer of an earlier one missed the gap in `missed` seconds."""
     ours, others = entries[0], entries[1:]
     found = [(entry.best(), entry) for entry in others if entry.best()]
     fastest = min(found, key=lambda pair: pair[0][0], default=None)
     lowest = min((run["value"] for entry in entries for run in entry.runs.values()), default=math.inf)
     line: dict[str, Any] = {
         "records": {entry.name: {str(s): run for s, run in entry.runs.items()} for entry in entries},
-        "ended": {entry.name: [entry.longest_miss, entry.error] for entry in entries if not entry.best()},
+        "ended": {
+            entry.name: [max(entry.longest_miss, missed if entry is others[0] else 0.0), entry.error]
+            for entry in entries
+            if not entry.best()
+        },
         "settings": {entry.name: best[1] for best, entry in found},
         "below": optimum["value"] - lowest,
         "softreg": None,
@@ -333,7 +343,8 @@ def outcome(entries: list[Entry], optimum: dict[str, Any]) -> dict[str, Any]:
         (seconds, setting), entry = fastest
         line |= {"peer": entry.name, "peer_run": {"setting": setting, **entry.runs[setting]}}
     else:
-        seconds = max((entry.longest_miss for entry in others), default=0.0)
+        seconds = max([entry.longest_miss for entry in others], default=0.0)
+        seconds = max(seconds, missed)
     if best is not None:
         line["ratio"] = seconds / best[0]
     return line

@@ -67,7 +67,7 @@ def small_newton(
     --------
     >>> Z, theta = np.array([[-1.0, 1.0, 2.0], [1.0, 1.0, 1.0]]), np.zeros((2, 2))
     >>> fit = small_newton(Z, np.array([0, 1, 1]), np.ones(3) / 3, np.array([0.1, 0.0]), theta, goal=1e-9, max_steps=20)
-    >>> fit is None or (fit.converged and abs(theta.sum()) < 1e-12)
+    >>> fit is None or bool(fit.converged and abs(theta.sum()) < 1e-12)
     True
     """
     module = kernels._module
