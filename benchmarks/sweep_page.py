@@ -20,6 +20,8 @@ import matplotlib.pyplot as plt
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PENALTIES = {"l2": "l2", "l1": "l1 and elastic net", "elasticnet": "l1 and elastic net"}
 MARKERS = {"l2": "o", "l1": "v", "elasticnet": "D"}
+BUSY_LOAD = 1.5
+"""Load average a core from which other programs are mentioned."""
 MOST_MEMORY = 1.5
 """The target of the ratio of softreg's memory to the peer's."""
 
@@ -56,7 +58,8 @@ def write(lines: dict[int, dict[str, Any]], seed: int) -> None:
     if not good:
         return
     draw(list(good.values()), DOCS / "benchmarks-sweep.svg")
-    parts = [PREFACE, f"Measured on {datetime.date.today()}: {machine()}. Seed {seed}, {len(good)} problems.\n"]
+    measured = f"Measured on {datetime.date.today()}: {machine()}. Seed {seed}, {len(good)} problems."
+    parts = [PREFACE, f"{measured}{busy(list(good.values()))}\n"]
     parts += [
         "## Ratios\n",
         overview(list(good.values())),
@@ -75,6 +78,18 @@ def machine() -> str:
     names = ("softreg", "scikit-learn", "scikit-learn-intelex", "cyanure", "skglm", "numpy")
     found = [f"{name} {version(name)}" for name in names]
     return f"{page.processor()}, {os.cpu_count()} cores; {', '.join(found)}"
+
+
+def busy(lines: list[dict[str, Any]]) -> str:
+    """Return a sentence where other programs ran; the ratio of processor seconds depends less on these."""
+    load = float(np.median([line["load"] for line in lines]))
+    if load <= BUSY_LOAD * (os.cpu_count() or 1):
+        return ""
+    ratios = [line["processor_ratio"] for line in lines if line["processor_ratio"] is not None]
+    return (
+        f" Other programs ran (median load {load:.1f}); by processor seconds, the median of {len(ratios)} ratios is "
+        f"{np.median(ratios):.2g}, the least {min(ratios):.2g}, and {sum(ratio < 1 for ratio in ratios)} are below 1."
+    )
 
 
 def overview(lines: list[dict[str, Any]]) -> str:

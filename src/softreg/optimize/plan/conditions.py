@@ -26,6 +26,7 @@ def row_space_pays(f: Facts, limits: Limits) -> bool:
         and (f.n <= min(limits.row_space_most_rows, few) or f.n**2 * f.d <= limits.row_space_multiplications)
         and f.d > limits.row_space_columns_per_row * f.n
         and f.n * f.d <= limits.row_space_numbers
+        and (f.is_path or not dual_ascent_pays(f, limits))
     )
 
 

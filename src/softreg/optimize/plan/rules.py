@@ -140,7 +140,7 @@ RULES = (
         "row-space", "", Method.NONE, (SMOOTH, STRONGLY_CONVEX, MORE_COLUMNS),
         "n <= {row_space_rows:,} or n <= {row_space_rows_per_class:,} q m, and n <= {row_space_most_rows:,}; or "
         "n^2 d <= {row_space_multiplications:,.0f}; "
-        "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}",
+        "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}; for a fit, dual-ascent does not apply",
         row_space_pays,
         "QR factorisation of the rows; the problem in n dimensions is planned in turn",
         no_curvature, start_at_zero, Transform.ROW_SPACE,
@@ -288,7 +288,13 @@ def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
         raise ValueError(_refusal(solver, family, facts, limits))
     lifted = limits
     if solver == "newton":
-        lifted = replace(limits, newton_parameters=LIFTED, newton_multiplications=LIFTED, newton_classes=LIFTED)
+        lifted = replace(
+            limits,
+            newton_parameters=LIFTED,
+            newton_multiplications=LIFTED,
+            newton_classes=LIFTED,
+            dual_margin=float(LIFTED),
+        )
     for rule in RULES:
         wanted = solver == "auto" or rule.family in ("", solver)
         if wanted and rule.applies(facts, lifted) and rule.can_solve(facts, limits):
