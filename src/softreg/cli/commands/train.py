@@ -33,7 +33,7 @@ from softreg.cli.data.image_tables import with_image_defaults
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.new_classifier import new_classifier, read_prior
 from softreg.cli.data.read_table import open_source, read_training_table
-from softreg.cli.options.costs import cost_matrix, format_costs
+from softreg.cli.options.costs import check_no_costs, cost_matrix, format_costs
 from softreg.cli.options.train_request import TrainRequest, check_batches, check_request
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_columns
@@ -42,8 +42,10 @@ from softreg.cli.report_inputs.model_evaluation import keep_evaluation, scanned_
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.cli.report_inputs.row_images import report_title, row_images, without_images
+from softreg.models.estimators.streamed_predictions import logit_blocks
 from softreg.probability import Classes, OperatingPoint, operating_point
 from softreg.report import Audit, audit
+from softreg.report.evaluation.model_audit import audit_blocks, is_streamed_audit
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.open_engine import open_engine
 from softreg.rows.cluster.versions import ClusterError
@@ -240,12 +242,17 @@ def _evaluate(
     codes = known_codes(held.table.take(pa.array(held.rows)), request.target, names, classifier.rare_)
     unseen = UnseenValues()
     X, offsets = classifier.encoder_.encode(held.table, held.rows, unseen=unseen), classifier.offsets(held.table)
-    P = model.predict_proba(X, None if offsets is None else offsets[held.rows])
+    offset = None if offsets is None else offsets[held.rows]
     for message in unseen.outside_messages():
         warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
-    evaluation = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)
-    cost = cost_matrix(request.costs, names)
-    point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights, groups=held.groups)
+    rows_of: dict[str, Any] = {"groups": held.groups, "sample_weight": held.weights}
+    if is_streamed_audit(len(codes), len(names)):
+        check_no_costs(request.costs, len(codes), len(names))
+        evaluation, point = audit_blocks(logit_blocks(model, X, offset), codes, names, **rows_of), None
+    else:
+        P, cost = model.predict_proba(X, offset), cost_matrix(request.costs, names)
+        evaluation = audit(P, codes, names, **rows_of)
+        point = None if cost is None else operating_point(P, codes, cost, **rows_of)
     result = collect_result(
         evaluation,
         model.solution_,
@@ -290,7 +297,12 @@ def _write_report(
 ) -> None:
     """Write the report on the held-out rows, with the importance of columns."""
     classifier, model = evaluated.classifier, evaluated.classifier.model_
-    with_analysis = not (request.weights or request.has_weight_terms or classifier.schema_.image)
+    few = evaluated.audit.streamed is None
+    with_analysis = few and not (request.weights or request.has_weight_terms or classifier.schema_.image)
+    if not few and not request.quiet:
+        print_message(
+            f"For {len(model.classes_):,} classes, the report is without the importance of columns and doubtful labels."
+        )
     if with_analysis and not request.quiet:
         print_message("For the report, the model is fitted again without each column.")
     images = row_images(classifier.schema_, held.table, held.rows)

@@ -149,7 +149,7 @@ class LogitBlocks:
     X : ndarray or csr_array of shape (n, d)
         Finite rows, float64 or float32.
     offset : ndarray of shape (n, q) or callable, optional
-        Fixed part of the logits; a function of rows and classes (slices) returns its block.
+        Fixed part of the logits; a function of rows and classes returns its block.
     overflow : callable, optional
         Function from the number of a row to the error that is raised where its logits overflow.
 
@@ -168,7 +168,7 @@ class LogitBlocks:
     coef: Array
     intercept: Array
     X: Any
-    offset: Float64Array | Callable[[slice, slice], Float64Array] | None = None
+    offset: Float64Array | Callable[[Any, Any], Float64Array] | None = None
     overflow: Callable[[int], Exception] | None = None
 
     @property
@@ -182,9 +182,18 @@ class LogitBlocks:
         return len(self.coef)
 
     def take(self, rows: Array) -> LogitBlocks:
-        """Return the logits of some rows, given by their numbers, without offsets."""
-        assert self.offset is None
-        return LogitBlocks(self.coef, self.intercept, self.X[rows])
+        """Return the logits of some rows, given by their numbers."""
+        offset = self.offset
+        if callable(offset):
+            given = offset
+
+            def of_rows(span: Any, classes: Any) -> Float64Array:
+                return given(rows[span], classes)
+
+            fixed: Any = of_rows
+        else:
+            fixed = None if offset is None else offset[rows]
+        return LogitBlocks(self.coef, self.intercept, self.X[rows], fixed)
 
     def reduce(self, *reductions: BlockReduction, only: Array | None = None) -> None:
         """Compute all blocks once, and add each to the reductions.
