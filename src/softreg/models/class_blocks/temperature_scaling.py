@@ -13,7 +13,7 @@ from softreg.typing import Array, Codes, Float64Array
 
 SAMPLED_NUMBERS = 20_000_000
 """Logits of the sample of rows from which the first estimate comes."""
-LEAST_SAMPLED_ROWS = 1000
+LEAST_SAMPLED_ROWS = 200
 """Rows of that sample, at least."""
 STEPS = 30
 """Largest number of Newton steps on the sample; five are usual."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
         self.coef_ = np.ascontiguousarray(solution.W.T)
         self.intercept_ = solution.b
         self.n_iter_ = max(1, solution.n_iter)
-        self.solution_ = solution
+        self.solution_ = replace(solution, W=self.coef_.T)  # a view: weights are held once
         self._mini_batch_state = None
 
     def _warn_unless_converged(self, solution: Solution) -> None:
