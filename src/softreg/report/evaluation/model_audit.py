@@ -175,6 +175,8 @@ def _audit(
     entropy, loss = float(cross_entropy(observed_rates, rates)), weighted_mean(scores.log_loss, w)
     surprise = scores.log_loss
     confusion = _confusion(scores.codes, predicted, q)
+    largest = np.minimum(np.exp(scores.top[:, 0]), 1.0)
+    top = reliability_curve(largest, predicted == scores.codes, name=MOST_LIKELY, bins=bins)
     return Audit(
         rows=len(surprise),
         classes=names,
@@ -189,11 +191,7 @@ def _audit(
         brier=weighted_mean(scores.brier, w),
         confusion=confusion,
         per_class=classes_audit(names, confusion, streamed.mean_probability, observed_rates),
-        reliability=(
-            reliability_curve(
-                np.minimum(np.exp(scores.top[:, 0]), 1.0), predicted == scores.codes, name=MOST_LIKELY, bins=bins
-            ),
-        ),
+        reliability=(top,),
         codes=scores.codes,
         predicted=predicted,
         probability=np.minimum(np.exp(scores.label), 1.0),

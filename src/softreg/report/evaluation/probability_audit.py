@@ -105,6 +105,7 @@ def audit(
     rates = observed_rates if class_rates is None else checked_rates(class_rates, q)
     predicted, majority = np.asarray(most_likely(P), dtype=np.int64), int(np.argmax(rates))
     confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
+    mean = np.average(P.astype(np.float64, copy=False), axis=0, weights=w)
     observed = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
     surprise = surprisal(observed).astype(np.float64)
     return Audit(
@@ -114,9 +115,7 @@ def audit(
         majority=names[majority],
         majority_accuracy=float(observed_rates[majority]),
         confusion=confusion,
-        per_class=classes_audit(
-            names, confusion, np.average(P.astype(np.float64, copy=False), axis=0, weights=w), observed_rates
-        ),
+        per_class=classes_audit(names, confusion, mean, observed_rates),
         reliability=_reliability(P, codes, predicted, names, bins),
         codes=codes,
         predicted=predicted,
