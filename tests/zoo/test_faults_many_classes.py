@@ -77,7 +77,7 @@ def test_all_classes_in_order_are_the_probabilities() -> None:
 
 
 def test_labels_of_few_classes_among_many() -> None:
-    """scikit-learn #2402: log_loss fails or is wrong where not every class is among the labels of the rows."""
+    """scikit-learn #4033: log_loss fails where not every class is among the labels of the rows."""
     model, X = fitted(150), np.random.default_rng(2).normal(size=(40, 3))
     y = np.repeat([3, 149], 20)
     found = audit_model(model, X, y)
@@ -85,7 +85,7 @@ def test_labels_of_few_classes_among_many() -> None:
 
 
 def test_log_losses_below_the_smallest_float_are_not_clipped() -> None:
-    """scikit-learn #24315: log_loss of float32 probabilities is nan, and that of 0 is clipped to 36 or 16 nats."""
+    """scikit-learn #24315 and #17399: log_loss of float32 is nan, and that of a probability of 0 is clipped."""
     model = fitted(150, dtype=np.float32)
     X = 400 * np.ones((2, 3), dtype=np.float32)
     worst = int(model.decision_function(X)[0].argmin())
@@ -95,13 +95,13 @@ def test_log_losses_below_the_smallest_float_are_not_clipped() -> None:
 
 
 def test_probabilities_of_float32_weights_sum_to_one() -> None:
-    """scikit-learn #26272 and others: float32 probabilities are rejected, as their sums differ from 1 by 1e-7."""
+    """scikit-learn-intelex #3401: rows of probabilities miss a sum of 1 by more than scores of scikit-learn accept."""
     model, X = fitted(5000, dtype=np.float32), np.ones((3, 3), dtype=np.float32)
     assert_allclose(model.predict_proba(X).sum(axis=1), 1, atol=1e-12)
 
 
-def test_text_of_numbers_is_not_a_number() -> None:
-    """LightGBM and XGBoost give columns by position: a class that is asked for by another type is another column."""
+def test_columns_are_asked_for_by_class() -> None:
+    """LightGBM #1931 and #1248, XGBoost #18: which column of the probabilities is which class?"""
     model = fitted(1200)
     assert_array_equal(model.predict_proba(np.zeros((1, 3)), classes=[7.0, 7]).shape, (1, 2))
     with pytest.raises(ValueError, match="not a class of the model"):
