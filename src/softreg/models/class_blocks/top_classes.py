@@ -32,7 +32,7 @@ class TopClasses:
     >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]], list("aabbcc"))
     >>> top = model.top_k([[0.0], [5.0]], k=2)
     >>> top.labels.tolist(), top.probabilities.round(2).tolist()
-    ([['a', 'b'], ['c', 'b']], [[0.69, 0.28], [0.69, 0.28]])
+    ([['a', 'b'], ['c', 'b']], [[0.87, 0.12], [0.87, 0.12]])
     """
 
     labels: Array

@@ -315,7 +315,7 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
         >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
         >>> top = model.top_k([[0.0]], k=2)
         >>> top.labels.tolist(), top.probabilities.round(2).tolist()
-        ([['a', 'b']], [[0.84, 0.16]])
+        ([['a', 'b']], [[0.95, 0.05]])
         """
         return top_k(self, X, k, offset)
 
