@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,6 +24,7 @@ from softreg.models.selection.strength_grid import (
 )
 from softreg.models.selection.strength_search import SearchResult
 from softreg.optimize import Solution
+from softreg.optimize.cost.meter import metered
 from softreg.optimize.problem.result import Status
 
 
@@ -101,7 +101,21 @@ class SequentialSearch:
         SearchResult
             The points and the chosen one, without out-of-fold probabilities.
         """
-        began = time.perf_counter()
+        with metered() as meter:
+            self._fit_grid(grid)
+        cost = meter.finish()
+        return SearchResult(
+            points=self.points,
+            chosen=choose_point(self.points, self.rule, self.more_is_better),
+            weights=self._chosen,
+            relaxed_weights=None,
+            out_of_fold=None,
+            passes=sum(point.passes for point in self.points),
+            cost=cost,
+        )
+
+    def _fit_grid(self, grid: SearchGrid) -> None:
+        """Fit the strengths of the grid, or those of a path that the data determine."""
         for ratio in grid.l1_ratios:
             if grid.strengths is None:
                 self._descend(ratio)
@@ -115,15 +129,6 @@ class SequentialSearch:
                 break
             for strength in between:
                 self._fit(PenaltySpec(strength, chosen.l1_ratio))
-        return SearchResult(
-            points=self.points,
-            chosen=choose_point(self.points, self.rule, self.more_is_better),
-            weights=self._chosen,
-            relaxed_weights=None,
-            out_of_fold=None,
-            passes=sum(point.passes for point in self.points),
-            seconds=time.perf_counter() - began,
-        )
 
     def _descend(self, l1_ratio: float) -> None:
         """Fit decreasing strengths until the log loss has turned."""
