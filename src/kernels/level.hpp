@@ -159,9 +159,47 @@ struct SlabKernels {
     ChunkResidual<double> residual_of_double;
 };
 
+// Weights (count,) of a quadratic model with coefficients of |x| and bounds; x is changed.
+struct Weights {
+    double* x;
+    const double *kink, *low, *high;
+    std::ptrdiff_t count;
+};
+
+// A Hessian as a sum over n rows. O (q, n) is the change of the logits since `start`, s (n,) its mean under P, and C (q, n)
+// holds P times the weights of the rows; without s and P the classes are not coupled, and C holds their curvature.
+struct RowHessian {
+    const float *Z, *P, *C;  // (k, n), (q, n), (q, n)
+    float *O, *s;
+    const std::int64_t *group, *column;                      // class and column of each weight
+    const double *gradient, *start, *ridge, *curvature;      // gradient at `start`; l2 part; diagonal of the whole Hessian
+    std::ptrdiff_t n;
+};
+
+struct Sweeps {
+    double (*matrix)(const double* H, double* gradient, const Weights& weights);
+    double (*rows)(const RowHessian& H, const Weights& weights);
+};
+
+// A small softmax regression: columns Z (k, n) with rows padded to whole vectors by weights of 0, labels, weights that
+// sum to 1, the ridge of each column, and the parameters (q, k) to begin with, which are replaced. `values`, `gaps` and
+// `products` have a number for each step and one more: objective, estimated gap and Hessian products before it.
+struct NewtonTask {
+    const double* Z;
+    const std::int64_t* codes;
+    const double *weights, *ridge;
+    double* theta;
+    double *values, *gaps, *products;
+    double goal;
+    std::ptrdiff_t n, k, q;
+    int most_steps;
+};
+
 struct DenseKernels {
     Dense<float> of_float;
     Dense<double> of_double;
+    Sweeps sweeps;
+    int (*small_newton)(const NewtonTask& task);
 };
 
 template <class I>

@@ -28,6 +28,31 @@ def extremes(X: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> None: ..
 def moments(
     X: NDArray[Any], shift: NDArray[Any], scale: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
 ) -> None: ...
+def sweep_matrix(
+    H: NDArray[Any],
+    gradient: NDArray[Any],
+    x: NDArray[Any],
+    kink: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+) -> float: ...
+def sweep_rows(
+    Z: NDArray[Any],
+    P: NDArray[Any] | None,
+    C: NDArray[Any],
+    O: NDArray[Any],
+    s: NDArray[Any] | None,
+    group: NDArray[Any],
+    column: NDArray[Any],
+    gradient: NDArray[Any],
+    start: NDArray[Any],
+    ridge: NDArray[Any],
+    curvature: NDArray[Any],
+    x: NDArray[Any],
+    kink: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+) -> float: ...
 def csr_times(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], W: NDArray[Any], out: NDArray[Any]
 ) -> None: ...
@@ -67,3 +92,12 @@ def csr_row_squares(data: NDArray[Any], indptr: NDArray[Any], out: NDArray[Any])
 def csr_extremes(data: NDArray[Any], indices: NDArray[Any], table: NDArray[Any]) -> None: ...
 def csr_moments(data: NDArray[Any], indices: NDArray[Any], table: NDArray[Any]) -> None: ...
 def csr_repeats(indices: NDArray[Any], indptr: NDArray[Any], seen: NDArray[Any]) -> bool: ...
+def small_newton(
+    Z: NDArray[Any],
+    codes: NDArray[Any],
+    weights: NDArray[Any],
+    ridge: NDArray[Any],
+    theta: NDArray[Any],
+    history: NDArray[Any],
+    goal: float,
+) -> int: ...
