@@ -137,7 +137,9 @@ def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tu
             start, facts = None, replace(facts, started=False)
         solutions = _with_many_classes(rows, coordinates, plan, options, start)
         if solutions is not None and all(np.isfinite(solution.value) for solution in solutions):
-            return solutions
+            if all(solution.status is not Status.STALLED for solution in solutions):
+                return solutions
+            start = np.stack([solution.W for solution in solutions]), np.stack([solution.b for solution in solutions])
         facts = without_single_rows(facts)
         plan = choose(facts, options.solver if options.solver in FAMILIES else "auto", options.limits)
     if plan.transform is Transform.ROW_SPACE:

@@ -31,6 +31,10 @@ GRADIENT_SHARE = 0.5
 """Part of the tolerance that the gradient may take before the bias is balanced."""
 IMBALANCE_SHARE = 0.1
 """Part of the tolerance that the imbalance may take."""
+PATIENCE = 4
+"""Shifts without progress after which rounding errors are taken to be all that is left."""
+SINGLE_TOLERANCE = 5e-6
+"""Nats: below it, float32 rows are multiplied in float64 and the weights are float64."""
 MAX_BALANCE_STEPS = 40
 """Shifts of the bias in one certificate."""
 SHRINKAGE = 0.1
@@ -94,7 +98,8 @@ def fit_streamed(
     for j, strength in enumerate(strengths):
         V = None if rows.weights is None else np.asarray(rows.weights[j % len(rows.weights)], dtype=np.float64)
         center = shift if V is None or not fit_intercept else np.asarray(V @ rows.X / V.sum(), dtype=np.float64)
-        loss = StreamedLoss(rows, n_classes, strength, V, center)
+        dtype = np.dtype(np.float64) if tol < SINGLE_TOLERANCE else rows.dtype
+        loss = StreamedLoss(rows, n_classes, strength, V, center, dtype)
         if not (loss.rates > 0).all():
             return None
         begin = _start(loss, fit_intercept) if start is None else _given(loss, start[0][j], start[1][j])
@@ -121,7 +126,7 @@ def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64
         return W, np.zeros(loss.q)
     sums = ClassSums(loss)
     scatter = WithinScatter.of(loss, sums)
-    values = scatter.values + SHRINKAGE * max(float(scatter.values.mean()), TINY)
+    values = scatter.values + SHRINKAGE * (float(scatter.values.mean()) or 1.0)  # 0 for one row a class
     inverse = (scatter.vectors / values) @ scatter.vectors.T
     half, v = np.empty(loss.q), np.ones(loss.n) if loss.weights is None else loss.weights
 
@@ -178,7 +183,7 @@ def _descend(
         moves = descent.iterate()
         bound = _bound(descent, loss, fit_intercept)
     status = Status.CONVERGED if bound.gap <= tol else Status.STALLED if not moves else Status.STOPPED
-    b = descent.bias - (descent.W @ loss.shift.astype(descent.W.dtype)).astype(np.float64)
+    b = descent.bias - np.concatenate(loss.by_chunks(lambda _, chunk: descent.W[chunk].astype(np.float64) @ loss.shift))
     return Solution(
         W=descent.W.T,
         b=b - (b.mean() if fit_intercept else 0.0),
@@ -221,12 +226,14 @@ def _bound_at(descent: StreamedLBFGS, loss: StreamedLoss, fit_intercept: bool) -
 def _balance(descent: StreamedLBFGS, loss: StreamedLoss, tol: float) -> Bound:
     """Shift the bias until mean predictions are nearly the class rates; return the gap there."""
     at, anderson = descent.at, AndersonSteps()
-    best = (np.inf, descent.bias)
+    best, failures = (np.inf, descent.bias), 0
     for _ in range(MAX_BALANCE_STEPS):
         share = _imbalance(at, loss)
         if share < best[0]:
-            best = (share, descent.bias)
-        if share * max(at.loss, 1.0) <= IMBALANCE_SHARE * tol:
+            best, failures = (share, descent.bias), 0
+        else:
+            failures += 1
+        if share * max(at.loss, 1.0) <= IMBALANCE_SHARE * tol or failures >= PATIENCE:
             break
         step = newton_step(loss.rates, at.mean / at.mean.sum(), at.variance)
         descent.bias = descent.bias + anderson.next(step, descent.bias)

@@ -33,7 +33,7 @@ REVIEWS = (0, 1, 2, 4, 7, 12, 20, 40)
 """Iterations at which the curvature is computed again."""
 DECREASE, FLAT = 1e-4, 0.9
 """Wolfe conditions: sufficient decrease, and the slope at an accepted step relative to that at its start."""
-MAX_TRIALS = 12
+MAX_TRIALS = 25
 """Step lengths that are tried in one iteration."""
 LENGTHS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Lengths of a step that are compared on a sample, in units of its direction, from the shortest on."""
@@ -41,7 +41,7 @@ SURE_ITERATIONS = 2
 """Iterations after which a full step is tried without a sample where the last step was one."""
 MIN_FACTOR, MAX_FACTOR = 0.1, 4.0
 """Least and largest factor from one trial to the next."""
-MARGIN = 0.1
+MARGIN = 0.05
 """Part of the bracket at each end in which the next trial does not lie."""
 MIN_COSINE = 1e-10
 """Cosine between a step and the change of the gradient below which the pair is not kept."""
@@ -117,7 +117,9 @@ class StreamedLBFGS:
         if self.iterations in self.reviews or self.curvature is None:
             self.curvature = None
             with current_meter().curvature():
-                self.curvature = SharedCurvature(self.loss, self.sums, self.scatter, self.at, self.W, self.G)
+                self.curvature = SharedCurvature(
+                    self.loss, self.sums, self.scatter, self.at, self.W, self.G, self.fit_intercept
+                )
         self.iterations += 1
         pair = self._new_pair()
         slope = self._direction(pair)
@@ -227,9 +229,12 @@ class StreamedLBFGS:
                 low, low_slope = t, along
             else:
                 high = t
-            t = _next_trial(t, low, high, low_slope, along if np.isfinite(along) else np.inf)
+            rise = ahead.value - value - t * slope
+            vertex = -slope * t * t / (2 * rise) if np.isfinite(rise) and rise > 0 and not decreases else np.inf
+            t = _next_trial(t, low, high, low_slope, along if np.isfinite(along) else np.inf, vertex)
         self._add(-moved, pair.step, self.W)
         self.bias = bias
+        self.at = self.loss.evaluate(self.W, self.bias, self.G)  # the weights are restored up to rounding
         return False
 
     def _first_length(self, pair: Pair) -> float:
@@ -285,11 +290,20 @@ class StreamedLBFGS:
         np.copyto(onto, A)
 
 
-def _next_trial(t: float, low: float, high: float, low_slope: float, along: float) -> float:
-    """Return the zero of the slope between the last trial and the low end of the bracket, kept well inside it."""
+def _next_trial(t: float, low: float, high: float, low_slope: float, along: float, vertex: float) -> float:
+    """Return the next length to try, kept well inside the bracket.
+
+    It is the zero of the slope between the last trial and the low end of the bracket, or where that is nearer, the
+    vertex of the parabola through the value of the last trial: beyond a few nats the loss is linear, and its slope
+    there tells little.
+
+    Returns
+    -------
+    float
+    """
     secant = t - along * (t - low) / (along - low_slope) if along > low_slope and t > low else MAX_FACTOR * t
     if not np.isfinite(high):
         return float(np.clip(secant, (1 + MARGIN) * t, MAX_FACTOR * t))
     if not np.isfinite(secant):
-        return MIN_FACTOR * t
-    return float(np.clip(secant, low + MARGIN * (high - low), high - MARGIN * (high - low)))
+        return low + MIN_FACTOR * (high - low)
+    return float(np.clip(min(secant, vertex), low + MARGIN * (high - low), high - MARGIN * (high - low)))

@@ -73,14 +73,22 @@ class StreamedLoss:
         Row weights.
     shift : ndarray of shape (d,)
         Subtracted from the columns.
+    dtype : dtype, optional
+        Precision of products and weights; that of the rows by default.
     """
 
     def __init__(
-        self, rows: DenseRows, q: int, strength: float, weights: Float64Array | None, shift: Float64Array
+        self,
+        rows: DenseRows,
+        q: int,
+        strength: float,
+        weights: Float64Array | None,
+        shift: Float64Array,
+        dtype: Any = None,
     ) -> None:
         self.X, self.codes, self.weights = rows.X, rows.labels.astype(np.int64, copy=False), weights
         self.n, self.d, self.q, self.strength = rows.n, rows.d, q, strength
-        self.dtype: Any = rows.dtype
+        self.dtype: Any = np.dtype(dtype or rows.dtype)
         self.shift = shift.astype(self.dtype).astype(np.float64)
         self.mass = float(rows.n if weights is None else weights.sum())
         self.rates = np.bincount(self.codes, weights=weights, minlength=q) / self.mass
@@ -108,7 +116,7 @@ class StreamedLoss:
         index = np.unique(np.linspace(0, self.n - 1, min(self.n, SAMPLE_ROWS)).astype(int))
         some = DenseRows(np.ascontiguousarray(self.X[index], dtype=self.dtype), self.codes[index])
         weights = None if self.weights is None else self.weights[index]
-        return StreamedLoss(some, self.q, self.strength, weights, self.shift)
+        return StreamedLoss(some, self.q, self.strength, weights, self.shift, self.dtype)
 
     def rows_of(self, run: slice) -> Array:
         """Return a run of centred rows in the precision of the products, in C order."""
