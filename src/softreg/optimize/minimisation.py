@@ -256,7 +256,7 @@ def _by_plan(
         outcome = _by_method(objective, theta, facts, plan, options)
     else:
         objective.half_passes += small.half_passes
-        rest = replace(facts, row_square_mean=None, started=True)
+        rest = replace(without_single_rows(facts), started=True)
         then = choose(rest, "lbfgs", options.limits) if plan.method is Method.DUAL_ASCENT else plan
         then = replace(then, start=Start.GIVEN)
         left = replace(options, max_iter=options.max_iter - small.steps)
@@ -324,7 +324,7 @@ def _dual_ascent(objective: Objective, theta: Array, facts: Facts, options: FitO
     if result is not None and (result.gap <= options.tol).all():
         return _certified(result)
     theta = theta if result is None else result.theta
-    rest = replace(facts, row_square_mean=None, started=facts.started or result is not None)
+    rest = replace(without_single_rows(facts), started=facts.started or result is not None)
     return _descend(objective, theta, choose(rest, "lbfgs", options.limits), options)
 
 

@@ -17,7 +17,7 @@ from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.plan.conditions import sample_size
 from softreg.optimize.plan.dual_cost import dual_budgets
 from softreg.optimize.plan.problem_facts import Facts, Purpose, facts_of
-from softreg.optimize.plan.rules import FAMILIES, choose
+from softreg.optimize.plan.rules import FAMILIES, choose, without_single_rows
 from softreg.optimize.plan.strategies import DIRECTIONS, sampled, strategy_for, warm_start
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_table import Penalty
@@ -172,7 +172,7 @@ class StackPath:
             )
             if fit is not None:
                 return fit
-            plan = choose(replace(facts, row_square_mean=None), "lbfgs", self.limits)
+            plan = choose(without_single_rows(facts), "lbfgs", self.limits)
         held_out = HeldOutRows(held_out_by, self.count, self.q, objective)
         strategy, theta = self._strategy(objective, plan, copies), self._begin(objective, plan, start, copies)
         tol = TOLERANCE if tolerance else EXACT_TOLERANCE

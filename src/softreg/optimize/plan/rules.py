@@ -129,8 +129,8 @@ class Rule:
 
 
 def without_single_rows(f: Facts) -> Facts:
-    """Return the facts of a problem on which the methods of dual ascent and of many classes have been tried."""
-    return replace(f, row_square_mean=None, column_access=False)
+    """Return the facts of a problem on which dual ascent or a method of many classes has been tried: no transform."""
+    return replace(f, row_square_mean=None, column_access=False, working_set=True)
 
 
 def _after_newton(f: Facts, limits: Limits) -> str:
