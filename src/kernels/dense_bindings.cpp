@@ -118,6 +118,41 @@ void solve_triangle(Numbers<const T> packed, Matrix<T> B) {
     dense<T>().solve_triangle(packed.data(), B.data(), size(k), size(r), memory.get());
 }
 
+using Reals = Numbers<const double>;
+using Indices = Numbers<const std::int64_t>;
+
+Weights weights(Numbers<double>& x, const Reals& kink, const Reals& low, const Reals& high) {
+    const auto f = x.shape(0);
+    require(kink.shape(0) == f && low.shape(0) == f && high.shape(0) == f);
+    return {x.data(), kink.data(), low.data(), high.data(), size(f)};
+}
+
+double sweep_matrix(Matrix<const double> H, Numbers<double> gradient, Numbers<double> x, Reals kink, Reals low, Reals high) {
+    const Weights of = weights(x, kink, low, high);
+    require(H.shape(0) == x.shape(0) && H.shape(1) == x.shape(0) && gradient.shape(0) == x.shape(0));
+    nb::gil_scoped_release released;
+    return level.dense->sweeps.matrix(H.data(), gradient.data(), of);
+}
+
+double sweep_rows(Matrix<const float> Z, std::optional<Matrix<const float>> P, Matrix<const float> C, Matrix<float> O,
+                  std::optional<Numbers<float>> s, Indices group, Indices column, Reals gradient, Reals start, Reals ridge,
+                  Reals curvature, Numbers<double> x, Reals kink, Reals low, Reals high) {
+    const Weights of = weights(x, kink, low, high);
+    const auto f = x.shape(0), n = Z.shape(1), q = O.shape(0);
+    require(O.shape(1) == n && C.shape(0) == q && C.shape(1) == n && P.has_value() == s.has_value());
+    require(!P || (P->shape(0) == q && P->shape(1) == n && s->shape(0) == n));
+    require(group.shape(0) == f && column.shape(0) == f && gradient.shape(0) == f && start.shape(0) == f);
+    require(ridge.shape(0) == f && curvature.shape(0) == f);
+    for (std::size_t i = 0; i < f; ++i) {
+        require(group.data()[i] >= 0 && group.data()[i] < size(q));
+        require(column.data()[i] >= 0 && column.data()[i] < size(Z.shape(0)));
+    }
+    const RowHessian H{Z.data(), P ? P->data() : nullptr, C.data(), O.data(), s ? s->data() : nullptr, group.data(),
+                       column.data(), gradient.data(), start.data(), ridge.data(), curvature.data(), size(n)};
+    nb::gil_scoped_release released;
+    return level.dense->sweeps.rows(H, of);
+}
+
 template <class T>
 void add_kernels(nb::module_& m) {
     m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
@@ -140,6 +175,13 @@ void add_kernels(nb::module_& m) {
 
 void add_dense(nb::module_& m) {
     m.def("packed_triangle", &packed_triangle, nb::arg("k"), "Numbers in the panels of a triangle (k, k).");
+    m.def("sweep_matrix", &sweep_matrix, nb::arg("H").noconvert(), nb::arg("gradient").noconvert(),
+          nb::arg("x").noconvert(), nb::arg("kink").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert());
+    m.def("sweep_rows", &sweep_rows, nb::arg("Z").noconvert(), nb::arg("P").noconvert().none(), nb::arg("C").noconvert(),
+          nb::arg("O").noconvert(), nb::arg("s").noconvert().none(), nb::arg("group").noconvert(),
+          nb::arg("column").noconvert(), nb::arg("gradient").noconvert(), nb::arg("start").noconvert(),
+          nb::arg("ridge").noconvert(), nb::arg("curvature").noconvert(), nb::arg("x").noconvert(),
+          nb::arg("kink").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert());
     add_kernels<float>(m);
     add_kernels<double>(m);
 }

@@ -157,11 +157,33 @@ struct SlabKernels {
     ChunkExp<double> exp_of_double;
     ChunkResidual<float> residual_of_float;
     ChunkResidual<double> residual_of_double;
+
+// Weights (count,) of a quadratic model with coefficients of |x| and bounds; x is changed.
+struct Weights {
+    double* x;
+    const double *kink, *low, *high;
+    std::ptrdiff_t count;
+};
+
+// A Hessian as a sum over n rows. O (q, n) is the change of the logits since `start`, s (n,) its mean under P, and C (q, n)
+// holds P times the weights of the rows; without s and P the classes are not coupled, and C holds their curvature.
+struct RowHessian {
+    const float *Z, *P, *C;  // (k, n), (q, n), (q, n)
+    float *O, *s;
+    const std::int64_t *group, *column;                      // class and column of each weight
+    const double *gradient, *start, *ridge, *curvature;      // gradient at `start`; l2 part; diagonal of the whole Hessian
+    std::ptrdiff_t n;
+};
+
+struct Sweeps {
+    double (*matrix)(const double* H, double* gradient, const Weights& weights);
+    double (*rows)(const RowHessian& H, const Weights& weights);
 };
 
 struct DenseKernels {
     Dense<float> of_float;
     Dense<double> of_double;
+    Sweeps sweeps;
 };
 
 template <class I>

@@ -26,7 +26,7 @@ STREAMED = {"streamed-lbfgs"}
 DUAL = {"dual-ascent", "wide-dual-ascent"}
 ROUNDED = {"streamed-lbfgs": 1e-6, "wide-dual-ascent": 1e-6}
 """Tolerances of methods with sums in float32 or rounded dual probabilities."""
-KINKED = {"working-set", "orthant-diagonal", "orthant-sampled"}
+KINKED = {"working-set", "proximal-newton", "orthant-diagonal", "orthant-sampled"}
 GROUP = {"working-set", "group-proximal"}
 PLANS = [rule.name for rule in RULES]
 

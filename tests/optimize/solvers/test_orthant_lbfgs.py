@@ -50,7 +50,7 @@ def test_the_hessian_among_free_weights_is_a_part_of_the_whole_one(home: Any, pr
 def test_weak_l1_penalties_end_in_a_few_steps(load: Any, scale: float, strength: float, passes: int) -> None:
     """Blocks for single classes alone take 197 and 1,034 passes."""
     X, y = load(return_X_y=True)
-    (found,) = minimise(as_rows(X / scale, y), int(y.max()) + 1, elastic_net(strength, 1.0))
+    (found,) = minimise(as_rows(X / scale, y), int(y.max()) + 1, elastic_net(strength, 1.0), solver="orthant-sampled")
     assert found.converged
     assert found.bound == "duality"
     assert found.passes < passes
@@ -58,7 +58,7 @@ def test_weak_l1_penalties_end_in_a_few_steps(load: Any, scale: float, strength:
 
 def test_very_weak_l1_penalties_are_proved() -> None:
     X, y = load_digits(return_X_y=True)
-    (found,) = minimise(as_rows(X / 16, y), 10, elastic_net(1e-5, 1.0))
+    (found,) = minimise(as_rows(X / 16, y), 10, elastic_net(1e-5, 1.0), solver="orthant-sampled")
     assert found.converged
     assert found.gap <= 1e-6
 
@@ -73,7 +73,8 @@ def test_newton_steps_end_where_others_do(ratio: float, soft: bool, problem: Any
     for long in (0, 10**9):
         limits = replace(LIMITS, orthant_hessian_iterations=long)
         penalty = elastic_net(np.array([0.01, 0.003]), ratio)
-        answers.append(minimise(as_rows(X, labels, V), 4, penalty, tol=1e-11, limits=limits))
+        found = minimise(as_rows(X, labels, V), 4, penalty, solver="orthant-sampled", tol=1e-11, limits=limits)
+        answers.append(found)
     for newton, blocks in zip(*answers, strict=True):
         assert newton.gap <= 1e-11
         assert blocks.gap <= 1e-11

@@ -35,8 +35,6 @@ MAX_BALANCE_STEPS = 40
 """Shifts of the bias in one certificate."""
 SHRINKAGE = 0.1
 """Part of the mean variance that is added to the scatter of the discriminant analysis of the start."""
-START_ROWS = 2000
-"""Rows on which the length of the start is chosen."""
 START_LENGTHS = 0.5 ** np.arange(-1, 8)
 """Lengths of the start that are tried, in units of that of the discriminant analysis."""
 
@@ -111,7 +109,13 @@ def _given(loss: StreamedLoss, W: FloatArray, bias: FloatArray) -> tuple[FloatAr
 
 
 def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64Array]:
-    """Return the linear discriminant, at the length with the least objective on a sample, or zeros."""
+    """Return a linear discriminant, at the length with the least objective on a sample, or zeros.
+
+    Returns
+    -------
+    W : ndarray of shape (q, d)
+    bias : ndarray of shape (q,)
+    """
     W = np.zeros((loss.q, loss.d), loss.dtype)
     if not fit_intercept:
         return W, np.zeros(loss.q)
@@ -129,8 +133,7 @@ def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64
 
     loss.by_chunks(of_chunk)
     rates = np.log(loss.rates)
-    sample = np.unique(np.linspace(0, loss.n - 1, min(loss.n, START_ROWS)).astype(int))
-    small = StreamedLoss(_some(loss, sample), loss.q, loss.strength, None, loss.shift)
+    small = loss.on_sample()
     best = (small.evaluate(np.zeros_like(W), rates, None).value, 0.0)
     unit = 1 / np.sqrt(max(2 * float(loss.rates @ half), 1.0))
     scaled = W.copy()
@@ -144,11 +147,6 @@ def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64
         best = (value, float(t))
     W *= W.dtype.type(best[1])
     return W, rates - best[1] * half
-
-
-def _some(loss: StreamedLoss, index: np.ndarray) -> DenseRows:
-    """Return some of the rows in memory."""
-    return DenseRows(np.ascontiguousarray(loss.X[index], dtype=loss.dtype), loss.codes[index])
 
 
 def _descend(

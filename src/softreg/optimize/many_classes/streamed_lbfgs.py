@@ -35,8 +35,10 @@ DECREASE, FLAT = 1e-4, 0.9
 """Wolfe conditions: sufficient decrease, and the slope at an accepted step relative to that at its start."""
 MAX_TRIALS = 12
 """Step lengths that are tried in one iteration."""
-GROWTH = 2.0
-"""The first trial is the full step, or so many times the last length: a pass is saved where steps are short."""
+LENGTHS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+"""Lengths of a step that are compared on a sample, in units of its direction, from the shortest on."""
+SURE_ITERATIONS = 2
+"""Iterations after which a full step is tried without a sample where the last step was one."""
 MIN_FACTOR, MAX_FACTOR = 0.1, 4.0
 """Least and largest factor from one trial to the next."""
 MARGIN = 0.1
@@ -85,6 +87,7 @@ class StreamedLBFGS:
         self.reviews, self.iterations = reviews, 0
         self.last_length = 1.0
         """The length of the last step, in units of its direction."""
+        self.sample = loss.on_sample()
         self.G = np.empty_like(W)
         self.sums = ClassSums(loss)
         self.scatter = WithinScatter.of(loss, self.sums)
@@ -208,7 +211,7 @@ class StreamedLBFGS:
         """Move along the step of the pair, whose change receives the new gradient; return False where it fails."""
         value, bias = self.at.value, self.bias
         noise = NOISE[np.dtype(self.W.dtype)] * max(1.0, abs(value))
-        t, moved, low, high, low_slope = min(1.0, GROWTH * self.last_length), 0.0, 0.0, np.inf, slope
+        t, moved, low, high, low_slope = self._first_length(pair), 0.0, 0.0, np.inf, slope
         for _ in range(MAX_TRIALS):
             self._add(t - moved, pair.step, self.W)
             moved, self.bias = t, bias + t * pair.step_bias
@@ -228,6 +231,21 @@ class StreamedLBFGS:
         self._add(-moved, pair.step, self.W)
         self.bias = bias
         return False
+
+    def _first_length(self, pair: Pair) -> float:
+        """Return the full step, or while steps are short the best of some lengths on a sample of the rows."""
+        if self.iterations > SURE_ITERATIONS and self.last_length == 1:
+            return 1.0
+        values, moved = [self.sample.evaluate(self.W, self.bias, None).value], 0.0
+        for t in LENGTHS:
+            self._add(t - moved, pair.step, self.W)
+            moved = t
+            values.append(self.sample.evaluate(self.W, self.bias + t * pair.step_bias, None).value)
+            if not values[-1] < values[-2]:
+                break
+        self._add(-moved, pair.step, self.W)
+        best = int(np.argmin(values))
+        return float(LENGTHS[max(best - 1, 0)])
 
     def _settle(self, pair: Pair, ahead: Evaluation) -> None:
         """Take the new gradient, and leave the change of the gradient in the pair."""

@@ -32,6 +32,8 @@ RUN_BYTES = 256 << 20
 """Bytes of the exponentials of a run of rows."""
 MIN_RUN_ROWS, MAX_RUN_ROWS = 64, 2048
 """Rows of a run."""
+SAMPLE_ROWS = 2000
+"""Rows on which lengths of steps are compared before a pass over all rows."""
 LANES = 64
 """Rows of a run are a multiple of this."""
 
@@ -96,6 +98,13 @@ class StreamedLoss:
     def runs(self) -> list[slice]:
         """Return the rows in runs."""
         return [slice(a, min(a + self.run_rows, self.n)) for a in range(0, self.n, self.run_rows)]
+
+    def on_sample(self) -> StreamedLoss:
+        """Return the objective of some of the rows, on which lengths of steps are compared."""
+        index = np.unique(np.linspace(0, self.n - 1, min(self.n, SAMPLE_ROWS)).astype(int))
+        some = DenseRows(np.ascontiguousarray(self.X[index], dtype=self.dtype), self.codes[index])
+        weights = None if self.weights is None else self.weights[index]
+        return StreamedLoss(some, self.q, self.strength, weights, self.shift)
 
     def rows_of(self, run: slice) -> Array:
         """Return a run of rows in the precision of the products, in C order."""

@@ -60,6 +60,7 @@ COLUMN_NORMS = Requirement(
 )
 STRONGLY_CONVEX = Requirement("an l2 part for every model", lambda f, _: f.strongly_convex)
 SELECTING = Requirement("an l1 part for every model", lambda f, _: Trait.SELECTS_COLUMNS in f.traits)
+KEPT_ROWS = Requirement("rows in memory", lambda f, _: f.fits_in_memory)
 COLUMNS = Requirement("rows in memory, dense or CSR", lambda f, _: f.column_access)
 SINGLE_ROWS = Requirement("CSR rows in memory and compiled kernels", lambda f, _: f.row_access)
 DENSE_ROWS = Requirement("dense rows in memory", lambda f, _: f.column_access and f.stored is Stored.DENSE)
@@ -236,6 +237,13 @@ RULES = (
         always,
         "L-BFGS preconditioned by the Hessian's diagonal blocks on a sample (one a class), with the same start",
         sampled_curvature, start_at_sample,
+    ),
+    Rule(
+        "proximal-newton", "lbfgs", Method.WEIGHT_PROXIMAL_NEWTON, (SELECTING, SEPARABLE, KEPT_ROWS),
+        "no rule before applies", always,
+        "proximal Newton on a working set of weights, with its exact Hessian as a matrix or, of many weights, as "
+        "products, with the same start",
+        exact_hessian, start_at_sample,
     ),
     Rule(
         "orthant-diagonal", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),

@@ -22,11 +22,13 @@ from softreg.optimize.solvers.group_proximal import GroupProximalNewton
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
 from softreg.optimize.solvers.newton import Newton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
+from softreg.optimize.solvers.proximal_newton import ProximalNewton
 from softreg.rows import Array, Rows
 
 DIRECTIONS: dict[Method, Callable[[SubsampledCurvature, Container[int], Limits], DirectionMethod]] = {
     Method.LBFGS: lambda curvature, reviews, limits: LBFGS(curvature, reviews),
     Method.ORTHANT_LBFGS: OrthantLBFGS,
+    Method.WEIGHT_PROXIMAL_NEWTON: lambda curvature, reviews, limits: ProximalNewton(limits),
     Method.GROUP_PROXIMAL_NEWTON: lambda curvature, reviews, limits: GroupProximalNewton(),
 }
 """Methods that work with a sampled or diagonal curvature."""

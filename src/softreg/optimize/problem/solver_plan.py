@@ -45,6 +45,7 @@ class Method(StrEnum):
     LBFGS = "L-BFGS"
     STREAMED_LBFGS = "L-BFGS with a memory of a few times the weights"
     ORTHANT_LBFGS = "orthant-wise L-BFGS"
+    WEIGHT_PROXIMAL_NEWTON = "proximal Newton on a working set of weights"
     GROUP_PROXIMAL_NEWTON = "proximal Newton on a working set of columns"
     DUAL_ASCENT = "dual coordinate ascent"
     WIDE_DUAL_ASCENT = "dual coordinate ascent for many classes"

@@ -41,6 +41,9 @@ START_RATIO = 4
 close the rest."""
 RETRY_RATIO = 4
 """A certificate is tried again when the estimated gap has fallen by this factor."""
+ROUNDED_RATIO = 1e-3
+"""Estimated gap after a proximal Newton step, in units of the tolerance, at which a certificate fails because of
+rounding: the gap is linear in the errors of the gradient, the estimate quadratic."""
 SEPARATION_PERIOD = 10
 """Iterations between two tests for separation of models that have not converged."""
 
@@ -71,7 +74,8 @@ class Descent:
     ) -> None:
         self.objective, self.method = objective, method
         self.tol, self.max_iter, self.certify = tol, max_iter, certify
-        self.target_gap = min(tol, method.target_gap)
+        by_decrement = method.has_certificate or not objective.penalty.strong_convexity.any()
+        self.target_gap = min(tol, method.target_gap) if by_decrement else tol
         self.on_progress, self.start_time = on_progress, perf_counter()
         self.smooth = objective.penalty.is_smooth
         theta = self._admissible_start(theta)
@@ -102,6 +106,9 @@ class Descent:
         for iteration in range(0 if self.certify and self._start_is_optimal() else self.max_iter + 1):
             if not self._iterate(iteration):
                 break
+        else:
+            if len(self.members):  # the last iteration has moved the parameters for a certificate
+                self._stop(Status.STOPPED, np.full(len(self.members), np.inf))
         return self.members.results
 
     def _start_is_optimal(self) -> bool:
@@ -220,6 +227,7 @@ class Descent:
             nonsmooth_slope=self._nonsmooth_slope(D),
             max_step=1.0 if self.objective.penalty.has_kink else np.inf,
             always_search=bool(self._unpenalised().any()),
+            keeps_signs=self.method.keeps_signs,
         )
         step = line.advance()
         if step.length.any():
@@ -262,8 +270,11 @@ class Descent:
         gap, bound = self._certified_gaps(decrement)
         done = gap <= self.tol
         members.certified_at = np.where(estimate <= self.target_gap, estimate, members.certified_at)
+        rounded = not self.method.keeps_signs and bool((estimate <= ROUNDED_RATIO * self.tol)[~done].any())
         self._record_converged(done, gap, bound)
         self._keep_members(~done)
+        if rounded and objective.lacks_precision() and len(members):
+            self._increase_precision()
         return True
 
     def _record_converged(self, which: BoolArray, gap: Float64Array, bound: list[str]) -> None:

@@ -13,6 +13,8 @@ class DirectionMethod(Protocol):
 
     has_certificate: bool
     """Whether `decrement_bound` can prove a gap."""
+    keeps_signs: bool
+    """Whether no weight with an l1 part changes its sign before the end of a direction."""
     target_gap: float
     """Gap in nats down to which the loop goes on even where the tolerance is wider, because it takes a step or two."""
 

@@ -39,6 +39,7 @@ FIRST_COLUMNS = 50
 class GroupProximalNewton:
     """Directions (m, q, d + 1) to the minimum of a quadratic model plus the penalty, on a working set of columns."""
 
+    keeps_signs = True
     has_certificate = False
     target_gap = np.inf
 

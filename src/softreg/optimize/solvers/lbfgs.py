@@ -31,6 +31,7 @@ MIN_COSINE = 1e-14
 class LBFGS:
     """Directions from the last correction pairs and a subsampled preconditioner."""
 
+    keeps_signs = True
     has_certificate = False
     target_gap = np.inf
 

@@ -174,6 +174,8 @@ class ObjectiveAlongDirection:
     always_search: bool
     """Search for a step within `CURVATURE` also where the full step would do: without a penalty the last step must
     settle to a direction of separation."""
+    keeps_signs: bool = True
+    """Whether no weight changes its sign before step 1, so that a penalty of single weights is linear along D."""
     tried: Step = field(init=False)
     """The last step that was evaluated by a pass over the rows."""
 
@@ -182,7 +184,7 @@ class ObjectiveAlongDirection:
         self.cross = dot(self.objective.ridge_gradient(self.theta), self.D)
         self.square = dot(ridge * self.D, self.D)
         penalty, self.scale = self.objective.penalty, self.objective.parameter_scale
-        self.is_linear = Trait.SEPARABLE in penalty.traits  # no weight changes its sign before step 1
+        self.is_linear = Trait.SEPARABLE in penalty.traits and self.keeps_signs
         if self.is_linear:
             self.cross = self.cross + self.nonsmooth_slope
         else:
@@ -210,11 +212,19 @@ class ObjectiveAlongDirection:
         return np.asarray(self.objective.eval_along(t) + quadratic)
 
     def _nonsmooth_at(self, t: Float64Array) -> tuple[Float64Array | float, Float64Array | float]:
-        """Return change and slope (m,) at steps t of the penalty that is neither quadratic nor linear along D."""
+        """Return change and slope (m,) at steps t of the penalty that is neither quadratic nor linear along D.
+
+        Where a weight is 0 there, the slope is that on the way to it.
+
+        Returns
+        -------
+        tuple of Float64Array or float
+            Change and slope.
+        """
         if self.is_linear:
             return 0.0, 0.0
         penalty, U = self.objective.penalty, self.theta + t[:, None, None] * self.D
-        slope = dot(penalty.directional_gradient(U, self.D, self.scale), self.D)
+        slope = dot(penalty.directional_gradient(U, -self.D, self.scale), self.D)
         return penalty.nonsmooth_value(U, self.scale) - self.nonsmooth0, slope
 
     def advance(self) -> Step:

@@ -19,6 +19,7 @@ MIN_PIVOT = 1e-7
 class Newton:
     """Directions from the exact Hessian of each model."""
 
+    keeps_signs = True
     has_certificate = True
     target_gap = 1e-13
 

@@ -28,6 +28,31 @@ def extremes(X: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> None: ..
 def moments(
     X: NDArray[Any], shift: NDArray[Any], scale: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
 ) -> None: ...
+def sweep_matrix(
+    H: NDArray[Any],
+    gradient: NDArray[Any],
+    x: NDArray[Any],
+    kink: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+) -> float: ...
+def sweep_rows(
+    Z: NDArray[Any],
+    P: NDArray[Any] | None,
+    C: NDArray[Any],
+    O: NDArray[Any],
+    s: NDArray[Any] | None,
+    group: NDArray[Any],
+    column: NDArray[Any],
+    gradient: NDArray[Any],
+    start: NDArray[Any],
+    ridge: NDArray[Any],
+    curvature: NDArray[Any],
+    x: NDArray[Any],
+    kink: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+) -> float: ...
 def csr_times(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], W: NDArray[Any], out: NDArray[Any]
 ) -> None: ...
