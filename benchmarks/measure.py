@@ -41,9 +41,10 @@ def log_loss(X: Any, y: NDArray[np.int64], W: Array, b: Array) -> float:
         return sum(probabilities(part @ W + b, y[rows])[1].sum() for rows, part in blocks(X, len(b))) / len(y)
 
 
-def objective(X: Any, y: NDArray[np.int64], W: Array, b: Array, strength: float) -> float:
-    """log_loss + strength / 2 ||W||^2 at the given weights W (d, q) and bias b (q,)."""
-    return float(log_loss(X, y, W, b) + strength / 2 * (W**2).sum())
+def objective(X: Any, y: NDArray[np.int64], W: Array, b: Array, strength: float, l1_ratio: float = 0.0) -> float:
+    """log_loss + strength (l1_ratio ||W||_1 + (1 - l1_ratio) / 2 ||W||^2) at weights W (d, q) and bias b (q,)."""
+    penalty = l1_ratio * np.abs(W).sum() + (1 - l1_ratio) / 2 * (W**2).sum()
+    return float(log_loss(X, y, W, b) + strength * penalty)
 
 
 def certificate(X: Any, y: NDArray[np.int64], W: Array, b: Array, strength: float) -> float:

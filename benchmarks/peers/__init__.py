@@ -32,6 +32,8 @@ class Facts:
     strength: float
     sparse: bool
     dtype: np.dtype
+    l1_ratio: float = 0.0
+    """Share of the l1 part: the penalty is strength * (l1_ratio ||W||_1 + (1 - l1_ratio) / 2 ||W||^2)."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,16 @@ def estimator_weights(model: Any) -> Weights:
     return W, b
 
 
-def inverse_strength(facts: Facts) -> float:
-    """scikit-learn's C; for two classes its one column stands for two of half its size."""
-    return (2 if facts.q == 2 else 1) / (facts.n * facts.strength)
+def one_column_penalty(facts: Facts) -> tuple[float, float]:
+    """Strengths of the l1 and l2 parts; for two classes of one column, which stands for two of half its size."""
+    l2 = facts.strength * (1 - facts.l1_ratio)
+    return facts.strength * facts.l1_ratio, l2 / 2 if facts.q == 2 else l2
+
+
+def scikit_learn_penalty(facts: Facts) -> dict[str, float]:
+    """C and l1_ratio of scikit-learn."""
+    l1, l2 = one_column_penalty(facts)
+    return {"C": 1 / (facts.n * (l1 + l2)), "l1_ratio": l1 / (l1 + l2)}
 
 
 def peers() -> list[ModuleType]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from peers import Contestant, Facts, Weights
+from peers import Contestant, Facts, Weights, one_column_penalty
 
 PACKAGE = MODULE = "cyanure"
 
@@ -16,11 +16,14 @@ def contestants(facts: Facts) -> list[Contestant]:
 
     binary = facts.q == 2
     loss = "logistic" if binary else "multiclass-logistic"
-    penalty = facts.strength / 2 if binary else facts.strength  # one column stands for two of half its size
+    l1, l2 = one_column_penalty(facts)
+    penalty, strengths = "elasticnet", {"lambda_1": l1, "lambda_2": l2}
+    if not l1 or not l2:
+        penalty, strengths = ("l1" if l1 else "l2"), {"lambda_1": l1 or l2}
 
     def fit(X: Any, y: Any, setting: float | None) -> Any:
         options = {} if setting is None else {"tol": setting, "max_iter": 100000}
-        model = Classifier(loss=loss, penalty="l2", lambda_1=penalty, fit_intercept=True, verbose=False, **options)
+        model = Classifier(loss=loss, penalty=penalty, fit_intercept=True, verbose=False, **strengths, **options)
         return model.fit(X, y)
 
     def weights(model: Any) -> Weights:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from peers import Contestant, Facts, estimator_weights, inverse_strength
+from peers import Contestant, Facts, estimator_weights, scikit_learn_penalty
 
 PACKAGE, MODULE = "scikit-learn-intelex", "sklearnex"
 
@@ -14,9 +14,9 @@ def contestants(facts: Facts) -> list[Contestant]:
 
     def fit(X: Any, y: Any, setting: float | None) -> Any:
         options = {} if setting is None else {"max_iter": int(setting), "tol": 1e-12}
-        return LogisticRegression(C=inverse_strength(facts), solver="lbfgs", **options).fit(X, y)
+        return LogisticRegression(C=scikit_learn_penalty(facts)["C"], solver="lbfgs", **options).fit(X, y)
 
-    if facts.sparse:
+    if facts.sparse or facts.l1_ratio:
         return []
     ladder = (10, 30, 100, 300, 1000, 3000, 10000, 30000)
     return [Contestant("scikit-learn-intelex", fit, estimator_weights, ladder, whole=True)]

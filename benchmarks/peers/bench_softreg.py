@@ -14,6 +14,8 @@ def contestants(facts: Facts) -> list[Contestant]:
 
     def fit(X: Any, y: Any, setting: float | None) -> Any:
         options = {} if setting is None else {"tol": setting}
+        if facts.l1_ratio:
+            options |= {"penalty": "elasticnet", "l1_ratio": facts.l1_ratio}
         return SoftmaxRegression(facts.strength, **options).fit(X, y)
 
     return [Contestant("softreg", fit, estimator_weights, (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9))]

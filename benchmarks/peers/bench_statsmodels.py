@@ -24,6 +24,6 @@ def contestants(facts: Facts) -> list[Contestant]:
         w, b = model.params[1:, None], model.params[:1]
         return np.concatenate([-w, w], axis=1) / 2, np.concatenate([-b, b]) / 2
 
-    if facts.q != 2 or facts.sparse:
+    if facts.q != 2 or facts.sparse or facts.l1_ratio:
         return []
     return [Contestant("statsmodels GLM", fit, weights, ())]

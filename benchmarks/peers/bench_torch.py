@@ -41,7 +41,7 @@ def contestants(facts: Facts) -> list[Contestant]:
     def weights(model: Any) -> Weights:
         return tuple(part.detach().numpy().astype(np.float64) for part in model)
 
-    if facts.sparse:
+    if facts.sparse or facts.l1_ratio:
         return []
     ladder = (10, 30, 100, 300, 1000, 3000, 10000, 30000)
     return [Contestant("torch L-BFGS", fit, weights, ladder, whole=True, defaults=False)]

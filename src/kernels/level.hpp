@@ -157,6 +157,7 @@ struct SlabKernels {
     ChunkExp<double> exp_of_double;
     ChunkResidual<float> residual_of_float;
     ChunkResidual<double> residual_of_double;
+};
 
 // Weights (count,) of a quadratic model with coefficients of |x| and bounds; x is changed.
 struct Weights {
@@ -180,10 +181,25 @@ struct Sweeps {
     double (*rows)(const RowHessian& H, const Weights& weights);
 };
 
+// A small softmax regression: columns Z (k, n) with rows padded to whole vectors by weights of 0, labels, weights that
+// sum to 1, the ridge of each column, and the parameters (q, k) to begin with, which are replaced. `values`, `gaps` and
+// `products` have a number for each step and one more: objective, estimated gap and Hessian products before it.
+struct NewtonTask {
+    const double* Z;
+    const std::int64_t* codes;
+    const double *weights, *ridge;
+    double* theta;
+    double *values, *gaps, *products;
+    double goal;
+    std::ptrdiff_t n, k, q;
+    int most_steps;
+};
+
 struct DenseKernels {
     Dense<float> of_float;
     Dense<double> of_double;
     Sweeps sweeps;
+    int (*small_newton)(const NewtonTask& task);
 };
 
 template <class I>

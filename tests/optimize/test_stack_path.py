@@ -120,7 +120,7 @@ def test_fewer_rows_than_columns_are_factored_once_for_the_whole_path(monkeypatc
     reduce = path.reduce
     monkeypatch.setattr(path, "reduce", lambda *args: factored.append(1) or reduce(*args))
     found = []
-    for limits in (LIMITS, replace(LIMITS, row_space_most_rows=0)):
+    for limits in (LIMITS, replace(LIMITS, row_space_most_rows=0, row_space_multiplications=0.0)):
         rows, start = as_rows(X, y, V), None
         stack = path.StackPath(rows, 3, judge, np.ones(40), fit_intercept=intercept, limits=limits)
         for strength in (10.0, 1.0):

@@ -32,11 +32,15 @@ from softreg.optimize.problem_reduction.working_sets import Screening, Weights, 
 from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.descent_loop import FINE, Descent
 from softreg.optimize.solvers.nested_newton import nested_newton
+from softreg.optimize.solvers.one_pass_newton import target_gap
+from softreg.optimize.solvers.small_start import SmallStart, small_start
 from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, DenseRows, Rows, SparseRows, one_blas_thread
 
 WIDE_SWEEPS = 120.0
 """Sweeps of dual coordinate ascent for many classes after which the next rule goes on."""
+SMALL_START_SHARE = 0.01
+"""Share of the gap at which the method of the plan ends, to which compiled steps approach the minimum before it."""
 CLASS_MEAN_ROWS = 5000
 """Rows (at least five of each class) on which the length of the class-mean start is chosen."""
 
@@ -234,9 +238,49 @@ def _by_plan(
     kind = RecomputedObjective if plan.logits is Logits.RECOMPUTED else Objective
     objective = kind(rows, options.n_classes, options.penalty, coordinates, options.fit_intercept)
     theta = _start(objective, coordinates, start)
+    small = _small_start(objective, theta, plan, options)
+    if small is None:
+        outcome = _by_method(objective, theta, facts, plan, options)
+    else:
+        objective.half_passes += small.half_passes
+        rest = replace(facts, row_square_mean=None, started=True)
+        then = choose(rest, "lbfgs", options.limits) if plan.method is Method.DUAL_ASCENT else plan
+        then = replace(then, start=Start.GIVEN)
+        left = replace(options, max_iter=options.max_iter - small.steps)
+        outcome = _by_method(objective, small.theta, facts, then, left)
+        outcome.n_iter = outcome.n_iter + small.steps
+        outcome.history[:0] = small.history
+    with objective.meter.certificate():
+        certify(objective, options.penalty, outcome, options.tol, options.limits)
+    return tuple(_solution(objective, coordinates, outcome, plan, j) for j in range(len(theta)))
+
+
+def _small_start(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> SmallStart | None:
+    """Return a start from compiled steps for few numbers, unless the plan is forced or has a start of its own."""
+    if options.solver not in FAMILIES or plan.start not in (Start.ZERO, Start.CLASS_MEANS):
+        return None
+    if plan.logits is Logits.RECOMPUTED:
+        return None
+    newton = plan.method is Method.ONE_PASS_NEWTON
+    if not newton and plan.method not in (Method.LBFGS, Method.DUAL_ASCENT):
+        return None
+    goal = SMALL_START_SHARE * (target_gap(options.tol) if newton else options.tol)
+    with objective.meter.passes():
+        small = small_start(objective, theta, goal, options.max_iter)
+    if small is not None:
+        operations = 2.0 * small.half_passes * objective.rows.stored * objective.q
+        objective.meter.count(small.half_passes / 2 * objective.rows.stored_bytes, operations)
+    if small is not None and options.on_progress is not None:
+        for entry in small.history:
+            options.on_progress(entry)
+    return small
+
+
+def _by_method(objective: Objective, theta: Array, facts: Facts, plan: Plan, options: FitOptions) -> StackResult:
+    """Minimise from these parameters by the method of the plan."""
     if plan.method is Method.ONE_PASS_NEWTON:
         first = first_sample(facts, options.limits) if plan.start is Start.NESTED_SAMPLES else None
-        outcome = nested_newton(
+        return nested_newton(
             objective,
             theta,
             tol=options.tol,
@@ -245,13 +289,9 @@ def _by_plan(
             first_sample=first,
             on_progress=options.on_progress,
         )
-    elif plan.method is Method.DUAL_ASCENT:
-        outcome = _dual_ascent(objective, theta, facts, options)
-    else:
-        outcome = _descend(objective, theta, plan, options)
-    with objective.meter.certificate():
-        certify(objective, options.penalty, outcome, options.tol, options.limits)
-    return tuple(_solution(objective, coordinates, outcome, plan, j) for j in range(len(theta)))
+    if plan.method is Method.DUAL_ASCENT:
+        return _dual_ascent(objective, theta, facts, options)
+    return _descend(objective, theta, plan, options)
 
 
 def _start(objective: Objective, coordinates: Coordinates, start: Weights | None) -> Array:

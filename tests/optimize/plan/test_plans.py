@@ -53,7 +53,7 @@ CASES = {
     "sparse": Case(SMOOTH | DUAL, d=30, store=sp.csr_array),
     "wide": Case(SMOOTH | STREAMED | {"row-space"}, n=40, d=70),
     "wide sparse": Case(SMOOTH | DUAL | {"row-space"}, n=40, d=70, store=sp.csr_array),
-    "tall": Case(SMOOTH | STREAMED | {"nested-newton"}, n=5000, d=3),
+    "tall": Case(SMOOTH | STREAMED | {"nested-newton"}, n=10_000, d=3),
     "many classes": Case(SMOOTH | STREAMED, n=600, d=4, q=35),
     "two classes": Case(SMOOTH | STREAMED, q=2),
     "float32": Case(SMOOTH | STREAMED, store=np.float32),

@@ -17,7 +17,7 @@ from softreg.optimize.plan.problem_facts import Stored
 from softreg.rows import as_rows
 
 CHOICES = Path(__file__).with_name("choices.csv")
-"""Problems of many shapes, and what the control flow before the table of rules did with each."""
+"""Problems of many shapes, and what the rules do with each."""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -47,7 +47,7 @@ def facts_from(row: dict[str, str]) -> Facts:
     )
 
 
-def test_choices_are_those_of_the_control_flow_before() -> None:
+def test_choices_are_those_on_record() -> None:
     with CHOICES.open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 400
@@ -84,7 +84,9 @@ def test_the_reason_is_one_sentence_with_the_facts() -> None:
     facts = facts_of(as_rows(np.zeros((90, 3)), np.arange(90) % 2), 2, l2(1.0))
     assert choose(facts).why.startswith("n = 90 rows, d = 3 columns, q = 2 classes, p = 4 parameters: q <= 12;")
     assert choose(facts, "lbfgs-sampled").why == "solver='lbfgs-sampled' was given."
-    assert choose(facts, limits=replace(LIMITS, newton_parameters=3)).name == "lbfgs-sampled"
+    assert (
+        choose(facts, limits=replace(LIMITS, newton_multiplications=0.0, newton_pass_ratio=0.0)).name == "lbfgs-sampled"
+    )
 
 
 def test_a_fallback_is_the_next_plan_that_applies() -> None:

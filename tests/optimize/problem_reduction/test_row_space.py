@@ -52,10 +52,10 @@ def test_the_answer_is_that_of_all_columns(home: Callable[[Array], Any], fit_int
     V = random.uniform(0.1, 2, (1 if kind == "weighted" else 2, 30)) if kind in ("weighted", "stack") else None
     strengths = np.array([0.3, 0.02]) if kind == "stack" else np.array([0.05])
     rows = as_rows(home(X), labels, V)
-    small = minimise(rows, 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12)
+    small = minimise(rows, 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12, solver="row-space")
     assert small[0].plan is not None
     assert small[0].plan.name == "row-space"
-    columns = replace(LIMITS, row_space_most_rows=0)
+    columns = replace(LIMITS, row_space_most_rows=0, row_space_multiplications=0.0)
     rows = as_rows(home(X), labels, V)
     whole = minimise(rows, 3, l2(strengths), fit_intercept=fit_intercept, tol=1e-12, limits=columns)
     dense = home(X).toarray() if sp.issparse(home(X)) else np.asarray(home(X), dtype=np.float64)

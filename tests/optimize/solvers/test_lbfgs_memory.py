@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from softreg.optimize.curvature.subsampled import SubsampledCurvature
+from softreg.optimize.solvers import lbfgs_memory
 from softreg.optimize.solvers.lbfgs import PathLBFGS
-from softreg.optimize.solvers.lbfgs_memory import LossPair, two_loop_recursion
+from softreg.optimize.solvers.lbfgs_memory import CorrectionPair, LossPair, PairMemory, two_loop_recursion
 from softreg.rows import as_rows
 
 
@@ -64,3 +66,21 @@ def test_pairs_serve_the_same_models_several_times_over_and_no_others():
     s = np.ones((2, 1, 3))
     assert strategy(np.zeros((4, 3)), [LossPair(s, s)]).memory.pairs[0].step.shape == (4, 1, 3)
     assert strategy(np.zeros((3, 3)), [LossPair(s, s)]).memory.pairs == []
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("count", [0, 1, 4, 10])
+def test_the_recursion_of_one_model_by_matrices_is_that_of_single_vectors(monkeypatch, order, count):
+    random = np.random.default_rng(count)
+    G = np.asarray(random.normal(size=(3, 5)), order=order)[None]
+    root = random.normal(size=(15, 15))
+    memory = PairMemory()
+    for _ in range(count):
+        s = np.asarray(random.normal(size=(3, 5)), order=order)[None]
+        y = np.asarray((root @ root.T @ s[0].ravel() + s[0].ravel()).reshape(3, 5), order=order)[None]
+        memory.add(s, y, 1e-14)
+    if count:
+        memory.pairs.insert(1, CorrectionPair.of(np.zeros_like(G), np.ones_like(G)))  # is not used
+    fast = two_loop_recursion(G, memory.pairs, lambda r: 0.3 * r)
+    monkeypatch.setattr(lbfgs_memory, "MAX_STACKED_NUMBERS", 0)
+    np.testing.assert_allclose(fast, two_loop_recursion(G, memory.pairs, lambda r: 0.3 * r), rtol=1e-9, atol=1e-12)

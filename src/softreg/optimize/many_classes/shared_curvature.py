@@ -23,7 +23,7 @@ from softreg.optimize.many_classes.streamed_loss import Evaluation, StreamedLoss
 from softreg.typing import Array, Float64Array, FloatArray
 
 MIN_CURVATURE = 0.1
-"""Curvature of a class, at least, as a part of the average, and that of its bias without clusters as a part of the whole.
+"""Curvature of a class, at least, as a part of the average, and that of its bias without clusters as a part of its own.
 Measured on drawn rows of 2,000 classes: 14 passes with 0.1, 15 with 0.3 and 17 with 1e-3."""
 SCATTER_ROWS = 4096
 """Rows whose products are added to the scatter at a time."""

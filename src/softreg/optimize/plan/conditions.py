@@ -23,9 +23,10 @@ def row_space_pays(f: Facts, limits: Limits) -> bool:
     few = max(limits.row_space_rows, limits.row_space_rows_per_class * f.q * f.m)
     return (
         not f.working_set
-        and f.n <= min(limits.row_space_most_rows, few)
+        and (f.n <= min(limits.row_space_most_rows, few) or f.n**2 * f.d <= limits.row_space_multiplications)
         and f.d > limits.row_space_columns_per_row * f.n
         and f.n * f.d <= limits.row_space_numbers
+        and (f.is_path or not dual_ascent_pays(f, limits))
     )
 
 
@@ -36,7 +37,12 @@ def can_use_working_set(f: Facts, limits: Limits) -> bool:
 
 def has_few_parameters(f: Facts, limits: Limits) -> bool:
     """Return True if an exact Hessian costs less than the iterations that it saves."""
-    return f.q <= limits.newton_classes and f.parameters <= limits.newton_parameters
+    if f.q > limits.newton_classes:
+        return False
+    if f.is_path or not (f.column_access and f.strongly_convex):
+        return f.parameters <= limits.newton_parameters
+    step = f.n * (f.d + 1) ** 2 * f.q * (f.q - 1) / 2 + f.parameters**3 / 3
+    return step <= limits.newton_multiplications + limits.newton_pass_ratio * f.stored_numbers * f.q
 
 
 def newton_pays(f: Facts, limits: Limits) -> bool:

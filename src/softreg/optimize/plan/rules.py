@@ -148,8 +148,9 @@ def _after_working_set(f: Facts, limits: Limits) -> str:
 RULES = (
     Rule(
         "row-space", "", Method.NONE, (SMOOTH, STRONGLY_CONVEX, MORE_COLUMNS),
-        "n <= {row_space_rows:,} or n <= {row_space_rows_per_class:,} q m; n <= {row_space_most_rows:,}; "
-        "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}",
+        "n <= {row_space_rows:,} or n <= {row_space_rows_per_class:,} q m, and n <= {row_space_most_rows:,}; or "
+        "n^2 d <= {row_space_multiplications:,.0f}; "
+        "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}; for a fit, dual-ascent does not apply",
         row_space_pays,
         "QR factorisation of the rows; the problem in n dimensions is planned in turn",
         no_curvature, start_at_zero, Transform.ROW_SPACE,
@@ -172,8 +173,9 @@ RULES = (
     ),
     Rule(
         "one-pass-newton", "newton", Method.ONE_PASS_NEWTON, (SMOOTH, STRONGLY_CONVEX, NO_PATH),
-        "q <= {newton_classes:,}; p <= {newton_parameters:,}, or p <= {newton_sampled_parameters:,} and "
-        "n >= {newton_rows_per_parameter:,} p",
+        "q <= {newton_classes:,}; n (d + 1)^2 q (q - 1) / 2 + p^3 / 3 <= {newton_multiplications:,.0f} + "
+        "{newton_pass_ratio:g} q stored numbers, or p <= {newton_sampled_parameters:,} and "
+        "n >= {newton_rows_per_parameter:,} p; for rows larger than memory or on a device, p <= {newton_parameters:,}",
         newton_pays,
         "Newton's method with value, gradient and Hessian from one pass; where a step fails, "
         "line-search-newton, or lbfgs-sampled for rows larger than memory",
@@ -181,7 +183,7 @@ RULES = (
     ),
     Rule(
         "line-search-newton", "newton", Method.LINE_SEARCH_NEWTON, (SMOOTH,),
-        "q <= {newton_classes:,}; p <= {newton_parameters:,}",
+        "as one-pass-newton; on a path or without an l2 part, p <= {newton_parameters:,}",
         has_few_parameters,
         "Newton's method with line searches on kept logits, started at the optimum of a sample where "
         "n > {warm_start_rows:,}",
@@ -322,7 +324,13 @@ def choose(facts: Facts, solver: str = "auto", limits: Limits = LIMITS) -> Plan:
         raise ValueError(_refusal(solver, family, facts, limits))
     lifted = limits
     if solver == "newton":
-        lifted = replace(limits, newton_parameters=LIFTED, newton_classes=LIFTED)
+        lifted = replace(
+            limits,
+            newton_parameters=LIFTED,
+            newton_multiplications=LIFTED,
+            newton_classes=LIFTED,
+            dual_margin=float(LIFTED),
+        )
     for rule in RULES:
         wanted = solver == "auto" or rule.family in ("", solver)
         if wanted and rule.applies(facts, lifted) and rule.can_solve(facts, limits):

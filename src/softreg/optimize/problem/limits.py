@@ -26,6 +26,9 @@ class Limits:
     """Rows per class and model up to which it does, from the same measurements."""
     row_space_most_rows: int = 2000
     """Rows above which the triangular factor, and the curvature of its order, cost more than they save."""
+    row_space_multiplications: float = 3e7
+    """Multiplications n^2 d up to which it does for more rows: 145 x 639 counts with six classes (1.3e7) 37 and 19
+    ms."""
     row_space_columns_per_row: float = 1.5
     """Columns per row from which on the reduction makes the problem much smaller."""
     row_space_numbers: int = 1 << 22
@@ -36,8 +39,9 @@ class Limits:
     takes 0.2 s either way, 20,000 x 1,000 takes 0.25 in place of 0.8 s."""
 
     newton_parameters: int = 125
-    """Parameters up to which the exact Hessian costs less than the iterations that it saves. Measured: 2,000 x 60 with
-    3 classes (122 parameters) 10 ms with Newton's method and 9 with L-BFGS; 20,000 x 20 with 8 (147) 133 and 27 ms."""
+    """Parameters up to which the exact Hessian costs less than the iterations that it saves, for folds along a path,
+    rows larger than memory or on a device, and models without an l2 part. Measured: 2,000 x 60 with 3 classes (122
+    parameters) 10 ms with Newton's method and 9 with L-BFGS; 20,000 x 20 with 8 (147) 133 and 27 ms."""
     newton_classes: int = 12
     """Classes above which the Hessian has too many blocks, one for each pair of contrasts."""
     newton_sampled_parameters: int = 500
@@ -45,12 +49,23 @@ class Limits:
     1,000,000 x 50 with five classes 0.30 in place of 0.42 s; at 1,000 parameters L-BFGS takes half the time."""
     newton_rows_per_parameter: int = 1000
     """Rows per parameter from which on the Hessian of a sample is exact enough for all rows."""
+    newton_multiplications: float = 7e6
+    """Multiplications of a Newton step, `n (d + 1)^2 q (q - 1) / 2` for the Hessian and `p^3 / 3` for its factor, up to
+    which it costs less than the iterations of L-BFGS that it saves. Measured to a gap of 1e-4, Newton's method and
+    L-BFGS: 122 x 26 with 6 classes (2.7e6) 3.7 and 10.9 ms, 224 x 21 with 8 (4.2e6) 9 and 29 ms, 220 x 150 with 2 (6e6)
+    4.1 and 5.7 ms, 448 x 45 with 5 (1.2e7) 7.2 and 8.0 ms, 5,335 x 12 with 10 (4e7) 37 and 13 ms."""
+    newton_pass_ratio: float = 25.0
+    """What is added to that limit for each multiplication of a product with the rows, as L-BFGS has more passes:
+    30,000 x 6 with 7 classes (3.1e7 and 1.3e6) 18 and 32 ms, 30,000 x 28 with 4 (1.5e8 and 3.4e6) 52 and 25 ms, 48,123
+    x 18 with 7 (3.6e8 and 6e6) 172 and 72 ms."""
     nested_least_rows: int = 1000
     """Rows of the smallest of the nested samples from which Newton's method starts, at least."""
     nested_rows_per_parameter: int = 20
     """Rows per parameter of that sample, at least."""
-    nested_least_ratio: int = 4
-    """Nested samples are used from this multiple of the smallest sample on."""
+    nested_least_ratio: int = 10
+    """Nested samples are used from this multiple of the smallest sample on. Measured to a gap of 1e-4, with and
+    without samples: 4,726 x 31 with two classes and heavy tails 18 and 5 ms, 6,154 x 5 with 6 classes 7.1 and 6.7 ms,
+    19,602 x 7 with 3 5 and 5 ms, 30,282 x 54 with 2 16 and 33 ms, 30,000 x 6 with 7 19 and 58 ms."""
 
     cluster_classes: int = 32
     """Classes above which a factor of the curvature for each class costs more than it saves: one factor is used for all

@@ -85,6 +85,7 @@ class Descent:
         results = StackResult.unfinished(theta)
         self.members = DescentMembers(objective, (method,), results, theta, G, loss, np.full(len(theta), np.inf))
         self.best_gap, self.iterations_without_progress = np.inf, 0
+        self.last_estimate = np.full(len(theta), np.inf)
         self._set_loss(loss, G)
 
     def _admissible_start(self, theta: FloatArray) -> FloatArray:
@@ -147,7 +148,7 @@ class Descent:
             return False
         if len(D) != len(members):
             return True
-        if (estimate <= np.minimum(self.target_gap, members.certified_at / RETRY_RATIO)).any():
+        if self._proof_is_due(estimate):
             with objective.meter.certificate():
                 moved = self._certify(estimate, -slope / 2)
             if not len(members):
@@ -168,6 +169,15 @@ class Descent:
             self.remove_common_shift()
         members.count_iteration()
         return True
+
+    def _proof_is_due(self, estimate: Float64Array) -> bool:
+        """Return True if a model is near enough to the minimum for a proof, or rounding keeps it from being nearer."""
+        members = self.members
+        near = np.full(len(members), self.target_gap)
+        if len(self.last_estimate) == len(members):
+            near[estimate > self.last_estimate / RETRY_RATIO] = self.tol
+        self.last_estimate = estimate
+        return bool((estimate <= np.minimum(near, members.certified_at / RETRY_RATIO)).any())
 
     def remove_common_shift(self) -> None:
         """Subtract the common shift c minimizing penalty(W - c), to which softmax is invariant.
@@ -269,7 +279,7 @@ class Descent:
             return True
         gap, bound = self._certified_gaps(decrement)
         done = gap <= self.tol
-        members.certified_at = np.where(estimate <= self.target_gap, estimate, members.certified_at)
+        members.certified_at = np.where(estimate <= self.tol, estimate, members.certified_at)
         rounded = not self.method.keeps_signs and bool((estimate <= ROUNDED_RATIO * self.tol)[~done].any())
         self._record_converged(done, gap, bound)
         self._keep_members(~done)

@@ -31,8 +31,9 @@ from softreg.optimize.solvers.newton import factor_hessian
 from softreg.optimize.solvers.stack_members import Members, StackResult, largest, smallest
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
-TARGET_GAP = 1e-13
-"""Gap in nats down to which steps are taken even where the tolerance is wider, because it costs a step or two."""
+TARGET_GAP, TARGET_SHARE = 1e-13, 1e-7
+"""Gap in nats, and the same as a share of the tolerance, down to which steps are taken even where the tolerance is
+wider, because it costs a step or two."""
 REUSE_GAP, REUSE_GAP_FEW_ROWS = 1e-4, 1e-7
 """Gaps in nats below which a Hessian is used for the next steps, too; the second if rows are so few that a Hessian
 costs little."""
@@ -59,7 +60,14 @@ NOISE_FLOAT32, NOISE_FLOAT64 = 1e-7, 1e-14
 MIN_VALUE_SCALE = 1e-3
 """Objective in nats below which rounding errors are taken relative to this value."""
 STALL_RATIO = 4
-"""The estimate has stalled when a step does not shrink it by this factor."""
+"""The estimate has stalled when a step does not shrink it by this factor, and its gap may be proved at once."""
+NO_PROGRESS = 0.9
+"""Rounding errors decide where a step does not shrink an estimate within the tolerance to this part."""
+
+
+def target_gap(tol: float) -> float:
+    """Return the gap in nats down to which Newton steps are taken for a tolerance."""
+    return min(tol, max(TARGET_GAP, TARGET_SHARE * tol))
 
 
 @dataclass
@@ -112,7 +120,7 @@ class OnePassNewton:
         theta[..., :-1][..., objective.coordinates.constant] = 0.0
         if not objective.fit_intercept:
             theta[..., -1] = 0.0
-        self.tol, self.target_gap, self.max_iter = tol, min(tol, TARGET_GAP), max_iter
+        self.tol, self.target_gap, self.max_iter = tol, target_gap(tol), max_iter
         self.on_progress, self.start_time = on_progress, perf_counter()
         self.penalty = objective.penalty
         self.single = objective.rows.dtype != np.float64
@@ -291,7 +299,7 @@ class OnePassNewton:
             bound = ["self-concordance" if o < g else "duality" for o, g in zip(by_decrement, gap, strict=True)]
             gap = np.minimum(gap, by_decrement)
         proved = due & (gap <= self.tol)
-        if (stalled & ~proved).any():
+        if (stalled & ~proved & (members.estimate > NO_PROGRESS * members.last_estimate)).any():
             return False
         members.record(proved, Status.CONVERGED, value=members.value, gap=gap, bound=bound)
         members.drop(~proved)
