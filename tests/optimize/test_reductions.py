@@ -45,6 +45,7 @@ from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.problem_reduction import row_space
 from softreg.optimize.problem_reduction import working_sets as screening
+from softreg.optimize.solvers import proximal_newton, small_start
 from softreg.rows import DenseRows, OnDevice, Rows, RowWriter, SparseRows, as_rows
 from softreg.rows import column_statistics as of_rows
 from softreg.rows.memory import csr, dense
@@ -453,6 +454,14 @@ CASES: dict[type, Case] = {
     ),
     separation_during_fit.Margins: Case(
         lambda p, o: separation_during_fit.Margins(o.state, o.state_at(direction(o))), margins, "map", of_margins
+    ),
+    proximal_newton.KeptProbabilities: Case(
+        lambda p, o: proximal_newton.KeptProbabilities(o.state), lambda p: np.moveaxis(softmax(p.o), 2, 0), "map"
+    ),
+    small_start.LabelledColumns: Case(
+        lambda p, o: small_start.LabelledColumns(o.state, columns(o)),
+        lambda p: np.column_stack([p.Z, p.y, p.V[0]]),
+        "map",
     ),
     class_clusters.LabelClusterSums: Case(lambda p, o: class_clusters.LabelClusterSums(o.state), cluster_sums),
     importance_sampled.RowVariance: Case(
