@@ -98,7 +98,7 @@ def certify_codes(iterate: CodedIterate, tol: float, fit_intercept: bool) -> Dua
     value = cross_entropy + iterate.strength / 2 * squares
     gap = (1 - s) * (v @ divergence) / rows.mass + iterate.strength / 2 * distance
     if s > 0:
-        of_mixture = e @ (np.asarray(center @ W[:, : rows.q]) + b[: rows.q])
+        of_mixture = e @ (np.asarray(center.astype(W.dtype) @ W)[: rows.q] + b[: rows.q])
         entropy = -float(e @ np.log(np.where(e > 0, e, 1.0)))
         gap += s * (v @ mass / rows.mass - of_mixture - entropy)
     return DualCertificate(float(value), float(gap) if np.isfinite(gap) else np.inf, 2 + balanced.steps // 2)
