@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -12,32 +13,29 @@ from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.date_encoder import TREND, DateEncoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.typing import Array
 
 MAX_COLUMNS = 20
 """Columns that the table lists."""
+RUN_WEIGHTS = 1 << 21
+"""Weights that are read at a time: 16 MB."""
 
 
 def weight_section(subject: CardSubject) -> list[str]:
     """Return the lines of the section."""
-    W = np.asarray(subject.regression.coef_, dtype=np.float64)
+    W = subject.regression.coef_
     binary = len(W) == 2
-    effects = (W[1] - W[0])[None] if binary else W - W.mean(axis=0)
-    groups = _features_of_columns(subject)
-    largest = []
-    for name, features in groups:
-        size = np.abs(effects[:, features])
-        k, j = np.unravel_index(int(size.argmax()), size.shape)
-        largest.append((name, features[int(j)], int(k)))
-    largest.sort(key=lambda one: -abs(effects[one[2], one[1]]))
+    largest = [_largest_effect(W, features) for _, features in _features_of_columns(subject)]
+    largest.sort(key=lambda one: -abs(one.effect))
     names = subject.feature_names or tuple(f"number {j}, from 0" for j in range(W.shape[1]))
     rows = [
         [
-            escape(names[j]),
-            *([] if binary else [escape(subject.classes[k])]),
-            f"{effects[k, j]:+.4g}",
-            _unit(subject, j),
+            escape(names[one.feature]),
+            *([] if binary else [escape(subject.classes[one.label])]),
+            f"{one.effect:+.4g}",
+            _unit(subject, one.feature),
         ]
-        for _, j, k in largest[:MAX_COLUMNS]
+        for one in largest[:MAX_COLUMNS]
     ]
     if binary:
         what = f"change of the log-odds of the class {escape(subject.classes[1])} against {escape(subject.classes[0])}"
@@ -57,6 +55,30 @@ def weight_section(subject: CardSubject) -> list[str]:
         more = "features" if subject.table_model is None else "columns"
         lines.append(f"{len(largest) - MAX_COLUMNS:,} more {more} have smaller weights.")
     return lines
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """An effect of a feature: its weight for a class relative to the mean of the classes, or to the other of two."""
+
+    effect: float
+    feature: int
+    label: int
+
+
+def _largest_effect(W: Array, features: list[int]) -> _Effect:
+    """Return the effect of largest size of some features, whose weights (q, d) are read some features at a time."""
+    run, largest = max(1, RUN_WEIGHTS // len(W)), None
+    for start in range(0, len(features), run):
+        some = features[start : start + run]
+        part = np.asarray(W[:, some], dtype=np.float64)
+        effects = (part[1] - part[0])[None] if len(W) == 2 else part - part.mean(axis=0)
+        k, j = np.unravel_index(int(np.abs(effects).argmax()), effects.shape)
+        found = _Effect(float(effects[k, j]), some[int(j)], int(k))
+        if largest is None or abs(found.effect) > abs(largest.effect):
+            largest = found
+    assert largest is not None
+    return largest
 
 
 def _features_of_columns(subject: CardSubject) -> list[tuple[str, list[int]]]:

@@ -158,6 +158,19 @@ def probe(**options: Any) -> None:
 )
 @click.option("--keep-target", is_flag=True, help="Write the column of labels of DATA.")
 @click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Write the K most likely classes of each row and their probabilities, in place of a column for each class.",
+)
+@click.option("--long", is_flag=True, help="With --top, write a line for each class: row, rank, class and probability.")
+@click.option(
+    "--classes",
+    multiple=True,
+    metavar="LABEL[,...]",
+    help="Write the probabilities of these classes alone. Repeatable.",
+)
+@click.option(
     "--threshold",
     metavar="[LABEL=]P",
     help="Predict LABEL where its probability is at least P; LABEL can be omitted for the second of two classes.",

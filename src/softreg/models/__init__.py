@@ -1,8 +1,8 @@
 """Estimators, their statistics, what follows a fit, and the model file: what a Python user imports.
 
 It may import `optimize`, `rows` and `probability`. Its packages, in the order in which they import each other, are
-`inputs`, `serialization`, `likelihood`, `estimators`, `selection`, `calibration` and `inference`; a new public name is
-also added to `_DEFINED_IN` here.
+`inputs`, `parameters`, `serialization`, `likelihood`, `class_blocks`, `estimators`, `selection`, `calibration` and
+`inference`; a new public name is also added to `_DEFINED_IN` here.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from softreg.models.calibration.label_audit import LabelAudit, label_audit
     from softreg.models.calibration.prediction_sets import PredictionSets, coverage
+    from softreg.models.class_blocks.top_classes import TopClasses
     from softreg.models.estimators.regression import SoftmaxRegression
     from softreg.models.inference.bootstrap import Bootstrap, bootstrap
     from softreg.models.inference.contributions import Explanation, explain
@@ -52,6 +53,7 @@ _DEFINED_IN = {
     "SoftmaxRegressionCV": "selection.cv_estimator",
     "StoredEvaluation": "serialization.stored_evaluation",
     "StoredModel": "serialization.model_file",
+    "TopClasses": "class_blocks.top_classes",
     "Trial": "calibration.calibrator",
     "added_information": "calibration.code_length",
     "added_on_rows": "calibration.code_length",
@@ -86,6 +88,7 @@ __all__ = [
     "SoftmaxRegressionCV",
     "StoredEvaluation",
     "StoredModel",
+    "TopClasses",
     "Trial",
     "added_information",
     "added_on_rows",

@@ -84,7 +84,13 @@ class CalibrationCheck:
 
 
 def check_calibration(
-    P: ArrayLike, codes: ArrayLike, *, bins: int = 15, draws: int | None = None, seed: int = 0
+    P: ArrayLike,
+    codes: ArrayLike,
+    *,
+    bins: int = 15,
+    draws: int | None = None,
+    seed: int = 0,
+    top_columns: ArrayLike | None = None,
 ) -> CalibrationCheck:
     """Test whether the labels are compatible with the predicted probabilities, by an exact Monte Carlo test.
 
@@ -113,6 +119,9 @@ def check_calibration(
         with up to 9,999 new draws if the p-value is at most 0.02; this keeps the level.
     seed : int, default 0
         Seed of the draws.
+    top_columns : array_like of int of shape (n,), optional
+        Column of each row for the third statistic; that of the largest probability by default. Where a column stands
+        for many classes together, the most likely class may be another one.
 
     Returns
     -------
@@ -138,7 +147,10 @@ def check_calibration(
     """
     probabilities, y = _checked(P, codes)
     n, q = probabilities.shape
-    test = CalibrationStatistics(probabilities, bins)
+    columns = None
+    if top_columns is not None:
+        columns = np.asarray(check_codes(top_columns, q, "top_columns"), dtype=np.int64)
+    test = CalibrationStatistics(probabilities, bins, columns)
     draw, random = label_drawer(probabilities), np.random.default_rng(seed)
     statistics = _drawn(test, y, draw, random, draws_for(n, FIRST_DRAWS if draws is None else draws))
     p, count = _p_values(statistics), len(statistics) - 1

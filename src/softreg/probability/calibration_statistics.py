@@ -22,7 +22,7 @@ class CalibrationStatistics:
     sum over its pairs.
     """
 
-    def __init__(self, P: Floats, bins: int) -> None:
+    def __init__(self, P: Floats, bins: int, top: NDArray[np.int64] | None = None) -> None:
         n, q = P.shape
         with np.errstate(divide="ignore"):
             surprisal = -np.log(P)
@@ -33,7 +33,7 @@ class CalibrationStatistics:
         self.total = float(self.entropy.sum())
         self.first = np.arange(n) * q  # entry (i, k) is number i * q + k
         self.surprisal, self.gain = surprisal.ravel(), 1 - 2 * P.ravel()
-        self.top, self.at = np.asarray(most_likely(P)), np.arange(n)
+        self.top, self.at = np.asarray(most_likely(P) if top is None else top), np.arange(n)
         self.certain = P[self.at, self.top] == 1
         self.all = Cells([P[:, k] for k in range(q)], bins)
         top = self.first + self.top

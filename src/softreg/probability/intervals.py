@@ -149,6 +149,41 @@ def score_interval(
         S, P, y, w = S[kept], P[kept], y[kept], w[kept] / w[kept].mean()
         groups = None if groups is None else np.asarray(groups)[kept]
     parts = _parts(S, P, y, np.ones(len(y)) if w is None else w)
+    return interval_of_parts(parts, level=level, groups=groups, bounds=bounds)
+
+
+def interval_of_parts(
+    parts: ScoreParts,
+    *,
+    level: float = 0.95,
+    groups: ArrayLike | None = None,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Interval:
+    """Return the interval of `score_interval` from the parts of the scores.
+
+    Parameters
+    ----------
+    parts : ScoreParts
+        Scores of n rows.
+    level : float, default 0.95
+        Confidence level, between 0 and 1.
+    groups : array_like of shape (n,), optional
+        Equal values mark rows that depend on each other.
+    bounds : (float, float)
+        Least and greatest value that a score can have.
+
+    Returns
+    -------
+    Interval
+        Mean score with its interval.
+
+    Examples
+    --------
+    >>> base, none = -np.log(np.full(50, 0.95)), np.zeros(50)
+    >>> extra = np.log(19.0)
+    >>> print(interval_of_parts(ScoreParts(np.ones(50), base, none, none > 0, extra, extra**2)))
+    0.05129 (0.05129 to 0.2607)
+    """
     value = float((parts.w * (parts.base + parts.observed)).mean())
     if not np.isfinite(value):
         return Interval(value, value, value)
@@ -158,21 +193,38 @@ def score_interval(
 
 
 @dataclass(frozen=True, eq=False)
-class _Parts:
-    """Scores (n,) as `base + miss * extra`, with row weights of mean 1."""
+class ScoreParts:
+    """Scores (n,) as `base + miss * extra`, with row weights of mean 1; see `score_interval`.
+
+    Attributes
+    ----------
+    w : ndarray of shape (n,)
+        Weights of mean 1, each above 0.
+    base : ndarray of shape (n,)
+        Score of the most likely class.
+    observed : ndarray of shape (n,)
+        `miss * extra`: score of the label minus base.
+    miss : ndarray of bool of shape (n,)
+        Whether the label is not the most likely class.
+    mean, square : float
+        Expected mean and mean square of `extra` for a mistake.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> ScoreParts(one, one, one, one > 0, 0.5, 0.25).mean
+    0.5
+    """
 
     w: Floats
     base: Floats
     observed: Floats
-    """`miss * extra`."""
     miss: NDArray[np.bool_]
     mean: float
-    """Expected mean of `extra` for a mistake."""
     square: float
-    """Expected mean square of `extra` for a mistake."""
 
 
-def _parts(S: Floats, P: Floats, y: NDArray[np.int64], w: Floats) -> _Parts:
+def _parts(S: Floats, P: Floats, y: NDArray[np.int64], w: Floats) -> ScoreParts:
     """Split the scores S (n, q) of probabilities P (n, q), codes y (n,) and weights w (n,)."""
     row, top = np.arange(len(y)), np.asarray(most_likely(P))
     base = S[row, top]
@@ -186,13 +238,13 @@ def _parts(S: Floats, P: Floats, y: NDArray[np.int64], w: Floats) -> _Parts:
         weight[row, top] = 0.0
     total = float(weight.sum())
     if total == 0:  # one class alone: there are no mistakes
-        return _Parts(w, base, observed, y != top, 0.0, 0.0)
+        return ScoreParts(w, base, observed, y != top, 0.0, 0.0)
     extra = np.where(weight > 0, extra, 0.0)
     mean, square = float((weight * extra).sum()) / total, float((weight * extra * extra).sum()) / total
-    return _Parts(w, base, observed, y != top, mean, square)
+    return ScoreParts(w, base, observed, y != top, mean, square)
 
 
-def _distances(parts: _Parts, level: float, groups: NDArray[np.generic] | None) -> tuple[float, float]:
+def _distances(parts: ScoreParts, level: float, groups: NDArray[np.generic] | None) -> tuple[float, float]:
     """Return the distances of the ends of the interval below and above the mean."""
     from scipy.special import betaincinv, stdtrit
 

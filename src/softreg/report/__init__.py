@@ -7,6 +7,7 @@ import `models` and below; the command line gathers its input.
 from softreg.lazy import lazy_names
 from softreg.report.evaluation.audit_result import Audit, ClassAudit
 from softreg.report.evaluation.calibration_audit import CalibrationAudit
+from softreg.report.evaluation.model_audit import audit_model
 from softreg.report.evaluation.probability_audit import audit
 from softreg.report.evaluation.ranking_scores import Ranking
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
@@ -25,6 +26,7 @@ __all__ = [
     "ReportData",
     "ShownRow",
     "audit",
+    "audit_model",
     "evaluation_record",
     "reliability_curve",
     "render_report",

@@ -7,15 +7,18 @@ import hashlib
 import json
 import os
 import stat
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import SafetensorError
 
 import softreg
 from softreg import SoftmaxRegression
 from softreg.models import ModelFileError, read_model, write_model
 from softreg.models.serialization import model_file as storage
+from softreg.models.serialization.regression_state import regression_to_state
 
 
 def same(a: SoftmaxRegression, b: SoftmaxRegression) -> None:
@@ -148,7 +151,7 @@ def test_paths_may_be_text(model, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("place", ["pathlib.Path.write_bytes", "os.fsync", "os.replace"])
+@pytest.mark.parametrize("place", ["softreg.models.serialization.model_file.write_tensors", "os.fsync", "os.replace"])
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(problem, model, tmp_path, monkeypatch, failure, place):
     model.save(tmp_path / "m.softreg")
     before = (tmp_path / "m.softreg").read_bytes()
@@ -162,6 +165,42 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(problem, model, tmp
             SoftmaxRegression(1.0).fit(problem.X, problem.y).save(tmp_path / "m.softreg")
     assert os.listdir(tmp_path) == ["m.softreg"]
     assert (tmp_path / "m.softreg").read_bytes() == before
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_system(model, tmp_path, monkeypatch):
+    def fail(*args: object, **settings: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("softreg.models.serialization.model_file.write_tensors", fail)
+    with pytest.raises(OSError, match=r"m\.softreg' could not be written completely: .* No space left on device"):
+        model.save(tmp_path / "m.softreg")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_dtype_of_the_weights_is_kept(model, tmp_path, dtype):
+    model.coef_ = model.coef_.astype(dtype)
+    model.save(tmp_path / "m.softreg")
+    loaded = softreg.load(tmp_path / "m.softreg")
+    assert loaded.coef_.dtype == dtype
+    assert loaded.coef_.tobytes() == model.coef_.tobytes()
+    assert np.shares_memory(loaded.coef_, loaded.solution_.W)  # weights are held once
+    assert loaded.solution_.W.shape == model.solution_.W.shape
+
+
+def test_weights_are_held_once_after_a_fit(model):
+    assert np.shares_memory(model.coef_, model.solution_.W)
+
+
+def test_a_file_is_written_without_copies_of_the_weights(model, tmp_path):
+    model.coef_ = np.zeros((3, 2_000_000))
+    model.intercept_, model.classes_ = np.zeros(3), np.array(["a", "b", "c"])
+    del model.solution_
+    tracemalloc.start()
+    write_model(tmp_path / "m.softreg", "regression", *regression_to_state(model))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * model.coef_.nbytes
 
 
 def test_a_file_that_is_written_is_alone_and_readable(model, tmp_path):

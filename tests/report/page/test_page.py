@@ -245,7 +245,7 @@ def test_large_reports_stay_below_two_megabytes() -> None:
     assert len(html.encode()) < 2_000_000
     assert "4,000 more columns are left out." in html
     assert "460 more columns are left out." in html
-    assert "The first 60 of 1000 classes are shown." in html
+    assert "The 60 most frequent of 1,000 classes are shown." in html
     pictured = dataclasses.replace(named, image_shape=(28, 28), columns=(), most_surprising=())
     assert len(render_report(pictured).encode()) < 2_000_000
 

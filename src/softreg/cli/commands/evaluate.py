@@ -20,15 +20,16 @@ from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.cli.data.read_table import open_source, read_evaluation_table
 from softreg.cli.options.column_arguments import resolve_column
-from softreg.cli.options.costs import cost_matrix, format_costs
+from softreg.cli.options.costs import check_no_costs, cost_matrix, format_costs
 from softreg.cli.options.train_request import OFFSET_REPORT
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_rows
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.cli.report_inputs.row_images import report_title, row_images, without_images
-from softreg.probability import operating_point
-from softreg.report import audit
+from softreg.probability import OperatingPoint, operating_point
+from softreg.report import Audit, audit
+from softreg.report.evaluation.model_audit import audit_blocks, is_streamed_audit
 from softreg.tables import OpenTable, ReadOptions
 from softreg.tables.columns.table_errors import pluralize
 from softreg.tables.images.image_form import with_form
@@ -68,11 +69,8 @@ def evaluate_table(
     _check_report(report, model)
     refuse_inputs(report, "--report", [model_path, *source.paths])
     labelled = _labelled_table(model, source, target, reading, missing_target)
-    table, codes = labelled.table, labelled.codes
-    P, seconds = _predict(model, table)
-    evaluation = audit(P, codes, model.classes)
-    cost = cost_matrix(costs, evaluation.classes)
-    point = None if cost is None else operating_point(P, codes, cost)
+    table = labelled.table
+    evaluation, point, P, seconds = _evaluate(model, labelled, costs)
     size = {"rows": table.num_rows, "columns": model.columns}
     result = collect_result(evaluation, model.solution, **size, strength=model.regression.strength, seconds=seconds)
     if report is not None:
@@ -117,14 +115,23 @@ def _check_report(report: Path | None, model: LoadedModel) -> None:
         raise CommandError(OFFSET_REPORT)
 
 
-def _predict(model: LoadedModel, table: pa.Table) -> tuple[FloatArray, float]:
-    """Return the probabilities of the rows of a table, and the seconds of their computation."""
-    start = time.perf_counter()
-    P = model.probabilities(table)
-    return P, time.perf_counter() - start
+def _evaluate(
+    model: LoadedModel, rows: _LabelledTable, costs: Sequence[str]
+) -> tuple[Audit, OperatingPoint | None, FloatArray | None, float]:
+    """Return the evaluation, that of decisions, the probabilities and the seconds; no probabilities of many classes."""
+    start, codes = time.perf_counter(), rows.codes
+    if is_streamed_audit(len(codes), len(model.classes)):
+        check_no_costs(costs, len(codes), len(model.classes))
+        evaluation = audit_blocks(model.logit_blocks(rows.table), codes, model.classes)
+        return evaluation, None, None, time.perf_counter() - start
+    P = model.probabilities(rows.table)
+    seconds = time.perf_counter() - start
+    evaluation = audit(P, codes, model.classes)
+    cost = cost_matrix(costs, evaluation.classes)
+    return evaluation, None if cost is None else operating_point(P, codes, cost), P, seconds
 
 
-def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray) -> dict[str, Any]:
+def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray | None) -> dict[str, Any]:
     """Return the table of the report, and the content on the columns of a table model."""
     if model.table_model is None:
         return {"table": rows.table}
@@ -136,7 +143,7 @@ def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray) -> 
         "table": rows.table,
         "columns": model.table_model.describe(),
         "explain_rows": row_explainer(model.table_model, rows.table, np.arange(rows.table.num_rows)),
-        "analysis": analyse_rows(model.table_model, rows.table, rows.codes, P),
+        "analysis": None if P is None else analyse_rows(model.table_model, rows.table, rows.codes, P),
     }
 
 

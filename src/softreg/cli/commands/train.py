@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -31,7 +30,6 @@ from softreg.cli.data.holdout import (
     split_table,
 )
 from softreg.cli.data.image_tables import with_image_defaults
-from softreg.cli.data.label_codes import known_codes
 from softreg.cli.data.new_classifier import new_classifier, read_prior
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.costs import cost_matrix, format_costs
@@ -39,17 +37,21 @@ from softreg.cli.options.train_request import TrainRequest, check_batches, check
 from softreg.cli.report_inputs.build_report import write_page
 from softreg.cli.report_inputs.column_importance import analyse_columns
 from softreg.cli.report_inputs.column_information import leakage_information
-from softreg.cli.report_inputs.model_evaluation import keep_evaluation, scanned_class_rows, weights_of_classes
+from softreg.cli.report_inputs.model_evaluation import (
+    audit_held_out,
+    keep_evaluation,
+    scanned_class_rows,
+    weights_of_classes,
+)
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.cli.report_inputs.row_images import report_title, row_images, without_images
-from softreg.probability import Classes, OperatingPoint, operating_point
-from softreg.report import Audit, audit
+from softreg.probability import Classes, OperatingPoint
+from softreg.report import Audit
 from softreg.rows.cluster.fragments import FragmentError
 from softreg.rows.cluster.open_engine import open_engine
 from softreg.rows.cluster.versions import ClusterError
-from softreg.tables import OpenTable, TableClassifier, TableWarning
-from softreg.tables.columns.unseen_values import UnseenValues
+from softreg.tables import OpenTable, TableClassifier
 from softreg.tables.fit.cluster.fragment_passes import FragmentPasses
 from softreg.tables.fit.cluster.fragment_scan import scan_fragments
 from softreg.tables.fit.memory_mode import Memory, is_large
@@ -239,16 +241,7 @@ def _evaluate(
     schema, model = classifier.schema_, classifier.model_
     if not request.quiet:
         print_columns(classifier.describe())
-    names = [str(label) for label in model.classes_]
-    codes = known_codes(held.table.take(pa.array(held.rows)), request.target, names, classifier.rare_)
-    unseen = UnseenValues()
-    X, offsets = classifier.encoder_.encode(held.table, held.rows, unseen=unseen), classifier.offsets(held.table)
-    P = model.predict_proba(X, None if offsets is None else offsets[held.rows])
-    for message in unseen.outside_messages():
-        warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
-    evaluation = audit(P, codes, names, groups=held.groups, sample_weight=held.weights)
-    cost = cost_matrix(request.costs, names)
-    point = None if cost is None else operating_point(P, codes, cost, sample_weight=held.weights, groups=held.groups)
+    evaluation, point = audit_held_out(request, classifier, held)
     result = collect_result(
         evaluation,
         model.solution_,
@@ -291,14 +284,27 @@ def _write_results(request: TrainRequest, model: EvaluatedModel, information: Se
         print_message(f"Report on the held-out rows: {request.report}")
 
 
+def _with_analysis(request: TrainRequest, evaluated: EvaluatedModel) -> bool:
+    """Return whether the report has the importance of columns, and say what that means."""
+    many = evaluated.audit.streamed is not None
+    image = evaluated.classifier.schema_.image
+    analysis = not (many or request.weights or request.has_weight_terms or image)
+    if request.quiet:
+        return analysis
+    if many:
+        classes = f"{len(evaluated.audit.classes):,} classes"
+        print_message(f"For {classes}, the report is without the importance of columns and labels to check.")
+    elif analysis:
+        print_message("For the report, the model is fitted again without each column.")
+    return analysis
+
+
 def _write_report(
     request: TrainRequest, page: Path, evaluated: EvaluatedModel, held: HeldOutRows, training: TrainingData
 ) -> None:
     """Write the report on the held-out rows, with the importance of columns."""
     classifier, model = evaluated.classifier, evaluated.classifier.model_
-    with_analysis = not (request.weights or request.has_weight_terms or classifier.schema_.image)
-    if with_analysis and not request.quiet:
-        print_message("For the report, the model is fitted again without each column.")
+    with_analysis = _with_analysis(request, evaluated)
     images = row_images(classifier.schema_, held.table, held.rows)
     table, held_table = (without_images(classifier.schema_, rows) for rows in (training.table, held.table))
     places, labels = held.rows, training.labels

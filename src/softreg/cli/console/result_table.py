@@ -87,6 +87,10 @@ def score_lines(audit: Audit, prefix: str = "") -> list[Line]:
         ),
         (f"{of}accuracy", f"{audit.accuracy:.2%}", f"{_percent_interval(accuracy, 2)}; {majority}"),
     ]
+    if audit.streamed is not None:
+        k = len(audit.top_k)
+        among = f"share of rows whose label is among the {k} most likely classes"
+        lines.append((f"{of}top-{k} accuracy", f"{audit.top_k[-1]:.2%}", among))
     if math.isfinite(audit.auc.value):
         lines.append((f"{of}AUC", f"{audit.auc.value:.4f}", f"{ranked}; {format_interval(audit.auc)}"))
     brier = f"summed over the classes, 0 to 2; {format_interval(audit.calibration.brier)}"

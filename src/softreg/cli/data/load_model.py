@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.evaluation_result import search_record
 from softreg.models import SoftmaxRegression, SoftmaxRegressionCV, StoredEvaluation
+from softreg.models.class_blocks.logit_blocks import LogitBlocks
+from softreg.models.estimators.streamed_predictions import logit_blocks
 from softreg.optimize import Solution
 from softreg.persistence import load
 from softreg.tables import Schema, TableClassifier
@@ -83,6 +85,12 @@ class LoadedModel:
         if self.table_model:
             return self.table_model.predict_proba(table)
         return np.asarray(self.regression.predict_proba(self._matrix(table)))
+
+    def logit_blocks(self, table: pa.Table) -> LogitBlocks:
+        """Return the logits of the rows of a table as blocks; columns are matched by name."""
+        if self.table_model:
+            return logit_blocks(self.regression, self.table_model.encode(table), self.table_model.offsets(table))
+        return logit_blocks(self.regression, self._matrix(table))
 
     def _matrix(self, table: pa.Table) -> pa.Table:
         """Return the columns that a regression on named columns was fitted on, as numbers."""

@@ -73,6 +73,28 @@ def cost_matrix(texts: Sequence[str], classes: Sequence[str]) -> Float64Array | 
     return costs
 
 
+def check_no_costs(costs: Sequence[str], rows: int, classes: int) -> None:
+    """Raise `CommandError` for costs where the probabilities of all classes are too many to be held.
+
+    Parameters
+    ----------
+    costs : sequence of str
+        Values of --cost.
+    rows, classes : int
+        Numbers of rows and classes.
+
+    Raises
+    ------
+    CommandError
+        If there are costs.
+    """
+    if costs:
+        raise CommandError(
+            f"--cost needs the probabilities of all {classes:,} classes of {rows:,} rows at a time; leave it out, or "
+            "evaluate fewer rows."
+        )
+
+
 def format_costs(point: OperatingPoint, classes: Sequence[str]) -> str:
     """Return the cost of decisions by the probabilities with its interval, and other costs, as lines."""
     remark = "each row at its least expected cost"

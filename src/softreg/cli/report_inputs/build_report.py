@@ -181,7 +181,7 @@ class _SuspiciousLabels:
 
 def _suspicious_labels(audit: Audit) -> _SuspiciousLabels:
     """Return the rows with the most suspicious labels; none where there are few rows."""
-    if audit.rows < MIN_LABEL_AUDIT_ROWS:
+    if audit.rows < MIN_LABEL_AUDIT_ROWS or audit.P is None:  # the label audit needs a matrix (q, q)
         none = np.zeros(0, dtype=np.int64)
         return _SuspiciousLabels(none, np.zeros(0), none, None)
     labels = label_audit(audit.P, audit.codes, range(len(audit.classes)))

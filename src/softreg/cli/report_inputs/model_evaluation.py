@@ -1,15 +1,23 @@
-"""The evaluation on held-out rows that `softreg train` keeps in the model file."""
+"""The evaluation on held-out rows of `softreg train`, which the model file keeps."""
 
 from __future__ import annotations
+
+import warnings
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from softreg.cli.data.holdout import HeldOutRows
+from softreg.cli.data.label_codes import known_codes
+from softreg.cli.options.costs import check_no_costs, cost_matrix
 from softreg.cli.options.train_request import TrainRequest
-from softreg.probability import Classes
-from softreg.report import Audit, evaluation_record
-from softreg.tables import TableClassifier
+from softreg.models.estimators.streamed_predictions import logit_blocks
+from softreg.probability import Classes, OperatingPoint, operating_point
+from softreg.report import Audit, audit, evaluation_record
+from softreg.report.evaluation.model_audit import audit_blocks, is_streamed_audit
+from softreg.tables import TableClassifier, TableWarning
+from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.table_scan import TableScan
 from softreg.tables.row_selection.weight_column import weight_column
 from softreg.typing import Codes, Float64Array, TextArray
@@ -98,3 +106,46 @@ def scanned_class_rows(classifier: TableClassifier, scan: TableScan) -> Float64A
         if label in class_of:
             counts[class_of[label]] += rows
     return np.array([counts[label] for label in classes])
+
+
+def audit_held_out(
+    request: TrainRequest, classifier: TableClassifier, held: HeldOutRows
+) -> tuple[Audit, OperatingPoint | None]:
+    """Return the evaluation of the held-out rows, and that of decisions at the given costs.
+
+    Parameters
+    ----------
+    request : TrainRequest
+        Options of the command.
+    classifier : TableClassifier
+        The fitted classifier.
+    held : HeldOutRows
+        The rows.
+
+    Returns
+    -------
+    Audit, OperatingPoint or None
+        The evaluation, and the result of decisions where costs are given.
+
+    Raises
+    ------
+    CommandError
+        If costs are given for so many classes that their probabilities are not held.
+    """
+    model = classifier.model_
+    names = [str(label) for label in model.classes_]
+    codes = known_codes(held.table.take(pa.array(held.rows)), request.target, names, classifier.rare_)
+    unseen = UnseenValues()
+    X, offsets = classifier.encoder_.encode(held.table, held.rows, unseen=unseen), classifier.offsets(held.table)
+    offset = None if offsets is None else offsets[held.rows]
+    for message in unseen.outside_messages():
+        warnings.warn(f"held-out rows: {message}", TableWarning, stacklevel=2)
+    rows_of: dict[str, Any] = {"groups": held.groups, "sample_weight": held.weights}
+    if is_streamed_audit(len(codes), len(names)):
+        check_no_costs(request.costs, len(codes), len(names))
+        evaluation, point = audit_blocks(logit_blocks(model, X, offset), codes, names, **rows_of), None
+    else:
+        P, cost = model.predict_proba(X, offset), cost_matrix(request.costs, names)
+        evaluation = audit(P, codes, names, **rows_of)
+        point = None if cost is None else operating_point(P, codes, cost, **rows_of)
+    return evaluation, point

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.exportable import Exportable
+from softreg.models.class_blocks.logit_blocks import float32_suffices
+from softreg.models.class_blocks.top_classes import TopClasses
 from softreg.models.estimators.convergence_messages import convergence_message
+from softreg.models.estimators.streamed_predictions import log_probabilities_of, streamed_codes, top_k
 from softreg.models.inputs.batches import iter_batches, iter_features
 from softreg.models.inputs.cluster.dask_collections import is_dask_collection, lazy_accuracy, lazy_prediction
 from softreg.models.inputs.features import is_batch_source, validate_features
@@ -26,12 +30,6 @@ from softreg.rows import scores
 from softreg.rows.gpu.interop import is_tensor, like, to_numpy, to_torch
 from softreg.typing import Array, Float64Array
 
-MAX_FLOAT32_TERMS = 1000.0
-"""float32 products are used if no sampled logit is a sum `|x| |w| + |b|` above this: each term is rounded to 6e-8 of
-its size. (For images of MNIST the sum is 110 at a strength of 1e-4 and 500 at 1e-6; nearly collinear columns, or
-columns far from zero, have weights with sums of 1e4 to 1e8.)"""
-SAMPLED_ROWS = 128
-"""Evenly spaced rows on which that is decided."""
 THREADED_SIZE = 1 << 16
 """Numbers of X from which compiled kernels and threads are used; a single product is faster for fewer."""
 CONVERTED_ROWS = 8192
@@ -74,7 +72,7 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
         self.coef_ = np.ascontiguousarray(solution.W.T)
         self.intercept_ = solution.b
         self.n_iter_ = max(1, solution.n_iter)
-        self.solution_ = solution
+        self.solution_ = replace(solution, W=self.coef_.T)  # a view: weights are held once
         self._mini_batch_state = None
 
     def _warn_unless_converged(self, solution: Solution) -> None:
@@ -127,10 +125,7 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
 
     def _float32_suffices(self, X: Any) -> bool:
         """Return True if float32 products of rows X (n, d), dense or CSR, keep the digits of the logits."""
-        sample = np.linspace(0, X.shape[0] - 1, min(SAMPLED_ROWS, X.shape[0])).astype(np.intp)
-        with np.errstate(over="ignore", invalid="ignore"):
-            terms = abs(X[sample]).astype(np.float64) @ np.abs(self.coef_.T) + np.abs(self.intercept_)
-        return bool((terms <= MAX_FLOAT32_TERMS).all())
+        return float32_suffices(self.coef_, self.intercept_, X)
 
     def _logits(self, X: Any) -> Float64Array:
         """Return `X W + b` (n, q) of finite rows; raise `ValueError` for a row whose logits overflow."""
@@ -175,7 +170,7 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
         o = self._scores(X, offset=offset)
         return like(o if len(self.classes_) > 2 else o[:, 1] - o[:, 0], X)
 
-    def predict_proba(self, X: Any, offset: Any = None) -> Any:
+    def predict_proba(self, X: Any, offset: Any = None, *, classes: Any = None) -> Any:
         """Return the class probabilities `softmax(X W + b)`.
 
         Parameters
@@ -184,18 +179,22 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
             Features.
         offset : array or frame of shape (n, q) or (n,), optional
             Fixed part of the logits, as in `fit`; required if the model was fitted with one.
+        classes : array-like of shape (c,), optional
+            Classes whose probabilities are returned, in this order; all by default. They are probabilities among all
+            classes, computed in blocks without an array (n, q).
 
         Returns
         -------
-        ndarray or tensor of shape (n, q)
-            Probabilities in the order of `classes_`; each row sums to 1. For a tensor of PyTorch, CuPy or JAX, a tensor
-            on the same device, float64 if X is float64 and float32 otherwise. For an array or a frame of Dask, a Dask
-            array with the same partitions, computed when it is asked for.
+        ndarray or tensor of shape (n, q) or (n, c)
+            Probabilities in the order of `classes_`, or of `classes`; a row of all sums to 1. For a tensor of PyTorch,
+            CuPy or JAX, a tensor on the same device, float64 if X is float64 and float32 otherwise. For an array or a
+            frame of Dask, a Dask array with the same partitions, computed when it is asked for.
 
         Raises
         ------
         ValueError
-            If X has another number or other names of features, a number that is not finite, or a logit overflows.
+            If X has another number or other names of features, a number that is not finite, or a logit overflows, or
+            `classes` names one that is not of the model.
 
         Examples
         --------
@@ -203,12 +202,16 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
         >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
         >>> model.predict_proba([[1.5]]).round(6).tolist()
         [[0.5, 0.5]]
+        >>> model.predict_proba([[1.5]], classes=["b"]).round(6).tolist()
+        [[0.5]]
         """
+        if classes is not None:
+            return like(np.exp(log_probabilities_of(self, X, offset, classes)), X)
         if is_dask_collection(X):
             return lazy_prediction(self, "predict_proba", X, offset)
         return like(self._scores(X, probabilities=True, offset=offset), X)
 
-    def predict_log_proba(self, X: Any, offset: Any = None) -> Any:
+    def predict_log_proba(self, X: Any, offset: Any = None, *, classes: Any = None) -> Any:
         """Return the logarithms of the class probabilities, finite wherever the logits are.
 
         Parameters
@@ -217,11 +220,19 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
             Features.
         offset : array or frame of shape (n, q) or (n,), optional
             Fixed part of the logits, as in `fit`; required if the model was fitted with one.
+        classes : array-like of shape (c,), optional
+            Classes whose log-probabilities are returned, in this order; all by default. They are those among all
+            classes, computed in blocks without an array (n, q).
 
         Returns
         -------
-        ndarray or tensor of shape (n, q)
+        ndarray or tensor of shape (n, q) or (n, c)
             Log-probabilities in nats.
+
+        Raises
+        ------
+        ValueError
+            As `predict_proba`.
 
         Examples
         --------
@@ -230,6 +241,8 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
         >>> bool(model.predict_log_proba([[1e6]])[0, 0] < -1e5)
         True
         """
+        if classes is not None:
+            return like(log_probabilities_of(self, X, offset, classes), X)
         if is_dask_collection(X):
             return lazy_prediction(self, "predict_log_proba", X, offset)
         o = self._scores(X, offset=offset)
@@ -259,8 +272,52 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
         """
         if is_dask_collection(X):
             return lazy_prediction(self, "predict", X, offset)
-        codes = self._scores(X, offset=offset).argmax(axis=1)
+        codes = self._most_likely(X, offset)
         return classes_like(self.classes_, codes, X) if is_tensor(X) else np.asarray(self.classes_[codes])
+
+    def _most_likely(self, X: Any, offset: Any) -> Any:
+        """Return the code (n,) of the most likely class of each row; of many, without an array (n, q)."""
+        if offset is None and is_batch_source(X):
+            parts = ((*batch, None, None, None)[:4] for batch in iter_batches(X))
+            return np.concatenate([to_numpy(self._most_likely(part[0], part[3])) for part in parts])
+        check_is_fitted(self, "coef_")
+        codes = streamed_codes(self, X, offset)
+        return self._scores(X, offset=offset).argmax(axis=1) if codes is None else codes
+
+    def top_k(self, X: Any, k: int = 10, offset: Any = None) -> TopClasses:
+        """Return the k most likely classes of each row and their probabilities.
+
+        Logits are computed in blocks of rows and classes, so that memory does not grow with n q.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, frame, tensor or batches, of n rows
+            Features.
+        k : int
+            Number of classes; all q of a model that has fewer.
+        offset : array or frame of shape (n, q) or (n,), optional
+            Fixed part of the logits, as in `fit`; required if the model was fitted with one.
+
+        Returns
+        -------
+        TopClasses
+            Arrays (n, k) of labels and probabilities, the most likely class first; of equal probabilities the class
+            that comes first in `classes_`. They are NumPy arrays for any kind of X.
+
+        Raises
+        ------
+        ValueError
+            If k is not an integer of at least 1, or as `predict_proba`.
+
+        Examples
+        --------
+        >>> from softreg import SoftmaxRegression
+        >>> model = SoftmaxRegression(0.1).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> top = model.top_k([[0.0]], k=2)
+        >>> top.labels.tolist(), top.probabilities.round(2).tolist()
+        ([['a', 'b']], [[0.95, 0.05]])
+        """
+        return top_k(self, X, k, offset)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> float:
         """Return the accuracy: the share of rows whose label is the most probable class.
@@ -298,7 +355,7 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
             return self._score_batches(X)
         if is_dask_collection(X):
             return lazy_accuracy(self, X, y, sample_weight, offset)
-        predicted = to_numpy(self._scores(X, offset=offset).argmax(axis=1))
+        predicted = to_numpy(self._most_likely(X, offset))
         actual = hard_codes(y, Classes.of(self.classes_))
         check_lengths(predicted, actual)
         weight = None if sample_weight is None else rescale_extreme_weights(sample_weights(sample_weight, len(actual)))
@@ -311,7 +368,7 @@ class LinearClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ign
             if not rest:
                 raise ValueError("a batch to score is (X, y) or (X, y, weight), but this one has no labels.")
             y, given_weight, offset = (*rest, None, None)[:3]
-            predicted, actual = self._scores(X, offset=offset).argmax(axis=1), hard_codes(y, known)
+            predicted, actual = to_numpy(self._most_likely(X, offset)), hard_codes(y, known)
             check_lengths(predicted, actual)
             ones = np.ones(len(actual))
             weight = ones if given_weight is None else sample_weights(given_weight, len(actual), allow_all_zero=True)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from softreg.models.class_blocks.logit_blocks import LogitBlocks
+from softreg.models.class_blocks.top_classes import ChosenLogits, LargestLogits
 from softreg.models.inference.estimates import as_html, as_text, number
 from softreg.models.inputs.features import validate_features
 from softreg.rows import Array
@@ -183,18 +185,19 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
         mean = np.asarray(validate_features(model, baseline, reset=False).mean(axis=0), dtype=np.float64).ravel()
     if labels is not None:
         mean = np.where(np.abs(mean) < ROUNDING, 0.0, mean)
-    o = rows @ model.coef_.T + model.intercept_
-    order = np.argsort(-o, axis=1, kind="stable")
+    largest, every = LargestLogits(len(rows), 2), ChosenLogits(1, np.arange(len(model.coef_)))
+    LogitBlocks(model.coef_, model.intercept_, rows).reduce(largest)
+    LogitBlocks(model.coef_, model.intercept_, mean[None]).reduce(every)
     names = getattr(model, "feature_names_in_", model._column_names)
     return Explanation(
         classes=tuple((model.classes_ if labels is None else labels).tolist()),
         columns=tuple(f"column {j}" if names is None else str(names[j]) for j in range(rows.shape[1])),
         values=rows,
         baseline=mean,
-        baseline_logits=model.coef_ @ mean + model.intercept_,
+        baseline_logits=every.logits[0],
         weights=model.coef_,
-        predicted=order[:, 0],
-        runner_up=order[:, 1],
+        predicted=largest.codes[:, 0],
+        runner_up=largest.codes[:, 1],
     )
 
 

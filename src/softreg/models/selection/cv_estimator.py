@@ -38,6 +38,8 @@ from softreg.models.parameters.weight_terms import WeightNames, weight_terms
 from softreg.models.selection.cv_splits import Folds, check_fold_classes, make_folds
 from softreg.models.selection.fold_scores import FoldScorer
 from softreg.models.selection.fold_stack import FoldStack, StackSettings, Weights
+from softreg.models.selection.folds_in_sequence.sequential_folds import SequentialFolds, fits_in_sequence
+from softreg.models.selection.folds_in_sequence.sequential_search import search_in_sequence
 from softreg.models.selection.folds_on_workers.fold_rows import RowFolds
 from softreg.models.selection.folds_on_workers.worker_folds import WorkerFolds, WorkerFoldScorer, check_worker_folds
 from softreg.models.selection.leave_one_out import check_size
@@ -113,7 +115,8 @@ class SoftmaxRegressionCV(LinearClassifier):
         Score of each point and fold.
     oof_proba_ : ndarray of shape (n, q), or None
         Out-of-fold probabilities at the chosen penalty: the mean over the folds that test a row, nan for none.
-        None for rows on a cluster.
+        None for rows on a cluster, and of more than 100 classes where they are more than 4 million; the folds are then
+        fitted one after the other.
     best_estimator_ : SoftmaxRegression
         The final model.
     classes_ : ndarray of shape (q,)
@@ -253,23 +256,50 @@ class SoftmaxRegressionCV(LinearClassifier):
         rows = drop_zero_weight_rows(X, labels, weight, fixed)
         check_classes(classes, rows.labels, rows.weight)
         names = WeightNames.of(getattr(validator, "feature_names_in_", self._column_names), X.shape[1], classes)
-        stack = self._stack(rows, score_weight, folds, names, whole=max(grid.l1_ratios) > 0)
-        check_fold_classes(stack.class_mass[1:], classes)
-        fold_scorer = FoldScorer(rows.X, hard[kept], rows.labels, score_weight, classes, stack, folds, scorer)
-        fold_scorer.warn_of_unseen_classes()
-        search = StrengthSearch(
-            stack, fold_scorer, rule=self.rule, more_is_better=more_is_better(scorer), listener=self._listener()
-        )
-        result = search.run(grid)
-        del search
-        stack.cohorts.clear()  # frees the memory of the folds for the last fit
+        settings = self._settings(names)
+        if folds is not None and fits_in_sequence(rows, grid, scorer, len(classes)):
+            weights = ClassWeights(classes, self.class_weight)
+            sequence = SequentialFolds.of(rows, score_weight, folds, weights, settings)
+            result = search_in_sequence(sequence, self, grid, self._listener())
+        else:
+            result = self._search_stack(rows, score_weight, folds, settings, names, grid, scorer, hard[kept])
         copy_feature_attributes(self, validator)
         self.classes_, self.has_offset_ = classes, fixed is not None
-        self._fit_chosen(rows, result, stack.settings)
+        self._fit_chosen(rows, result, settings)
         self._set_path(result, kept, more_is_better(scorer))
         self._warn_unless_converged(self.solution_)
         self._warn_unless_settled(result)
         return self
+
+    def _search_stack(
+        self,
+        rows: WeightedRows,
+        score_weight: Array | None,
+        folds: Folds | None,
+        settings: StackSettings,
+        names: WeightNames,
+        grid: SearchGrid,
+        scorer: Any,
+        hard: Array,
+    ) -> SearchResult:
+        """Choose the strength by the models of all folds as one stack; `hard` has the labels of the rows."""
+        stack = FoldStack(
+            rows.X,
+            rows.labels,
+            score_weight,
+            folds=folds,
+            class_weights=ClassWeights(names.classes, self.class_weight),
+            settings=settings,
+            whole=max(grid.l1_ratios) > 0,
+            offset=rows.offset,
+        )
+        check_fold_classes(stack.class_mass[1:], names.classes)
+        fold_scorer = FoldScorer(rows.X, hard, rows.labels, score_weight, names.classes, stack, folds, scorer)
+        fold_scorer.warn_of_unseen_classes()
+        more = more_is_better(scorer)
+        return StrengthSearch(stack, fold_scorer, rule=self.rule, more_is_better=more, listener=self._listener()).run(
+            grid
+        )
 
     def _fit_on_workers(
         self, validator: SoftmaxRegressionCV, source: FragmentedBatches, grid: SearchGrid, groups: Any
@@ -310,21 +340,6 @@ class SoftmaxRegressionCV(LinearClassifier):
         self._warn_unless_converged(self.solution_)
         self._warn_unless_settled(result)
         return self
-
-    def _stack(
-        self, rows: WeightedRows, score_weight: Array | None, folds: Folds | None, names: WeightNames, *, whole: bool
-    ) -> FoldStack:
-        """Return the models of the folds and, if `whole`, of all rows."""
-        return FoldStack(
-            rows.X,
-            rows.labels,
-            score_weight,
-            folds=folds,
-            class_weights=ClassWeights(names.classes, self.class_weight),
-            settings=self._settings(names),
-            whole=whole,
-            offset=rows.offset,
-        )
 
     def _settings(self, names: WeightNames) -> StackSettings:
         """Return the parameters that all fits of the path share."""
@@ -367,7 +382,7 @@ class SoftmaxRegressionCV(LinearClassifier):
         self.path_ = make_path(result.points, chosen, name, more, passes=result.passes, cost=result.cost)
         self.scores_ = self.path_.scores
         self.oof_proba_ = None
-        if kept is not None:
+        if kept is not None and result.out_of_fold is not None:
             self.oof_proba_ = np.full((len(kept), len(self.classes_)), np.nan)
             self.oof_proba_[kept] = result.out_of_fold
 

@@ -231,15 +231,29 @@ class FoldScorer:
                 labels = self.labels[rows]
                 tested = np.bincount(labels, minlength=len(unseen)) if labels.ndim == 1 else labels.sum(axis=0)
                 unseen |= (tested > 0) & (self.stack.class_mass[k + 1] == 0)
-        if unseen.any():
-            names = ", ".join(spell(label) for label in self.classes[unseen][:MAX_LISTED])
-            warnings.warn(
-                f"some folds hold out all rows of a class ({names}{' and others' if unseen.sum() > MAX_LISTED else ''}"
-                "): their models give it probability 0, and its rows are left out of their scores. Use stratified "
-                "folds, or more rows of that class.",
-                UserWarning,
-                stacklevel=4,
-            )
+        warn_of_unseen(self.classes[unseen], stacklevel=6)
+
+
+def warn_of_unseen(classes: Array, stacklevel: int) -> None:
+    """Warn of classes that a fold is tested on without training rows of them.
+
+    Parameters
+    ----------
+    classes : ndarray
+        These classes; none gives no warning.
+    stacklevel : int
+        Frames between the warning and the caller of the fit.
+    """
+    if len(classes) == 0:
+        return
+    names = ", ".join(spell(label) for label in classes[:MAX_LISTED])
+    warnings.warn(
+        f"some folds hold out all rows of a class ({names}{' and others' if len(classes) > MAX_LISTED else ''}"
+        "): their models give it probability 0, and its rows are left out of their scores. Use stratified "
+        "folds, or more rows of that class.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 class ModelOfRows(SoftmaxRegression):

@@ -57,7 +57,7 @@ class SearchResult:
         All points of the path, in the order of their fits.
     chosen : PathPoint
         The chosen point.
-    weights : pair of ndarray
+    weights : pair of ndarray or None
         W (d, q) and b (q,) at the elastic net of the chosen point: of all rows, or the mean of the folds.
     relaxed_weights : pair of ndarray or None
         The same at the chosen point, if that is relaxed.
@@ -71,7 +71,7 @@ class SearchResult:
 
     points: list[PathPoint]
     chosen: PathPoint
-    weights: Weights
+    weights: Weights | None
     relaxed_weights: Weights | None
     out_of_fold: Array | None
     passes: int
@@ -211,7 +211,7 @@ class StrengthSearch:
             self._weights[spec] = self.stack.full_weights(net)
             variants = self._variants(spec)
             points = [self._score(variant, relaxed.get(variant, net)) for variant in variants]
-            fits.append((points[0], net))
+            fits.append((points[0], replace(net, held_out_logits=np.zeros(0))))  # a start needs the weights alone
             if self._stores:
                 self._store(spec, net)
         return fits

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
-from safetensors.numpy import save as pack_tensors
+from safetensors.numpy import save_file as write_tensors
 
 from softreg.atomic_files import atomic_path
 from softreg.typing import Array
@@ -100,6 +100,8 @@ def write_model(
     ------
     ModelFileError
         If a number is not finite (such a model would predict nan), or the metadata are not strict JSON.
+    OSError
+        If the file cannot be written.
 
     Examples
     --------
@@ -112,8 +114,8 @@ def write_model(
         as_read = json.loads(json.dumps(dict(metadata), allow_nan=False))  # with text for every key
         note = {"format": FORMAT_VERSION, "kind": kind, "metadata": as_read, "softreg": __version__}
         note["checksum"] = _checksum(plain, _canonical(note))
-        # one key, since safetensors writes several in any order
-        packed = pack_tensors(plain, metadata={_KEY: _canonical(note)})
+        text = _canonical(note)
+        text.encode()
     except UnicodeEncodeError as error:
         raise ModelFileError(
             f"the model holds text that no file can hold ({error}): half of a character, from a file that was read "
@@ -121,10 +123,16 @@ def write_model(
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the description of this model is not strict JSON: {error}") from error
-    if len(packed) > _MAX_HEADER_BYTES and int.from_bytes(packed[:_LENGTH_BYTES], "little") > _MAX_HEADER_BYTES:
-        raise ModelFileError("the description of this model (labels, names and texts) is longer than 100 MB")
     with atomic_path(path) as draft:
-        draft.write_bytes(packed)
+        # one key, since safetensors writes several in any order; written from the arrays, without a copy of the file
+        try:
+            write_tensors(plain, str(draft), metadata={_KEY: text})
+        except SafetensorError as error:
+            raise OSError(f"{str(path)!r} could not be written completely: {error}") from error
+        with draft.open("rb") as written:
+            header = int.from_bytes(written.read(_LENGTH_BYTES), "little")
+        if header > _MAX_HEADER_BYTES:
+            raise ModelFileError("the description of this model (labels, names and texts) is longer than 100 MB")
 
 
 def read_model(path: str | os.PathLike[str]) -> StoredModel:
@@ -162,6 +170,7 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
         arrays = read_tensors(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{name} is damaged or cut short ({error}); copy it again or train anew") from error
+    del data  # as large as the arrays
     checksum = note.pop("checksum", None)
     try:
         unaltered = checksum == _checksum(arrays, _canonical(note))
@@ -196,7 +205,7 @@ def _checksum(arrays: Mapping[str, Array], note: str) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name}\n{array.dtype.newbyteorder('<').str}\n{array.shape}\n".encode())
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # no copy
     return digest.hexdigest()
 
 

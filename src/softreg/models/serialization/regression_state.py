@@ -160,7 +160,7 @@ def _solution(stored: Mapping[str, Any], coef: Array, intercept: Array, *, firth
     if status is Status.CONVERGED and stored["bound"] == "estimate":  # so in earlier versions, without a certificate
         status = Status.STATIONARY if firth else Status.UNCERTIFIED
     return Solution(
-        W=np.ascontiguousarray(coef.T),
+        W=coef.T,  # a view: weights are held once
         b=intercept,
         value=_number(stored["value"]),
         gap=_gap(stored["gap"]),

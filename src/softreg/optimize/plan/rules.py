@@ -192,8 +192,8 @@ RULES = (
     Rule(
         "wide-dual-ascent", "lbfgs", Method.WIDE_DUAL_ASCENT,
         (SMOOTH, STRONGLY_CONVEX, SINGLE_ROWS, NO_OFFSET, NO_PATH),
-        "q >= {wide_classes:,}; mean ||x||^2 <= {wide_curvature:g} n strength; n q <= {wide_dual_numbers:,}; "
-        "tolerance >= {wide_tolerance:g}",
+        "q >= {wide_classes:,}; mean squared norm of a row <= {wide_curvature:g} n strength; "
+        "n q <= {wide_dual_numbers:,}; tolerance >= {wide_tolerance:g}",
         wide_dual_pays,
         "stochastic dual coordinate ascent with dual probabilities of two bytes; the next rule that applies where it "
         "exceeds its budget or cannot prove the gap",

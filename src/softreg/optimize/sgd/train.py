@@ -27,13 +27,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.linalg import TINY
-from softreg.optimize.sgd.running_moments import (
-    SGDState,
-    begin,
-    coordinates,
-    standardized,
-    update_moments,
-)
+from softreg.optimize.sgd.running_moments import SGDState, begin, coordinates, update_moments
+from softreg.optimize.sgd.standardized_batch import StandardizedBatch
 from softreg.probability import block_loss as loss
 from softreg.rows import one_blas_thread
 from softreg.typing import Array, Float64Array, Matrix
@@ -318,21 +313,20 @@ class _Step:
         mass = float(V.sum())
         if mass == 0:
             return state, 0.0
-        current = coordinates(state, self.fit_intercept)
-        centre, scale, varies = current.centre, current.scale, current.varies
-        Z, offset = standardized(X, centre, scale)
-        U, c = state.W * scale[:, None], state.b + centre @ state.W
-        o = Z @ U + (c - offset @ U)
-        losses, R = loss.loss_and_residual(o.T[None], Y, V[None])
+        batch = StandardizedBatch(X, coordinates(state, self.fit_intercept), state.W.shape[1])
+        c = state.b + batch.centre @ state.W
+        losses, R = loss.loss_and_residual((batch.products(state.W) + c).T[None], Y, V[None])
         R = R[0].T / mass
         r = R.sum(axis=0)
-        G = np.where(varies[:, None], Z.T @ R - np.outer(offset, r), 0.0)
         g = r if self.fit_intercept else np.zeros_like(r)
         relative_weight = max(mass / len(V) * (state.rows / state.weight), TINY)  # of this batch to an average one
-        rate = _rate(self.learning_rate, int(varies.sum()) + 1, len(V)) * self.schedule(state.steps)
-        eta = min(rate, _max_step(Z, offset, G, g, V / mass) / relative_weight)
-        W = self._prox(state.W - eta * relative_weight * G / scale[:, None], eta, scale[:, None])
-        b = c - eta * relative_weight * g - centre @ W
+        rate = _rate(self.learning_rate, int(batch.varies.sum()) + 1, len(V)) * self.schedule(state.steps)
+        eta = min(rate, _max_step(batch, R, g, V / mass) / relative_weight)
+        W = np.empty_like(state.W)
+        for columns, G in batch.gradient(R):
+            scale = batch.scale[columns, None]
+            W[columns] = self._prox(state.W[columns] - eta * relative_weight * G / scale, eta, scale)
+        b = c - eta * relative_weight * g - batch.centre @ W
         return replace(state, W=W, b=b, steps=state.steps + 1), float(losses[0])
 
     def _prox(self, W: Float64Array, eta: float, scale: Float64Array) -> Float64Array:
@@ -352,11 +346,12 @@ def _rate(learning_rate: float | str, squared_norm: float, rows: int) -> float:
     return float(learning_rate)
 
 
-def _max_step(Z: Matrix, offset: Float64Array, G: Float64Array, g: Float64Array, share: Float64Array) -> float:
+def _max_step(batch: StandardizedBatch, R: Float64Array, g: Float64Array, share: Float64Array) -> float:
     """Return the step along the gradient that minimizes Böhning's (1992) quadratic upper bound of the batch's loss."""
-    change = Z @ G + (g - offset @ G)
+    change, square = batch.gradient_products(R)
+    change += g
     curvature = MAX_LOGIT_CURVATURE * float(share @ np.einsum("ij,ij->i", change, change))
-    return float((np.vdot(G, G) + g @ g) / curvature) if curvature > 0 else float("inf")
+    return float((square + g @ g) / curvature) if curvature > 0 else float("inf")
 
 
 def _batches(X: Matrix, Y: Array, V: Array | None, size: int, random: np.random.Generator | None) -> Iterator[Batch]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from softreg.deprecated import DeprecatedAttributes
 from softreg.probability import Interval, mean_auc_interval
@@ -14,6 +16,9 @@ from softreg.report.evaluation.calibration_audit import CalibrationAudit, audit_
 from softreg.report.evaluation.ranking_scores import MAX_RANKED_CLASSES, Ranking, ranking_scores
 from softreg.report.evaluation.reliability import Reliability
 from softreg.typing import Array, Codes, Float64Array, FloatArray
+
+if TYPE_CHECKING:
+    from softreg.report.evaluation.streamed_calibration import StreamedRows
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Audit(DeprecatedAttributes):
     brier : float
         Mean squared error of the probabilities, summed over classes: 0 to 2.
     confusion : array of shape (q, q)
-        Counts of rows by observed (first axis) and predicted label.
+        Counts of rows by observed (first axis) and predicted label; a sparse matrix where logits were streamed.
     per_class : tuple of ClassAudit
         Counts and rates of each class.
     reliability : tuple of Reliability
@@ -92,15 +97,17 @@ class Audit(DeprecatedAttributes):
     least_surprising, most_surprising : array
         Indices of rows, the extreme one first.
     top_k : tuple of float
-        Shares of rows whose label is among the 1, 2, ... 5 most likely classes.
-    P : array of shape (n, q)
-        The probabilities.
+        Shares of rows whose label is among the 1, 2, ... 5 most likely classes; 10 where logits were streamed.
+    P : array of shape (n, q) or None
+        The probabilities; None where logits were streamed (`audit_model`).
     rates : array of shape (q,)
         Class rates of the baseline.
     groups : array of shape (n,) or None
         Groups of dependent rows.
     weights : array of shape (n,) or None
         Weights of the rows; None where each counts once.
+    streamed : StreamedRows or None
+        What was kept of streamed logits.
 
     Examples
     --------
@@ -121,7 +128,7 @@ class Audit(DeprecatedAttributes):
     majority: str
     majority_accuracy: float
     brier: float
-    confusion: Codes
+    confusion: Any
     per_class: tuple[ClassAudit, ...]
     reliability: tuple[Reliability, ...]
     codes: Codes
@@ -131,10 +138,11 @@ class Audit(DeprecatedAttributes):
     least_surprising: Codes
     most_surprising: Codes
     top_k: tuple[float, ...]
-    P: FloatArray
+    P: Any
     rates: FloatArray
     groups: Array | None = None
     weights: Float64Array | None = None
+    streamed: StreamedRows | None = None
 
     def __repr__(self) -> str:
         """Return the numbers of rows and classes, and the main scores."""
@@ -150,20 +158,49 @@ class Audit(DeprecatedAttributes):
     @cached_property
     def auc(self) -> Interval:
         """Area under the ROC curve with its interval: one-vs-rest mean of several classes; nan above 100 classes."""
-        if len(self.classes) > MAX_RANKED_CLASSES:
+        if len(self.classes) > MAX_RANKED_CLASSES or self.P is None:
             return Interval(math.nan, math.nan, math.nan)
         return mean_auc_interval(self.P, self.codes, self.weights, groups=self.groups)
 
     @cached_property
     def calibration(self) -> CalibrationAudit:
         """Scores with intervals, the calibration gap, and the exact test of calibration."""
+        if self.streamed is not None:
+            return self.streamed.calibration
         rates = np.asarray(self.rates, np.float64)
+        assert self.P is not None
         return audit_calibration(self.P, self.codes, rates, self.classes, groups=self.groups, weights=self.weights)
 
     @cached_property
     def ranking(self) -> Ranking:
         """AUC and average precision of each class against the rest."""
+        if self.P is None:
+            none = np.full(len(self.classes), np.nan)
+            return Ranking(none, none)
         return ranking_scores(self.P, self.codes, self.weights)
+
+    def class_probability(self, k: int) -> Float64Array | None:
+        """Return the probability (n,) of a class in each row; None where it was not kept.
+
+        Parameters
+        ----------
+        k : int
+            Code of the class.
+
+        Returns
+        -------
+        ndarray or None
+            Of streamed logits, the probabilities of the 12 most frequent classes were kept.
+
+        Examples
+        --------
+        >>> from softreg.report import audit
+        >>> audit([[0.9, 0.1], [0.8, 0.2]], [0, 1], ["ham", "spam"]).class_probability(1)
+        array([0.1, 0.2])
+        """
+        if self.P is not None:
+            return np.asarray(self.P[:, k], dtype=np.float64)
+        return None if self.streamed is None else self.streamed.columns.get(k)
 
     def confused_pairs(self) -> list[tuple[int, int, int]]:
         """Return (observed class, predicted class, rows) of every kind of misclassification, the most frequent first.
@@ -179,6 +216,7 @@ class Audit(DeprecatedAttributes):
         >>> audit([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], [0, 1, 1], ["ham", "spam"]).confused_pairs()
         [(1, 0, 1)]
         """
-        wrong = self.confusion - np.diag(np.diag(self.confusion))
-        pairs = [(int(i), int(j), int(wrong[i, j])) for i, j in np.argwhere(wrong > 0)]
+        counts = sp.coo_array(self.confusion)
+        entries = zip(*(part.tolist() for part in (*counts.coords, counts.data)), strict=True)
+        pairs = [(i, j, n) for i, j, n in entries if i != j and n > 0]
         return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))

@@ -174,8 +174,13 @@ def _rates(column: str, bin_of_row: Codes, names: Sequence[str], ordered: int, a
     np.add.at(of_class, (bin_of_row, audit.codes), 1)
     rates = of_class / np.maximum(count, 1)[:, None]
     spread = (count[:, None] * (rates - np.bincount(audit.codes, minlength=q) / audit.rows) ** 2).sum(axis=0)
-    k = 1 if q == 2 else int(np.argmax(spread))
-    predicted = np.bincount(bin_of_row, weights=audit.P[:, k], minlength=len(names)) / np.maximum(count, 1)
+    if audit.streamed is not None:  # the classes whose probabilities were kept
+        kept = list(audit.streamed.columns)
+        k = kept[int(np.argmax(spread[kept]))]
+    else:
+        k = 1 if q == 2 else int(np.argmax(spread))
+    probability = audit.class_probability(k)
+    predicted = np.bincount(bin_of_row, weights=probability, minlength=len(names)) / np.maximum(count, 1)
     filled = np.flatnonzero(count)
     ends = []
     for b in filled:

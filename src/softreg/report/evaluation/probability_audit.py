@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -98,22 +99,23 @@ def audit(
     if classes is None:
         classes = classes_of_columns(codes, None, P.shape[-1]).labels
     codes, names = codes_among(codes, classes), tuple(str(label) for label in classes)
-    codes, (n, q) = _checked_codes(P, codes, names), P.shape
+    codes, (n, q) = checked_codes(P.shape, codes, names), P.shape
     w = None if sample_weight is None else unit_weights(sample_weight, (n,))
     observed_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()
-    rates = observed_rates if class_rates is None else _checked_rates(class_rates, q)
+    rates = observed_rates if class_rates is None else checked_rates(class_rates, q)
     predicted, majority = np.asarray(most_likely(P), dtype=np.int64), int(np.argmax(rates))
     confusion = np.bincount(codes * q + predicted, minlength=q * q).reshape(q, q)
+    mean = np.average(P.astype(np.float64, copy=False), axis=0, weights=w)
     observed = np.minimum(P[np.arange(n), codes].astype(np.float64), 1.0)  # float32 rows may round to 1.0000001
     surprise = surprisal(observed).astype(np.float64)
     return Audit(
         rows=n,
         classes=names,
-        **_scores(P, codes, w, observed_rates=observed_rates, baseline_rates=rates),
+        **_scores(P, codes, w, observed_rates=observed_rates, baseline_rates=rates),  # type: ignore[arg-type]
         majority=names[majority],
         majority_accuracy=float(observed_rates[majority]),
         confusion=confusion,
-        per_class=_per_class(names, confusion, P, observed_rates, w),
+        per_class=classes_audit(names, confusion, mean, observed_rates),
         reliability=_reliability(P, codes, predicted, names, bins),
         codes=codes,
         predicted=predicted,
@@ -124,7 +126,7 @@ def audit(
         top_k=_top_k(P, codes, w),
         P=P,
         rates=rates,
-        groups=None if groups is None else _checked_groups(groups, n),
+        groups=None if groups is None else checked_groups(groups, n),
         weights=w,
     )
 
@@ -139,7 +141,7 @@ def _scores(
         "log_loss_bits": float(log_loss(P, codes, w, unit="bit")),
         "label_entropy": entropy,
         "label_entropy_bits": float(cross_entropy(observed_rates, baseline_rates, unit="bit")),
-        "skill": _skill(loss, entropy),
+        "skill": skill_of(loss, entropy),
         "accuracy": float(accuracy(P, codes, w)),
         "brier": float(brier(P, codes, w)),
     }
@@ -153,10 +155,11 @@ def _top_k(P: FloatArray, codes: Codes, w: Float64Array | None) -> tuple[float, 
     return tuple(weighted_mean(rank < k, w) for k in range(1, min(MAX_TOP_K, P.shape[1]) + 1))
 
 
-def _checked_codes(P: FloatArray, codes: Array, names: tuple[str, ...]) -> Codes:
-    if P.ndim != 2 or P.shape[0] == 0:
-        raise ValueError(f"P must have shape (n, q) with at least one row; seen: {P.shape}")
-    n, q = P.shape
+def checked_codes(shape: tuple[int, ...], codes: Array, names: tuple[str, ...]) -> Codes:
+    """Return codes (n,) as int64; raise `ValueError` if they do not fit probabilities of a shape, or their classes."""
+    if len(shape) != 2 or shape[0] == 0:
+        raise ValueError(f"P must have shape (n, q) with at least one row; seen: {shape}")
+    n, q = shape
     if len(names) != q:
         raise ValueError(f"P has {q} columns, one for each class, but {len(names)} classes are given")
     if codes.shape != (n,) or codes.dtype.kind not in "iu":
@@ -173,21 +176,24 @@ def _checked_codes(P: FloatArray, codes: Array, names: tuple[str, ...]) -> Codes
     return codes.astype(np.int64)
 
 
-def _checked_rates(class_rates: ArrayLike, q: int) -> FloatArray:
+def checked_rates(class_rates: ArrayLike, q: int) -> FloatArray:
+    """Return class rates (q,); raise `ValueError` if they are no distribution."""
     rates = check_probabilities(class_rates, name="class_rates")
     if rates.shape != (q,):
         raise ValueError(f"class_rates must hold one rate for each of {q} classes; seen: shape {rates.shape}")
     return rates
 
 
-def _checked_groups(groups: ArrayLike, n: int) -> Array:
+def checked_groups(groups: ArrayLike, n: int) -> Array:
+    """Return groups (n,); raise `ValueError` for another shape."""
     array = np.asarray(groups)
     if array.shape != (n,):
         raise ValueError(f"groups must hold one value for each of {n} rows; seen: shape {array.shape}")
     return array
 
 
-def _skill(loss: float, entropy: float) -> float:
+def skill_of(loss: float, entropy: float) -> float:
+    """Return the share of the label entropy that is explained, `1 - loss / entropy`, with its limits at 0 and inf."""
     if entropy == 0.0:  # a single class has no entropy to explain
         return 0.0 if loss == 0.0 else -np.inf
     if np.isinf(entropy):  # the baseline has rate 0 for an observed class; inf / inf is undefined
@@ -195,11 +201,11 @@ def _skill(loss: float, entropy: float) -> float:
     return 1.0 - loss / entropy
 
 
-def _per_class(
-    names: tuple[str, ...], confusion: Codes, P: FloatArray, rates: Float64Array, w: Float64Array | None
+def classes_audit(
+    names: tuple[str, ...], confusion: Any, mean: Float64Array, rates: Float64Array
 ) -> tuple[ClassAudit, ...]:
-    observed, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
-    mean = np.average(P.astype(np.float64, copy=False), axis=0, weights=w)
+    """Return counts and rates of each class from a confusion matrix, dense or sparse, and mean probabilities (q,)."""
+    observed, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
     return tuple(
         ClassAudit(
             label=name,

@@ -101,9 +101,9 @@ def discriminations(audit: Audit, most: int = MAX_CLASSES) -> list[Discriminatio
     frequent = np.argsort(-np.bincount(audit.codes, minlength=q), kind="stable")[:most]
     results = []
     for k in [1] if q == 2 else sorted(frequent.tolist()):
-        positive = audit.codes == k
-        if MIN_ROWS <= positive.sum() <= len(positive) - MIN_ROWS:
-            results.append(discrimination(audit.P[:, k], positive, name=audit.classes[k], groups=audit.groups))
+        positive, p = audit.codes == k, audit.class_probability(k)
+        if p is not None and MIN_ROWS <= positive.sum() <= len(positive) - MIN_ROWS:
+            results.append(discrimination(p, positive, name=audit.classes[k], groups=audit.groups))
     return results
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from softreg.probability import Interval
 from softreg.report.evaluation.audit_result import Audit
@@ -167,12 +168,20 @@ def error_direction(audit: Audit, limits: AssessmentLimits = AssessmentLimits())
         worst, z = 1, float(calibration.bias[1])
     confidence = abs(check.confidence) if check.p_confidence <= limits.significance else 0.0
     one_sided = len(calibration.bias) == 2 and _one_sided(audit.reliability[-1])
-    if abs(z) >= limits.bias and (abs(z) >= confidence or one_sided):
+    if abs(z) >= _least_bias(calibration, limits) and (abs(z) >= confidence or one_sided):
         name = shorten_middle(audit.classes[worst], MAX_NAME_LENGTH)
         return f"too {'high' if z < 0 else 'low'} for “{name}”"
     if confidence:
         return OVERCONFIDENT if check.confidence > 0 else UNDERCONFIDENT
     return UNEVEN
+
+
+def _least_bias(calibration: CalibrationAudit, limits: AssessmentLimits) -> float:
+    """Return the z-score of a class count from which a class is named; of many classes, one that none has by chance."""
+    if not calibration.ranks:
+        return limits.bias
+    classes = max(int(np.count_nonzero(calibration.bias)), 1)
+    return max(limits.bias, float(-ndtri(ndtr(-limits.bias) / classes)))
 
 
 def _one_sided(curve: Reliability) -> bool:

@@ -50,7 +50,8 @@ def calibration_scores(audit: Audit) -> Table:
 
 def calibration_test(audit: Audit) -> Table:
     """Return the exact test with its three parts, and the debiased errors."""
-    c, q, level = audit.calibration.check, len(audit.classes), AssessmentLimits().significance
+    c, ranks, level = audit.calibration.check, audit.calibration.ranks, AssessmentLimits().significance
+    q = ranks + 1 if ranks else len(audit.classes)
     direction = f" ({'over' if c.confidence > 0 else 'under'}confident)" if c.p_confidence <= level else ""
 
     def errors(p: float, square: float, limit: float, detectable: float, *, count: int) -> tuple[str, str, str]:
@@ -68,7 +69,7 @@ def calibration_test(audit: Audit) -> Table:
             "",
         ),
         (
-            "each class",
+            "each rank" if ranks else "each class",
             format_p_value(c.p_classes, c.draws),
             *errors(c.p_classes, c.error, c.error_by_chance, c.detectable, count=q),
         ),
@@ -79,7 +80,13 @@ def calibration_test(audit: Audit) -> Table:
         ),
     ]
     groups = audit.calibration.groups
-    note = f"The test uses one row of each of {groups:,} groups." if groups is not None else ""
+    note = f"The test uses one row of each of {groups:,} groups. " if groups is not None else ""
+    if ranks:
+        note += (
+            f"The outcomes of the test are the {ranks} most likely classes of each row by rank, and all others "
+            "together; the part on confidence is a z-test of the mean surprisal over all classes."
+        )
+    note = note.strip()
     head = ("part of the test", "p-value", "observed", "95% limit if right", "found in 80% of samples")
     return Table(head, rows, (False, True, False, True, True), note)
 

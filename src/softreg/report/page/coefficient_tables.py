@@ -16,7 +16,7 @@ from softreg.typing import Float64Array
 OPEN_CLASSES = 12
 """Classes whose coefficients are visible at once; those of more are folded."""
 MAX_CLASSES_WITH_FEATURES = 60
-"""Classes whose coefficients are shown."""
+"""Classes whose coefficients are shown; of more, the most frequent ones."""
 FEATURES_PER_CLASS = 8
 """Coefficients of a class."""
 FEATURES_OF_TWO_CLASSES = 16
@@ -43,9 +43,9 @@ def coefficient_images(data: ReportData) -> list[tuple[str, list[Markup]]]:
         return []
     height, width, *rest = data.image_shape
     channels = rest[0] if rest else 1
-    coef = np.asarray(data.coef, dtype=np.float64)[: MAX_IMAGES // channels]
+    coef = np.asarray(np.asarray(data.coef)[: MAX_IMAGES // channels], dtype=np.float64)
     largest = _largest(coef)
-    labels = [display_name(label) for label in data.audit.classes]
+    labels = [display_name(label) for label in data.audit.classes[: len(coef)]]
     colours = [f", {name}" for name in CHANNEL_NAMES] if channels > 1 else [""]
     return [
         (
@@ -63,8 +63,9 @@ def largest_coefficients(data: ReportData) -> list[tuple[str, list[CoefficientBa
     """Return each class with its largest coefficients, all on one scale; of two classes, those of the log-odds."""
     if data.coef is None or data.image_shape is not None:
         return []
-    coef, labels = np.asarray(data.coef, dtype=np.float64), [display_name(label) for label in data.audit.classes]
-    shown = FEATURES_PER_CLASS
+    classes = _shown_classes(data)
+    coef = np.asarray(np.asarray(data.coef)[classes], dtype=np.float64)
+    labels, shown = [display_name(data.audit.classes[k]) for k in classes], FEATURES_PER_CLASS
     if len(labels) == 2:  # only the difference of the two classes is identified
         coef, labels = coef[1:] - coef[:1], [f"{labels[1]} rather than {labels[0]}"]
         shown = FEATURES_OF_TWO_CLASSES
@@ -75,8 +76,16 @@ def largest_coefficients(data: ReportData) -> list[tuple[str, list[CoefficientBa
             label,
             [_bar(str(features[j]), w[j], largest) for j in np.argsort(-np.abs(w), kind="stable")[:shown] if w[j]],
         )
-        for label, w in zip(labels[:MAX_CLASSES_WITH_FEATURES], coef, strict=False)
+        for label, w in zip(labels, coef, strict=True)
     ]
+
+
+def _shown_classes(data: ReportData) -> list[int]:
+    """Return the classes whose coefficients are shown: all of a few, the most frequent ones of many."""
+    rows = [one.rows for one in data.audit.per_class]
+    if len(rows) <= MAX_CLASSES_WITH_FEATURES:
+        return list(range(len(rows)))
+    return [int(k) for k in np.argsort(-np.array(rows), kind="stable")[:MAX_CLASSES_WITH_FEATURES]]
 
 
 def _bar(feature: str, coefficient: float, largest: float) -> CoefficientBar:

@@ -20,7 +20,9 @@ MAX_CLASSES_WITH_SHARES = 12
 MAX_PAIRS = 25
 """Pairs of confused classes."""
 MAX_TABLE_ROWS = 1000
-"""Rows of the tables of classes and of columns."""
+"""Rows of the table of columns."""
+MAX_LISTED_CLASSES = 200
+"""Classes up to which the table of classes is complete; of more, the most frequent ones."""
 TOP_K = 3
 """k of the top-k accuracy, or one less than the number of classes."""
 
@@ -81,8 +83,9 @@ def _top_k_rows(audit: Audit) -> list[tuple[str, str, str]]:
     k = min(TOP_K, len(audit.classes) - 1)
     if k < 2:
         return []
-    meaning = f"share of rows whose observed class is among the {k} most likely"
-    return [(f"top-{k} accuracy", format_percent(audit.top_k[k - 1]), meaning)]
+    meaning = "share of rows whose observed class is among the {} most likely"
+    shown = [k, len(audit.top_k)] if audit.streamed is not None else [k]
+    return [(f"top-{k} accuracy", format_percent(audit.top_k[k - 1]), meaning.format(k)) for k in shown]
 
 
 def _ranking_rows(audit: Audit) -> list[tuple[str, str, str]]:
@@ -142,6 +145,9 @@ def confused_pairs(audit: Audit) -> Table:
 def per_class(audit: Audit) -> Table:
     """Return rates, mean probability, precision and recall of each class."""
     head = ("class", "rows", "predicted", "rate", "mean probability", "precision", "recall")
+    shown = audit.per_class
+    if len(shown) > MAX_LISTED_CLASSES:
+        shown = tuple(sorted(shown, key=lambda one: -one.rows)[:MAX_LISTED_CLASSES])
     rows = [
         (
             display_name(c.label),
@@ -149,9 +155,11 @@ def per_class(audit: Audit) -> Table:
             f"{c.predicted:,}",
             *(format_percent(share) for share in (c.rate, c.mean_probability, c.precision, c.recall)),
         )
-        for c in audit.per_class[:MAX_TABLE_ROWS]
+        for c in shown
     ]
-    note = left_out_note(len(audit.per_class), MAX_TABLE_ROWS, "classes")
+    note = left_out_note(len(audit.per_class), len(shown), "classes")
+    if note:
+        note = f"The classes with the most rows are listed. {note}"
     return Table(head, rows, (False,) + (True,) * 6, note)
 
 

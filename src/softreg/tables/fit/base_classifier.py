@@ -16,6 +16,8 @@ from sklearn.exceptions import NotFittedError
 
 from softreg.exportable import Exportable
 from softreg.models import Inference, Path, SoftmaxRegression, StoredEvaluation, infer
+from softreg.models.class_blocks.top_classes import TopClasses, checked_count
+from softreg.models.estimators.streamed_predictions import codes_of_classes
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.models.serialization.stored_evaluation import check_classes
 from softreg.tables.columns.table_errors import TableError, emit_warnings, quote_list
@@ -80,7 +82,7 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
     n_features_in_: int
     n_iter_: int
 
-    def predict_proba(self, data: Any) -> Float64Array:
+    def predict_proba(self, data: Any, *, classes: Any = None) -> Float64Array:
         """Return the probabilities of the classes.
 
         A `TableWarning` names columns that training did not have, which are ignored, and counts the rows of unseen
@@ -90,33 +92,94 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
         ----------
         data : path, pyarrow.Table, data frame or array
             Rows; columns are matched by name, those of an array by position.
+        classes : array-like of shape (c,), optional
+            Classes whose probabilities are returned, in this order; all by default. They are probabilities among all
+            classes, computed in blocks without an array (n, q).
 
         Returns
         -------
-        array of float64 (n, q)
-            Probabilities, one column a class as in `classes_`.
+        array of float64 (n, q) or (n, c)
+            Probabilities, one column a class as in `classes_`, or as in `classes`.
 
         Raises
         ------
         TableError
             If a column is missing, or holds another kind of value than in training.
+        ValueError
+            If `classes` names one that is not of the model.
         """
-        X, offset = self._encoded_with_offset(data)
+        X, offset, chosen = *self._encoded_with_offset(data), self._chosen(classes)
         if X.shape[0] == 0:
-            return np.zeros((0, len(self.classes_)))
-        return np.asarray(self.model_.predict_proba(X, offset))
+            return np.zeros((0, len(self.classes_ if chosen is None else chosen)))
+        return np.asarray(self.model_.predict_proba(X, offset, classes=chosen))
 
     def predict(self, data: Any) -> Array:
         """Return the most probable label of each row (n,), in the type of `classes_`."""
-        most_likely = self.predict_proba(data).argmax(axis=1)
+        most_likely = self._most_likely(data)
         return np.asarray(self.classes_[most_likely])
 
-    def predict_log_proba(self, data: Any) -> Float64Array:
-        """Return the logarithms of the probabilities (n, q) in nats, finite where a probability would round to 0."""
+    def _most_likely(self, data: Any) -> Array:
+        """Return the code (n,) of the most likely class of each row."""
         X, offset = self._encoded_with_offset(data)
         if X.shape[0] == 0:
-            return np.zeros((0, len(self.classes_)))
-        return np.asarray(self.model_.predict_log_proba(X, offset))
+            return np.zeros(0, dtype=np.int64)
+        return np.asarray(self.model_._most_likely(X, offset))
+
+    def predict_log_proba(self, data: Any, *, classes: Any = None) -> Float64Array:
+        """Return the logarithms of the probabilities (n, q) in nats, finite where a probability would round to 0.
+
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array
+            Rows.
+        classes : array-like of shape (c,), optional
+            Classes that are returned, as in `predict_proba`.
+
+        Returns
+        -------
+        array of float64 (n, q) or (n, c)
+            Log-probabilities.
+        """
+        X, offset, chosen = *self._encoded_with_offset(data), self._chosen(classes)
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes_ if chosen is None else chosen)))
+        return np.asarray(self.model_.predict_log_proba(X, offset, classes=chosen))
+
+    def top_k(self, data: Any, k: int = 10) -> TopClasses:
+        """Return the k most likely classes of each row and their probabilities.
+
+        Logits are computed in blocks of rows and classes, so that memory does not grow with n q.
+
+        Parameters
+        ----------
+        data : path, pyarrow.Table, data frame or array
+            Rows.
+        k : int
+            Number of classes; all q of a model that has fewer.
+
+        Returns
+        -------
+        TopClasses
+            Arrays (n, k) of labels and probabilities, the most likely class first; of equal probabilities the class
+            that comes first in `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If k is not an integer of at least 1, or as `predict_proba`.
+        """
+        self._check_fitted()
+        columns = min(checked_count(k), len(self.classes_))
+        X, offset = self._encoded_with_offset(data)
+        if X.shape[0] == 0:
+            none = np.zeros((0, columns))
+            return TopClasses(self.classes_[none.astype(np.intp)], none, none.astype(np.int64))
+        top = self.model_.top_k(X, columns, offset)
+        return replace(top, labels=self.classes_[top.codes])
+
+    def _chosen(self, classes: Any) -> Array | None:
+        """Return chosen classes as the model has them, or None for all; raise `ValueError` for one that it lacks."""
+        return None if classes is None else self.model_.classes_[codes_of_classes(classes, self.classes_)]
 
     def decision_function(self, data: Any) -> Float64Array:
         """Return the logits (n, q) in the order of `classes_`; for two classes the log-odds (n,) of the second."""
@@ -164,7 +227,7 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
         labelled = codes != UNLABELLED
         if not labelled.any():
             raise TableError(f"No row has a label in {target!r}, so that there is nothing to compare with.")
-        is_correct = self.predict_proba(table).argmax(axis=1) == codes
+        is_correct = self._most_likely(table) == codes
         return float(np.average(is_correct[labelled], weights=rescale_extreme_weights(weight[labelled])))
 
     def encode(self, data: Any) -> Any:

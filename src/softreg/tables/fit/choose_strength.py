@@ -11,6 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.models import Path, PathPoint, SoftmaxRegression, SoftmaxRegressionCV
+from softreg.models.class_blocks.row_scores import label_log_losses
+from softreg.models.estimators.streamed_predictions import logit_blocks
 from softreg.models.selection.regularization_path import make_path
 from softreg.optimize.cost.meter import metered
 from softreg.tables.columns.table_errors import emit_warnings
@@ -228,8 +230,8 @@ def _held_out_point(
     """Return the path point of a model by its weighted log loss on held-out rows."""
     class_index = np.searchsorted(model.classes_, y)
     known = np.isin(y, model.classes_)
-    P = model.predict_proba(X[known], None if offsets is None else offsets.of(known, model.classes_))
-    loss = -np.log(np.maximum(P[np.arange(len(P)), class_index[known]], np.finfo(float).tiny))
+    offset = None if offsets is None else offsets.of(known, model.classes_)
+    loss = label_log_losses(logit_blocks(model, X[known], offset), class_index[known])
     solution = model.solution_
     share = np.full(len(loss), 1 / len(loss)) if weight is None else weight[known] / weight[known].sum()
     mean = float(share @ loss)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from softreg.models.class_blocks.logit_blocks import LogitBlocks
 from softreg.models.serialization import fields
 from softreg.probability import softmax
 from softreg.rows import scores
@@ -93,51 +94,104 @@ class TablePredictor:
         TableError
             If a logit overflows, a cell is not of its column's kind, or a column of offsets is missing.
         """
-        return self._probabilities(batch, self.encoder.encode(batch, unseen=unseen))
+        X = self.encoder.encode(batch, unseen=unseen)
+        return self.probabilities_of_encoded(batch, X, slice(0, X.shape[0]))
 
-    def probabilities_and_limits(
-        self, batch: pa.Table | pa.RecordBatch, level: float, unseen: UnseenValues | None = None
-    ) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Return the probabilities (n, q) of rows, and the limits of their intervals.
+    def probabilities_of_encoded(self, batch: pa.Table | pa.RecordBatch, X: Any, rows: slice) -> Float64Array:
+        """Return the probabilities of some rows of an encoded batch.
 
         Parameters
         ----------
         batch : pyarrow.Table or pyarrow.RecordBatch
-            Rows.
-        level : float
-            Confidence level.
-        unseen : UnseenValues, optional
-            Receives the rows with levels that training did not have.
+            The batch.
+        X : array or csr_array (n, d)
+            Its features.
+        rows : slice
+            The rows, with a start and a stop.
 
         Returns
         -------
-        tuple of array (n, q)
-            Probabilities, lower and upper limits.
+        array of float64 (b, q)
+            Probabilities.
 
         Raises
         ------
         TableError
-            If the model file keeps no covariance, or as `probabilities` raises.
+            If a logit overflows, or a column of offsets is missing.
         """
-        if self.intervals is None:
-            raise TableError("The model keeps no covariance of its weights, which intervals need.")
-        X = self.encoder.encode(batch, unseen=unseen)
-        offset = read_offsets(batch, self.offset, self.classes) if self.offset else None
-        return self._probabilities(batch, X), *self.intervals.limits(X, level, offset)
-
-    def _probabilities(self, batch: pa.Table | pa.RecordBatch, X: Any) -> Float64Array:
-        """Return the probabilities of encoded rows; raise `TableError` for a logit that overflows."""
+        X = X[rows]
         if isinstance(X, np.ndarray) and X.size >= MIN_COMPILED_SIZE and not self.offset:
             probabilities = scores(self.coef, self.intercept, X, probabilities=True)
             if probabilities is not None:
                 return probabilities
-        o = np.asarray(X @ self.coef.T + self.intercept)
+        o = np.asarray(X @ self.coef.T + self.intercept, dtype=np.float64)
         if not np.isfinite(o).all():
-            row = read_location(batch).row(int(np.argmin(np.isfinite(o).all(axis=1))))
-            raise TableError(
-                f"In {row} stand numbers so large that their logits overflow. Look for a damaged value there."
-            )
-        return np.asarray(softmax(o + read_offsets(batch, self.offset, self.classes) if self.offset else o))
+            error = _overflow_error(batch, rows.start + int(np.argmin(np.isfinite(o).all(axis=1))))
+            raise error
+        return np.asarray(softmax(o + self._offsets(batch, rows) if self.offset else o))
+
+    def limits_of_encoded(
+        self, batch: pa.Table | pa.RecordBatch, X: Any, rows: slice, level: float
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return the limits of the intervals of the probabilities of some rows of an encoded batch.
+
+        Parameters
+        ----------
+        batch : pyarrow.Table or pyarrow.RecordBatch
+            The batch.
+        X : array or csr_array (n, d)
+            Its features.
+        rows : slice
+            The rows, with a start and a stop.
+        level : float
+            Confidence level.
+
+        Returns
+        -------
+        tuple of array (b, q)
+            Lower and upper limits.
+
+        Raises
+        ------
+        TableError
+            If the model file keeps no covariance, or a column of offsets is missing.
+        """
+        if self.intervals is None:
+            raise TableError("The model keeps no covariance of its weights, which intervals need.")
+        return self.intervals.limits(X[rows], level, self._offsets(batch, rows) if self.offset else None)
+
+    def logit_blocks(self, batch: pa.Table | pa.RecordBatch, X: Any) -> LogitBlocks:
+        """Return the logits of an encoded batch as blocks, without an array (n, q).
+
+        Parameters
+        ----------
+        batch : pyarrow.Table or pyarrow.RecordBatch
+            The batch.
+        X : array or csr_array (n, d)
+            Its features.
+
+        Returns
+        -------
+        LogitBlocks
+            The logits.
+
+        Raises
+        ------
+        TableError
+            If a feature is so large that logits overflow, or a column of offsets is missing.
+        """
+        offset = self._offsets(batch, slice(0, X.shape[0])) if self.offset else None
+        return LogitBlocks(self.coef, self.intercept, X, offset, lambda row: _overflow_error(batch, row))
+
+    def _offsets(self, batch: pa.Table | pa.RecordBatch, rows: slice) -> Float64Array:
+        """Return the offsets (b, q) of some rows of a batch."""
+        return read_offsets(batch, self.offset, self.classes)[rows]
+
+
+def _overflow_error(batch: pa.Table | pa.RecordBatch, row: int) -> TableError:
+    """Return the error for a row of a batch whose logits overflow."""
+    where = read_location(batch).row(row)
+    return TableError(f"In {where} stand numbers so large that their logits overflow. Look for a damaged value there.")
 
 
 def offset_state(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -78,13 +78,30 @@ def prediction_table(
         )
     columns = [string_array(labels), *map(number_array, P.T)]
     if rows is None:
-        return pa.table(columns, names=[_free(LABEL, names), *names])
+        return pa.table(columns, names=[unused_name(LABEL, names), *names])
     numbers = number_array(np.asarray(rows, dtype=np.int64))
-    return pa.table([numbers, *columns], names=[_free(ROW, names), _free(LABEL, names), *names])
+    return pa.table([numbers, *columns], names=[unused_name(ROW, names), unused_name(LABEL, names), *names])
 
 
-def _free(name: str, taken: Sequence[str]) -> str:
-    """Return the name with as many underscores appended as it needs to differ from the class names."""
+def unused_name(name: str, taken: Sequence[str]) -> str:
+    """Return the name with as many underscores appended as it needs to differ from others.
+
+    Parameters
+    ----------
+    name : str
+        Name of a column.
+    taken : sequence of str
+        Other names.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> unused_name("row", ["row", "row_"])
+    'row__'
+    """
     while name in taken:
         name += "_"
     return name
@@ -177,7 +194,59 @@ def writing_predictions(
     "no",0.5,0.5
     <BLANKLINE>
     """
-    path = Path(path)
+    ending = _checked_ending(Path(path))
+    with (
+        atomic_path(path) as draft,
+        prediction_sink(str(draft), classes, ending, rows=rows, kept=kept, intervals=intervals) as write,
+    ):
+        yield write
+
+
+@contextmanager
+def writing_tables(
+    destination: str | os.PathLike[str] | BinaryWriter, schema: pa.Schema
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Open a file of tables of one schema, and yield a function that writes the next one.
+
+    Parameters
+    ----------
+    destination : path or binary file
+        A path, whose ending decides on the format as in `writing_predictions`, and which appears complete at the end or
+        not at all; or an open file, for CSV.
+    schema : pyarrow.Schema
+        Columns of the tables.
+
+    Yields
+    ------
+    callable
+        Function that writes a table.
+
+    Raises
+    ------
+    TableError
+        For another ending, or a folder that does not exist.
+
+    Examples
+    --------
+    >>> with writing_tables("p.csv", pa.schema([("rank", pa.int64())])) as write:
+    ...     write(pa.table({"rank": [1, 2]}))
+    >>> print(Path("p.csv").read_text())
+    "rank"
+    1
+    2
+    <BLANKLINE>
+    """
+    if not isinstance(destination, (str, os.PathLike)):
+        with _open_writer(destination, schema, ".csv", len(schema)) as writer:
+            yield writer.write_table
+        return
+    ending = _checked_ending(Path(destination))
+    with atomic_path(destination) as draft, _open_writer(str(draft), schema, ending, len(schema)) as writer:
+        yield writer.write_table
+
+
+def _checked_ending(path: Path) -> str:
+    """Return the ending of a path that can be written; raise `TableError` for another."""
     ending = path.suffix.lower()
     if ending not in (".csv", ".tsv", *PARQUET_ENDINGS, *ARROW_FILES):
         raise TableError(
@@ -188,11 +257,7 @@ def writing_predictions(
         raise TableError(f"The folder {str(path.parent)!r} does not exist, so {path.name!r} cannot be written there.")
     if path.is_dir():
         raise TableError(f"{str(path)!r} is a folder; name a file to write the predictions to.")
-    with (
-        atomic_path(path) as draft,
-        prediction_sink(str(draft), classes, ending, rows=rows, kept=kept, intervals=intervals) as write,
-    ):
-        yield write
+    return ending
 
 
 def _open_writer(sink: str | BinaryWriter, schema: pa.Schema, ending: str, label: int) -> Any:
@@ -202,7 +267,9 @@ def _open_writer(sink: str | BinaryWriter, schema: pa.Schema, ending: str, label
 
         # Probabilities rarely repeat: dictionaries and compression do not help.
         uncompressed = dict.fromkeys(schema.names[label + 1 :], "NONE")
-        return pq.ParquetWriter(sink, schema, use_dictionary=[schema.names[label]], compression=uncompressed)
+        repeated = [one.name for one in schema if pa.types.is_string(one.type)] if label == len(schema) else None
+        dictionary = [schema.names[label]] if repeated is None else repeated
+        return pq.ParquetWriter(sink, schema, use_dictionary=dictionary, compression=uncompressed or "snappy")
     if ending in ARROW_FILES:
         return pa.ipc.new_file(sink, schema)
     options = pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
@@ -248,9 +315,9 @@ def prediction_sink(
     """
     schema = prediction_table(classes, np.zeros((0, len(np.asarray(classes)))), [], [] if rows else None).schema
     for name in [f"{name}_{end}" for name in np.asarray(classes).tolist() for end in ENDS] if intervals else []:
-        schema = schema.append(pa.field(_free(name, schema.names), pa.float64()))
+        schema = schema.append(pa.field(unused_name(name, schema.names), pa.float64()))
     for kept_field in reversed(kept or []):
-        schema = schema.insert(0, kept_field.with_name(_free(kept_field.name, schema.names)))
+        schema = schema.insert(0, kept_field.with_name(unused_name(kept_field.name, schema.names)))
     before = rows + len(kept or [])
     labels = string_array([str(label) for label in np.asarray(classes).tolist()])
     writer = _open_writer(sink, schema, ending, before)
