@@ -70,7 +70,7 @@ KINDS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
+@pytest.mark.parametrize("solver", ["one-pass-newton", "lbfgs"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_are_the_rows(kind: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense, "ONE_BLOCK_BYTES", 0)
@@ -83,7 +83,7 @@ def test_batches_are_the_rows(kind: str, solver: str, monkeypatch: pytest.Monkey
     assert streamed.solution_.status.value == "converged"
     assert streamed.solution_.gap <= 1e-6
     if (
-        solver == "newton" and kind != "Fortran order"
+        solver == "one-pass-newton" and kind != "Fortran order"
     ):  # both take the same steps; L-BFGS keeps logits of rows in memory, and none of batches
         same(streamed, plain)
     np.testing.assert_allclose(streamed.predict_proba(whole), expected, atol=2e-5)
@@ -119,9 +119,9 @@ def frames() -> Iterator[Any]:
     ids=["polars", "generator", "lists", "arrow", "dictionary"],
 )  # fmt: skip
 def test_batches_of_any_form(source: Any) -> None:
-    made = SoftmaxRegression(1e-3).fit(source)
+    made = SoftmaxRegression(1e-3, solver="one-pass-newton").fit(source)
     made.classes_ = made.classes_.astype(str)  # of arrow they are objects
-    same(made, SoftmaxRegression(1e-3).fit(X, Y))
+    same(made, SoftmaxRegression(1e-3, solver="one-pass-newton").fit(X, Y))
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {"bee": 3.0}])
@@ -145,9 +145,15 @@ def test_weights_and_soft_labels(labels: str, weights: str | None, class_weight:
 
 def test_classes_that_come_late_and_integer_labels() -> None:
     order = np.argsort(Y == "ant", kind="stable")  # the first class in order comes last
-    same(SoftmaxRegression(1e-3).fit(cut(X[order], Y[order])), SoftmaxRegression(1e-3).fit(X[order], Y[order]))
+    same(
+        SoftmaxRegression(1e-3, solver="one-pass-newton").fit(cut(X[order], Y[order])),
+        SoftmaxRegression(1e-3, solver="one-pass-newton").fit(X[order], Y[order]),
+    )
     whole = (Y == "bee") * 7
-    same(SoftmaxRegression(1e-3).fit(cut(X, whole)), SoftmaxRegression(1e-3).fit(X, whole))
+    same(
+        SoftmaxRegression(1e-3, solver="one-pass-newton").fit(cut(X, whole)),
+        SoftmaxRegression(1e-3, solver="one-pass-newton").fit(X, whole),
+    )
 
 
 BAD: dict[str, tuple[Any, str]] = {
