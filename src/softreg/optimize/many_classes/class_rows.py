@@ -80,6 +80,11 @@ class ClassRows:
         return CsrRun.of(self.X)
 
     @cached_property
+    def row_weights(self) -> Float64Array:
+        """Row weights (n,), which may be ones."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    @cached_property
     def mass(self) -> float:
         """Sum of the row weights."""
         return float(self.n if self.weights is None else self.weights.sum())
@@ -87,7 +92,7 @@ class ClassRows:
     @cached_property
     def one_hot(self) -> Any:
         """Label probabilities times row weights, a csr_array (n, q) of float64."""
-        v = np.ones(self.n) if self.weights is None else self.weights
+        v = self.row_weights
         if self.labels.ndim == 1:
             return sp.csr_array((v, self.labels, np.arange(self.n + 1)), shape=(self.n, self.q))
         return sp.csr_array(self.labels * v[:, None])
@@ -102,7 +107,7 @@ class ClassRows:
     @cached_property
     def column_sums(self) -> Float64Array:
         """Weighted sum (d,) of each column."""
-        v = np.ones(self.n) if self.weights is None else self.weights
+        v = self.row_weights
         return np.asarray(self.X.T @ v, dtype=np.float64)
 
     def class_sums(self, first: int, last: int) -> Array:

@@ -87,7 +87,7 @@ class CodedIterate:
             if not moves:  # just after a move, it is about what it was before
                 self.momentum.measure(dual.W)
             anchor_gap = self.momentum.gap
-        total = dual.divergence @ (np.ones(rows.n) if rows.weights is None else rows.weights)
+        total = dual.divergence @ rows.row_weights
         self.gaps.append(float(total) / rows.mass + anchor_gap)
         return self.gaps[-1]
 
@@ -124,7 +124,7 @@ def initial_codes(
     -------
     CodedIterate
     """
-    v = np.ones(rows.n) if rows.weights is None else rows.weights
+    v = rows.row_weights
     mean_square, mean_weight = float(squares @ v) / rows.mass, rows.mass / np.count_nonzero(v)
     kappa = max(0.0, mean_weight * mean_square / (rows.mass * MAX_PLAIN_CURVATURE) - strength)
     rate = 1 / (rows.mass * (strength + kappa))

@@ -95,7 +95,7 @@ def certify_codes(iterate: CodedIterate, tol: float, fit_intercept: bool) -> Dua
         )
 
     list(rows.for_runs(compare))
-    v = np.ones(rows.n) if rows.weights is None else rows.weights
+    v = rows.row_weights
     s, e = balanced.share, _mixture(rows, balanced)
     center = rows.column_sums / rows.mass
     label_logits, squares, distance = _weight_terms(iterate, balanced, e)

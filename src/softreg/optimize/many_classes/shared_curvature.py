@@ -60,7 +60,7 @@ class WithinScatter:
         """Return the scatter of the rows of the objective within their classes."""
         d = loss.d
         total = np.zeros((d, d))
-        v = np.ones(loss.n) if loss.weights is None else loss.weights
+        v = loss.row_weights
         for a in range(0, loss.n, SCATTER_ROWS):
             Z = loss.X[a : a + SCATTER_ROWS].astype(np.float64) - loss.shift
             total += (Z * v[a : a + SCATTER_ROWS, None]).T @ Z
@@ -101,7 +101,7 @@ class SharedCurvature:
         self.centres = np.empty((2, loss.q, loss.d), np.float16)
         self.ones = np.empty((2, loss.q))
         self.core = np.empty((loss.q, 2, 2))
-        v = np.ones(loss.n) if loss.weights is None else loss.weights
+        v = loss.row_weights
         of_label = (v * at.p_label * (1 - at.p_label), v * (1 - at.p_label))
         within = np.bincount(loss.codes, weights=of_label[0], minlength=loss.q) / loss.mass
         labelled = np.bincount(loss.codes, weights=v * at.p_label, minlength=loss.q) / loss.mass

@@ -102,9 +102,13 @@ def fit_streamed(
         loss = StreamedLoss(rows, n_classes, strength, V, center, dtype)
         if not (loss.rates > 0).all():
             return None
-        begin = _start(loss, fit_intercept) if start is None else _given(loss, start[0][j], start[1][j])
+        sums = ClassSums(loss)
+        scatter = WithinScatter.of(loss, sums)
+        given = None if start is None else _given(loss, start[0][j], start[1][j])
+        begin = _start(loss, sums, scatter, fit_intercept) if given is None else given
         begin[0][:] -= begin[0].mean(axis=0, dtype=np.float64).astype(loss.dtype)  # softmax ignores a common shift
-        solutions.append(_descend(loss, *begin, plan, fit_intercept, tol, max_iter, on_progress))
+        descent = StreamedLBFGS(loss, sums, scatter, *begin, fit_intercept, on_progress)
+        solutions.append(_descend(descent, plan, tol, max_iter))
     return tuple(solutions)
 
 
@@ -113,7 +117,9 @@ def _given(loss: StreamedLoss, W: FloatArray, bias: FloatArray) -> tuple[FloatAr
     return np.array(W.T, dtype=loss.dtype, order="C"), np.asarray(bias + loss.shift @ W, dtype=np.float64)
 
 
-def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64Array]:
+def _start(
+    loss: StreamedLoss, sums: ClassSums, scatter: WithinScatter, fit_intercept: bool
+) -> tuple[FloatArray, Float64Array]:
     """Return a linear discriminant, at the length with the least objective on a sample, or zeros.
 
     Returns
@@ -124,11 +130,9 @@ def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64
     W = np.zeros((loss.q, loss.d), loss.dtype)
     if not fit_intercept:
         return W, np.zeros(loss.q)
-    sums = ClassSums(loss)
-    scatter = WithinScatter.of(loss, sums)
     values = scatter.values + SHRINKAGE * (float(scatter.values.mean()) or 1.0)  # 0 for one row a class
     inverse = (scatter.vectors / values) @ scatter.vectors.T
-    half, v = np.empty(loss.q), np.ones(loss.n) if loss.weights is None else loss.weights
+    half, v = np.empty(loss.q), loss.row_weights
 
     def of_chunk(_: int, chunk: slice) -> None:
         (of_class,) = sums.of(chunk, v)
@@ -154,18 +158,9 @@ def _start(loss: StreamedLoss, fit_intercept: bool) -> tuple[FloatArray, Float64
     return W, rates - best[1] * half
 
 
-def _descend(
-    loss: StreamedLoss,
-    W: FloatArray,
-    bias: Float64Array,
-    plan: Plan,
-    fit_intercept: bool,
-    tol: float,
-    max_iter: int,
-    on_progress: Callable[[Progress], object] | None,
-) -> Solution:
-    """Minimise from a start and return the solution with its certified gap."""
-    descent = StreamedLBFGS(loss, W, bias, fit_intercept, on_progress)
+def _descend(descent: StreamedLBFGS, plan: Plan, tol: float, max_iter: int) -> Solution:
+    """Minimise from the start of the descent and return the solution with its certified gap."""
+    loss, fit_intercept = descent.loss, descent.fit_intercept
     share, moves = GRADIENT_SHARE, True
     bound = _bound(descent, loss, fit_intercept)
     while True:
@@ -208,8 +203,7 @@ def _bound_at(descent: StreamedLBFGS, loss: StreamedLoss, fit_intercept: bool) -
     at, square = descent.at, descent.squared_gradient()
     if not fit_intercept:
         return Bound(square / (2 * loss.strength), 0.0)
-    mean = at.mean / at.mean.sum()
-    s = float(np.max(1 - loss.rates / np.maximum(mean, TINY), initial=0.0))
+    mean, s = at.predicted_rates, _imbalance(at, loss)
     e = np.maximum(loss.rates - (1 - s) * mean, 0.0)
     e /= max(float(e.sum()), TINY)
     entropy = -float(e @ np.log(np.where(e > 0, e, 1.0)))
@@ -235,7 +229,7 @@ def _balance(descent: StreamedLBFGS, loss: StreamedLoss, tol: float) -> Bound:
             failures += 1
         if share * max(at.loss, 1.0) <= IMBALANCE_SHARE * tol or failures >= PATIENCE:
             break
-        step = newton_step(loss.rates, at.mean / at.mean.sum(), at.variance)
+        step = newton_step(loss.rates, at.predicted_rates, at.variance)
         descent.bias = descent.bias + anderson.next(step, descent.bias)
         at = loss.evaluate(descent.W, descent.bias, None)
     descent.bias = best[1]
@@ -245,5 +239,4 @@ def _balance(descent: StreamedLBFGS, loss: StreamedLoss, tol: float) -> Bound:
 
 def _imbalance(at: Evaluation, loss: StreamedLoss) -> float:
     """Return the largest relative excess of a mean prediction over the rate of its class."""
-    mean = at.mean / at.mean.sum()
-    return float(np.max(1 - loss.rates / np.maximum(mean, TINY), initial=0.0))
+    return float(np.max(1 - loss.rates / np.maximum(at.predicted_rates, TINY), initial=0.0))

@@ -66,6 +66,10 @@ class StreamedLBFGS:
     Parameters
     ----------
     loss : StreamedLoss
+    sums : ClassSums
+        Of its rows.
+    scatter : WithinScatter
+        Of its rows.
     W : ndarray of shape (q, d)
         Changed in place.
     bias : ndarray of shape (q,)
@@ -76,6 +80,8 @@ class StreamedLBFGS:
     def __init__(
         self,
         loss: StreamedLoss,
+        sums: ClassSums,
+        scatter: WithinScatter,
         W: FloatArray,
         bias: Float64Array,
         fit_intercept: bool,
@@ -89,8 +95,8 @@ class StreamedLBFGS:
         """The length of the last step, in units of its direction."""
         self.sample = loss.on_sample()
         self.G = np.empty_like(W)
-        self.sums = ClassSums(loss)
-        self.scatter = WithinScatter.of(loss, self.sums)
+        self.sums = sums
+        self.scatter = scatter
         self.curvature: SharedCurvature | None = None
         count = int(np.clip(PAIR_BYTES // (2 * W.nbytes), LEAST_PAIRS, MOST_PAIRS))
         self.most_pairs, self.pairs, self.spare = count, list[Pair](), list[Pair]()
@@ -99,7 +105,7 @@ class StreamedLBFGS:
     @cached_property
     def label_norm(self) -> float:
         """Norm of the mean of x y^T for centred columns."""
-        v = np.ones(self.loss.n) if self.loss.weights is None else self.loss.weights
+        v = self.loss.row_weights
         squares = self.loss.by_chunks(lambda _, chunk: float(np.square(self.sums.of(chunk, v)[0]).sum()))
         return float(np.sqrt(sum(squares))) / self.loss.mass
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,11 @@ class Evaluation:
     p_label: Float64Array
     """Probability (n,) of each label."""
 
+    @property
+    def predicted_rates(self) -> Float64Array:
+        """Mean probability (q,) of each class, divided by the sum of these, which rounding changes."""
+        return np.asarray(self.mean / self.mean.sum())
+
 
 class StreamedLoss:
     """Mean cross-entropy plus `strength / 2 ||W||^2` of one model, for weights (q, d) of centred columns.
@@ -95,6 +101,11 @@ class StreamedLoss:
         size = RUN_BYTES // (self.dtype.itemsize * q) // LANES * LANES
         self.run_rows = int(min(max(size, MIN_RUN_ROWS), MAX_RUN_ROWS, -(-rows.n // LANES) * LANES))
         self.passes = 0.0
+
+    @cached_property
+    def row_weights(self) -> Float64Array:
+        """Row weights (n,), which may be ones."""
+        return np.ones(self.n) if self.weights is None else self.weights
 
     @property
     def chunks(self) -> list[slice]:
