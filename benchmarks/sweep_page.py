@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,10 @@ def write(lines: dict[int, dict[str, Any]], seed: int) -> None:
 
 def machine() -> str:
     """Return the processor and the versions."""
-    names = ("softreg", "scikit-learn", "scikit-learn-intelex", "cyanure", "skglm", "numpy")
-    found = [f"{name} {version(name)}" for name in names]
+    found = []
+    for name in ("softreg", "scikit-learn", "scikit-learn-intelex", "cyanure", "skglm", "numpy"):
+        with suppress(PackageNotFoundError):  # not every peer is offered for every processor
+            found.append(f"{name} {version(name)}")
     return f"{page.processor()}, {os.cpu_count()} cores; {', '.join(found)}"
 
 

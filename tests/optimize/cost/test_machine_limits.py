@@ -15,12 +15,16 @@ from softreg.optimize import MachineLimits, machine_limits
 from softreg.optimize.cost import machine_limits as module
 from softreg.rows import thread_count
 
-LIMITS = MachineLimits(module.processor_name(), thread_count(), ((1 << 20, 4e10), (1 << 28, 1e10)), 1e11, 5e10, 1e-6)
+THREADS = 2
+LIMITS = MachineLimits(module.processor_name(), THREADS, ((1 << 20, 4e10), (1 << 28, 1e10)), 1e11, 5e10, 1e-6)
 
 
 @pytest.fixture(autouse=True)
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[MachineLimits]:
-    """A cache folder of the test's own, and measurements that take no time; the list holds those made."""
+    """A cache folder of the test's own, and measurements that take no time; the list holds those made.
+
+    The number of threads is set, because a test that started a Dask cluster leaves `OMP_NUM_THREADS` behind.
+    """
     made: list[MachineLimits] = []
 
     def measure() -> MachineLimits:
@@ -29,6 +33,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[MachineLim
 
     monkeypatch.setattr(module, "measure", measure)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SOFTREG_NUM_THREADS", str(THREADS))
     return made
 
 
@@ -44,10 +49,10 @@ def test_another_number_of_threads_is_measured_and_both_are_kept(
     measured: list[MachineLimits], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine_limits()
-    monkeypatch.setenv("SOFTREG_NUM_THREADS", str(thread_count() + 1))
+    monkeypatch.setenv("SOFTREG_NUM_THREADS", str(THREADS + 1))
     monkeypatch.setattr(module, "measure", lambda: MachineLimits("x", thread_count(), ((1, 1.0),), 1.0, 1.0, 1.0))
-    assert machine_limits().threads == thread_count()
-    monkeypatch.delenv("SOFTREG_NUM_THREADS")
+    assert machine_limits().threads == THREADS + 1
+    monkeypatch.setenv("SOFTREG_NUM_THREADS", str(THREADS))
     assert machine_limits() == LIMITS
     assert len(measured) == 1
 
