@@ -145,6 +145,9 @@ using ChunkExp = void (*)(T* Z, std::ptrdiff_t k, std::ptrdiff_t b, const T* bia
 template <class T>
 using ChunkResidual = void (*)(T* Z, std::ptrdiff_t k, std::ptrdiff_t b, const T* factor, const T* weight,
                                const std::int64_t* codes, double* mass, double* square);
+template <class T>
+using PairProduct = void (*)(const T* X, std::ptrdiff_t d, const T* from, std::ptrdiff_t k, const std::int32_t* row,
+                             const std::int64_t* start, T* out);
 
 struct SlabKernels {
     SlabsOf<std::int32_t> of_int32;
@@ -157,6 +160,8 @@ struct SlabKernels {
     ChunkExp<double> exp_of_double;
     ChunkResidual<float> residual_of_float;
     ChunkResidual<double> residual_of_double;
+    PairProduct<float> dots_of_float, sums_of_float;
+    PairProduct<double> dots_of_double, sums_of_double;
 };
 
 // Weights (count,) of a quadratic model with coefficients of |x| and bounds; x is changed.

@@ -163,4 +163,57 @@ void chunk_residual(T* Z, std::ptrdiff_t k, std::ptrdiff_t b, const T* factor, c
         if (codes[r] >= 0 && codes[r] < k) Z[codes[r] * b + r] -= weight ? weight[r] : T(1);
 }
 
+// Pairs of a class c of k and a row, class by class: those of class c are start[c] .. start[c + 1] - 1, and row[p] is the
+// row of X (n, d). out[p] = V[c] . X[row[p]] for V (k, d).
+template <class T>
+void pair_dots(const T* X, std::ptrdiff_t d, const T* V, std::ptrdiff_t k, const std::int32_t* row,
+               const std::int64_t* start, T* out) {
+    constexpr std::ptrdiff_t L = lanes<T>;
+    for (std::ptrdiff_t c = 0; c < k; ++c) {
+        const T* v = V + c * d;
+        for (std::int64_t p = start[c]; p < start[c + 1]; ++p) {
+            const T* x = X + static_cast<std::ptrdiff_t>(row[p]) * d;
+            Vector<T> sum[2] = {{}, {}};
+            std::ptrdiff_t j = 0;
+            for (; j + 2 * L <= d; j += 2 * L) {
+                sum[0] += load(x + j) * load(v + j);
+                sum[1] += load(x + j + L) * load(v + j + L);
+            }
+            for (; j < d; j += L) {
+                const std::ptrdiff_t left = d - j < L ? d - j : L;
+                sum[0] += load_part(x + j, left) * load_part(v + j, left);
+            }
+            out[p] = across<T>(sum[0] + sum[1]);
+        }
+    }
+}
+
+// out[c] (k, d) = sum of weight[p] X[row[p]] over the pairs of class c.
+template <class T>
+void pair_sums(const T* X, std::ptrdiff_t d, const T* weight, std::ptrdiff_t k, const std::int32_t* row,
+               const std::int64_t* start, T* out) {
+    constexpr std::ptrdiff_t L = lanes<T>;
+    constexpr int V = slab_vectors;
+    for (std::ptrdiff_t c = 0; c < k; ++c) {
+        std::ptrdiff_t j = 0;
+        for (; j + V * L <= d; j += V * L) {
+            Vector<T> sum[V] = {};
+            for (std::int64_t p = start[c]; p < start[c + 1]; ++p) {
+                const T* x = X + static_cast<std::ptrdiff_t>(row[p]) * d + j;
+#pragma GCC unroll 16
+                for (int v = 0; v < V; ++v) sum[v] += load(x + v * L) * weight[p];
+            }
+#pragma GCC unroll 16
+            for (int v = 0; v < V; ++v) store(out + c * d + j + v * L, sum[v]);
+        }
+        for (; j < d; j += L) {
+            const std::ptrdiff_t left = d - j < L ? d - j : L;
+            Vector<T> sum = {};
+            for (std::int64_t p = start[c]; p < start[c + 1]; ++p)
+                sum += load_part(X + static_cast<std::ptrdiff_t>(row[p]) * d + j, left) * weight[p];
+            store_part(out + c * d + j, sum, left);
+        }
+    }
+}
+
 }  // namespace

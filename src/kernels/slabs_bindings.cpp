@@ -146,6 +146,52 @@ void chunk_residual(Matrix<T> Z, Numbers<const T> factor, Numbers<const T> weigh
          weight.is_valid() ? weight.data() : nullptr, codes.data(), mass.data(), square.data());
 }
 
+// Requires that the pairs lie in arrays of this length and that their rows are rows of X.
+template <class T>
+void check_pairs(Matrix<const T> X, std::size_t k, Numbers<const std::int32_t> row, Numbers<const std::int64_t> start,
+                 std::size_t length) {
+    require(start.shape(0) == k + 1 && start(0) >= 0);
+    for (std::size_t c = 0; c < k; ++c) require(start(c) <= start(c + 1));
+    const auto first = static_cast<std::size_t>(start(0)), last = static_cast<std::size_t>(start(k));
+    require(last <= row.shape(0) && last <= length);
+    for (std::size_t p = first; p < last; ++p)
+        require(0 <= row(p) && static_cast<std::size_t>(row(p)) < X.shape(0));
+}
+
+template <class T>
+void pair_dots(Matrix<const T> X, Matrix<const T> V, Numbers<const std::int32_t> row, Numbers<const std::int64_t> start,
+               Numbers<T> out) {
+    require(X.shape(1) == V.shape(1));
+    check_pairs<T>(X, V.shape(0), row, start, out.shape(0));
+    PairProduct<T> work;
+    if constexpr (sizeof(T) == 4) work = level.slabs->dots_of_float;
+    else work = level.slabs->dots_of_double;
+    nb::gil_scoped_release released;
+    work(X.data(), static_cast<std::ptrdiff_t>(X.shape(1)), V.data(), static_cast<std::ptrdiff_t>(V.shape(0)),
+         row.data(), start.data(), out.data());
+}
+
+template <class T>
+void pair_sums(Matrix<const T> X, Numbers<const T> weight, Numbers<const std::int32_t> row,
+               Numbers<const std::int64_t> start, Matrix<T> out) {
+    require(X.shape(1) == out.shape(1));
+    check_pairs<T>(X, out.shape(0), row, start, weight.shape(0));
+    PairProduct<T> work;
+    if constexpr (sizeof(T) == 4) work = level.slabs->sums_of_float;
+    else work = level.slabs->sums_of_double;
+    nb::gil_scoped_release released;
+    work(X.data(), static_cast<std::ptrdiff_t>(X.shape(1)), weight.data(), static_cast<std::ptrdiff_t>(out.shape(0)),
+         row.data(), start.data(), out.data());
+}
+
+template <class T>
+void add_pairs(nb::module_& m) {
+    m.def("pair_dots", &pair_dots<T>, nb::arg("X").noconvert(), nb::arg("V").noconvert(), nb::arg("row").noconvert(),
+          nb::arg("start").noconvert(), nb::arg("out").noconvert());
+    m.def("pair_sums", &pair_sums<T>, nb::arg("X").noconvert(), nb::arg("weight").noconvert(),
+          nb::arg("row").noconvert(), nb::arg("start").noconvert(), nb::arg("out").noconvert());
+}
+
 template <class T>
 void add_chunks(nb::module_& m) {
     m.def("chunk_exp", &chunk_exp<T>, nb::arg("Z").noconvert(), nb::arg("bias").noconvert(),
@@ -206,4 +252,6 @@ void add_slabs(nb::module_& m) {
     add_wide_alpha<double>(m);
     add_chunks<float>(m);
     add_chunks<double>(m);
+    add_pairs<float>(m);
+    add_pairs<double>(m);
 }

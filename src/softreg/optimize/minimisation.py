@@ -132,7 +132,7 @@ def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tu
         coordinates.refuse_faint()
     facts = facts_of(rows, options.n_classes, options.penalty, started=start is not None, tolerance=options.tol)
     plan = choose(facts, options.solver, options.limits)
-    if plan.method in (Method.WIDE_DUAL_ASCENT, Method.STREAMED_LBFGS):
+    if plan.method.many_classes:
         if start is not None and not _start_pays(options.penalty.strong_convexity.tolist(), start[0]):
             start, facts = None, replace(facts, started=False)
         solutions = _with_many_classes(rows, coordinates, plan, options, start)

@@ -21,7 +21,7 @@ from softreg.rows import as_rows
 from softreg.rows.kernels import products as kernels
 
 Array = NDArray[Any]
-PLANS = ["wide-dual-ascent", "streamed-lbfgs"]
+PLANS = ["wide-dual-ascent", "streamed-newton", "streamed-lbfgs"]
 ROUNDING = 1e-6
 """Nats by which float32 sums and rounded dual probabilities may be wrong, relative to the objective."""
 
@@ -151,7 +151,7 @@ def test_the_minimum_and_its_certificate(plan: str, name: str) -> None:
     assert fit.plan.name == plan
     assert fit.status is Status.CONVERGED
     assert fit.gap <= case.tol
-    fine = plan == "streamed-lbfgs" and case.tol < SINGLE_TOLERANCE
+    fine = plan in ("streamed-newton", "streamed-lbfgs") and case.tol < SINGLE_TOLERANCE
     assert fit.W.dtype == (np.float64 if fine else case.dtype)
     minimum = least(X, y, v, case.q, case.strength, case.fit_intercept)
     value = objective(X, y, v, fit.W, fit.b, case.strength)
@@ -233,7 +233,7 @@ def test_soft_labels_of_the_dual() -> None:
 
 
 @pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("max_iter", [1, 2, 3, 7])
+@pytest.mark.parametrize("max_iter", [1, 2, 3])
 @pytest.mark.parametrize("fit_intercept", [False, True])
 def test_certificates_of_fits_that_were_stopped(plan: str, max_iter: int, fit_intercept: bool) -> None:
     skip_without_kernels(plan)
@@ -309,7 +309,7 @@ def test_rows_without_scatter_within_classes() -> None:
     """Where the start overflows float32, another plan gives the solution, not nan."""
     for n, d in ((2, 1), (5, 2), (130, 3)):
         X = np.random.default_rng(n).normal(size=(n, d)).astype(np.float32)
-        (fit,) = minimise(as_rows(X, np.arange(n)), n, l2(0.01), solver="streamed-lbfgs", tol=1e-5)
+        (fit,) = minimise(as_rows(X, np.arange(n)), n, l2(0.01), solver="streamed-newton", tol=1e-5)
         assert np.isfinite(fit.W).all()
         assert fit.converged
         check(fit, objective(X, np.arange(n), None, fit.W, fit.b, 0.01), least(X, np.arange(n), None, n, 0.01, True))
@@ -320,7 +320,7 @@ def test_columns_far_from_zero_need_no_more_passes() -> None:
     passes = []
     for mean in (0, 25):
         far = (np.round(64 * X) / 64 + mean).astype(np.float32)
-        (fit,) = minimise(as_rows(far, y), 300, l2(1e-3), solver="streamed-lbfgs", tol=1e-5, max_iter=300)
+        (fit,) = minimise(as_rows(far, y), 300, l2(1e-3), solver="streamed-newton", tol=1e-5, max_iter=300)
         assert fit.converged
         passes.append(fit.passes)
     assert passes[1] <= 2 * passes[0]
@@ -332,7 +332,7 @@ def test_rows_far_from_zero(shift: float) -> None:
     X, y, _ = draw(Case())
     for dtype in (np.float32, np.float64):
         far = (np.round(16 * X) + shift).astype(dtype)  # exact in float32
-        (fit,) = minimise(as_rows(far, y), 40, l2(1.0), solver="streamed-lbfgs", tol=1e-5)
+        (fit,) = minimise(as_rows(far, y), 40, l2(1.0), solver="streamed-newton", tol=1e-5)
         minimum = least((far.astype(float) - shift), y, None, 40, 1.0, True)
         assert fit.converged
         assert fit.value == pytest.approx(minimum, abs=2e-5)

@@ -22,9 +22,9 @@ from softreg.typing import Array
 from ..group_reference import least_objective
 
 SMOOTH = {"one-pass-newton", "line-search-newton", "lbfgs-clusters", "lbfgs-diagonal", "lbfgs-sampled"}
-STREAMED = {"streamed-lbfgs"}
+STREAMED = {"streamed-lbfgs", "streamed-newton"}
 DUAL = {"dual-ascent", "wide-dual-ascent"}
-ROUNDED = {"streamed-lbfgs": 1e-6, "wide-dual-ascent": 1e-6}
+ROUNDED = {"streamed-lbfgs": 1e-6, "streamed-newton": 1e-6, "wide-dual-ascent": 1e-6}
 """Tolerances of methods with sums in float32 or rounded dual probabilities."""
 KINKED = {"working-set", "proximal-newton", "orthant-diagonal", "orthant-sampled"}
 GROUP = {"working-set", "group-proximal"}

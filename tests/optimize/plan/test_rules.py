@@ -72,6 +72,7 @@ def test_every_rule_is_chosen_by_some_problem() -> None:
     chosen = {choose(facts_from(row), row["solver"]).name for row in rows}
     group = make_penalty("group", 0.1, 1.0)
     chosen.add(choose(facts_of(as_rows(np.zeros((9, 3)), np.zeros(9, int)), 2, group)).name)
+    chosen.add(choose(facts_of(as_rows(np.zeros((6000, 3)), np.arange(6000) % 3000), 3000, l2(1e-3))).name)
     assert chosen == {rule.name for rule in RULES}
 
 

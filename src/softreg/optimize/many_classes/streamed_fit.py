@@ -20,15 +20,20 @@ from softreg.linalg import TINY
 from softreg.optimize.cost.meter import current_meter
 from softreg.optimize.many_classes.balancing import AndersonSteps, newton_step
 from softreg.optimize.many_classes.shared_curvature import ClassSums, WithinScatter
+from softreg.optimize.many_classes.streamed_descent import StreamedDescent
 from softreg.optimize.many_classes.streamed_lbfgs import StreamedLBFGS
 from softreg.optimize.many_classes.streamed_loss import Evaluation, StreamedLoss
+from softreg.optimize.many_classes.streamed_newton import StreamedNewton
 from softreg.optimize.problem.result import Progress, Solution, Status
-from softreg.optimize.problem.solver_plan import Plan
+from softreg.optimize.problem.solver_plan import Method, Plan
 from softreg.rows import DenseRows
 from softreg.typing import Float64Array, FloatArray
 
 GRADIENT_SHARE = 0.5
 """Part of the tolerance that the gradient may take before the bias is balanced."""
+NEAR, PROGRESS = 4.0, 0.25
+"""The bias is balanced once the gap is within this factor of the tolerance, or a step leaves more than this part of it:
+until then a step balances the bias as well."""
 IMBALANCE_SHARE = 0.1
 """Part of the tolerance that the imbalance may take."""
 PATIENCE = 4
@@ -94,6 +99,7 @@ def fit_streamed(
     tuple of Solution, or None
         None where a class has no row.
     """
+    descent_of = StreamedNewton if plan.method is Method.STREAMED_NEWTON else StreamedLBFGS
     solutions = []
     for j, strength in enumerate(strengths):
         V = None if rows.weights is None else np.asarray(rows.weights[j % len(rows.weights)], dtype=np.float64)
@@ -107,7 +113,7 @@ def fit_streamed(
         given = None if start is None else _given(loss, start[0][j], start[1][j])
         begin = _start(loss, sums, scatter, fit_intercept) if given is None else given
         begin[0][:] -= begin[0].mean(axis=0, dtype=np.float64).astype(loss.dtype)  # softmax ignores a common shift
-        descent = StreamedLBFGS(loss, sums, scatter, *begin, fit_intercept, on_progress)
+        descent = descent_of(loss, sums, scatter, *begin, fit_intercept, on_progress)
         solutions.append(_descend(descent, plan, tol, max_iter))
     return tuple(solutions)
 
@@ -158,16 +164,17 @@ def _start(
     return W, rates - best[1] * half
 
 
-def _descend(descent: StreamedLBFGS, plan: Plan, tol: float, max_iter: int) -> Solution:
+def _descend(descent: StreamedDescent, plan: Plan, tol: float, max_iter: int) -> Solution:
     """Minimise from the start of the descent and return the solution with its certified gap."""
     loss, fit_intercept = descent.loss, descent.fit_intercept
     share, moves = GRADIENT_SHARE, True
-    bound = _bound(descent, loss, fit_intercept)
+    bound, before = _bound(descent, loss, fit_intercept), np.inf
     while True:
         descent.report(bound.gap)
         if bound.gap <= tol:
             break
-        if bound.gradient <= share * tol:
+        near = bound.gap <= NEAR * tol or bound.gap > PROGRESS * before
+        if bound.gradient <= share * tol and near:
             bound = _balance(descent, loss, tol)
             descent.report(bound.gap)
             share *= GRADIENT_SHARE
@@ -175,6 +182,7 @@ def _descend(descent: StreamedLBFGS, plan: Plan, tol: float, max_iter: int) -> S
                 break
         if descent.iterations >= max_iter or not moves:
             break
+        before = bound.gap
         moves = descent.iterate()
         bound = _bound(descent, loss, fit_intercept)
     status = Status.CONVERGED if bound.gap <= tol else Status.STALLED if not moves else Status.STOPPED
@@ -193,13 +201,13 @@ def _descend(descent: StreamedLBFGS, plan: Plan, tol: float, max_iter: int) -> S
     )
 
 
-def _bound(descent: StreamedLBFGS, loss: StreamedLoss, fit_intercept: bool) -> Bound:
+def _bound(descent: StreamedDescent, loss: StreamedLoss, fit_intercept: bool) -> Bound:
     """Return the certified gap at the current point."""
     with current_meter().certificate():
         return _bound_at(descent, loss, fit_intercept)
 
 
-def _bound_at(descent: StreamedLBFGS, loss: StreamedLoss, fit_intercept: bool) -> Bound:
+def _bound_at(descent: StreamedDescent, loss: StreamedLoss, fit_intercept: bool) -> Bound:
     at, square = descent.at, descent.squared_gradient()
     if not fit_intercept:
         return Bound(square / (2 * loss.strength), 0.0)
@@ -217,7 +225,7 @@ def _bound_at(descent: StreamedLBFGS, loss: StreamedLoss, fit_intercept: bool) -
     return Bound(gradient, float(whole - gradient + max(imbalance, 0.0)))
 
 
-def _balance(descent: StreamedLBFGS, loss: StreamedLoss, tol: float) -> Bound:
+def _balance(descent: StreamedDescent, loss: StreamedLoss, tol: float) -> Bound:
     """Shift the bias until mean predictions are nearly the class rates; return the gap there."""
     at, anderson = descent.at, AndersonSteps()
     best, failures = (np.inf, descent.bias), 0

@@ -17,9 +17,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from softreg.linalg import TINY
 from softreg.optimize.cost.meter import current_meter
+from softreg.optimize.many_classes.leading_probabilities import LeadingProbabilities
 from softreg.rows import DenseRows, in_order
 from softreg.rows.kernels.class_slabs import chunk_exp, chunk_residual
 from softreg.rows.kernels.products import blocked_times, blocked_transposed_times
@@ -55,6 +57,8 @@ class Evaluation:
     """Mean of p (1 - p), (q,)."""
     p_label: Float64Array
     """Probability (n,) of each label."""
+    leading: sp.csr_array | None = None
+    """The probabilities (q, n) that are not small, where they are collected."""
 
     @property
     def predicted_rates(self) -> Float64Array:
@@ -101,6 +105,8 @@ class StreamedLoss:
         size = RUN_BYTES // (self.dtype.itemsize * q) // LANES * LANES
         self.run_rows = int(min(max(size, MIN_RUN_ROWS), MAX_RUN_ROWS, -(-rows.n // LANES) * LANES))
         self.passes = 0.0
+        self.keeps_leading = False
+        """Whether evaluations with a gradient collect the probabilities that are not small."""
 
     @cached_property
     def row_weights(self) -> Float64Array:
@@ -117,6 +123,18 @@ class StreamedLoss:
         numbered = list(enumerate(self.chunks))
         tasks = [numbered[a : a + CHUNKS_PER_TASK] for a in range(0, len(numbered), CHUNKS_PER_TASK)]
         return [result for part in in_order(lambda task: [work(*one) for one in task], tasks) for result in part]
+
+    def dot(self, A: FloatArray, B: FloatArray) -> float:
+        """Return the sum of the products of the entries of two arrays (q, d)."""
+        return float(sum(self.by_chunks(lambda _, chunk: float(np.vdot(A[chunk], B[chunk])))))
+
+    def add(self, factor: float, A: FloatArray, onto: FloatArray) -> None:
+        """Add a multiple of an array (q, d) to another, in place."""
+
+        def of_chunk(_: int, chunk: slice) -> None:
+            onto[chunk] += A.dtype.type(factor) * A[chunk]
+
+        self.by_chunks(of_chunk)
 
     def runs(self) -> list[slice]:
         """Return the rows in runs."""
@@ -158,8 +176,10 @@ class StreamedLoss:
         room = np.empty((self.q, self.run_rows), self.dtype)
         mean, square, p_label = np.zeros(self.q), np.zeros(self.q), np.empty(self.n)
         loss = label_sum = 0.0
+        leading = None
         if G is not None:
             G[:] = 0
+            leading = LeadingProbabilities(self.q, self.n) if self.keeps_leading else None
         for run in self.runs():
             part = _Run(self, run, room)
             lost, of_label = part.forward(W, stored_bias)
@@ -167,11 +187,15 @@ class StreamedLoss:
             v = 1.0 if self.weights is None else self.weights[run]
             loss += float((lost * v).sum())
             label_sum += float(((of_label - stored_bias[self.codes[run]]) * v).sum())
-            part.backward(G, mean, square)
+            found = part.backward(G, mean, square, leading)
+            if leading is not None:
+                leading.add(run, part.codes, p_label[run], found)
         mean, square = mean / self.mass, square / self.mass
         squares = self._finish(W, G)
         loss, label_logit = loss / self.mass, label_sum / self.mass
-        return Evaluation(loss + self.strength / 2 * squares, loss, label_logit, mean, mean - square, p_label)
+        value = loss + self.strength / 2 * squares
+        pairs = None if leading is None else leading.matrix()
+        return Evaluation(value, loss, label_logit, mean, mean - square, p_label, pairs)
 
     def _finish(self, W: FloatArray, G: FloatArray | None) -> float:
         """Turn the sums of `(p - y) x` in G into derivatives; return `||W||^2`."""
@@ -216,16 +240,20 @@ class _Run:
         of_label = label.astype(np.float64)
         return np.log(np.maximum(total, TINY)) + top - of_label, of_label
 
-    def backward(self, G: FloatArray | None, mean: Float64Array, square: Float64Array) -> None:
-        """Add the sums of p and p^2 of each class, and of `(p - y) x` to G."""
+    def backward(
+        self, G: FloatArray | None, mean: Float64Array, square: Float64Array, leading: LeadingProbabilities | None
+    ) -> list[tuple[slice, tuple[Array, ...]]]:
+        """Add the sums of p and p^2 of each class, and of `(p - y) x` to G; return the leading probabilities."""
 
-        def of_chunk(number: int, chunk: slice) -> None:
+        def of_chunk(number: int, chunk: slice) -> tuple[slice, tuple[Array, ...]]:
             Z, k = self.room[chunk], chunk.stop - chunk.start
             masses, squares = np.empty(k), np.empty(k)
             chunk_residual(Z, self.factor[number], self.weights, self.codes - chunk.start, masses, squares)
             mean[chunk] += masses
             square[chunk] += squares
+            found = () if leading is None else leading.of_chunk(Z, self.weights)
             if G is not None:
                 blocked_transposed_times(Z, self.X, G[chunk])
+            return chunk, found
 
-        self.loss.by_chunks(of_chunk)
+        return self.loss.by_chunks(of_chunk)

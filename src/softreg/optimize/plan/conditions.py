@@ -81,6 +81,11 @@ def streaming_pays(f: Facts, limits: Limits) -> bool:
     )
 
 
+def truncation_pays(f: Facts, limits: Limits) -> bool:
+    """Return True if the products of leading pairs of a row and a class cost little beside a pass."""
+    return f.q >= limits.truncated_classes and streaming_pays(f, limits)
+
+
 def clusters_pay(f: Facts, limits: Limits) -> bool:
     """Return True if classes are too many for a factor each, and columns few enough for a common basis."""
     many = f.q > limits.cluster_classes and f.d <= limits.cluster_columns and f.d**2 <= f.n * f.q

@@ -32,6 +32,7 @@ from softreg.optimize.plan.conditions import (
     start_at_zero,
     start_of_newton,
     streaming_pays,
+    truncation_pays,
     wide_dual_pays,
 )
 from softreg.optimize.plan.dual_cost import needs_diagonal
@@ -198,6 +199,15 @@ RULES = (
         "stochastic dual coordinate ascent with dual probabilities of two bytes; the next rule that applies where it "
         "exceeds its budget or cannot prove the gap",
         no_curvature, start_at_zero, fallback=_after_dual,
+    ),
+    Rule(
+        "streamed-newton", "lbfgs", Method.STREAMED_NEWTON,
+        (SMOOTH, STRONGLY_CONVEX, DENSE_ROWS, HARD_LABELS, NO_OFFSET, NO_PATH),
+        "as streamed-lbfgs; q >= {truncated_classes:,}",
+        truncation_pays,
+        "Newton's method whose Hessian has the largest probabilities of each row and the others by classes, "
+        "solved by conjugate gradients; logits are computed by chunks of classes",
+        class_clusters, start_at_class_means, fallback=_after_dual,
     ),
     Rule(
         "streamed-lbfgs", "lbfgs", Method.STREAMED_LBFGS,

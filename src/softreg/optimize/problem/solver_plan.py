@@ -44,6 +44,7 @@ class Method(StrEnum):
     LINE_SEARCH_NEWTON = "Newton with line search"
     LBFGS = "L-BFGS"
     STREAMED_LBFGS = "L-BFGS with a memory of a few times the weights"
+    STREAMED_NEWTON = "Newton's method with a Hessian from the largest probabilities"
     ORTHANT_LBFGS = "orthant-wise L-BFGS"
     WEIGHT_PROXIMAL_NEWTON = "proximal Newton on a working set of weights"
     GROUP_PROXIMAL_NEWTON = "proximal Newton on a working set of columns"
@@ -51,6 +52,11 @@ class Method(StrEnum):
     WIDE_DUAL_ASCENT = "dual coordinate ascent for many classes"
     PROXIMAL_NEWTON = "proximal Newton, one exact Hessian a step"
     """Used for a Gaussian prior of all parameters, which no rule chooses."""
+
+    @property
+    def many_classes(self) -> bool:
+        """Whether the method keeps weights and probabilities of many classes in its own way."""
+        return self in (Method.WIDE_DUAL_ASCENT, Method.STREAMED_NEWTON, Method.STREAMED_LBFGS)
 
 
 class CurvatureModel(StrEnum):
