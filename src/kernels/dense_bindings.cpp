@@ -154,15 +154,16 @@ double sweep_rows(Matrix<const float> Z, std::optional<Matrix<const float>> P, M
 }
 
 int small_newton(Matrix<const double> Z, Numbers<const std::int64_t> codes, Numbers<const double> weights,
-                 Numbers<const double> ridge, Matrix<double> theta, Matrix<double> history, double goal) {
+                 Numbers<const double> ridge, std::optional<Numbers<const double>> kink, Matrix<double> theta,
+                 Matrix<double> history, double goal) {
     const auto k = Z.shape(0), n = Z.shape(1), q = theta.shape(0), steps = history.shape(1);
     require(n % 8 == 0 && codes.shape(0) == n && weights.shape(0) == n && ridge.shape(0) == k && theta.shape(1) == k &&
-            q > 1 && history.shape(0) == 3 && steps > 0);
+            q > 1 && history.shape(0) == 3 && steps > 0 && (!kink || kink->shape(0) == k));
     for (std::size_t i = 0; i < n; ++i) require(codes.data()[i] >= 0 && size(codes.data()[i]) < size(q));
     double* const told = history.data();
     nb::gil_scoped_release released;
-    return level.dense->small_newton({Z.data(), codes.data(), weights.data(), ridge.data(), theta.data(), told,
-                                      told + steps, told + 2 * steps, goal, size(n), size(k), size(q),
+    return level.dense->small_newton({Z.data(), codes.data(), weights.data(), ridge.data(), kink ? kink->data() : nullptr,
+                                      theta.data(), told, told + steps, told + 2 * steps, goal, size(n), size(k), size(q),
                                       static_cast<int>(steps) - 1});
 }
 
@@ -196,8 +197,8 @@ void add_dense(nb::module_& m) {
           nb::arg("ridge").noconvert(), nb::arg("curvature").noconvert(), nb::arg("x").noconvert(),
           nb::arg("kink").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert());
     m.def("small_newton", &small_newton, nb::arg("Z").noconvert(), nb::arg("codes").noconvert(),
-          nb::arg("weights").noconvert(), nb::arg("ridge").noconvert(), nb::arg("theta").noconvert(),
-          nb::arg("history").noconvert(), nb::arg("goal"));
+          nb::arg("weights").noconvert(), nb::arg("ridge").noconvert(), nb::arg("kink").noconvert().none(),
+          nb::arg("theta").noconvert(), nb::arg("history").noconvert(), nb::arg("goal"));
     add_kernels<float>(m);
     add_kernels<double>(m);
 }

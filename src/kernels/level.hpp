@@ -192,7 +192,7 @@ struct Sweeps {
 struct NewtonTask {
     const double* Z;
     const std::int64_t* codes;
-    const double *weights, *ridge;
+    const double *weights, *ridge, *kink;  // kink (k,): coefficients of |theta|, or null
     double* theta;
     double *values, *gaps, *products;
     double goal;

@@ -90,7 +90,7 @@ class SmallNewton {
         return -1;
     }
 
-  private:
+  protected:
     const NewtonTask& t;
     std::ptrdiff_t n, k, q, p;
     Numbers64 o, P, U, trial, S, W, G, D, r, y, d, H, blocks;
@@ -233,7 +233,5 @@ class SmallNewton {
         return std::isfinite(estimate) ? products : -1;
     }
 };
-
-int small_newton(const NewtonTask& task) { return SmallNewton(task).run(); }
 
 }  // namespace

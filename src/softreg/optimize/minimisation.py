@@ -34,6 +34,7 @@ from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.descent_loop import FINE, Descent
 from softreg.optimize.solvers.nested_newton import nested_newton
 from softreg.optimize.solvers.one_pass_newton import target_gap
+from softreg.optimize.solvers.proximal_newton import TARGET_GAP
 from softreg.optimize.solvers.small_start import SmallStart, small_start
 from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, DenseRows, Rows, SparseRows, one_blas_thread
@@ -270,22 +271,21 @@ def _by_plan(
 
 def _small_start(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> SmallStart | None:
     """Return a start from compiled steps for few numbers, unless the plan is forced or has a start of its own."""
-    if options.solver not in FAMILIES or plan.start not in (Start.ZERO, Start.CLASS_MEANS):
+    kinked = plan.method is Method.WEIGHT_PROXIMAL_NEWTON
+    starts = (Start.ZERO, Start.CLASS_MEANS, *[Start.GIVEN] * kinked)
+    methods = (Method.ONE_PASS_NEWTON, Method.LBFGS, Method.DUAL_ASCENT, Method.WEIGHT_PROXIMAL_NEWTON)
+    forced = options.solver not in FAMILIES
+    if forced or plan.start not in starts or plan.method not in methods or plan.logits is Logits.RECOMPUTED:
         return None
-    if plan.logits is Logits.RECOMPUTED:
-        return None
-    newton = plan.method is Method.ONE_PASS_NEWTON
-    if not newton and plan.method not in (Method.LBFGS, Method.DUAL_ASCENT):
-        return None
-    goal = SMALL_START_SHARE * (target_gap(options.tol) if newton else options.tol)
+    near = min(options.tol, TARGET_GAP) if kinked else options.tol
+    goal = SMALL_START_SHARE * (target_gap(options.tol) if plan.method is Method.ONE_PASS_NEWTON else near)
     with objective.meter.passes():
         small = small_start(objective, theta, goal, options.max_iter)
     if small is not None:
-        operations = 2.0 * small.half_passes * objective.rows.stored * objective.q
-        objective.meter.count(small.half_passes / 2 * objective.rows.stored_bytes, operations)
-    if small is not None and options.on_progress is not None:
-        for entry in small.history:
-            options.on_progress(entry)
+        read, rows = small.half_passes / 2, objective.rows
+        objective.meter.count(read * rows.stored_bytes, 4.0 * read * rows.stored * objective.q)
+        if options.on_progress is not None:
+            list(map(options.on_progress, small.history))
     return small
 
 

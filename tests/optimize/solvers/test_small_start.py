@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from softreg import SoftmaxRegression
-from softreg.optimize import l2, minimise
+from softreg.optimize import elastic_net, l2, minimise
 from softreg.optimize.solvers import small_start
 from softreg.rows import as_rows
 from softreg.rows.kernels import products
@@ -101,3 +101,72 @@ def test_the_iterations_of_the_caller_are_an_upper_bound():
     (fit,) = minimise(as_rows(X, y), 5, l2(1e-6), max_iter=2)
     assert fit.n_iter <= 2
     assert fit.status == "stopped at max_iter"
+
+
+# --- with an l1 part --------------------------------------------------------------------------------------------------
+
+
+@compiled
+@pytest.mark.parametrize("q", [2, 3])
+@pytest.mark.parametrize("ridge", [0.0, 0.05])
+def test_the_subgradient_holds_zero_at_the_result_with_an_l1_part(q, ridge):
+    random = np.random.default_rng(q)
+    n = 61
+    Z = np.concatenate([random.normal(size=(6, n)), np.ones((1, n))])
+    y, w = np.arange(n) % q, random.random(n)
+    w /= w.sum()
+    ridges, kink = np.append(np.full(6, ridge), 0.0), np.append(np.full(6, 0.07), 0.0)
+    theta = np.zeros((q, 7))
+    fit = small_newton(Z, y, w, ridges, theta, goal=1e-13, max_steps=60, kink=kink)
+    assert fit is not None
+    assert fit.converged
+    P = np.exp(theta @ Z - (theta @ Z).max(axis=0))
+    P /= P.sum(axis=0)
+    P[y, np.arange(n)] -= 1
+    G = (w * P) @ Z.T + ridges * theta
+    if q == 2:  # each class has half of the difference of the weights
+        np.testing.assert_allclose(theta[0], -theta[1], atol=1e-14)
+        G, theta = (G[1:] - G[:1]) / 2, theta[1:] - theta[:1]
+    assert 0 < np.count_nonzero(theta) < theta.size
+    zero = theta == 0
+    np.testing.assert_allclose((G + kink * np.sign(theta))[~zero], 0.0, atol=1e-5)
+    assert (np.abs(G)[zero] <= (np.broadcast_to(kink, G.shape)[zero] + 1e-5)).all()
+    assert (np.diff(fit.values) <= 1e-12).all()
+
+
+@compiled
+@pytest.mark.parametrize("store", [np.asarray, np.float32, sp.csr_array])
+@pytest.mark.parametrize("q", [2, 4])
+@pytest.mark.parametrize("l1_ratio", [0.3, 1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("columns", [7, 600])
+def test_the_minimum_with_an_l1_part_is_that_of_the_method_alone(
+    monkeypatch, store, q, l1_ratio, weighted, intercept, columns
+):
+    X, y = problem(d=columns, q=q, n=60)
+    X = np.clip(X, -30, 30)
+    weights = np.random.default_rng(1).random(len(y)) if weighted else None
+    rows = as_rows(store(X), y, None if weights is None else weights[None])
+    penalty = elastic_net(3e-3, l1_ratio)
+    (fit,) = minimise(rows, q, penalty, fit_intercept=intercept)
+    monkeypatch.setattr(small_start, "MAX_NUMBERS", 0)
+    (alone,) = minimise(rows, q, penalty, fit_intercept=intercept)
+    assert fit.status == alone.status == "converged"
+    assert fit.gap <= 1e-6
+    assert abs(fit.value - alone.value) <= 2e-6
+    assert fit.plan is not None
+    assert alone.plan is not None
+    assert fit.plan.name == alone.plan.name
+
+
+@compiled
+def test_bounds_and_supports_are_left_to_the_method_of_the_plan(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("compiled steps know no bounds")
+
+    monkeypatch.setattr(small_start, "small_newton", refuse)
+    X, y = problem()
+    model = SoftmaxRegression(1e-3, penalty="l1", bounds=(0.0, np.inf)).fit(X, y)
+    assert (model.coef_ >= 0).all()
+    assert model.solution_.certified

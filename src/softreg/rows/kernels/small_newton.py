@@ -1,4 +1,4 @@
-"""Newton's method with conjugate gradients for a small model, compiled as a whole; there is no version in NumPy.
+"""Newton's method for a small model, compiled as a whole; there is no version in NumPy.
 
 A step of a solver in Python takes some 0.1 to 0.5 ms whatever the number of rows; the compiled steps of 100 rows with
 ten columns take a hundredth of that. It gives a start near the minimum, which the solver in Python then proves.
@@ -39,9 +39,19 @@ class SmallFit:
 
 
 def small_newton(
-    Z: Array, codes: Array, weights: Array, ridge: Array, theta: Array, *, goal: float, max_steps: int
+    Z: Array,
+    codes: Array,
+    weights: Array,
+    ridge: Array,
+    theta: Array,
+    *,
+    goal: float,
+    max_steps: int,
+    kink: Array | None = None,
 ) -> SmallFit | None:
-    """Minimise `sum_i w_i CE(y_i, softmax(theta z_i)) + sum_cj ridge_j theta_cj^2 / 2` over theta, in place.
+    """Minimise cross-entropy with an l2 and an l1 part over theta, in place.
+
+    The objective is `sum_i w_i CE(y_i, softmax(theta z_i)) + sum_cj (ridge_j theta_cj^2 / 2 + kink_j |theta_cj|)`.
 
     Parameters
     ----------
@@ -53,10 +63,12 @@ def small_newton(
         Weights w of the rows, of sum 1.
     ridge : ndarray of shape (k,)
     theta : ndarray of shape (q, k)
-        The start, of mean 0 over the classes, and the result.
+        The start, of mean 0 over the classes without an l1 part and for two classes, and the result.
     goal : float
         Nats: the step at an estimated gap below this is the last one.
     max_steps : int
+    kink : ndarray of shape (k,), optional
+        Without it there is no l1 part. The last column, of the bias, has a kink of 0.
 
     Returns
     -------
@@ -82,6 +94,7 @@ def small_newton(
         np.concatenate([codes, np.zeros(more, dtype=np.int64)]),
         np.concatenate([weights, np.zeros(more)]),
         np.ascontiguousarray(ridge),
+        None if kink is None else np.ascontiguousarray(kink),
         theta,
         history,
         goal,
