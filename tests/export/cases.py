@@ -422,7 +422,7 @@ CASES: dict[str, Callable[[], Case]] = {
 CASES |= {f"mixed {seed}": (lambda seed=seed: mixed(seed)) for seed in range(12)}
 CASES |= {
     f"{method} calibration": (lambda method=method: calibrated(method))
-    for method in ("none", "temperature", "vector", "matrix", "isotonic")
+    for method in ("none", "temperature", "vector", "matrix", "structured", "curved", "isotonic")
 }
 CASES["class rates"] = lambda: calibrated("vector", class_rates=[0.2, 0.5, 0.3])
 """Cases by name."""

@@ -16,7 +16,16 @@ from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableCla
 from softreg.cli import main
 from softreg.export import ExportError, build_program
 from softreg.export.build.column_terms import level_spellings
-from softreg.export.program import CodeTerm, InputKind, LevelTerm, LinearTerm, OffsetTerm, ReplaceZeros, ShiftRates
+from softreg.export.program import (
+    CodeTerm,
+    InputKind,
+    LevelTerm,
+    LinearTerm,
+    MixBoundedLogs,
+    OffsetTerm,
+    ReplaceZeros,
+    ShiftRates,
+)
 
 from .cases import CASES, case, fit, generator, labels
 
@@ -100,6 +109,19 @@ def test_intervals_of_the_model_are_not_those_of_recalibrated_probabilities() ->
     assert build_program(model).covariance is not None
     calibrator = Calibrator("temperature").fit(model.predict_proba(table), table["y"].to_pylist())
     assert build_program(model, calibrator=calibrator).covariance is None
+
+
+def test_two_classes_by_beta_calibration_and_not_by_a_quadratic() -> None:
+    random = generator(34)
+    x = random.normal(size=400)
+    table = pa.table({"x": x, "y": labels(random, x, classes=("no", "yes"))})
+    model = fit(table)
+    P, y = model.predict_proba(table), table["y"].to_pylist()
+    steps = build_program(model, calibrator=Calibrator("beta").fit(P, y)).steps
+    assert isinstance(steps[1], MixBoundedLogs)
+    assert steps[1].rows[0][1] == steps[1].rows[1][0] == 0.0
+    with pytest.raises(ExportError, match="quadratic recalibration is not exported; use"):
+        build_program(model, calibrator=Calibrator("quadratic").fit(P, y))
 
 
 def wrong_options() -> list[tuple[dict[str, Any], str]]:

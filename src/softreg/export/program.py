@@ -351,6 +351,16 @@ class MixLogs:
 
 
 @dataclass(frozen=True)
+class MixBoundedLogs:
+    """The probabilities `softmax(l @ W + b - c log(1 - l))` with `l = max(log P, least)`; `rows` are those of W."""
+
+    rows: tuple[tuple[float, ...], ...]
+    bias: tuple[float, ...]
+    curve: float
+    least: float
+
+
+@dataclass(frozen=True)
 class StepCurve:
     """The map of one class by linear interpolation through (knots, values), constant beyond the first and the last."""
 
@@ -376,7 +386,7 @@ class ShiftRates:
     ratio: tuple[float, ...]
 
 
-Step = ReplaceZeros | ScaleLogs | MixLogs | IsotonicShares | ShiftRates
+Step = ReplaceZeros | ScaleLogs | MixLogs | MixBoundedLogs | IsotonicShares | ShiftRates
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softreg.export.export_errors import ExportError
-from softreg.export.program import IsotonicShares, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step, StepCurve
+from softreg.export.program import (
+    IsotonicShares,
+    MixBoundedLogs,
+    MixLogs,
+    ReplaceZeros,
+    ScaleLogs,
+    ShiftRates,
+    Step,
+    StepCurve,
+)
 from softreg.models import Calibrator
 from softreg.models.calibration.methods import Identity, Isotonic, Matrix, Scaled
+from softreg.models.calibration.odds_maps import QuadraticOdds
+from softreg.models.calibration.structured import LEAST_LOG, StructuredMap
 from softreg.models.calibration.temperature import SMALLEST
 from softreg.probability.class_prior import shift_rates
 from softreg.value_text import value_text
@@ -73,6 +84,12 @@ def _recalibration(fitted: Any) -> list[Step]:
             return [ScaleLogs(tuple(scaling.scale.tolist()), tuple(scaling.bias.tolist()))]
         case Matrix():
             return [MixLogs(tuple(tuple(row) for row in fitted.W.tolist()), tuple(fitted.b.tolist()))]
+        case StructuredMap():
+            W = np.diag(fitted.W) if fitted.W.ndim == 1 else fitted.W
+            rows = tuple(tuple(row) for row in W.T.tolist())
+            return [MixBoundedLogs(rows, tuple(fitted.b.tolist()), float(fitted.c), LEAST_LOG)]
+        case QuadraticOdds():
+            raise ExportError("quadratic recalibration is not exported; use Calibrator(method='beta') or 'curved'.")
         case Isotonic():
             curves = [
                 StepCurve(tuple(step.X_thresholds_.tolist()), tuple(step.y_thresholds_.tolist()))

@@ -285,6 +285,22 @@ static inline int @_mix_logs(double *p, const double *rows, const double *bias) 
   return @_softmax(p);
 }
 """,
+    "mix_bounded_logs": """\
+/* softmax(l @ W + b - curve * log(1 - l)) with l = max(log p, least). It keeps one double a class on the stack. */
+static inline int @_mix_bounded_logs(double *p, const double *rows, const double *bias, double curve, double least) {
+  double logs[@@_CLASSES];
+  size_t k, j;
+  for (k = 0; k < @@_CLASSES; ++k) {
+    logs[k] = log(p[k]);
+    if (logs[k] < least) logs[k] = least;
+    p[k] = bias[k] - curve * log(1.0 - logs[k]);
+  }
+  for (j = 0; j < @@_CLASSES; ++j) {
+    for (k = 0; k < @@_CLASSES; ++k) p[k] += logs[j] * rows[j * @@_CLASSES + k];
+  }
+  return @_softmax(p);
+}
+""",
     "isotonic_shares": """\
 /* Each probability by its curve, divided by their sum (p itself where that is 0), mixed with a share of p. The curve of
    class k has the points from starts[k] to starts[k + 1]. */

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from softreg.export.c.c_functions import with_prefix
 from softreg.export.c.c_literals import double_literal, double_table, table
-from softreg.export.program import IsotonicShares, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
+from softreg.export.program import IsotonicShares, MixBoundedLogs, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ def _step(step: Step, place: int) -> _Call:
         case MixLogs():
             flat = [value for row in step.rows for value in row]
             return _with_tables("mix_logs", place, {"rows": flat, "bias": step.bias})
+        case MixBoundedLogs():
+            flat = [value for row in step.rows for value in row]
+            call = _with_tables("mix_bounded_logs", place, {"rows": flat, "bias": step.bias})
+            numbers = (double_literal(step.curve), double_literal(step.least))
+            return _Call(call.function, call.tables, (*call.arguments, *numbers))
         case IsotonicShares():
             knots = [x for curve in step.curves for x in curve.knots]
             values = [y for curve in step.curves for y in curve.values]

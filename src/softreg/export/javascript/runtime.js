@@ -447,6 +447,12 @@ const STEPS = {
     const logs = P.map(Math.log);
     return softmax(step.bias.map((b, k) => logs.reduce((sum, l, i) => sum + l * step.rows[i][k], 0) + b));
   },
+  mixBoundedLogs(step, P) {
+    const logs = P.map((p) => Math.max(Math.log(p), step.least));
+    const bend = (l) => (step.curve === 0 ? 0 : step.curve * Math.log(1 - l));
+    return softmax(
+      step.bias.map((b, k) => logs.reduce((sum, l, i) => sum + l * step.rows[i][k], 0) + b - bend(logs[k])));
+  },
   isotonicShares(step, P) {
     const mapped = P.map((p, k) => interpolate(step.curves[k], p));
     const mass = mapped.reduce((a, b) => a + b, 0);

@@ -6,7 +6,7 @@ import numpy as np
 
 from softreg.export.onnx.curve_lookup import interpolate
 from softreg.export.onnx.graph_builder import GraphBuilder
-from softreg.export.program import IsotonicShares, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
+from softreg.export.program import IsotonicShares, MixBoundedLogs, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
 
 
 def apply_step(graph: GraphBuilder, P: str, step: Step) -> str:
@@ -35,10 +35,25 @@ def apply_step(graph: GraphBuilder, P: str, step: Step) -> str:
         case MixLogs():
             mixed = graph.node("MatMul", graph.node("Log", P), graph.constant(np.array(step.rows)))
             return graph.softmax(graph.node("Add", mixed, graph.constant(step.bias)))
+        case MixBoundedLogs():
+            return _mix_bounded_logs(graph, P, step)
         case IsotonicShares():
             return _isotonic_shares(graph, P, step)
         case ShiftRates():
             return graph.shares(graph.node("Mul", P, graph.constant(step.ratio)))
+
+
+def _mix_bounded_logs(graph: GraphBuilder, P: str, step: MixBoundedLogs) -> str:
+    """Return probabilities by structured scaling."""
+    logs, least = graph.node("Log", P), graph.constant(step.least)
+    logs = graph.node("Where", graph.node("Less", logs, least), least, logs)
+    mixed = graph.node(
+        "Add", graph.node("MatMul", logs, graph.constant(np.array(step.rows))), graph.constant(step.bias)
+    )
+    if step.curve:
+        bend = graph.node("Log", graph.node("Sub", graph.constant(1.0), logs))
+        mixed = graph.node("Sub", mixed, graph.node("Mul", bend, graph.constant(step.curve)))
+    return graph.softmax(mixed)
 
 
 def _replace_zeros(graph: GraphBuilder, P: str, step: ReplaceZeros) -> str:

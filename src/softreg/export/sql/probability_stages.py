@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softreg.export.program import IsotonicShares, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
+from softreg.export.program import IsotonicShares, MixBoundedLogs, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
 from softreg.export.sql.expressions import balanced, curve
 from softreg.export.sql.stages import Stages
 from softreg.export.sql.syntax import LARGEST, Syntax, signed
@@ -138,6 +138,8 @@ def add_step(stages: Stages, step: Step, P: Values) -> Values:
             return softmax(
                 stages, [weighted(L, [row[k] for row in step.rows], bias, syntax) for k, bias in enumerate(step.bias)]
             )
+        case MixBoundedLogs():
+            return _mix_bounded_logs(stages, step, P)
         case IsotonicShares():
             return _isotonic(stages, step, P)
         case ShiftRates():
@@ -147,6 +149,18 @@ def add_step(stages: Stages, step: Step, P: Values) -> Values:
             ]
             nulls = f"CASE WHEN {P[0]} IS NOT NULL THEN {{}} END"
             return shares(stages, stages.add_vector("v", [nulls.format(value) for value in values]))
+
+
+def _mix_bounded_logs(stages: Stages, step: MixBoundedLogs, P: Values) -> Values:
+    """Add the stages of structured scaling."""
+    syntax = stages.syntax
+    least, one = signed(syntax.number(step.least)), syntax.number(1)
+    L = stages.add_vector("l", [f"CASE WHEN ln({p}) < {least} THEN {least} ELSE ln({p}) END" for p in P])
+    logits = [weighted(L, [row[k] for row in step.rows], bias, syntax) for k, bias in enumerate(step.bias)]
+    if not syntax.is_zero_weight(step.curve):
+        bend = signed(syntax.number(-step.curve))
+        logits = [f"{logit} + {bend} * ln({one} - {log})" for logit, log in zip(logits, L, strict=True)]
+    return softmax(stages, logits)
 
 
 def _replace_zeros(stages: Stages, step: ReplaceZeros, P: Values) -> Values:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -11,23 +13,26 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.deprecated import DeprecatedAttributes
-from softreg.models.calibration.methods import METHODS, applicable_methods, out_of_fold_losses
+from softreg.models.calibration.methods import METHODS, Candidate, automatic_candidates, candidate
 from softreg.models.calibration.temperature import Codes, Floats, least_positive, without_zeros
 from softreg.probability import Classes, check_probabilities
 from softreg.probability.class_prior import estimate_rates, shift_rates
 from softreg.splits import stratified_fold_numbers
 
+SHRINKAGE_POWER = 4
+"""Power of the needed gain over the gain by which a map moves towards the identity: 1/16 at twice the needed gain."""
+
 
 @dataclass(frozen=True)
 class Trial:
-    """Cross-validated log loss of one recalibration method.
+    """Log loss of one recalibration method on rows that it was not fitted to.
 
     Attributes
     ----------
     name : str
         The method.
     log_loss : float
-        Mean log loss of out-of-fold rows in nats.
+        Mean log loss of left-out rows in nats.
     gain : float
         Reduction of the log loss relative to the method kept so far, in nats a row.
     error : float
@@ -50,29 +55,38 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
     rows that the model was **not** trained on (out-of-fold or held-out rows): a model is overconfident on its training
     rows.
 
-    With ``method="auto"``, the methods are compared by cross-validation in order of flexibility. A more flexible method
-    replaces a simpler one only if its mean log loss is lower by more than `caution` standard errors of the difference.
-    If no method does, probabilities above 0 are returned unchanged.
+    With ``method="auto"``, temperature, structured and curved scaling are compared by leave-one-out losses, and
+    isotonic regression by cross-validation where there are 1,000 rows of each class. A more flexible method replaces a
+    simpler one if its mean log loss is lower (isotonic regression: by more than `caution` standard errors). The method
+    is used if it reduces the log loss of unchanged probabilities by more than `caution` standard errors of the
+    difference; otherwise probabilities above 0 are returned unchanged. With a gain of z standard errors, a map of
+    log-probabilities is moved towards the identity by the share ``(caution / z)**4``.
 
-    ===========  =============================  =================================================
-    method       recalibrated probabilities     parameters, and rows that it needs
-    ===========  =============================  =================================================
-    temperature  ``softmax(t * log P)``         one number
-    vector       ``softmax(s * log P + b)``     a scale and a bias for each class
-    matrix       ``softmax(log P @ W + b)``     a softmax regression; 20 rows for each weight
-    isotonic     a step function of each class  1,000 rows of each class
-    ===========  =============================  =================================================
+    ===========  ==============================================  ======================================================
+    method       recalibrated probabilities                      parameters
+    ===========  ==============================================  ======================================================
+    temperature  ``softmax(t * log P)``                          one number
+    vector       ``softmax(s * log P + b)``                      a scale and a bias for each class
+    matrix       ``softmax(log P @ W + b)``                      a softmax regression with a weak penalty
+    structured   ``softmax((t I + diag(v) + M) log P + b)``      v, M and b with strengths of their own; a scale and a
+                                                                 bias for each class from 32 classes on
+    curved       ``structured`` with ``- c log(1 - log P)``      one number more
+    beta         odds ``p**a / (1 - p)**b * e**c``               three numbers, for two classes
+    quadratic    log-odds ``a z + b z**2 + c``                   three numbers, for two classes; increasing
+    isotonic     a step function of each class                   steps; 1,000 rows of each class
+    ===========  ==============================================  ======================================================
 
     Probabilities of exactly 0, which forests give, would cause an infinite loss where the class occurs. For every
-    method, the zeros of a row share half of the smallest positive probability in `fit` (half a vote of the forest), and
-    at most ``1 / (2 n)`` if `fit` received no zero.
+    method, the zeros of a row share half of the smallest positive probability in `fit` (half a vote of the forest), or
+    the rate at which classes of probability 0 occurred in `fit` if that is less: ``(k + 1/2) / (m + 1)`` for k of m
+    rows with zeros. If `fit` received no zero, they share at most ``1 / (2 n)``.
 
     Parameters
     ----------
-    method : {"auto", "none", "temperature", "vector", "matrix", "isotonic"}, default "auto"
-        The recalibration method, or "auto" to choose it by cross-validation.
-    caution : float, default 3.0
-        Standard errors by which a more flexible method must reduce the log loss; at least 0.
+    method : str, default "auto"
+        The recalibration method: "none" or one of the table; or "auto" to choose it.
+    caution : float, default 1.0
+        Standard errors by which a method must reduce the log loss; at least 0.
     folds : int, default 5
         Number of folds of the cross-validation; at least 2.
     seed : int, default 0
@@ -96,6 +110,7 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
     References
     ----------
     Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (2017).
+    Berta, Holzmueller, Jordan and Bach, "Structured matrix scaling for multi-class calibration" (2025).
     Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability estimates" (2002).
 
     Examples
@@ -105,13 +120,13 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
     >>> o = random.normal(size=(2000, 3))
     >>> y = [random.choice(3, p=p) for p in softmax(o)]
     >>> calibrator = Calibrator().fit(softmax(2 * o), y)  # logits twice too large
-    >>> calibrator.method_, calibrator.recalibration_.scaling.scale.round(2)
+    >>> calibrator.method_, calibrator.recalibration_.W.round(2)
     ('temperature', array([0.5, 0.5, 0.5]))
     >>> calibrator.predict_proba([[0.8, 0.1, 0.1]]).round(2)
     array([[0.58, 0.21, 0.21]])
     """
 
-    def __init__(self, method: str = "auto", *, caution: float = 3.0, folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, method: str = "auto", *, caution: float = 1.0, folds: int = 5, seed: int = 0) -> None:
         self.method = method
         self.caution = caution
         self.folds = folds
@@ -142,30 +157,37 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
         """
         self._check_parameters()
         P, named, codes = check_labelled(P, y, classes, least=self.folds)
-        self.floor_ = least_positive(P) if (P == 0).any() else min(least_positive(P), 0.5 / len(P))
+        self.floor_ = mass_of_zeros(P, codes)
         P = without_zeros(P, self.floor_)
-        chosen = list(dict.fromkeys(["none", self.method]))
-        names = applicable_methods(codes, P.shape[1]) if self.method == "auto" else chosen
-        self.trials_ = self._compare_methods(names, P, codes)
-        self.method_ = (
-            [trial.name for trial in self.trials_ if trial.kept][-1] if self.method == "auto" else self.method
-        )
-        self.recalibration_ = METHODS[self.method_](P, codes)
+        folds = partial(stratified_fold_numbers, codes, self.folds, self.seed)
+        unchanged = candidate("none", P, codes, folds)
+        if self.method == "auto":
+            self.trials_, chosen = self._choose(unchanged, automatic_candidates(P, codes, folds))
+        else:
+            chosen = unchanged if self.method == "none" else candidate(self.method, P, codes, folds)
+            others = [] if chosen is unchanged else [trial_of(chosen, unchanged)]
+            self.trials_ = (trial_of(unchanged, unchanged), *others)
+        self.method_, self.recalibration_ = chosen.name, chosen.recalibration
         self.classes_ = named.labels
         self.class_rates_ = np.bincount(codes, minlength=P.shape[1]) / len(codes)
         return self
 
-    def _compare_methods(self, names: list[str], P: Floats, codes: Codes) -> tuple[Trial, ...]:
-        fold = stratified_fold_numbers(codes, self.folds, self.seed)
-        best = out_of_fold_losses(names[0], P, codes, fold)
-        trials = [Trial(names[0], float(best.mean()), 0.0, 0.0, True)]
-        for name in names[1:]:
-            losses = out_of_fold_losses(name, P, codes, fold)
-            gain, error = mean_loss_reduction(best, losses)
-            kept = gain > self.caution * error
-            trials.append(Trial(name, float(losses.mean()), gain, error, kept))
-            best = losses if kept else best
-        return tuple(trials)
+    def _choose(self, unchanged: Candidate, others: Iterable[Candidate]) -> tuple[tuple[Trial, ...], Candidate]:
+        """Return the trials and the method in use."""
+        best, trials = unchanged, [trial_of(unchanged, unchanged)]
+        for one in others:
+            trial = trial_of(one, best)
+            needed = self.caution * trial.error if one.shrinkable is None and best is not unchanged else 0.0
+            kept = trial.gain > needed
+            trials.append(replace(trial, kept=kept))
+            best = one if kept else best
+        gain, error = mean_loss_reduction(unchanged.losses, best.losses)
+        if best is unchanged or not gain > self.caution * error:
+            return (trials[0], *(replace(trial, kept=False) for trial in trials[1:])), unchanged
+        if best.shrinkable is not None and np.isfinite(gain):
+            kept_share = 1 - (self.caution * error / gain) ** SHRINKAGE_POWER
+            best = replace(best, recalibration=best.shrinkable.shrunk(kept_share))
+        return tuple(trials), best
 
     def predict_proba(
         self, P: ArrayLike, *, class_rates: ArrayLike | Literal["estimate"] | None = None
@@ -211,6 +233,40 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"caution={self.caution!r} must be a number of standard errors >= 0.")
         if isinstance(self.folds, bool) or not isinstance(self.folds, int) or self.folds < 2:
             raise ValueError(f"folds={self.folds!r} must be an integer >= 2.")
+
+
+def trial_of(one: Candidate, best: Candidate) -> Trial:
+    """Return the trial of a method against the best one before it; `kept` is True."""
+    gain, error = mean_loss_reduction(best.losses, one.losses)
+    return Trial(one.name, float(one.losses.mean()), gain, error, True)
+
+
+def mass_of_zeros(P: Floats, y: Codes) -> float:
+    """Return the probability that the zeros of a row share.
+
+    Parameters
+    ----------
+    P : ndarray of shape (n, q)
+        Probabilities.
+    y : ndarray of shape (n,)
+        Class codes.
+
+    Returns
+    -------
+    float
+        The least of half the smallest positive probability and the rate at which classes of probability 0 occur,
+        `(k + 1/2) / (m + 1)` for k of m rows with zeros; or at most `1 / (2 n)` without zeros.
+
+    Examples
+    --------
+    >>> mass_of_zeros(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 1]))
+    0.25
+    """
+    rows = int((P == 0).any(axis=1).sum())
+    if not rows:
+        return min(least_positive(P), 0.5 / len(P))
+    occurred = int((P[np.arange(len(y)), y] == 0).sum())
+    return min(least_positive(P), (occurred + 0.5) / (rows + 1))
 
 
 def mean_loss_reduction(best: Floats, losses: Floats) -> tuple[float, float]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from softreg.models.calibration.odds_maps import fit_beta, fit_quadratic
+from softreg.models.calibration.structured import StructuredMap, fit_structured, fit_temperature, mixes
 from softreg.models.calibration.temperature import Codes, Floats, Scaling, fit_scaling
 from softreg.optimize import l2, minimise
 from softreg.probability import softmax
 from softreg.rows import as_rows
 
-MOST_SCALED = 200
-"""Largest number of classes for vector and matrix scaling."""
-ROWS_A_WEIGHT = 20
-"""Least number of rows for each parameter of vector and matrix scaling."""
 ROWS_OF_A_CLASS = 1000
 """Least number of rows of the rarest class for isotonic regression."""
 RIDGE = 0.1
@@ -115,38 +113,106 @@ def isotonic(P: Floats, y: Codes) -> Recalibration:
     return Isotonic(tuple(fits), kept=min(MOST_KEPT, KEPT_ROWS * q / len(y)))
 
 
+def structured(P: Floats, y: Codes) -> Recalibration:
+    """Fit structured scaling: temperature, vector, matrix and bias, each with a strength of its own."""
+    return fit_structured(P, y).fitted
+
+
+def curved(P: Floats, y: Codes) -> Recalibration:
+    """Fit structured scaling with a curve of the log-probabilities."""
+    return fit_structured(P, y, curved=True).fitted
+
+
 METHODS: dict[str, Callable[[Floats, Codes], Recalibration]] = {
     "none": identity,
     "temperature": temperature,
     "vector": vector,
     "matrix": matrix,
+    "structured": structured,
+    "curved": curved,
+    "beta": fit_beta,
+    "quadratic": fit_quadratic,
     "isotonic": isotonic,
 }
-"""Methods by name, in order of flexibility."""
+"""Methods by name."""
 
 
-def applicable_methods(y: Codes, q: int) -> list[str]:
-    """Return the methods that have enough rows, in order of flexibility.
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A fitted method with the losses (n,) of its rows in nats, each of a fit without the row.
+
+    `shrinkable` is the map of a method that can be moved towards the identity, or None.
+    """
+
+    name: str
+    recalibration: Recalibration
+    losses: Floats
+
+    @property
+    def shrinkable(self) -> StructuredMap | None:
+        """Return the map, where it can be moved towards the identity."""
+        return self.recalibration if isinstance(self.recalibration, StructuredMap) else None
+
+
+def automatic_candidates(P: Floats, y: Codes, folds: Callable[[], Codes]) -> Iterator[Candidate]:
+    """Yield the methods that "auto" compares, from the simplest to the most flexible.
+
+    Parameters
+    ----------
+    P : ndarray of shape (n, q)
+        Positive probabilities.
+    y : ndarray of shape (n,)
+        Class codes.
+    folds : callable
+        Returns the fold (n,) of each row; for isotonic regression, as the other methods have leave-one-out losses.
+
+    Yields
+    ------
+    Candidate
+        Temperature, structured and curved scaling; isotonic regression where there are enough rows of each class.
+    """
+    found = fit_temperature(P, y)
+    yield Candidate("temperature", found.fitted, found.losses)
+    found = fit_structured(P, y, start=found.fitted)
+    yield Candidate("structured", found.fitted, found.losses)
+    if mixes(*P.shape):
+        found = fit_structured(P, y, curved=True, factor=found.fitted.factor, start=found.fitted)
+        yield Candidate("curved", found.fitted, found.losses)
+    if np.bincount(y, minlength=P.shape[1]).min() >= ROWS_OF_A_CLASS:
+        yield candidate("isotonic", P, y, folds)
+
+
+def candidate(name: str, P: Floats, y: Codes, folds: Callable[[], Codes]) -> Candidate:
+    """Return a method fitted to all rows, with the losses of fits without the row or without its fold.
+
+    Parameters
+    ----------
+    name : str
+        Method.
+    P : ndarray of shape (n, q)
+        Positive probabilities.
+    y : ndarray of shape (n,)
+        Class codes.
+    folds : callable
+        Returns the fold (n,) of each row; structured and curved scaling have leave-one-out losses.
 
     Returns
     -------
-    list of str
-        Names of methods.
+    Candidate
+        The fit.
 
     Examples
     --------
-    >>> applicable_methods(np.array([0, 1] * 50), 2)
-    ['none', 'temperature', 'vector', 'matrix']
+    >>> P, y = np.tile([0.5, 0.5], (4, 1)), np.array([0, 1, 0, 1])
+    >>> candidate("none", P, y, lambda: y).losses.round(3).tolist()
+    [0.693, 0.693, 0.693, 0.693]
     """
-    count = np.bincount(y, minlength=q)
-    allowed = {
-        "none": True,
-        "temperature": True,
-        "vector": q <= MOST_SCALED and len(y) >= ROWS_A_WEIGHT * q,
-        "matrix": len(y) >= ROWS_A_WEIGHT * q * q and q <= MOST_SCALED,
-        "isotonic": count.min() >= ROWS_OF_A_CLASS,
-    }
-    return [name for name in METHODS if allowed[name]]
+    if name == "none":
+        return Candidate(name, Identity(), -np.log(P[np.arange(len(y)), y]))
+    if name in ("structured", "curved"):
+        found = fit_structured(P, y, curved=name == "curved")
+        return Candidate(name, found.fitted, found.losses)
+    return Candidate(name, METHODS[name](P, y), out_of_fold_losses(name, P, y, folds()))
 
 
 def out_of_fold_losses(name: str, P: NDArray[np.float64], y: Codes, fold: Codes) -> Floats:
