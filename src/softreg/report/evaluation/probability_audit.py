@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softreg.models.calibration.calibrator import classes_of_columns
+from softreg.models.calibration.group_columns import group_columns
 from softreg.probability import (
     accuracy,
     brier,
@@ -40,6 +41,7 @@ def audit(
     class_rates: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
+    by: Any = None,
     shown: int = SHOWN_ROWS,
     bins: int = BINS,
 ) -> Audit:
@@ -67,6 +69,10 @@ def audit(
     sample_weight : array_like of shape (n,), optional
         Weights of the rows: losses, accuracy, areas and rates are weighted means, with intervals for the effective
         sample size. The test of calibration, the confusion matrix and the reliability curves count each row once.
+    by : mapping of str to array_like, data frame, series, or array_like of shape (n,) or (n, c), optional
+        Columns whose values divide the rows into groups, which `Audit.group_audit` evaluates: log loss and calibration
+        gap of each group, and the groups that chance does not explain. Unlike `groups`, they are no statement on the
+        dependence of rows.
     shown : int
         Number of least and most surprising rows to list.
     bins : int
@@ -128,6 +134,7 @@ def audit(
         rates=rates,
         groups=None if groups is None else checked_groups(groups, n),
         weights=w,
+        by=None if by is None else group_columns(by, n),
     )
 
 
