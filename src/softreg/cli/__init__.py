@@ -226,6 +226,17 @@ def evaluate(
 @click.option("--target", required=True, metavar="COLUMN", help="Column of labels.")
 @click.option("--score", metavar="COLUMN", help="Column of the probability of one of two classes.")
 @click.option("--positive", metavar="LABEL", help="Label of that class.")
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Evaluate the groups of rows by the values of COLUMN (numbers: by intervals); repeatable.",
+)
+@click.option(
+    "--search",
+    is_flag=True,
+    help="Search the values of all other columns, and of pairs of them, for groups whose probabilities are wrong.",
+)
 @REPORT
 @COST
 @reading_options
@@ -235,7 +246,8 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 
     PREDICTIONS is a table with the labels and one column of probabilities per class, named as the class, possibly with
     a common prefix or suffix (prob_0, prob_1). For two classes, one column suffices. Intervals and the test of
-    calibration assume independent rows that the model was not fitted to.
+    calibration assume independent rows that the model was not fitted to. Columns that describe the rows may stand
+    beside them, for --by and --search.
     """
     from softreg.cli.commands.audit import audit_table
 

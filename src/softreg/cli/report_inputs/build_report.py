@@ -17,7 +17,7 @@ from softreg.cli.report_inputs.row_images import RowImages
 from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint
-from softreg.report import CONTRIBUTIONS, Audit, ReportData, ShownRow, show_rows, write_report
+from softreg.report import CONTRIBUTIONS, Audit, GroupSearch, ReportData, ShownRow, show_rows, write_report
 from softreg.tables.columns.column_values import display_texts
 from softreg.typing import Codes, Float64Array
 
@@ -62,6 +62,7 @@ def write_page(
     explain_rows: RowExplainer | None = None,
     with_coefficients: bool = True,
     provenance: Sequence[tuple[str, str]] = (),
+    group_search: GroupSearch | None = None,
 ) -> None:
     """Write the report on audited rows.
 
@@ -104,6 +105,8 @@ def write_page(
         Whether to show coefficients; those of embeddings, whose columns have no meaning, are left out.
     provenance : sequence of (str, str)
         Lines of the footer.
+    group_search : GroupSearch, optional
+        Groups that a search found.
     """
     places, suspicious = np.arange(audit.rows) if places is None else places, _suspicious_labels(audit)
     show = _row_formatter(audit, numbers, places, _RowContent(table, images, explain_rows))
@@ -123,6 +126,7 @@ def write_page(
         trained=model is not None,
         path=path_of_strengths,
         provenance=provenance,
+        group_search=group_search,
         **_table_content(table, places, columns, audit, training),
         **({} if model is None else _fit_content(model, with_coefficients)),
         **({} if analysis is None else vars(analysis)),

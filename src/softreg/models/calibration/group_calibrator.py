@@ -48,8 +48,8 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
     offset replaces the probabilities as they are, and the offsets of groups replace the shared one, only if the mean
     log loss of out-of-fold rows is lower by more than `caution` standard errors of the difference, as in `Calibrator`.
 
-    Columns of numbers and dates with more than 10 distinct values are cut to five intervals of about equal numbers of
-    rows. Missing values are a group of their own.
+    Columns of numbers and dates with more than 24 distinct values are cut to five intervals of about equal numbers of
+    rows; give numbers that are names, such as those of shops, as text. Missing values are a group of their own.
 
     Parameters
     ----------

@@ -113,7 +113,8 @@ def arrow_column(values: Any) -> pa.ChunkedArray:
         except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
             values = series.to_list()
     if isinstance(values, np.ma.MaskedArray):
-        values = np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+        mask, values = np.ma.getmaskarray(values), values.data.astype(object)
+        values[mask] = None
     try:
         return pa.chunked_array([pa.array(values, from_pandas=True)])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):

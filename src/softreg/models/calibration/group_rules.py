@@ -17,7 +17,7 @@ from softreg.value_text import encode_as_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAX_DISTINCT = 10
+MAX_DISTINCT = 24
 """Distinct numbers or dates of a column up to which each is a group; more are cut to intervals."""
 INTERVALS = 5
 """Intervals of a column of numbers or dates, of about equal numbers of rows."""
@@ -133,7 +133,7 @@ def fit_group_rule(
 ) -> GroupRule:
     """Return the rule that makes groups of the values of a column.
 
-    Numbers and dates of more than 10 distinct values are cut to intervals of about equal numbers of rows, between
+    Numbers and dates of more than 24 distinct values are cut to intervals of about equal numbers of rows, between
     values that occur; a value that fills several intervals has its own. Other values are levels. Missing values are a
     group of their own.
 

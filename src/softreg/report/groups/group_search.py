@@ -140,7 +140,7 @@ def search_groups(
 ) -> GroupSearch:
     """Search the values of columns, and of pairs of columns, for groups of rows whose probabilities are wrong.
 
-    Candidates are the levels of each column (numbers and dates of more than 10 distinct values: five intervals of about
+    Candidates are the levels of each column (numbers and dates of more than 24 distinct values: five intervals of about
     equal numbers of rows; missing values: a level), and each pair of levels of two columns, of at least 50 rows. The
     statistic of a candidate is the largest |z| over the classes, `z = (O - E) / sqrt(sum_i p_i (1 - p_i))`, with the
     observed and expected number of its rows of the class. Labels are drawn from P for all rows, and the observed
