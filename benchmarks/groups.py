@@ -127,9 +127,9 @@ def repairs(samples: int) -> Iterator[str]:
             truth = shifted(new_P, bias[new_g])
             calibrator = GroupCalibrator().fit(P, y, g.astype(str), range(2))
             none.append(calibrator.method_ == "none")
-            losses = [-(truth * np.log(after)).sum(axis=1) for after in (
-                new_P, calibrator.predict_proba(new_P, new_g.astype(str)), shifted(new_P, own_offsets(P, y, g, G)[new_g])
-            )]  # fmt: skip
+            pooled = calibrator.predict_proba(new_P, new_g.astype(str))
+            single = shifted(new_P, own_offsets(P, y, g, G)[new_g])
+            losses = [-(truth * np.log(after)).sum(axis=1) for after in (new_P, pooled, single)]
             change.append(float((losses[1] - losses[0]).mean()))
             free.append(float((losses[2] - losses[0]).mean()))
         worse = [value > 1e-6 for value in change]

@@ -13,8 +13,6 @@ MAX_DRAWN = 24
 """Groups that are drawn, worst first."""
 ROW_HEIGHT, MARGIN = 0.26, 0.75
 """Height of a group, and of axis and margins, in inches."""
-TICK_COLUMNS = 2
-"""Titles of groups: column and value."""
 
 
 def group_gaps(audit: GroupAudit, name: str) -> Markup:
@@ -63,7 +61,7 @@ def _draw(axes: object, y: int, score: GroupScore, repaired: bool) -> None:
     axes.plot([score.gap.low, score.gap.high], [y, y], color=colour, linewidth=1.4)
     axes.plot([score.gap.value], [y], marker, color=colour, markersize=5)
     if repaired and np.isfinite(score.repaired_gap):
-        axes.plot([score.repaired_gap], [y], "D", color=MUTED, markersize=5, markerfacecolor="none")
+        axes.plot([score.repaired_gap], [y], "D", color=ORANGE, markersize=5, markerfacecolor="none")
 
 
 def _title(score: GroupScore) -> str:

@@ -69,8 +69,8 @@ def groups_sentence(audit: GroupAudit) -> str:
         return f"Groups by {columns}: none has {MIN_ROWS} rows, so that no group is tested."
     rate = f"{FALSE_DISCOVERY_RATE:.0%}"
     if audit.overlapping:
-        why = "their tests depend on each other, because rows are in several groups or depend on each other"
-        procedure = f"Benjamini and Yekutieli, since {why}"
+        why = "each row is in a group of each column" if len(audit.columns) > 1 else "rows depend on each other"
+        procedure = f"Benjamini and Yekutieli, since {why} and the tests depend on each other"
     else:
         procedure = "Benjamini and Hochberg, since groups of one column share no rows and their tests are independent"
     many = f"{tested:,} group" + ("s" if tested > 1 else "")
@@ -134,7 +134,7 @@ def repair_sentence(repair: GroupRepair, rows: int) -> str:
     if method == "pooled":
         return f"{what} uses one offset of each class for all rows, and none of the groups: {change}."
     s = format_number(repair.calibrator.deviation_, 2)
-    return f"{what}: {change}. The offsets of the groups have a standard deviation of {s} in log-odds."
+    return f"{what}: {change}. The offsets of the groups have a prior standard deviation of {s}, which cross-validation chose."
 
 
 def search_sentence(search: GroupSearch) -> str:
