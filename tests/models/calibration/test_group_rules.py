@@ -92,7 +92,13 @@ def test_values_of_another_kind_than_in_the_fit_are_an_error() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [["a", "b", None] * 5, np.arange(99), np.datetime64("2024-01-01") + np.arange(99), [True, False, None], ["é", "\n"]],
+    [
+        ["a", "b", None] * 5,
+        np.arange(99),
+        np.datetime64("2024-01-01") + np.arange(99),
+        [True, False, None],
+        ["é", "\n"],
+    ],
 )
 def test_a_rule_survives_json(values: object) -> None:
     rule, codes = rule_of(values)

@@ -73,9 +73,11 @@ def groups_sentence(audit: GroupAudit) -> str:
         procedure = f"Benjamini and Yekutieli, since {why} and the tests depend on each other"
     else:
         procedure = "Benjamini and Hochberg, since groups of one column share no rows and their tests are independent"
-    many = f"{tested:,} group" + ("s" if tested > 1 else "")
-    count = f"chance explains all of the {many} tested" if not found else f"chance does not explain {found:,} of the "
-    count += "" if not found else f"{many} tested"
+    many = f"the {tested:,} groups tested" if tested > 1 else "the one group tested"
+    if found:
+        count = f"chance does not explain {found:,} of {many}" if tested > 1 else f"chance does not explain {many}"
+    else:
+        count = f"chance explains all of {many}" if tested > 1 else f"chance explains {many}"
     return f"Groups by {columns}: {count} (false discovery rate {rate}; {procedure})."
 
 
