@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from softreg.cli.console.command_errors import ErrorReportingGroup
+from softreg.cli.options.group_options import group_options
 from softreg.cli.options.grouped_help import GroupedCommand, given_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
@@ -226,17 +227,7 @@ def evaluate(
 @click.option("--target", required=True, metavar="COLUMN", help="Column of labels.")
 @click.option("--score", metavar="COLUMN", help="Column of the probability of one of two classes.")
 @click.option("--positive", metavar="LABEL", help="Label of that class.")
-@click.option(
-    "--by",
-    multiple=True,
-    metavar="COLUMN",
-    help="Evaluate the groups of rows by the values of COLUMN (numbers: by intervals); repeatable.",
-)
-@click.option(
-    "--search",
-    is_flag=True,
-    help="Search the values of all other columns, and of pairs of them, for groups whose probabilities are wrong.",
-)
+@group_options
 @REPORT
 @COST
 @reading_options

@@ -87,7 +87,8 @@ def test_lines_and_the_report_have_the_same_sentences(
     ):
         assert sentence in printed, sentence
         assert sentence in shown, sentence
-    assert 'id="groups"' in page and 'href="#groups"' in page
+    assert 'id="groups"' in page
+    assert 'href="#groups"' in page
     assert "Calibration gaps of 9 groups" in page
 
 
@@ -116,7 +117,8 @@ def test_without_options_the_page_and_lines_have_no_groups(
 ) -> None:
     path, _ = predictions
     done = run("audit", path, "--target", "outcome", "--report", tmp_path / "r.html")
-    assert "Groups by" not in done.stdout and "Search" not in done.stdout
+    assert "Groups by" not in done.stdout
+    assert "Search" not in done.stdout
     assert 'id="groups"' not in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
@@ -133,7 +135,8 @@ def test_columns_that_cannot_be_used_are_errors(
 ) -> None:
     done = run("audit", predictions[0], "--target", "outcome", *options)
     assert done.exit_code != 0
-    assert message in done.output and "Traceback" not in done.output
+    assert message in done.output
+    assert "Traceback" not in done.output
 
 
 def test_a_file_without_other_columns_cannot_be_searched(run: Any, tmp_path: Path) -> None:
@@ -149,6 +152,8 @@ def test_control_characters_of_a_value_do_not_reach_the_terminal(run: Any, tmp_p
     path.write_text("outcome,no,yes,g\n" + "no,0.8,0.2,\x1b[31m<b>\nyes,0.3,0.7,b\n" * 40, encoding="utf-8")
     done = run("audit", path, "--target", "outcome", "--by", "g", "--report", tmp_path / "r.html")
     assert done.exit_code == 0, done.output
-    assert "\x1b" not in done.stdout and "<b>" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "<b>" in done.stdout
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "&lt;b&gt;" in page and "[31m<b>" not in page
+    assert "&lt;b&gt;" in page
+    assert "[31m<b>" not in page

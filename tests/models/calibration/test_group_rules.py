@@ -52,7 +52,8 @@ def test_a_number_of_many_rows_has_its_own_interval() -> None:
     rule, codes = rule_of([0.0] * 80 + list(np.arange(1.0, 41.0)) + [np.nan])
     assert rule.names[0] == "below 1"
     assert np.bincount(codes)[0] == 80
-    assert rule.names[-1] == "(missing)" and codes[-1] == len(rule.names) - 1
+    assert rule.names[-1] == "(missing)"
+    assert codes[-1] == len(rule.names) - 1
 
 
 def test_few_distinct_numbers_are_levels_in_their_order_and_equal_numbers_are_equal() -> None:
@@ -65,7 +66,8 @@ def test_few_distinct_numbers_are_levels_in_their_order_and_equal_numbers_are_eq
 def test_infinite_numbers_and_constants() -> None:
     rule, codes = rule_of(np.append(np.arange(30.0), [np.inf, -np.inf]))
     assert np.isfinite(rule.edges).all()
-    assert codes[-2] == len(rule.names) - 1 and codes[-1] == 0
+    assert codes[-2] == len(rule.names) - 1
+    assert codes[-1] == 0
     assert rule_of([1.0] * 30)[0].names == ("1",)
     assert rule_of([None, None])[0].names == ("(missing)",)
     assert rule_of([np.nan] * 3)[0].names == ("(missing)",)

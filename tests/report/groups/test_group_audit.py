@@ -50,7 +50,8 @@ def test_groups_of_several_columns_are_adjusted_for_their_dependence() -> None:
     P, y, region = sample()
     by = {"region": region, "half": np.arange(len(y)) % 2}
     result = groups_of(P, y, ["no", "yes"], by=by)
-    assert result.overlapping and result.columns == ("region", "half")
+    assert result.overlapping
+    assert result.columns == ("region", "half")
     expected = false_discovery_rates([score.p_value for score in result.scores], dependent=True)
     assert [score.adjusted for score in result.scores] == expected.tolist()
 
@@ -61,12 +62,15 @@ def test_small_groups_are_not_tested_and_missing_values_are_a_group() -> None:
     region[:40], region[40:60], region[60:75], region[75:80] = None, "isle", "bay", "cape"
     result = groups_of(P, y, ["no", "yes"], by={"region": region})
     rows = {score.name: score for score in result.scores}
-    assert rows["(missing)"].rows == 40 and rows["(missing)"].tested
-    assert rows["(3 rare values)"].rows == 40 and rows["(3 rare values)"].tested
+    assert rows["(missing)"].rows == 40
+    assert rows["(missing)"].tested
+    assert rows["(3 rare values)"].rows == 40
+    assert rows["(3 rare values)"].tested
     region[40:1500] = "isle"
     few = groups_of(P[:1510], y, ["no", "yes"], by={"region": np.where(np.arange(1500) < 10, "a", "b")})
     assert [score.tested for score in few.scores] == [True, False]
-    assert np.isnan(few.scores[-1].p_value) and not few.scores[-1].found
+    assert np.isnan(few.scores[-1].p_value)
+    assert not few.scores[-1].found
     assert few.tested == 1
 
 
@@ -131,7 +135,8 @@ def test_labels_of_probability_0() -> None:
     P[0], y[0] = [1.0, 0.0], 1
     result = groups_of(P, y, ["no", "yes"], by={"region": region})
     hit = next(score for score in result.scores if score.name == region[0])
-    assert np.isinf(hit.log_loss.value) and hit.p_value < 0.01
+    assert np.isinf(hit.log_loss.value)
+    assert hit.p_value < 0.01
     assert result.repair is None
 
 
@@ -141,5 +146,6 @@ def test_right_probabilities_are_left_as_they_are() -> None:
     y = np.minimum((P.cumsum(axis=1) < random.random((1200, 1))).sum(axis=1), 2)
     result = groups_of(P, y, list("abc"), by={"g": random.choice(list("uvw"), size=1200)})
     assert not result.found
-    assert result.repair is not None and result.repair.calibrator.method_ == "none"
+    assert result.repair is not None
+    assert result.repair.calibrator.method_ == "none"
     assert result.repair.after == pytest.approx(result.repair.before)

@@ -33,7 +33,9 @@ def test_a_planted_pair_is_found_with_its_direction(q: int) -> None:
     first = search.found[0]
     assert {column for column, _ in first.conditions} == {"sex", "age"}
     assert ("sex", "f") in first.conditions
-    assert first.label == "yes" and first.excess.high < 0 and first.z > 4
+    assert first.label == "yes"
+    assert first.excess.high < 0
+    assert first.z > 4
     assert first.p_value <= 0.002
     assert search.overlapping > 0  # sex, and age, alone
     assert "id" not in search.columns

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import pyarrow as pa
 
 from softreg.cli.console.aligned_text import align_columns, format_labels
 from softreg.cli.console.evaluation_result import dump_json, interval_fields
@@ -46,19 +47,12 @@ def audit_table(
     refuse_inputs(report, "--report", source.paths)
     target = resolve_column(target, source.names)
     original, rows = read_evaluation_table(source, target, None, reading)
-    table = original
-    table, note = class_columns(table, target, sorted(set(labels(table, target).tolist())), score, positive)
+    table, note = class_columns(original, target, sorted(set(labels(original, target).tolist())), score, positive)
     if note:
         print_note(note)
-    observed = labels_by_column(table, target)
-    names, P = class_probabilities(table, target, observed)
-    probabilities = [*names, *renamed_class_columns(original, table)]
-    columns = named_group_columns(original, by, target, probabilities) if by else None
-    codes = Classes.of(names).encode(observed)
-    evaluation = audit(P, codes, names, by=columns)
-    found = search_groups(P, codes, other_columns(original, target, probabilities), names) if search else None
+    names, evaluation, found = _evaluate(original, table, target, by, search=search)
     cost = cost_matrix(costs, evaluation.classes)
-    point = None if cost is None else operating_point(P, evaluation.codes, cost)
+    point = None if cost is None else operating_point(evaluation.P, evaluation.codes, cost)
     if report is not None:
         write_page(
             report,
@@ -80,6 +74,20 @@ def audit_table(
     print_model_warnings(evaluation)
     if report is not None:
         print_message(f"Report: {report}")
+
+
+def _evaluate(
+    original: pa.Table, table: pa.Table, target: str, by: Sequence[str], *, search: bool
+) -> tuple[tuple[str, ...], Audit, GroupSearch | None]:
+    """Return the classes, the audit of a table with a column for each class, and the groups that a search found."""
+    observed = labels_by_column(table, target)
+    names, P = class_probabilities(table, target, observed)
+    probabilities = [*names, *renamed_class_columns(original, table)]
+    columns = named_group_columns(original, by, target, probabilities) if by else None
+    codes = Classes.of(names).encode(observed)
+    evaluation = audit(P, codes, names, by=columns)
+    others = other_columns(original, target, probabilities) if search else None
+    return names, evaluation, None if others is None else search_groups(P, codes, others, names)
 
 
 def _as_text(evaluation: Audit) -> str:

@@ -108,7 +108,7 @@ def write_page(
     group_search : GroupSearch, optional
         Groups that a search found.
     """
-    places, suspicious = np.arange(audit.rows) if places is None else places, _suspicious_labels(audit)
+    places = np.arange(audit.rows) if places is None else places
     show = _row_formatter(audit, numbers, places, _RowContent(table, images, explain_rows))
     data = ReportData(
         title,
@@ -116,22 +116,30 @@ def write_page(
         subtitle,
         feature_names=feature_names,
         image_shape=None if images is None else images.shape,
-        least_surprising=show(audit.least_surprising),
-        most_surprising=show(audit.most_surprising),
         columns=columns,
         warnings=warnings,
-        doubtful=show(suspicious.rows, p_wrong=suspicious.suspicion, suggested=suspicious.suggested),
-        expected_wrong=suspicious.expected,
         operating=point,
         trained=model is not None,
         path=path_of_strengths,
         provenance=provenance,
         group_search=group_search,
+        **_shown_rows(audit, show),
         **_table_content(table, places, columns, audit, training),
         **({} if model is None else _fit_content(model, with_coefficients)),
         **({} if analysis is None else vars(analysis)),
     )
     write_report(path, data)
+
+
+def _shown_rows(audit: Audit, show: Callable[..., tuple[ShownRow, ...]]) -> dict[str, Any]:
+    """Return the content on single rows: the most and least surprising, and those whose labels may be wrong."""
+    suspicious = _suspicious_labels(audit)
+    return {
+        "least_surprising": show(audit.least_surprising),
+        "most_surprising": show(audit.most_surprising),
+        "doubtful": show(suspicious.rows, p_wrong=suspicious.suspicion, suggested=suspicious.suggested),
+        "expected_wrong": suspicious.expected,
+    }
 
 
 @dataclass(frozen=True)

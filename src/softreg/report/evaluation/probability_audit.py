@@ -102,10 +102,8 @@ def audit(
     (True, 0.61, [[1, 0], [1, 1]])
     """
     P = check_probabilities(P)
-    if classes is None:
-        classes = classes_of_columns(codes, None, P.shape[-1]).labels
-    codes, names = codes_among(codes, classes), tuple(str(label) for label in classes)
-    codes, (n, q) = checked_codes(P.shape, codes, names), P.shape
+    codes, names = _labelled(P, codes, classes)
+    n, q = P.shape
     w = None if sample_weight is None else unit_weights(sample_weight, (n,))
     observed_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()
     rates = observed_rates if class_rates is None else checked_rates(class_rates, q)
@@ -136,6 +134,17 @@ def audit(
         weights=w,
         by=None if by is None else group_columns(by, n),
     )
+
+
+def _labelled(
+    P: FloatArray, codes: ArrayLike, classes: Sequence[object] | Array | None
+) -> tuple[Codes, tuple[str, ...]]:
+    """Return codes (n,) and names (q,) of the labels and classes of probabilities."""
+    if classes is None:
+        classes = classes_of_columns(codes, None, P.shape[-1]).labels
+    assert classes is not None
+    names = tuple(str(label) for label in classes)
+    return checked_codes(P.shape, codes_among(codes, classes), names), names
 
 
 def _scores(
