@@ -44,7 +44,8 @@ def share(values: list[float]) -> str:
 
 def group_p_values(P: np.ndarray, y: np.ndarray, columns: list[np.ndarray]) -> np.ndarray:
     """p-values of the groups of all columns, by as many draws as `audit` makes."""
-    return np.array([check_group(P[c == g], y[c == g]).p_value for c in columns for g in np.unique(c)])
+    groups = [c == g for c in columns for g in np.unique(c)]
+    return np.array([check_group(P[rows], y[rows], seed=seed).p_value for seed, rows in enumerate(groups)])
 
 
 def false_discoveries(samples: int) -> Iterator[str]:

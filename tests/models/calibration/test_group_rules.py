@@ -137,7 +137,31 @@ def test_columns_of_every_form() -> None:
     assert group_columns(masked, 3)["group"].to_pylist() == [1, None, 3]
 
 
+@pytest.mark.parametrize("kind", ["list", "object", "tuple", "pandas", "string", "category", "polars"])
+def test_a_missing_value_is_a_group_in_every_form(kind: str) -> None:
+    """fairlearn (issue 1155) dropped such rows from its groups, or made a level "nan" of them in lists."""
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    values = ["a", "a", "b", float("nan")]
+    form = {
+        "list": values,
+        "object": np.array(values, dtype=object),
+        "tuple": tuple(values),
+        "pandas": pd.Series(values),
+        "string": pd.Series(["a", "a", "b", pd.NA], dtype="string"),
+        "category": pd.Series(pd.Categorical(["a", "a", "b", None])),
+        "polars": pl.Series(["a", "a", "b", None]),
+    }[kind]
+    (column,) = group_columns(form, 4).values()
+    rule = fit_group_rule(column, "g")
+    assert rule.names == ("a", "b", "(missing)")
+    assert rule.codes(column).tolist() == [0, 0, 1, 2]
+
+
 def test_bad_columns_are_errors() -> None:
+    with pytest.raises(ValueError, match="column 'g' of by is 5: give one value for each of 3 rows"):
+        group_columns({"g": 5}, 3)
+    with pytest.raises(ValueError, match="column 'g' of by is 'abc'"):
+        group_columns({"g": "abc"}, 3)
     with pytest.raises(ValueError, match=r"column 'g' of by has 2 values, but there are 3 rows"):
         group_columns({"g": [1, 2]}, 3)
     with pytest.raises(ValueError, match="not the name of a column"):

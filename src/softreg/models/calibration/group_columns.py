@@ -47,7 +47,13 @@ def group_columns(by: Any, n: int, argument: str = "by") -> dict[str, pa.Chunked
     >>> columns["sex"].to_pylist()
     ['f', 'm', None]
     """
-    named = {str(name): arrow_column(values) for name, values in _by_name(by, argument).items()}
+    given = _by_name(by, argument)
+    for name, values in given.items():
+        if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+            raise ValueError(
+                f"column {str(name)!r} of {argument} is {values!r}: give one value for each of {n:,} rows."
+            )
+    named = {str(name): arrow_column(values) for name, values in given.items()}
     if not named:
         raise ValueError(f"{argument} has no column: give at least one, such as {argument}={{'region': regions}}.")
     for name, column in named.items():

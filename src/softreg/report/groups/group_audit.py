@@ -199,10 +199,10 @@ def audit_groups(
     group_of = [rule.codes(column) for rule, column in zip(rules, columns.values(), strict=True)]
     rows = _Rows(P, codes, classes, weights, groups)
     repair = repair_held_out(P, codes, columns)
-    scores = [
-        _score(rows, rule, g, code == g, repair)
-        for rule, code in zip(rules, group_of, strict=True)
-        for g in range(len(rule.names))
+    places = [(rule, code, g) for rule, code in zip(rules, group_of, strict=True) for g in range(len(rule.names))]
+    scores = [  # a seed for each group, so that the draws of one group are independent of those of the others
+        _score(rows, rule, g, code == g, repair=repair, seed=seed)
+        for seed, (rule, code, g) in enumerate(places)
         if (code == g).any()
     ]
     overlapping = len(rules) > 1 or groups is not None
@@ -215,7 +215,9 @@ def audit_groups(
     return GroupAudit(tuple(scores), tuple(columns), overlapping, repair)
 
 
-def _score(rows: _Rows, rule: GroupRule, g: int, inside: BoolArray, repair: GroupRepair | None) -> GroupScore:
+def _score(
+    rows: _Rows, rule: GroupRule, g: int, inside: BoolArray, *, repair: GroupRepair | None, seed: int
+) -> GroupScore:
     """Evaluate one group, without the adjustment of its p-value."""
     P, y = rows.P[inside], rows.codes[inside]
     w = None if rows.weights is None else rows.weights[inside]
@@ -223,7 +225,7 @@ def _score(rows: _Rows, rule: GroupRule, g: int, inside: BoolArray, repair: Grou
         w = None
     dependent = None if rows.dependent is None else rows.dependent[inside]
     first = np.arange(len(y)) if dependent is None else one_of_each(dependent)
-    check = check_group(P[first], y[first])
+    check = check_group(P[first], y[first], seed=seed)
     with np.errstate(divide="ignore"):
         surprisal = 0.0 - np.log(P)
     loss = score_interval(surprisal, P, y, groups=dependent, sample_weight=w)

@@ -136,7 +136,8 @@ def repair_sentence(repair: GroupRepair, rows: int) -> str:
     if method == "pooled":
         return f"{what} uses one offset of each class for all rows, and none of the groups: {change}."
     s = format_number(repair.calibrator.deviation_, 2)
-    return f"{what}: {change}. The offsets of the groups have a prior standard deviation of {s}, which cross-validation chose."
+    chosen = f"The offsets of the groups have a prior standard deviation of {s}, which cross-validation chose."
+    return f"{what}: {change}. {chosen}"
 
 
 def search_sentence(search: GroupSearch) -> str:
