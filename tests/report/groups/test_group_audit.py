@@ -75,7 +75,7 @@ def test_small_groups_are_not_tested_and_missing_values_are_a_group() -> None:
 
 
 def test_many_classes_name_the_class_that_is_off() -> None:
-    P, y, region = sample(4000, q=4)
+    P, y, region = sample(2000, q=4)
     worst = groups_of(P, y, list("abcd"), by={"region": region}).scores[0]
     assert (worst.name, worst.label) == ("south", "d")
 
@@ -93,8 +93,8 @@ def test_overconfidence_within_a_group_is_named() -> None:
 def test_dependent_rows_use_one_row_of_each() -> None:
     P, y, region = sample(300)
     once = groups_of(P, y, ["no", "yes"], by={"region": region})
-    copies = [np.repeat(values, 20, axis=0) for values in (P, y, region)]
-    person = np.repeat(np.arange(300), 20)
+    copies = [np.repeat(values, 5, axis=0) for values in (P, y, region)]
+    person = np.repeat(np.arange(300), 5)
     result = groups_of(*copies[:2], ["no", "yes"], by={"region": copies[2]}, groups=person)
     assert result.overlapping
     for one, many in zip(
