@@ -77,7 +77,7 @@ ORDER = {
         "columns read_options formats images delimited json_files io schema row_selection encode statistics fit "
         "classifier word_explanation"
     ),
-    "report": "evaluation figures page",
+    "report": "groups evaluation figures page",
     "export": "export_errors program build onnx sql javascript c page targets write_program",
     "linear_probe": (
         "files embedding_arrays label_values held_out_scores probe_result strength_path probe_inputs probe_function"

@@ -26,7 +26,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    SoftmaxRegression, SoftmaxRegressionCV or TableClassifier
+    SoftmaxRegression, SoftmaxRegressionCV, TableClassifier or GroupCalibrator
         The fitted model.
 
     Raises
@@ -58,6 +58,10 @@ def load(path: str | os.PathLike[str]) -> Any:
             from softreg.tables import TableClassifier
 
             return TableClassifier.from_state(stored.arrays, stored.metadata)
+        if stored.kind == "group calibrator":
+            from softreg.models.calibration.group_calibrator import GroupCalibrator
+
+            return GroupCalibrator.from_state(stored.arrays, stored.metadata)
     except KeyError as error:
         raise ModelFileError(f"{Path(path).name!r} lacks {error}, which a model needs") from error
     except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:

@@ -378,6 +378,28 @@ def sample_rows(n: int, size: int, seed: int) -> RowNumbers:
     return np.sort(np.random.default_rng(seed).permutation(n)[:size])
 
 
+def one_of_each(groups: NDArray[Any]) -> Codes:
+    """Return the index of one random row of each group, the same for the same groups.
+
+    Parameters
+    ----------
+    groups : array of shape (n,)
+        Equal values mark rows of one group.
+
+    Returns
+    -------
+    array of int
+        Indices in ascending order.
+
+    Examples
+    --------
+    >>> len(one_of_each(np.array(["a", "b", "a"])))
+    2
+    """
+    order = np.random.default_rng(0).permutation(len(groups))
+    return np.sort(order[np.unique(groups[order], return_index=True)[1]])
+
+
 def _counted(count: int, noun: str) -> str:
     """Return a count with its noun in singular or plural."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

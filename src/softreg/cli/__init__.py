@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from softreg.cli.console.command_errors import ErrorReportingGroup
+from softreg.cli.options.group_options import group_options
 from softreg.cli.options.grouped_help import GroupedCommand, given_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
@@ -226,6 +227,7 @@ def evaluate(
 @click.option("--target", required=True, metavar="COLUMN", help="Column of labels.")
 @click.option("--score", metavar="COLUMN", help="Column of the probability of one of two classes.")
 @click.option("--positive", metavar="LABEL", help="Label of that class.")
+@group_options
 @REPORT
 @COST
 @reading_options
@@ -235,7 +237,8 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 
     PREDICTIONS is a table with the labels and one column of probabilities per class, named as the class, possibly with
     a common prefix or suffix (prob_0, prob_1). For two classes, one column suffices. Intervals and the test of
-    calibration assume independent rows that the model was not fitted to.
+    calibration assume independent rows that the model was not fitted to. Columns that describe the rows may stand
+    beside them, for --by and --search.
     """
     from softreg.cli.commands.audit import audit_table
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         added_on_rows,
         prequential_codelength,
     )
+    from softreg.models.calibration.group_calibrator import GroupCalibrator
+    from softreg.models.calibration.group_offsets import GroupOffsets
+    from softreg.models.calibration.group_rules import GroupRule
     from softreg.models.calibration.label_audit import LabelAudit, label_audit
     from softreg.models.calibration.prediction_sets import PredictionSets, coverage
     from softreg.models.class_blocks.top_classes import TopClasses
@@ -41,6 +44,9 @@ _DEFINED_IN = {
     "Calibrator": "calibration.calibrator",
     "CodeLength": "calibration.code_length",
     "Explanation": "inference.contributions",
+    "GroupCalibrator": "calibration.group_calibrator",
+    "GroupOffsets": "calibration.group_offsets",
+    "GroupRule": "calibration.group_rules",
     "Inference": "inference.inference",
     "LabelAudit": "calibration.label_audit",
     "LinearityTest": "inference.linearity_tests",
@@ -76,6 +82,9 @@ __all__ = [
     "Calibrator",
     "CodeLength",
     "Explanation",
+    "GroupCalibrator",
+    "GroupOffsets",
+    "GroupRule",
     "Inference",
     "LabelAudit",
     "LinearityTest",

@@ -224,14 +224,37 @@ def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
     return _Error(float(values[0]), limit, sd, least)
 
 
-def _p_values(statistics: Floats) -> tuple[float, float, float, float]:
+def _p_values(statistics: Floats) -> tuple[float, ...]:
     """Return the p-value of all three statistics, and of each, for the first row among all rows."""
-    size = np.abs(statistics[:, :3])
-    p = np.column_stack([_ranks(size[:, j]) for j in range(3)])
+    return combined_p_values(np.abs(statistics[:, :3]))
+
+
+def combined_p_values(sizes: Floats) -> tuple[float, ...]:
+    """Return Monte Carlo p-values of the first row among all rows: of the smallest rank of its sizes, and of each size.
+
+    The smallest of the ranks is ranked again among those of all rows, ties broken by the largest standardised size, so
+    that the first p-value needs no correction for the number of sizes.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (1 + b, s)
+        Sizes of s statistics: of the observed labels in row 0, then of b draws.
+
+    Returns
+    -------
+    tuple of float
+        The p-value of all sizes together, then of each size.
+
+    Examples
+    --------
+    >>> combined_p_values(np.array([[3.0, 1.0], [1.0, 2.0], [2.0, 3.0], [0.0, 0.0]]))
+    (0.5, 0.25, 0.75)
+    """
+    p = np.column_stack([_ranks(column) for column in sizes.T])
     least = p.min(axis=1)
-    largest = np.max([_standardised(size[:, j]) for j in range(3)], axis=0)
+    largest = np.max([_standardised(column) for column in sizes.T], axis=0)
     beyond = (least < least[0]) | ((least == least[0]) & (largest >= largest[0]))
-    return float(np.mean(beyond)), float(p[0, 0]), float(p[0, 1]), float(p[0, 2])
+    return float(np.mean(beyond)), *(float(value) for value in p[0])
 
 
 def _standardised(values: Floats) -> Floats:

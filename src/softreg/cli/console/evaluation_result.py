@@ -100,8 +100,16 @@ class EvaluationResult:
 
 def dump_json(values: Mapping[str, Any]) -> str:
     """Return a JSON object of plain values, with null for numbers that are not finite."""
-    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
-    return json.dumps(finite, allow_nan=False)
+    return json.dumps(_finite(values), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return plain values with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def collect_result(

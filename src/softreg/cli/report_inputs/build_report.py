@@ -17,7 +17,7 @@ from softreg.cli.report_inputs.row_images import RowImages
 from softreg.models import label_audit
 from softreg.optimize import Solution
 from softreg.probability import OperatingPoint
-from softreg.report import CONTRIBUTIONS, Audit, ReportData, ShownRow, show_rows, write_report
+from softreg.report import CONTRIBUTIONS, Audit, GroupSearch, ReportData, ShownRow, show_rows, write_report
 from softreg.tables.columns.column_values import display_texts
 from softreg.typing import Codes, Float64Array
 
@@ -62,6 +62,7 @@ def write_page(
     explain_rows: RowExplainer | None = None,
     with_coefficients: bool = True,
     provenance: Sequence[tuple[str, str]] = (),
+    group_search: GroupSearch | None = None,
 ) -> None:
     """Write the report on audited rows.
 
@@ -104,8 +105,10 @@ def write_page(
         Whether to show coefficients; those of embeddings, whose columns have no meaning, are left out.
     provenance : sequence of (str, str)
         Lines of the footer.
+    group_search : GroupSearch, optional
+        Groups that a search found.
     """
-    places, suspicious = np.arange(audit.rows) if places is None else places, _suspicious_labels(audit)
+    places = np.arange(audit.rows) if places is None else places
     show = _row_formatter(audit, numbers, places, _RowContent(table, images, explain_rows))
     data = ReportData(
         title,
@@ -113,21 +116,30 @@ def write_page(
         subtitle,
         feature_names=feature_names,
         image_shape=None if images is None else images.shape,
-        least_surprising=show(audit.least_surprising),
-        most_surprising=show(audit.most_surprising),
         columns=columns,
         warnings=warnings,
-        doubtful=show(suspicious.rows, p_wrong=suspicious.suspicion, suggested=suspicious.suggested),
-        expected_wrong=suspicious.expected,
         operating=point,
         trained=model is not None,
         path=path_of_strengths,
         provenance=provenance,
+        group_search=group_search,
+        **_shown_rows(audit, show),
         **_table_content(table, places, columns, audit, training),
         **({} if model is None else _fit_content(model, with_coefficients)),
         **({} if analysis is None else vars(analysis)),
     )
     write_report(path, data)
+
+
+def _shown_rows(audit: Audit, show: Callable[..., tuple[ShownRow, ...]]) -> dict[str, Any]:
+    """Return the content on single rows: the most and least surprising, and those whose labels may be wrong."""
+    suspicious = _suspicious_labels(audit)
+    return {
+        "least_surprising": show(audit.least_surprising),
+        "most_surprising": show(audit.most_surprising),
+        "doubtful": show(suspicious.rows, p_wrong=suspicious.suspicion, suggested=suspicious.suggested),
+        "expected_wrong": suspicious.expected,
+    }
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from softreg.probability import Interval, mean_auc_interval
 from softreg.report.evaluation.calibration_audit import CalibrationAudit, audit_calibration
 from softreg.report.evaluation.ranking_scores import MAX_RANKED_CLASSES, Ranking, ranking_scores
 from softreg.report.evaluation.reliability import Reliability
+from softreg.report.groups.group_audit import GroupAudit, audit_groups
 from softreg.typing import Array, Codes, Float64Array, FloatArray
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class Audit(DeprecatedAttributes):
         Weights of the rows; None where each counts once.
     streamed : StreamedRows or None
         What was kept of streamed logits.
+    by : mapping of str to column, or None
+        Columns whose groups are evaluated in `group_audit`.
 
     Examples
     --------
@@ -143,6 +146,7 @@ class Audit(DeprecatedAttributes):
     groups: Array | None = None
     weights: Float64Array | None = None
     streamed: StreamedRows | None = None
+    by: Any = None
 
     def __repr__(self) -> str:
         """Return the numbers of rows and classes, and the main scores."""
@@ -170,6 +174,14 @@ class Audit(DeprecatedAttributes):
         rates = np.asarray(self.rates, np.float64)
         assert self.P is not None
         return audit_calibration(self.P, self.codes, rates, self.classes, groups=self.groups, weights=self.weights)
+
+    @cached_property
+    def group_audit(self) -> GroupAudit | None:
+        """Evaluation of the groups of rows by the columns `by`; None without them."""
+        if self.by is None or self.P is None:
+            return None
+        P = np.asarray(self.P, dtype=np.float64)
+        return audit_groups(P, self.codes, self.classes, self.by, weights=self.weights, groups=self.groups)
 
     @cached_property
     def ranking(self) -> Ranking:

@@ -14,7 +14,7 @@ from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.intervals import design_effect
 from softreg.probability.scores import weighted_mean
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
-from softreg.splits import stratified_fold_numbers
+from softreg.splits import one_of_each, stratified_fold_numbers
 from softreg.typing import Array, Codes, Float64Array, FloatArray
 
 MAX_CURVES = 12
@@ -254,28 +254,6 @@ def _skill_interval(
     residual = score_interval(losses - observed / entropy * baseline, P, codes, groups=groups, sample_weight=weights)
     value = 1 - observed / entropy
     return Interval(value, value - residual.high / entropy, min(value - residual.low / entropy, 1.0))
-
-
-def one_of_each(groups: Array) -> Codes:
-    """Return the index of one random row of each group, the same for the same groups.
-
-    Parameters
-    ----------
-    groups : array of shape (n,)
-        Equal values mark rows of one group.
-
-    Returns
-    -------
-    array of int
-        Indices in ascending order.
-
-    Examples
-    --------
-    >>> len(one_of_each(np.array(["a", "b", "a"])))
-    2
-    """
-    order = np.random.default_rng(0).permutation(len(groups))
-    return np.sort(order[np.unique(groups[order], return_index=True)[1]])
 
 
 def _recalibrated(P: Float64Array, codes: Codes, weights: Float64Array | None) -> tuple[Float64Array, str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softreg.models.calibration.calibrator import classes_of_columns
+from softreg.models.calibration.group_columns import group_columns
 from softreg.probability import (
     accuracy,
     brier,
@@ -40,6 +41,7 @@ def audit(
     class_rates: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
+    by: Any = None,
     shown: int = SHOWN_ROWS,
     bins: int = BINS,
 ) -> Audit:
@@ -67,6 +69,10 @@ def audit(
     sample_weight : array_like of shape (n,), optional
         Weights of the rows: losses, accuracy, areas and rates are weighted means, with intervals for the effective
         sample size. The test of calibration, the confusion matrix and the reliability curves count each row once.
+    by : mapping of str to array_like, data frame, series, or array_like of shape (n,) or (n, c), optional
+        Columns whose values divide the rows into groups, which `Audit.group_audit` evaluates: log loss and calibration
+        gap of each group, and the groups that chance does not explain. Unlike `groups`, they are no statement on the
+        dependence of rows.
     shown : int
         Number of least and most surprising rows to list.
     bins : int
@@ -96,10 +102,8 @@ def audit(
     (True, 0.61, [[1, 0], [1, 1]])
     """
     P = check_probabilities(P)
-    if classes is None:
-        classes = classes_of_columns(codes, None, P.shape[-1]).labels
-    codes, names = codes_among(codes, classes), tuple(str(label) for label in classes)
-    codes, (n, q) = checked_codes(P.shape, codes, names), P.shape
+    codes, names = _labelled(P, codes, classes)
+    n, q = P.shape
     w = None if sample_weight is None else unit_weights(sample_weight, (n,))
     observed_rates = np.bincount(codes, minlength=q) / n if w is None else np.bincount(codes, w, q) / w.sum()
     rates = observed_rates if class_rates is None else checked_rates(class_rates, q)
@@ -128,7 +132,19 @@ def audit(
         rates=rates,
         groups=None if groups is None else checked_groups(groups, n),
         weights=w,
+        by=None if by is None else group_columns(by, n),
     )
+
+
+def _labelled(
+    P: FloatArray, codes: ArrayLike, classes: Sequence[object] | Array | None
+) -> tuple[Codes, tuple[str, ...]]:
+    """Return codes (n,) and names (q,) of the labels and classes of probabilities."""
+    if classes is None:
+        classes = classes_of_columns(codes, None, P.shape[-1]).labels
+    assert classes is not None
+    names = tuple(str(label) for label in classes)
+    return checked_codes(P.shape, codes_among(codes, classes), names), names
 
 
 def _scores(

@@ -31,10 +31,9 @@ from softreg.report.evaluation.calibration_audit import (
     MIN_EXPECTED_ERRORS,
     MIN_ROWS_TO_DETECT_FIT,
     CalibrationAudit,
-    one_of_each,
 )
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
-from softreg.splits import stratified_fold_numbers
+from softreg.splits import one_of_each, stratified_fold_numbers
 from softreg.typing import Array, Float64Array, IntArray
 
 

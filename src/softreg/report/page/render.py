@@ -16,6 +16,7 @@ from softreg.report.evaluation.reliability_text import reliability_sentence
 from softreg.report.evaluation.roc_and_precision_recall import discriminations
 from softreg.report.evaluation.threshold_metrics import threshold_metrics
 from softreg.report.figures.gain_plots import gain_curve
+from softreg.report.figures.group_plots import group_gaps
 from softreg.report.figures.reliability_plots import class_reliability_diagrams, reliability_diagram
 from softreg.report.figures.roc_and_precision_recall_plots import KINDS, MAX_DRAWN, class_roc_curves, roc_curve
 from softreg.report.figures.training_plots import has_gap, is_flat, loss_curve, path_curve
@@ -28,6 +29,7 @@ from softreg.report.page import (
     row_tables,
 )
 from softreg.report.page.calibration_assessment import assess_calibration
+from softreg.report.page.groups import group_tables, group_text
 from softreg.report.page.model_warnings import model_warnings
 from softreg.report.page.report_data import CONTRIBUTIONS, ReportData
 from softreg.report.page.summary_text import answers, assumptions, lead
@@ -76,6 +78,7 @@ def render_report(data: ReportData) -> str:
         per_class=result_tables.per_class(audit),
         max_lines=MAX_LINES,
         **_calibration(data),
+        **_groups(data),
         **_ranking(data),
         **_columns(data),
         **_training(data),
@@ -106,6 +109,27 @@ def _calibration(data: ReportData) -> Context:
         if len(audit.classes) > 2
         else None,
     }
+
+
+def _groups(data: ReportData) -> Context:
+    """Return the groups of named columns, their recalibration, and the groups that a search found."""
+    groups, search = data.audit.group_audit, data.group_search
+    context: Context = {"group_table": None, "group_search": None}
+    if groups is not None:
+        repair = groups.repair
+        context |= {
+            "group_sentence": group_text.groups_sentence(groups),
+            "group_table": group_tables.group_table(groups),
+            "group_figure": group_gaps(groups, "groups") if groups.tested else None,
+            "group_repaired": repair is not None and repair.calibrator.method_ != "none",
+            "group_repair": None if repair is None else group_text.repair_sentence(repair, data.audit.rows),
+        }
+    if search is not None:
+        context |= {
+            "group_search": group_tables.search_table(search),
+            "group_search_sentence": group_text.search_sentence(search),
+        }
+    return context
 
 
 def _ranking(data: ReportData) -> Context:

@@ -14,6 +14,7 @@ from softreg.probability import OperatingPoint
 from softreg.report.evaluation.audit_result import Audit
 from softreg.report.evaluation.column_rates import ColumnRates
 from softreg.report.figures.training_plots import FitRecord, StrengthSearch
+from softreg.report.groups.group_search import GroupSearch
 from softreg.typing import Array, FloatArray
 
 CONTRIBUTIONS = "largest contributions"
@@ -199,6 +200,8 @@ class ReportData:
         Missing values of each column.
     training_rows : sequence of int, length q
         Training rows of each class.
+    group_search : GroupSearch or None
+        Groups that a search found; those of named columns are in `audit.group_audit`.
     provenance : sequence of (str, str)
         Name and value of lines of the footer: version, date, command, seed, hash of the data.
 
@@ -246,6 +249,7 @@ class ReportData:
     odds: Sequence[OddsRatio] = ()
     missing: Sequence[MissingValues] = ()
     training_rows: Sequence[int] = ()
+    group_search: GroupSearch | None = None
     provenance: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
