@@ -50,6 +50,7 @@ _DEFINED_IN = {
     "Audit": "report",
     "audit": "report",
     "model_card": "cards",
+    "Monitor": "monitor",
     "open_rows": "models.inputs.matrix_files",
     "ExportError": "export",
     "export_model": "export",

@@ -242,6 +242,47 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     audit_table(predictions, target, report, costs, **options)
 
 
+@main.command(short_help="Watch whether the probabilities of MODEL stay right, batch by batch.")
+@click.argument("model", type=FILE)
+@click.argument("batches", type=FILE, nargs=-1, required=True, metavar="BATCHES...")
+@click.option(
+    "--target", metavar="COLUMN", help="Column of labels; by default that of the model, where a batch has it."
+)
+@click.option(
+    "--reference",
+    type=FILE,
+    metavar="DATA",
+    help="Rows with which the columns are compared, such as those of training; by default the first batch.",
+)
+@click.option(
+    "--state",
+    type=FILE,
+    metavar="STATE.json",
+    help="File with which the next call continues; it is created by the first.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    callback=level,
+    metavar="A",
+    help="Probability of a false alarm, ever; 0.05 by default.",
+)
+@REPORT
+@AS_JSON
+@reading_options
+def monitor(model: Path, batches: tuple[Path, ...], reading: Any, **options: Any) -> None:
+    """Test whether the labels of BATCHES follow the probabilities of MODEL, and compare their columns.
+
+    BATCHES are tables in the order of time, with or without labels. The test may be repeated after every batch: if the
+    probabilities are right, the probability of a false alarm, ever, is at most A. The exit code is 0 where there is no
+    sign of a change, 1 where the probabilities are wrong or a column has changed, and 2 for an error.
+    """
+    from softreg.cli.commands.monitor import MonitorOptions, monitor_batches
+
+    code = monitor_batches(model, batches, MonitorOptions(**options), reading=reading)
+    click.get_current_context().exit(code)
+
+
 @main.command(short_help="Estimate coefficients of DATA with standard errors, intervals and tests.")
 @click.argument("data", type=FILE)
 @statistics_options
