@@ -24,6 +24,8 @@ MAX_SHIFT = 8.0
 """Largest absolute shift of a logit."""
 MIN_PROBABILITY = 1e-12
 """Probabilities are at least this in denominators of likelihood ratios, which keeps the test valid."""
+NOISE = (0.2, 0.05, 0.01, 0.002)
+"""Shares of labels drawn at random, by place of a memory; these bets are fixed, and learn nothing."""
 MAX_FULL_CLASSES = 32
 """Number of classes up to which the learner of class rates uses the full curvature; the diagonal of more is doubled."""
 
@@ -88,9 +90,9 @@ class Bets:
 
     Attributes
     ----------
-    joint : array (S, 3, M, B)
-        `log q(y) - log p(y)` of three families: the class rates shifted, one temperature, and each class
-        recalibrated against the rest and normalised.
+    joint : array (S, 4, M, B)
+        `log q(y) - log p(y)` of four families: the class rates shifted, one temperature, each class recalibrated
+        against the rest and normalised, and a share of labels drawn at random.
     by_class : array (S, M, B, K)
         The same of each class against the rest.
     log_p, logit : array (S, B, K)
@@ -111,7 +113,7 @@ class Bets:
     observed: Float64Array
 
 
-FAMILIES = ("class rates", "temperature", "classes")
+FAMILIES = ("class rates", "temperature", "classes", "label noise")
 """Names of the families of recalibrations, in the order of `Bets.joint`."""
 
 
@@ -150,7 +152,11 @@ def place_bets(learners: Learners, P: Float64Array, codes: Codes) -> Bets:
     temperature_q, log_t_sum = _normalized(log_t)
     log_r = log_p[:, None] + learners.rates[:, :, None]
     rates_q, log_r_sum = _normalized(log_r)
-    joint = np.stack([_at(log_r, at) - log_r_sum - log_label, _at(log_t, at) - log_t_sum - log_label, classes], axis=1)
+    share = np.asarray(NOISE)[:, None]
+    noise = np.log((1 - share) * np.exp(log_label) + share / P.shape[-1]) - log_label
+    joint = np.stack(
+        [_at(log_r, at) - log_r_sum - log_label, _at(log_t, at) - log_t_sum - log_label, classes, noise], axis=1
+    )
     return Bets(joint, by_class, log_p, logit, s, temperature_q, rates_q, observed)
 
 

@@ -40,8 +40,8 @@ class Monitor:
     With labels, an anytime-valid test of calibration (`CalibrationTest`), overall and for each class, that may be
     looked at after every batch: if the probabilities are right, the probability of a false alarm, ever, is at most
     `alpha`. Without labels, each batch has the expected log loss and accuracy, class rates by EM, and the drift of its
-    columns against reference rows. The tests of columns have the level `alpha` together, over all columns and batches; their
-    p-values are those of large samples of independent rows.
+    columns against reference rows. The tests of columns have the level `alpha` together, over all columns and batches;
+    their p-values are those of large samples of independent rows.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class CalibrationTest:
         The same of each class.
     class_alarm_rows : list of int or None
         The same of each class.
-    families : array (3,)
+    families : array (4,)
         Logarithms of the e-processes of the families of recalibrations after the last row.
     curve : list of (int, float)
         Rows and logarithms of the overall e-process.
@@ -58,7 +58,7 @@ class CalibrationTest:
     >>> test = CalibrationTest(2)
     >>> test.update(np.full((1000, 2), 0.5), (rng.random(1000) < 0.7).astype(int))
     >>> test.alarm_row
-    61
+    62
     """
 
     def __init__(self, classes: int, alpha: float = 0.05) -> None:

@@ -44,12 +44,12 @@ class Wealth:
 
     Attributes
     ----------
-    joint : array (S, 3, M)
+    joint : array (S, 4, M)
         Wealth by family and memory, without the stake that is not yet bet.
     by_class : array (S, M, K)
         The same of each class against the rest.
     joint_best, class_best : arrays of the same shapes
-        Wealth of the best single start of a change.
+        Wealth of the best single start of a change, with a stake of 1: the largest likelihood ratio, as of CUSUM.
     joint_start, class_start : arrays of the same shapes
         Block of that start.
     """
@@ -79,7 +79,7 @@ class BlockValues:
         Of the test of all probabilities.
     by_class : array (S, B, K)
         Of each class against the rest.
-    families : array (S, B, 3)
+    families : array (S, B, 4)
         Of the families of recalibrations.
     """
 
@@ -137,8 +137,8 @@ class EProcess:
         class_wealth = np.logaddexp(self.wealth.by_class, start)
         values = _combine(joint + joint_wealth[..., None], by_class + class_wealth[:, :, None], np.log(left))
         if codes.shape[1] == BLOCK:
-            best, since = _best_start(self.wealth.joint_best, self.wealth.joint_start, start, self.block)
-            class_best, class_since = _best_start(self.wealth.class_best, self.wealth.class_start, start, self.block)
+            best, since = _best_start(self.wealth.joint_best, self.wealth.joint_start, self.block)
+            class_best, class_since = _best_start(self.wealth.class_best, self.wealth.class_start, self.block)
             last, last_class = joint[..., -1], by_class[:, :, -1]
             self.wealth = Wealth(
                 joint_wealth + last, class_wealth + last_class, best + last, class_best + last_class, since, class_since
@@ -175,14 +175,14 @@ def _to_list(array: Float64Array) -> list[Any]:
     return list(values.tolist())
 
 
-def _best_start(best: Float64Array, since: Float64Array, start: float, block: int) -> tuple[Float64Array, Float64Array]:
-    """Return the wealth of the best single start and its block, where a change may start in this block."""
-    new = start >= best
-    return np.where(new, start, best), np.where(new, block, since)
+def _best_start(best: Float64Array, since: Float64Array, block: int) -> tuple[Float64Array, Float64Array]:
+    """Return the wealth of the best single start, and its block, where a change may start in this block."""
+    new = best <= 0
+    return np.where(new, 0.0, best), np.where(new, block, since)
 
 
 def _combine(joint: Float64Array, by_class: Float64Array, left: float) -> BlockValues:
-    """Return the e-processes of wealth (S, 3, M, B) and (S, M, B, K): means over memories, families and classes."""
+    """Return the e-processes of wealth (S, 4, M, B) and (S, M, B, K): means over memories, families and classes."""
     families = np.logaddexp(_log_mean(joint, axis=2), left)
     classes = np.logaddexp(_log_mean(by_class, axis=1), left)
     overall = np.logaddexp(_log_mean(families, axis=1), _log_mean(classes, axis=-1)) - np.log(2)

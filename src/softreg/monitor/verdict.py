@@ -164,4 +164,9 @@ def _calibration_sentence(test: CalibrationTest, advice: Advice) -> str:
     best = FAMILIES[max(range(len(FAMILIES)), key=lambda family: test.families[family])]
     if best == "temperature":
         return f"{reached} A temperature on the log-probabilities explains most of it: refit or calibrate the model."
+    if best == "label noise":
+        return (
+            f"{reached} Labels that the model holds improbable are more frequent than it says: check the labels, or "
+            "refit the model."
+        )
     return f"{reached} Other class rates alone do not explain it: refit the model."
