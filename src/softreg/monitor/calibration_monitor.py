@@ -334,6 +334,8 @@ class Monitor:
 
     def _take_state(self, state: dict[str, Any]) -> None:
         """Take the values of a state."""
+        if state["class_rates"] is not None:
+            self.class_rates = np.asarray(state["class_rates"], dtype=np.float64)  # exactly, without a division
         self.test = CalibrationTest.from_state(state["test"], len(self._classes), self.alpha)
         self.batches = [BatchSummary.from_state(batch) for batch in state["batches"]]
         self.batch_count, self.rows, self._looks = int(state["batch_count"]), int(state["rows"]), int(state["looks"])

@@ -28,7 +28,7 @@ from softreg.monitor.page import PageHead, render_monitor
 from softreg.monitor.verdict import format_e
 from softreg.report import write_report
 from softreg.tables import OpenTable, ReadOptions
-from softreg.tables.columns.table_errors import pluralize
+from softreg.tables.columns.table_errors import pluralize, unknown_column_error
 from softreg.tables.images.image_form import with_form
 from softreg.tables.row_selection.rare_classes import NO_RARE
 from softreg.tables.schema.input_kind import check_input_kind
@@ -161,7 +161,10 @@ def _predict(model: LoadedModel, source: OpenTable, data: Path, option: str | No
 def _target(model: LoadedModel, source: OpenTable, option: str | None) -> str | None:
     """Return the column of labels: of --target, or that of the model where the table has it."""
     if option is not None:
-        return resolve_column(option, source.names)
+        target = resolve_column(option, source.names)
+        if target not in source.names:
+            raise unknown_column_error(target, source.names, "target")
+        return target
     target = model.schema.target if model.schema else None
     return target if target in source.names else None
 
