@@ -14,6 +14,8 @@ import click
 
 from softreg.cli.console.command_errors import ErrorReportingGroup
 from softreg.cli.options.grouped_help import GroupedCommand, given_options
+from softreg.cli.options.monitor_options import monitor_options
+from softreg.cli.options.probe_options import probe_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
 from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, level, train_options
@@ -95,45 +97,7 @@ def train(
 @main.command(short_help="Fit a linear probe to EMBEDDINGS with LABELS.")
 @click.argument("embeddings")
 @click.argument("labels")
-@click.option(
-    "--test",
-    nargs=2,
-    metavar="EMBEDDINGS LABELS",
-    help="Evaluate the model on these rows; the strength is chosen without.",
-)
-@click.option(
-    "--strengths",
-    default="auto",
-    show_default=True,
-    metavar="S,S,...",
-    help="Strengths of the L2 penalty to try; auto decreases them until the held-out score is worse.",
-)
-@click.option(
-    "--holdout",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.2,
-    show_default=True,
-    help="Share of the rows, stratified by class, on which strengths are compared.",
-)
-@click.option("--folds", type=click.IntRange(2), metavar="K", help="Compare strengths on K stratified folds instead.")
-@click.option(
-    "--score",
-    type=click.Choice(["log_loss", "accuracy"]),
-    default="log_loss",
-    show_default=True,
-    help="Held-out score by which the strength is chosen.",
-)
-@click.option("--unit-rows", is_flag=True, help="Divide each row by its length.")
-@click.option("--standardize", is_flag=True, help="Subtract the mean of each column and divide by its deviation.")
-@click.option(
-    "--tol",
-    type=click.FloatRange(0, min_open=True),
-    default=1e-4,
-    show_default=True,
-    help="Certified distance of each fit from its minimum, in nats.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the held-out rows.")
-@click.option("--save", type=FILE, metavar="M.softreg", help="Write the model of all rows.")
+@probe_options
 @REPORT
 @AS_JSON
 @QUIET
@@ -245,28 +209,7 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
 @main.command(short_help="Watch whether the probabilities of MODEL stay right, batch by batch.")
 @click.argument("model", type=FILE)
 @click.argument("batches", type=FILE, nargs=-1, required=True, metavar="BATCHES...")
-@click.option(
-    "--target", metavar="COLUMN", help="Column of labels; by default that of the model, where a batch has it."
-)
-@click.option(
-    "--reference",
-    type=FILE,
-    metavar="DATA",
-    help="Rows with which the columns are compared, such as those of training; by default the first batch.",
-)
-@click.option(
-    "--state",
-    type=FILE,
-    metavar="STATE.json",
-    help="File with which the next call continues; it is created by the first.",
-)
-@click.option(
-    "--alpha",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    callback=level,
-    metavar="A",
-    help="Probability of a false alarm, ever; 0.05 by default.",
-)
+@monitor_options
 @REPORT
 @AS_JSON
 @reading_options
