@@ -27,7 +27,8 @@ help: ## list these targets
 	@echo "         PROBLEM=audit times the audit of probabilities, PROBLEM=trust prints its bars,"
 	@echo "         PROBLEM=sweep measures 200 shapes drawn at random and goes on where it was stopped (an hour),"
 	@echo "         PROBLEM=coverage the coverage of intervals of statistics, PROBLEM=intervals that of scores, PROBLEM=ranking that of curves,"
-	@echo "         PROBLEM=many_classes fits with thousands of classes, beside those of fastText and PyTorch),"
+	@echo "         PROBLEM=many_classes fits with thousands of classes, beside those of fastText and PyTorch,"
+	@echo "         PROBLEM=monitor false alarms and delays of the monitor, beside the PIT monitor (half an hour)),"
 	@echo "         TORCH=2.13.0 (for test: installs that PyTorch; without it the tests of rows on a device are skipped)"
 	@echo "         SPARK=4.3.0 (for test: installs that PySpark; without it or Java the tests of Spark are skipped)"
 
@@ -59,7 +60,7 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m mypy
 
 bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris, tables: minutes)
-	$(PY) benchmarks/$(if $(filter audit coverage coverage_predictions coverage_statistics features intervals many_classes prediction_intervals ranking sweep tables trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
+	$(PY) benchmarks/$(if $(filter audit coverage coverage_predictions coverage_statistics features intervals many_classes monitor prediction_intervals ranking sweep tables trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
 
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,6 @@
 """False alarms and detection delays of `softreg.Monitor`, beside the PIT monitor, by simulation.
 
+    python benchmarks/monitor.py                              all of these
     python benchmarks/monitor.py false-alarms [--streams 1000] [--rows 100000]
     python benchmarks/monitor.py delays [--streams 200]
     python benchmarks/monitor.py friedman [--streams 200]     needs the package river
@@ -31,6 +32,7 @@ from softreg.monitor.e_process import EProcess
 from softreg.monitor.verdict import advise
 from softreg.probability import softmax
 
+WHAT = ["false-alarms", "delays", "verdicts", "unlabelled", "friedman"]
 ALPHA = 0.05
 CHANGE = 2000
 AFTER = 10_000
@@ -293,18 +295,19 @@ def unlabelled(samples: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["false-alarms", "delays", "friedman", "verdicts", "unlabelled"])
+    parser.add_argument("what", choices=WHAT, nargs="*", default=WHAT)
     parser.add_argument("--streams", type=int)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--classes", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    if arguments.what == "false-alarms":
-        false_alarms(arguments.streams or 1000, arguments.rows, arguments.classes, arguments.seed)
-    elif arguments.what == "unlabelled":
-        unlabelled(arguments.streams or 1000)
-    else:
-        {"delays": delays, "friedman": friedman, "verdicts": verdicts}[arguments.what](arguments.streams or 200)
+    for what in arguments.what:
+        if what == "false-alarms":
+            false_alarms(arguments.streams or 1000, arguments.rows, arguments.classes, arguments.seed)
+        elif what == "unlabelled":
+            unlabelled(arguments.streams or 1000)
+        else:
+            {"delays": delays, "friedman": friedman, "verdicts": verdicts}[what](arguments.streams or 200)
 
 
 if __name__ == "__main__":

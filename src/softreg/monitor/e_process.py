@@ -14,6 +14,9 @@ from softreg.typing import Codes, Float64Array
 STAKES = ("joint", "by_class")
 """The two groups of e-processes."""
 
+UNDECIDED = 0.5
+"""Log likelihood ratio since a start, in nats, up to which a later start is as likely."""
+
 
 def remaining_stake(block: int) -> float:
     """Return the share of the stake that is not yet bet when a block starts: `1 / (1 + log(1 + block))`.
@@ -177,7 +180,7 @@ def _to_list(array: Float64Array) -> list[Any]:
 
 def _best_start(best: Float64Array, since: Float64Array, block: int) -> tuple[Float64Array, Float64Array]:
     """Return the wealth of the best single start, and its block, where a change may start in this block."""
-    new = best <= 0
+    new = best <= UNDECIDED
     return np.where(new, 0.0, best), np.where(new, block, since)
 
 

@@ -211,7 +211,8 @@ def _rate_table(monitor: Monitor) -> Table:
         for k in order
     ]
     head = ("class", "rate before", "rate by EM", "share of labels")
-    note = left_out_note(len(monitor.classes), len(rows), "classes")
+    doubt = "The rates by EM are doubtful, since a column has changed." if any(c.changed for c in last.columns) else ""
+    note = f"{left_out_note(len(monitor.classes), len(rows), 'classes')} {doubt}".strip()
     return Table(head, rows, (False, True, True, True), note)
 
 

@@ -161,10 +161,10 @@ def _predict(model: LoadedModel, source: OpenTable, data: Path, option: str | No
 def _target(model: LoadedModel, source: OpenTable, option: str | None) -> str | None:
     """Return the column of labels: of --target, or that of the model where the table has it."""
     if option is not None:
-        target = resolve_column(option, source.names)
-        if target not in source.names:
-            raise unknown_column_error(target, source.names, "target")
-        return target
+        named = resolve_column(option, source.names)
+        if named not in source.names:
+            raise unknown_column_error(named, source.names, "target")
+        return named
     target = model.schema.target if model.schema else None
     return target if target in source.names else None
 
@@ -197,9 +197,10 @@ def _as_text(monitor: Monitor) -> str:
         *([("accuracy", *_shown(last.accuracy, "observed"))] if last.accuracy else []),
     ]
     largest = sorted(range(len(monitor.classes)), key=lambda k: -last.class_rates[k].value)[:MAX_SHOWN]
+    doubt = ", doubtful since a column has changed" if any(change.changed for change in last.columns) else ""
     for k in largest:
         before = 0.0 if monitor.class_rates is None else monitor.class_rates[k]
-        remark = f"by EM; {before:.3f} before" + (
+        remark = f"by EM{doubt}; {before:.3f} before" + (
             f", {last.label_shares[k]:.3f} of the labels" if last.label_shares else ""
         )
         lines.append((f"rate of {truncate_label(monitor.classes[k])}", *_shown(last.class_rates[k], remark)))
@@ -216,8 +217,8 @@ def _as_text(monitor: Monitor) -> str:
 def _shown(interval: Any, remark: str) -> tuple[str, str]:
     """Return an interval and a remark as cells."""
     if not np.isfinite([interval.low, interval.high]).all():
-        return f"{interval.value:.4g}", remark
-    return f"{interval.value:.4g}", f"{format_interval(interval)}; {remark}"
+        return f"{interval.value:.4f}", remark
+    return f"{interval.value:.4f}", f"{format_interval(interval)}; {remark}"
 
 
 def _record(monitor: Monitor) -> dict[str, Any]:
