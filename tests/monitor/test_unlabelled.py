@@ -108,7 +108,11 @@ def test_the_interval_of_the_mean_is_welchs() -> None:
     assert (change.mean_low, change.mean_high) == pytest.approx((expected.low, expected.high))
 
 
-@pytest.mark.parametrize("values", [np.full(5, np.nan), np.array([np.inf, 1.0]), np.full(4, None, dtype=object)])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "values",
+    [np.full(5, np.nan), np.array([1e308, -1e308, 9e307]), np.array([np.inf, 1.0]), np.full(4, None, dtype=object)],
+)
 def test_columns_without_values_can_be_compared(values: np.ndarray) -> None:
     change = compare_column(ColumnReference.of("x", values), values, 0.05)
     assert change.p_value == 1

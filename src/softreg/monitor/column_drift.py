@@ -57,9 +57,8 @@ class ColumnReference:
         if np.issubdtype(values.dtype, np.number):
             present = values[np.isfinite(values)]
             inner = np.arange(1, BINS) / BINS
-            edges = np.unique(np.quantile(present, inner)) if len(present) else np.zeros(0)
-            mean = float(present.mean()) if len(present) else None
-            deviation = float(present.std(ddof=1)) if len(present) > 1 else None
+            edges = np.unique(np.quantile(present, inner, method="inverted_cdf")) if len(present) else np.zeros(0)
+            mean, deviation = _finite_moments(present)
             empty = cls(name, True, tuple(edges.tolist()), (), (), mean, deviation)
         else:
             known = [value for value in values.tolist() if value is not None]
@@ -89,6 +88,15 @@ class ColumnReference:
         other, missing = len(self.levels), len(self.levels) + 1
         found = [missing if v is None else codes.get(str(v), other) for v in values.tolist()]
         return np.bincount(np.asarray(found, dtype=np.int64), minlength=len(self.levels) + 2)
+
+
+def _finite_moments(values: Float64Array) -> tuple[float | None, float | None]:
+    """Return mean and standard deviation, None where they are not defined or overflow."""
+    if len(values) < 2:
+        return (float(values[0]) if len(values) else None), None
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    return (mean, deviation) if np.isfinite([mean, deviation]).all() else (None, None)
 
 
 @dataclass(frozen=True)
@@ -205,11 +213,11 @@ def _mean_change(reference: ColumnReference, values: Array) -> dict[str, float]:
         return {}
     now = values[np.isfinite(values)]
     n, m = sum(reference.counts[:-2]), len(now)
-    if m < 2:
+    mean, deviation = _finite_moments(now)
+    if mean is None or deviation is None:
         return {}
-    a, b = reference.deviation**2 / n, float(now.var(ddof=1)) / m
-    mean = float(now.mean())
-    if not np.isfinite(a + b) or a + b == 0:
+    a, b = reference.deviation**2 / n, deviation**2 / m
+    if a + b == 0:
         return {"mean_before": reference.mean, "mean_now": mean}
     freedom = (a + b) ** 2 / (a * a / (n - 1) + b * b / (m - 1))
     half = float(stdtrit(freedom, 0.5 + LEVEL / 2) * np.sqrt(a + b))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ..conftest import Run, Shell, write_csv
+from ..conftest import Run, write_csv
 
 HEAD = ["age", "plan", "member", "buys"]
 
@@ -79,7 +79,7 @@ def test_the_state_continues(run: Run, trained: Path, months: list[Path], tmp_pa
 
 
 def test_no_traceback_reaches_the_user(
-    run: Run, shell: Shell, trained: Path, months: list[Path], table: Path, tmp_path: Path
+    run: Run, trained: Path, months: list[Path], table: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "s.json"
     assert run("monitor", trained, months[0], "--state", state).exit_code == 0
@@ -104,8 +104,8 @@ def test_no_traceback_reaches_the_user(
         assert message in done.stderr
         assert "Traceback" not in done.output
     state.write_text(state.read_text()[:500])
-    done = shell("monitor", trained, months[1], "--state", state)
-    assert done.returncode == 2
+    done = run("monitor", trained, months[1], "--state", state)
+    assert done.exit_code == 2
     assert "is damaged" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
