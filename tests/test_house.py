@@ -33,7 +33,7 @@ FLOORS = (
     {"serve"},
     {"mlflow"},
     {"persistence", "cards"},
-    {"export", "linear_probe"},
+    {"export", "linear_probe", "monitor"},
     {"tables", "report", "learn", "spark", "sklearn"},
     {"models"},
     {"optimize"},
@@ -58,7 +58,7 @@ FREE = {
 }
 ROOMS = (
     "probability", "rows", "optimize", "models", "tables", "report", "learn", "cards", "sklearn", "export",
-    "linear_probe", "serve", "mlflow",
+    "linear_probe", "monitor", "serve", "mlflow",
 )  # fmt: skip
 
 # Within a room each package or file imports only those listed before it.
@@ -81,6 +81,10 @@ ORDER = {
     "export": "export_errors program build onnx sql javascript c page targets write_program",
     "linear_probe": (
         "files embedding_arrays label_values held_out_scores probe_result strength_path probe_inputs probe_function"
+    ),
+    "monitor": (
+        "betting e_process calibration_test class_rates column_drift batch_summary verdict state_file column_inputs "
+        "calibration_monitor page"
     ),
     "sklearn": "parameters penalty_scale binary_weights logistic_regression conversion",
     "serve": (

@@ -28,7 +28,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 DOCS = Path(__file__).parents[1] / "docs"
 ROOMS = (
     "probability", "rows", "optimize", "models", "tables", "report", "cards", "sklearn", "export", "mlflow", "spark",
-    "learn", "linear_probe",
+    "learn", "linear_probe", "monitor",
 )  # fmt: skip
 DIRECTIVE = re.compile(r"^\.\. (?:autoclass|autofunction|autodata|py:data):: (\S+)$", re.MULTILINE)
 LOADED = re.compile(r"""<(?:script|img|iframe|link|source)\b[^>]*?\b(?:src|href)="(https?:)?//""")

@@ -54,6 +54,7 @@ _DEFINED_IN = {
     "audit": "report",
     "search_groups": "report",
     "model_card": "cards",
+    "Monitor": "monitor",
     "open_rows": "models.inputs.matrix_files",
     "ExportError": "export",
     "export_model": "export",

@@ -15,6 +15,8 @@ import click
 from softreg.cli.console.command_errors import ErrorReportingGroup
 from softreg.cli.options.group_options import group_options
 from softreg.cli.options.grouped_help import GroupedCommand, given_options
+from softreg.cli.options.monitor_options import monitor_options
+from softreg.cli.options.probe_options import probe_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
 from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, level, train_options
@@ -96,45 +98,7 @@ def train(
 @main.command(short_help="Fit a linear probe to EMBEDDINGS with LABELS.")
 @click.argument("embeddings")
 @click.argument("labels")
-@click.option(
-    "--test",
-    nargs=2,
-    metavar="EMBEDDINGS LABELS",
-    help="Evaluate the model on these rows; the strength is chosen without.",
-)
-@click.option(
-    "--strengths",
-    default="auto",
-    show_default=True,
-    metavar="S,S,...",
-    help="Strengths of the L2 penalty to try; auto decreases them until the held-out score is worse.",
-)
-@click.option(
-    "--holdout",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.2,
-    show_default=True,
-    help="Share of the rows, stratified by class, on which strengths are compared.",
-)
-@click.option("--folds", type=click.IntRange(2), metavar="K", help="Compare strengths on K stratified folds instead.")
-@click.option(
-    "--score",
-    type=click.Choice(["log_loss", "accuracy"]),
-    default="log_loss",
-    show_default=True,
-    help="Held-out score by which the strength is chosen.",
-)
-@click.option("--unit-rows", is_flag=True, help="Divide each row by its length.")
-@click.option("--standardize", is_flag=True, help="Subtract the mean of each column and divide by its deviation.")
-@click.option(
-    "--tol",
-    type=click.FloatRange(0, min_open=True),
-    default=1e-4,
-    show_default=True,
-    help="Certified distance of each fit from its minimum, in nats.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the held-out rows.")
-@click.option("--save", type=FILE, metavar="M.softreg", help="Write the model of all rows.")
+@probe_options
 @REPORT
 @AS_JSON
 @QUIET
@@ -243,6 +207,26 @@ def audit(predictions: Path, target: str, report: Path | None, costs: tuple[str,
     from softreg.cli.commands.audit import audit_table
 
     audit_table(predictions, target, report, costs, **options)
+
+
+@main.command(short_help="Watch whether the probabilities of MODEL stay right, batch by batch.")
+@click.argument("model", type=FILE)
+@click.argument("batches", type=FILE, nargs=-1, required=True, metavar="BATCHES...")
+@monitor_options
+@REPORT
+@AS_JSON
+@reading_options
+def monitor(model: Path, batches: tuple[Path, ...], reading: Any, **options: Any) -> None:
+    """Test whether the labels of BATCHES follow the probabilities of MODEL, and compare their columns.
+
+    BATCHES are tables in the order of time, with or without labels. The test may be repeated after every batch: if the
+    probabilities are right, the probability of a false alarm, ever, is at most A. The exit code is 0 where there is no
+    sign of a change, 1 where the probabilities are wrong or a column has changed, and 2 for an error.
+    """
+    from softreg.cli.commands.monitor import MonitorOptions, monitor_batches
+
+    code = monitor_batches(model, batches, MonitorOptions(**options), reading=reading)
+    click.get_current_context().exit(code)
 
 
 @main.command(short_help="Estimate coefficients of DATA with standard errors, intervals and tests.")

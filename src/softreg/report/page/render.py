@@ -64,10 +64,10 @@ def render_report(data: ReportData) -> str:
     ('<!doctype html>', True, False)
     """
     audit = data.audit
-    return _template().render(
+    return page_template().render(
         data=data,
         audit=audit,
-        style=Markup(_file("page.css")),
+        style=page_style(),
         lead=lead(audit, "features" if data.trained else "probabilities"),
         warnings=[*model_warnings(audit, data.information), *data.warnings],
         answers=answers(data),
@@ -230,8 +230,19 @@ def write_report(path: str | os.PathLike[str], report: ReportData | str) -> None
         draft.write_text(page, encoding="utf-8", newline="\n")
 
 
-def _template() -> jinja2.Template:
-    """Return the template of the page."""
+def page_template(name: str = "page.html.j2") -> jinja2.Template:
+    """Return the template of a page.
+
+    Parameters
+    ----------
+    name : str
+        File name of the template.
+
+    Returns
+    -------
+    jinja2.Template
+        The template.
+    """
     environment = jinja2.Environment(
         autoescape=True,  # names of classes and columns come from data files
         undefined=jinja2.StrictUndefined,
@@ -248,7 +259,12 @@ def _template() -> jinja2.Template:
         percent=format_percent,
         suspicion=row_tables.format_suspicion,
     )
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
+
+
+def page_style() -> Markup:
+    """Return the style sheet of a page."""
+    return Markup(_file("page.css"))
 
 
 def _file(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -252,6 +252,13 @@ class Encoder(DeprecatedAttributes):
             elif check is not None:
                 invalid |= check(column)
         return invalid
+
+    def columns(self, table: pa.Table) -> Iterator[tuple[ColumnEncoder, pa.ChunkedArray]]:
+        """Yield each feature column (n,) with its encoder: text as it is read by its format, null where missing."""
+        where, table = read_location(table), self._replace_missing(table)
+        for column_encoder in self.column_encoders:
+            form = self._column_format(column_encoder.name, table)
+            yield column_encoder, _read_column(table, column_encoder, form, where)
 
     def _replace_missing(self, table: pa.Table) -> pa.Table:
         """Return the feature columns, with null for the spellings of a missing value."""
