@@ -28,7 +28,7 @@ help: ## list these targets
 	@echo "         PROBLEM=sweep measures 200 shapes drawn at random and goes on where it was stopped (an hour),"
 	@echo "         PROBLEM=coverage the coverage of intervals of statistics, PROBLEM=intervals that of scores, PROBLEM=groups false discoveries of groups, PROBLEM=ranking that of curves,"
 	@echo "         PROBLEM=many_classes fits with thousands of classes, beside those of fastText and PyTorch,"
-	@echo "         PROBLEM=monitor false alarms and delays of the monitor, beside the PIT monitor (half an hour)),"
+	@echo "         PROBLEM=monitor false alarms and delays of the monitor, beside the PIT monitor (half an hour),"
 	@echo "         PROBLEM=calibrators recalibrates the models of 56 tables, beside probmetrics, and goes on where it was stopped),"
 	@echo "         TORCH=2.13.0 (for test: installs that PyTorch; without it the tests of rows on a device are skipped)"
 	@echo "         SPARK=4.3.0 (for test: installs that PySpark; without it or Java the tests of Spark are skipped)"
