@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         prequential_codelength,
     )
     from softreg.models.calibration.label_audit import LabelAudit, label_audit
-    from softreg.models.calibration.prediction_sets import PredictionSets, coverage
+    from softreg.models.calibration.prediction_sets import CoverageInterval, PredictionSets, class_coverage, coverage
     from softreg.models.class_blocks.top_classes import TopClasses
     from softreg.models.estimators.regression import SoftmaxRegression
     from softreg.models.inference.bootstrap import Bootstrap, bootstrap
@@ -40,6 +40,7 @@ _DEFINED_IN = {
     "Bootstrap": "inference.bootstrap",
     "Calibrator": "calibration.calibrator",
     "CodeLength": "calibration.code_length",
+    "CoverageInterval": "calibration.prediction_sets",
     "Explanation": "inference.contributions",
     "Inference": "inference.inference",
     "LabelAudit": "calibration.label_audit",
@@ -58,6 +59,7 @@ _DEFINED_IN = {
     "added_information": "calibration.code_length",
     "added_on_rows": "calibration.code_length",
     "bootstrap": "inference.bootstrap",
+    "class_coverage": "calibration.prediction_sets",
     "coverage": "calibration.prediction_sets",
     "explain": "inference.contributions",
     "infer": "inference.inference",
@@ -75,6 +77,7 @@ __all__ = [
     "Bootstrap",
     "Calibrator",
     "CodeLength",
+    "CoverageInterval",
     "Explanation",
     "Inference",
     "LabelAudit",
@@ -93,6 +96,7 @@ __all__ = [
     "added_information",
     "added_on_rows",
     "bootstrap",
+    "class_coverage",
     "coverage",
     "explain",
     "infer",
