@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from intervals import labels, scale_of, scores
+from intervals import LEAST, labels, scale_of, scores
 
 from softreg import SoftmaxRegression, bootstrap
 from softreg.models import added_on_rows
@@ -53,7 +53,7 @@ class Design:
     def sample(self, random: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Predicted and true probabilities of n rows."""
         o = self.draw(random, n)
-        return softmax(self.factor * o), softmax(o)
+        return np.maximum(softmax(self.factor * o), LEAST), np.maximum(softmax(o), LEAST)
 
 
 def normal(accuracy: float) -> Callable[[np.random.Generator, int], np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.temperature import fit_scaling, log_probabilities
-from softreg.probability import score_interval, wilson_interval
+from softreg.probability import proportion_interval, score_interval
 from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.intervals import design_effect
@@ -49,7 +49,7 @@ class CalibrationAudit(DeprecatedAttributes):
     brier : Interval
         Brier score.
     accuracy : Interval
-        Accuracy, with Wilson's interval.
+        Accuracy, with `proportion_interval`.
     skill : Interval
         Share of the entropy of the class rates that the probabilities explain.
     gap : Interval
@@ -166,7 +166,7 @@ def audit_calibration(
     return CalibrationAudit(
         log_loss=_at_least(interval(losses), 0.0),
         brier=_at_least(interval(squares), 0.0),
-        accuracy=wilson_interval(float((w * hit).mean()) * rows, rows),
+        accuracy=proportion_interval(float((w * hit).mean()) * rows, rows),
         skill=_skill_interval(losses, probabilities, codes, rates, groups=groups, weights=weights),
         gap=interval(losses - _surprisals(recalibrated)),
         refinement=weighted_mean(_surprisals(recalibrated)[np.arange(n), codes], weights),

@@ -19,7 +19,7 @@ from softreg.models.class_blocks.temperature_scaling import (
     tempered_rows,
 )
 from softreg.models.class_blocks.top_classes import ChosenLogits
-from softreg.probability import Interval, wilson_interval
+from softreg.probability import Interval, proportion_interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.calibration_statistics import LEAST_VARIANCE
 from softreg.probability.intervals import ScoreParts, design_effect, interval_of_parts
@@ -168,7 +168,7 @@ class _StreamedCalibration:
         return CalibrationAudit(
             log_loss=_at_least_zero(log_loss),
             brier=_at_least_zero(self._interval(squares_top, scores.brier, self.mistakes.brier())),
-            accuracy=wilson_interval(float((w * self.hit).mean()) * rows, rows),
+            accuracy=proportion_interval(float((w * self.hit).mean()) * rows, rows),
             skill=self._skill(baseline, rates),
             gap=gap,
             refinement=weighted_mean(-after.label, self.weights),
