@@ -31,6 +31,7 @@ from softreg.report.evaluation.calibration_audit import (
     MIN_EXPECTED_ERRORS,
     MIN_ROWS_TO_DETECT_FIT,
     CalibrationAudit,
+    gain_interval,
     one_of_each,
 )
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
@@ -165,14 +166,16 @@ class _StreamedCalibration:
             out=np.zeros(len(rates)),
             where=self.sums.variance > 0,
         )
+        brier = _at_least_zero(self._interval(squares_top, scores.brier, self.mistakes.brier()))
+        mistakes = int((~self.hit).sum())
         return CalibrationAudit(
             log_loss=_at_least_zero(log_loss),
-            brier=_at_least_zero(self._interval(squares_top, scores.brier, self.mistakes.brier())),
+            brier=brier,
             accuracy=proportion_interval(float((w * self.hit).mean()) * rows, rows),
             skill=self._skill(baseline, rates),
-            gap=gap,
+            gap=gain_interval(gap, log_loss, mistakes),
             refinement=weighted_mean(-after.label, self.weights),
-            brier_gap=self._interval(squares_top - after_top, brier_gap, None),
+            brier_gap=gain_interval(self._interval(squares_top - after_top, brier_gap, None), brier, mistakes),
             recalibration="temperature",
             check=self._check(first),
             bias=np.where(self.sums.variance >= LEAST_VARIANCE, z, 0.0),
