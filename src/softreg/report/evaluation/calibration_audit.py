@@ -216,6 +216,8 @@ def gain_interval(gain: Interval, loss: Interval, mistakes: int) -> Interval:
     >>> print(gain_interval(Interval(0.1, 0.0, 0.2), loss, 30), gain_interval(Interval(0.1, 0.0, 0.2), loss, 3))
     0.1 (-0.0118 to 0.2118) 0.1 (-inf to 0.6)
     """
+    if not np.isfinite(gain.value):
+        return gain
     if mistakes <= FEW_MISTAKES:
         return Interval(gain.value, -np.inf, max(gain.high, loss.high))
     spread = np.sqrt(1 + 1 / (FOLDS - 1))
