@@ -36,7 +36,7 @@ MIN_ROWS_FOR_GAINS = 100
 """Rows from which the gain of the first tenth of the rows is stated."""
 TENTH = 0.1
 """Share of the rows whose gain is stated."""
-FEW_MISTAKES_SENTENCE = "With at most ten mistakes in these rows, the gain by recalibration cannot be estimated: a fit depends on each of them."
+FEW_MISTAKES_SENTENCE = "These rows have at most ten mistakes: too few to estimate the gain by recalibration."
 PERFORMANCE = "How well does it predict?"
 CALIBRATION = "Are the probabilities calibrated?"
 IMPORTANCE = "Which columns matter most?"
