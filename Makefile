@@ -61,7 +61,7 @@ lint: $(VENV)/.lint ## style, formatting and types
 	$(PY) -m mypy
 
 bench: $(VENV)/.bench ## race softreg against other packages; rewrites docs/benchmarks.md (an hour or two; PROBLEM=iris, tables: minutes)
-	$(PY) benchmarks/$(if $(filter audit calibrators coverage coverage_predictions coverage_statistics features groups intervals many_classes monitor prediction_intervals ranking sweep tables trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
+	$(PY) benchmarks/$(if $(filter audit calibrators coverage coverage_predictions coverage_report coverage_statistics features groups intervals many_classes monitor prediction_intervals prediction_sets ranking sweep tables trust,$(PROBLEM)),$(PROBLEM).py,run.py --limit $(LIMIT) $(PROBLEM))
 
 clean: ## remove .venv, demo/ and every cache
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,8 +26,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    SoftmaxRegression, SoftmaxRegressionCV, TableClassifier or GroupCalibrator
-        The fitted model.
+    SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, GroupCalibrator or PredictionSets
+        The fitted model, calibrator or prediction sets.
 
     Raises
     ------
@@ -54,6 +54,10 @@ def load(path: str | os.PathLike[str]) -> Any:
             from softreg.models.selection.cv_estimator import SoftmaxRegressionCV
 
             return SoftmaxRegressionCV.from_state(stored.arrays, stored.metadata)
+        if stored.kind == "prediction_sets":
+            from softreg.models.calibration.prediction_sets import PredictionSets
+
+            return PredictionSets.from_state(stored.arrays, stored.metadata)
         if stored.kind == "table":
             from softreg.tables import TableClassifier
 

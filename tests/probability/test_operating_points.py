@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softreg.probability import operating_point, score_interval, softmax
+from softreg.probability import operating_point, score_interval, softmax, wilson_interval
 
 P = np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6], [0.95, 0.05]])
 
@@ -56,13 +56,10 @@ def test_dependent_rows_have_a_wider_interval() -> None:
     cost = np.array([[0, 1], [4, 0]])
     single = operating_point(p, y, cost)
     five, groups = [np.repeat(a, 5, axis=0) for a in (p, y)], np.repeat(np.arange(200), 5)
-    copies = operating_point(*five, cost, groups=groups)
-    decided = (p[:, 1] > 0.2).astype(int)
-    expected = score_interval(np.repeat(cost[:, decided].T, 5, axis=0), *five, groups=groups)
-    assert (copies.paid.low, copies.paid.high) == (expected.low, expected.high)
+    copies, alone = operating_point(*five, cost, groups=groups), operating_point(*five, cost).paid
     assert copies.paid.value == pytest.approx(single.paid.value)
     assert (copies.paid.low, copies.paid.high) == pytest.approx((single.paid.low, single.paid.high), abs=0.02)
-    assert operating_point(*five, cost).paid.low > copies.paid.low + 0.04
+    assert copies.paid.high - copies.paid.low > 2 * (alone.high - alone.low)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +72,27 @@ def test_what_does_not_fit_is_named(codes: list, cost: list, message: str) -> No
         operating_point(P, codes, cost)
 
 
+def test_the_interval_of_a_cost_is_made_of_those_of_its_rates() -> None:
+    p = softmax(np.random.default_rng(1).normal(size=(200, 2)))
+    y = (np.random.default_rng(2).random(200) < p[:, 1]).astype(int)
+    for cost, reference in (([[0, 1], [4, 0]], 0.0), ([[-2, 3], [5, -2]], -2.0)):
+        paid = operating_point(p, y, cost).paid
+        seen = np.array(cost)[y, np.asarray(p @ cost).argmin(axis=1)]
+        low = high = 0.0
+        for value in np.unique(cost):
+            rate = wilson_interval(float((seen == value).sum()), 200)
+            assert value >= reference  # the most frequent cost is the least one
+            low += ((value - reference) * (rate.value - rate.low)) ** 2
+            high += ((value - reference) * (rate.high - rate.value)) ** 2
+        assert paid.value == pytest.approx(seen.mean())
+        assert (paid.low, paid.high) == pytest.approx((seen.mean() - low**0.5, seen.mean() + high**0.5))
+    turned = operating_point(p, y, [[0, -1], [-4, 0]]).paid
+    assert turned.low < turned.value < turned.high <= 0
+    many = np.arange(24.0).reshape(2, 12)
+    expected = score_interval(many[:, np.asarray(p @ many).argmin(axis=1)].T, p, y, bounds=(0, 23))
+    assert operating_point(p, y, many).paid == expected
+
+
 def test_the_interval_of_a_cost_stays_within_the_costs() -> None:
     """Eight cheap mistakes among expensive ones that did not occur: a symmetric interval would reach below 0."""
     P = np.repeat([[0.98, 0.02], [0.03, 0.97]], [900, 117], axis=0)
@@ -83,8 +101,9 @@ def test_the_interval_of_a_cost_stays_within_the_costs() -> None:
     cost = np.array([[0.0, 20.0], [1.0, 0.0]])
     assert score_interval(cost[:, decided].T, P, y).low < 0
     paid = score_interval(cost[:, decided].T, P, y, bounds=(0, 20))
-    assert paid == operating_point(P, y, cost).paid
     assert paid.low == 0 < paid.value < paid.high < 20
+    rates = operating_point(P, y, cost).paid
+    assert 0 < rates.low < rates.value < rates.high < 20
     gains = score_interval(-cost[:, decided].T, P, y, bounds=(-20, 0))
     assert gains.high == 0 > gains.value > gains.low > -20
 

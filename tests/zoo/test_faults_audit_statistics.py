@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from scipy import stats
 
 from softreg.cli import main
-from softreg.probability import check_calibration, score_interval, softmax, wilson_interval
+from softreg.probability import check_calibration, proportion_interval, score_interval, softmax, wilson_interval
 from softreg.report import ReportData, audit, render_report
 from softreg.report.page.calibration_assessment import AssessmentLimits, assess_calibration
 from softreg.report.page.summary_text import calibration_sentences
@@ -176,18 +177,27 @@ def test_fault_d_and_f4_groups_are_used_where_they_are_known() -> None:
     assert wide[-1][1] == pytest.approx(one_of_each.log_loss.high - one_of_each.log_loss.low, rel=0.1)
 
 
-def test_fault_d_and_f10_accuracy_has_wilsons_interval(tmp_path: Path) -> None:
+def test_fault_d_and_f10_accuracy_has_an_exact_interval_where_mistakes_are_few(tmp_path: Path) -> None:
     found = audit(np.tile([0.99, 0.01], (178, 1)), np.zeros(178, dtype=int), "ab").calibration.accuracy
     assert (found.value, found.high) == (1.0, 1.0)
-    assert found.low == pytest.approx(178 / (178 + 1.959964**2), abs=1e-6)  # 0.979
+    assert found.low == pytest.approx(0.025 ** (1 / 178), abs=1e-9)  # 0.979
     figures = json.loads(audited(tmp_path / "p.csv", np.tile([0.9, 0.1], (50, 1)), np.zeros(50, int), "--json").stdout)
-    assert figures["accuracy_low"] == pytest.approx(0.9286, abs=1e-4)
-    held = 0
-    for seed in range(400):
-        k = np.random.default_rng(seed).binomial(50, 0.97)
-        one = wilson_interval(k, 50)
-        held += one.low <= 0.97 <= one.high
-    assert held >= 0.92 * 400
+    assert figures["accuracy_low"] == pytest.approx(0.025 ** (1 / 50), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [20, 50, 178, 1000])
+def test_the_interval_of_a_proportion_covers_93_percent_everywhere(n: int) -> None:
+    """Summed over all counts, without simulation; Wilson's interval falls to 84%."""
+    k = np.arange(n + 1)
+    ends = [(one.low, one.high) for one in (proportion_interval(count, n) for count in k.tolist())]
+    plain = [(one.low, one.high) for one in (wilson_interval(count, n) for count in k.tolist())]
+    least = {}
+    for name, pairs in (("proportion", np.array(ends)), ("wilson", np.array(plain))):
+        p = 1 - np.exp(np.linspace(np.log(0.5), np.log(1e-4), 800))
+        inside = (pairs[:, 0] <= p[:, None]) & (p[:, None] <= pairs[:, 1])
+        least[name] = (stats.binom.pmf(k, n, p[:, None]) * inside).sum(axis=1).min()
+    assert least["proportion"] > 0.93
+    assert least["wilson"] < 0.85
 
 
 @pytest.mark.parametrize("q", [2, 10])

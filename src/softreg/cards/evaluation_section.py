@@ -86,7 +86,7 @@ def _reliability(kept: StoredEvaluation) -> list[str]:
     """Return a table for each class."""
     lines = [
         "Rows in bins of the predicted probability of a class; each row counts once, rows are taken as independent. "
-        "The 95% interval is Wilson's for the frequency of the class in such rows. If the probabilities are right, the "
+        "The 95% interval is that of the frequency of the class in such rows. If the probabilities are right, the "
         "observed frequency of a bin lies in the last column in at least 95% of samples: on average, at most one bin "
         "in twenty lies outside."
     ]

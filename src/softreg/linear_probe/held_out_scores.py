@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from softreg.probability import Interval, wilson_interval
+from softreg.probability import Interval, proportion_interval
 from softreg.typing import Array, Codes, Float64Array
 
 BLOCK_LOGITS = 1 << 21
@@ -39,8 +39,8 @@ class RowScores:
         return Interval(mean, max(0.0, mean - half), mean + half)
 
     def accuracy(self, k: int = 1) -> Interval:
-        """Return the share of rows whose label is among the k most probable classes, with Wilson's interval."""
-        return wilson_interval(float((self.rank < k).sum()), len(self.rank), LEVEL)
+        """Return the share of rows whose label is among the k most probable classes, with `proportion_interval`."""
+        return proportion_interval(float((self.rank < k).sum()), len(self.rank), LEVEL)
 
 
 def logits_in_blocks(X: Array, rows: Array, W: Float64Array, b: Float64Array) -> Iterator[tuple[slice, Float64Array]]:

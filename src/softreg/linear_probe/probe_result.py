@@ -33,7 +33,7 @@ class StrengthScores:
     log_loss : Interval
         Mean log loss in nats with a 95% interval.
     accuracy, top5_accuracy : Interval
-        Share of rows whose label is the most probable class, or among the five most probable, with Wilson's interval.
+        Share of rows whose label is the most probable class, or among the five most probable, with its 95% interval.
     gap : float
         Largest certified distance of the fits from their minimum, in nats.
     converged : bool

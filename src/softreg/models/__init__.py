@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from softreg.models.calibration.group_offsets import GroupOffsets
     from softreg.models.calibration.group_rules import GroupRule
     from softreg.models.calibration.label_audit import LabelAudit, label_audit
-    from softreg.models.calibration.prediction_sets import PredictionSets, coverage
+    from softreg.models.calibration.prediction_sets import CoverageInterval, PredictionSets, class_coverage, coverage
     from softreg.models.class_blocks.top_classes import TopClasses
     from softreg.models.estimators.regression import SoftmaxRegression
     from softreg.models.inference.bootstrap import Bootstrap, bootstrap
@@ -43,6 +43,7 @@ _DEFINED_IN = {
     "Bootstrap": "inference.bootstrap",
     "Calibrator": "calibration.calibrator",
     "CodeLength": "calibration.code_length",
+    "CoverageInterval": "calibration.prediction_sets",
     "Explanation": "inference.contributions",
     "GroupCalibrator": "calibration.group_calibrator",
     "GroupOffsets": "calibration.group_offsets",
@@ -64,6 +65,7 @@ _DEFINED_IN = {
     "added_information": "calibration.code_length",
     "added_on_rows": "calibration.code_length",
     "bootstrap": "inference.bootstrap",
+    "class_coverage": "calibration.prediction_sets",
     "coverage": "calibration.prediction_sets",
     "explain": "inference.contributions",
     "infer": "inference.inference",
@@ -81,6 +83,7 @@ __all__ = [
     "Bootstrap",
     "Calibrator",
     "CodeLength",
+    "CoverageInterval",
     "Explanation",
     "GroupCalibrator",
     "GroupOffsets",
@@ -102,6 +105,7 @@ __all__ = [
     "added_information",
     "added_on_rows",
     "bootstrap",
+    "class_coverage",
     "coverage",
     "explain",
     "infer",

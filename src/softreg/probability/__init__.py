@@ -22,7 +22,7 @@ from softreg.probability.expected_cost import (
 )
 from softreg.probability.feature_information import column_information, mutual_information
 from softreg.probability.information import cross_entropy, entropy, kl_divergence, perplexity, surprisal
-from softreg.probability.intervals import score_interval, wilson_interval
+from softreg.probability.intervals import proportion_interval, score_interval, wilson_interval
 from softreg.probability.labels import Classes, label_probabilities, one_hot
 from softreg.probability.loss import (
     cross_entropy_with_logits,
@@ -71,6 +71,7 @@ __all__ = [
     "one_hot",
     "operating_point",
     "perplexity",
+    "proportion_interval",
     "reject",
     "residual",
     "score_interval",

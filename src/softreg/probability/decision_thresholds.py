@@ -12,9 +12,13 @@ from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.expected_cost import expected_cost as costs_of_decisions
 from softreg.probability.expected_cost import least_expected_cost, most_likely
-from softreg.probability.intervals import score_interval
+from softreg.probability.intervals import design_effect, score_interval, wilson_interval
 from softreg.probability.labels import check_codes
 from softreg.probability.scores import unit_weights
+from softreg.typing import FloatArray
+
+MOST_COSTS = 10
+"""Distinct costs up to which the interval of the mean cost is made of those of their rates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +101,9 @@ def operating_point(
     Returns
     -------
     OperatingPoint
-        Counts and costs of the decisions. `paid` has the interval of `score_interval`; an interval that excludes
-        `expected` indicates probabilities that are not calibrated.
+        Counts and costs of the decisions. `paid` is the sum of the distinct costs times their rates, and its interval
+        combines Wilson's intervals of these rates (that of `score_interval` with more than 10 distinct costs); an
+        interval that excludes `expected` indicates probabilities that are not calibrated.
 
     Raises
     ------
@@ -108,6 +113,7 @@ def operating_point(
     References
     ----------
     Elkan, "The foundations of cost-sensitive learning" (2001).
+    Zou and Donner, "Construction of confidence limits about effect measures" (2008), for the interval.
 
     Examples
     --------
@@ -130,20 +136,53 @@ def operating_point(
         decided=np.bincount(decided, minlength=k),
         table=np.bincount(y * k + decided, minlength=q * k).reshape(q, k),
         expected=float(w @ np.take_along_axis(expected, decided[:, None], axis=1)[:, 0] / w.sum()),
-        paid=score_interval(
-            costs[:, decided].T,
-            P,
-            y,
-            groups=groups,
-            sample_weight=None if sample_weight is None else w,
-            bounds=(float(costs.min()), float(costs.max())),
-        ),
+        paid=_mean_cost_interval(costs, decided, P, y, w=None if sample_weight is None else w, groups=groups),
         constant=int(np.argmin(constant)),
         constant_cost=float(constant.min()),
         most_likely_cost=float(w @ costs[y, np.asarray(most_likely(P))] / w.sum()) if k == q else None,
         threshold=_threshold(costs),
         cost=costs,
     )
+
+
+def _mean_cost_interval(
+    costs: NDArray[np.float64],
+    decided: NDArray[np.int64],
+    P: FloatArray,
+    y: NDArray[np.int64],
+    *,
+    w: NDArray[np.float64] | None,
+    groups: ArrayLike | None,
+) -> Interval:
+    """Return the mean cost with its interval: `sum_j c_j p_j` over the distinct costs, from the intervals of the p_j.
+
+    Costs are differences to the most frequent one, so the ends are `mean -+ sqrt(sum_j (c_j d_j)^2)` with the distances
+    d_j of the ends of the rates, those of the other side for negative c_j.
+
+    Returns
+    -------
+    Interval
+        The mean cost, between the least and the largest cost.
+    """
+    bounds = float(costs.min()), float(costs.max())
+    values = np.unique(costs)
+    if len(values) > MOST_COSTS:
+        return score_interval(costs[:, decided].T, P, y, groups=groups, sample_weight=w, bounds=bounds)
+    paid = costs[y, decided]
+    weight = np.ones(len(y)) if w is None else w / w.mean()
+    kept = weight > 0
+    paid, weight = paid[kept], weight[kept]
+    group = None if groups is None else np.asarray(groups)[kept]
+    mean = float(weight @ paid / weight.sum())
+    rows = len(paid) / design_effect(paid, group, None if w is None else weight)[0]
+    shares = np.array([float(weight @ (paid == value)) for value in values]) / weight.sum()
+    below = above = 0.0
+    for value, share in zip(values - values[shares.argmax()], shares, strict=True):
+        rate = wilson_interval(min(share, 1.0) * rows, rows)
+        ends = rate.value - rate.low, rate.high - rate.value
+        down, up = ends if value >= 0 else ends[::-1]
+        below, above = below + (value * down) ** 2, above + (value * up) ** 2
+    return Interval(mean, max(mean - float(np.sqrt(below)), bounds[0]), min(mean + float(np.sqrt(above)), bounds[1]))
 
 
 def _threshold(costs: NDArray[np.float64]) -> float | None:

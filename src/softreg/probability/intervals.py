@@ -19,6 +19,8 @@ from softreg.probability.labels import check_codes
 from softreg.probability.scores import unit_weights
 
 Floats = NDArray[np.float64]
+FEW_EVENTS = 10.0
+"""Rows with or without an event up to which Wilson's interval covers too little for some proportions."""
 PSEUDO_MISTAKES = 1.0
 """Expected mistakes of the model that are added to the observed ones, to estimate the mean cost of a mistake."""
 
@@ -68,6 +70,54 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval
     low = 0.0 if successes == 0 else max(middle - half, 0.0)
     high = 1.0 if successes == n else min(middle + half, 1.0)
     return Interval(successes / n, float(low), float(high))
+
+
+def proportion_interval(successes: float, n: float, level: float = 0.95) -> Interval:
+    """Return a confidence interval for a proportion near 0 or 1 as well: Wilson's, or Clopper and Pearson's.
+
+    With at most `FEW_EVENTS` rows with the event, or without it, the interval is that of Clopper and Pearson, whose
+    coverage is at least `level` (up to 100%, as counts are discrete); Wilson's covers less than 90% there for some
+    proportions: 86% for an accuracy of 99.7% and 50 rows. With more, it is Wilson's, whose coverage of 95% intervals
+    is 93.4 to 96.6% for 50 to 1,000 rows.
+
+    Parameters
+    ----------
+    successes : float
+        Number of rows with the event, from 0 to `n`.
+    n : float
+        Number of independent rows, above 0; an effective number of rows need not be an integer.
+    level : float, default 0.95
+        Confidence level, between 0 and 1.
+
+    Returns
+    -------
+    Interval
+        The proportion with its interval, within [0, 1].
+
+    Raises
+    ------
+    ValueError
+        As `wilson_interval`.
+
+    References
+    ----------
+    Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial" (1934).
+    Brown, Cai and DasGupta, "Interval estimation for a binomial proportion" (2001).
+
+    Examples
+    --------
+    >>> print(wilson_interval(49, 50), proportion_interval(49, 50), sep=", ")
+    0.98 (0.895 to 0.9965), 0.98 (0.8935 to 0.9995)
+    """
+    from scipy.special import betaincinv
+
+    found = wilson_interval(successes, n, level)
+    if min(successes, n - successes) > FEW_EVENTS:
+        return found
+    tail, rest = (1 - level) / 2, n - successes
+    low = float(betaincinv(successes, rest + 1, tail)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, rest, 1 - tail)) if rest > 0 else 1.0
+    return Interval(found.value, min(low, found.value), max(high, found.value))
 
 
 def score_interval(

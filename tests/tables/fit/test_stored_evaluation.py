@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 
 import softreg
 from softreg import TableClassifier, audit
@@ -63,9 +64,15 @@ def test_the_figures_are_those_of_the_definitions() -> None:
             assert b.rows == inside.sum()
             assert b.predicted == pytest.approx(P[inside, k].mean())
             assert b.observed == pytest.approx((codes[400:][inside] == k).mean())
-            # Wilson's interval: the ends solve |observed - p| = z sqrt(p (1 - p) / n)
+            successes = round(b.observed * b.rows)
             for end in {b.low, b.high} - {0.0, 1.0}:
-                assert abs(b.observed - end) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / b.rows), rel=1e-5)
+                if min(successes, b.rows - successes) > 10:  # Wilson: |observed - p| = z sqrt(p (1 - p) / n)
+                    z = 1.959964 * math.sqrt(end * (1 - end) / b.rows)
+                    assert abs(b.observed - end) == pytest.approx(z, rel=1e-5)
+                else:  # Clopper and Pearson: 2.5% of the binomial distribution at the end lies beyond
+                    beyond = stats.binom(b.rows, end)
+                    tail = beyond.sf(successes - 1) if end == b.low else beyond.cdf(successes)
+                    assert tail == pytest.approx(0.025, rel=1e-6)
 
 
 def test_the_baseline_is_the_loss_of_the_model_with_intercepts_alone() -> None:

@@ -34,7 +34,7 @@ class ReliabilityBin:
     observed : float
         Observed frequency of the class.
     low, high : float
-        Wilson's 95% interval of that frequency, for independent rows.
+        95% interval of that frequency, for independent rows.
     band_low, band_high : float
         If the probabilities are right and the rows independent, the observed frequency lies between these in at least
         95% of samples.

@@ -8,7 +8,7 @@ import numpy as np
 
 from softreg.deprecated import DeprecatedAttributes
 from softreg.models.calibration.temperature import fit_scaling, log_probabilities
-from softreg.probability import score_interval, wilson_interval
+from softreg.probability import proportion_interval, score_interval
 from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.intervals import design_effect
@@ -17,6 +17,8 @@ from softreg.report.evaluation.reliability import Reliability, reliability_curve
 from softreg.splits import one_of_each, stratified_fold_numbers
 from softreg.typing import Array, Codes, Float64Array, FloatArray
 
+FEW_MISTAKES = 10
+"""Mistakes up to which the gain by a recalibration has no lower end."""
 MAX_CURVES = 12
 """Classes whose reliability curve is computed: the most frequent ones."""
 MAX_VECTOR_SCALED_CLASSES = 100
@@ -49,7 +51,7 @@ class CalibrationAudit(DeprecatedAttributes):
     brier : Interval
         Brier score.
     accuracy : Interval
-        Accuracy, with Wilson's interval.
+        Accuracy, with `proportion_interval`.
     skill : Interval
         Share of the entropy of the class rates that the probabilities explain.
     gap : Interval
@@ -159,18 +161,19 @@ def audit_calibration(
     def interval(scores: Float64Array) -> Interval:
         return score_interval(scores, probabilities, codes, groups=groups, sample_weight=weights)
 
+    log_loss, brier = _at_least(interval(losses), 0.0), _at_least(interval(squares), 0.0)
     hit = P.argmax(axis=1) == codes
     rows = n / design_effect(hit.astype(np.float64), groups, None if weights is None else w)[0]
     first = np.arange(n) if groups is None else one_of_each(groups)
     frequent = np.sort(np.argsort(-np.bincount(codes, minlength=q), kind="stable")[:MAX_CURVES])
     return CalibrationAudit(
-        log_loss=_at_least(interval(losses), 0.0),
-        brier=_at_least(interval(squares), 0.0),
-        accuracy=wilson_interval(float((w * hit).mean()) * rows, rows),
+        log_loss=log_loss,
+        brier=brier,
+        accuracy=proportion_interval(float((w * hit).mean()) * rows, rows),
         skill=_skill_interval(losses, probabilities, codes, rates, groups=groups, weights=weights),
-        gap=interval(losses - _surprisals(recalibrated)),
+        gap=gain_interval(interval(losses - _surprisals(recalibrated)), log_loss, int((~hit).sum())),
         refinement=weighted_mean(_surprisals(recalibrated)[np.arange(n), codes], weights),
-        brier_gap=interval(squares - _squares(recalibrated)),
+        brier_gap=gain_interval(interval(squares - _squares(recalibrated)), brier, int((~hit).sum())),
         recalibration=name,
         check=check_calibration(probabilities[first], codes[first]),
         bias=_bias(P, codes, w),
@@ -180,6 +183,46 @@ def audit_calibration(
         groups=None if groups is None else len(first),
         fitted=has_fitted_rates(P, codes, w),
     )
+
+
+def gain_interval(gain: Interval, loss: Interval, mistakes: int) -> Interval:
+    """Return the interval of the gain by a recalibration that is fitted to parts of the same rows.
+
+    The distances of the ends are multiplied by the root of `1 + 1 / (FOLDS - 1)`, for the error of the fit to the other
+    folds. With at most `FEW_MISTAKES` mistakes, a fit depends on each of them, and no interval keeps its level: only
+    the upper end is known, that of the loss itself.
+
+    Parameters
+    ----------
+    gain : Interval
+        The gain, with an interval for a fixed recalibration.
+    loss : Interval
+        The loss, which bounds the gain.
+    mistakes : int
+        Rows whose most likely class is not the label.
+
+    Returns
+    -------
+    Interval
+        The gain; from -inf where the mistakes are too few.
+
+    References
+    ----------
+    Nadeau and Bengio, "Inference for the generalization error" (2003).
+
+    Examples
+    --------
+    >>> loss = Interval(0.5, 0.4, 0.6)
+    >>> print(gain_interval(Interval(0.1, 0.0, 0.2), loss, 30), gain_interval(Interval(0.1, 0.0, 0.2), loss, 3))
+    0.1 (-0.0118 to 0.2118) 0.1 (-inf to 0.6)
+    """
+    if not np.isfinite(gain.value):
+        return gain
+    if mistakes <= FEW_MISTAKES:
+        return Interval(gain.value, -np.inf, max(gain.high, loss.high))
+    spread = np.sqrt(1 + 1 / (FOLDS - 1))
+    low, high = gain.value - spread * (gain.value - gain.low), gain.value + spread * (gain.high - gain.value)
+    return Interval(gain.value, float(low), float(high))
 
 
 def has_fitted_rates(P: Float64Array, codes: Codes, w: Float64Array | None = None) -> bool:

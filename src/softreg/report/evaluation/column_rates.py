@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softreg.probability import wilson_interval
+from softreg.probability import proportion_interval
 from softreg.probability.intervals import design_effect
 from softreg.report.evaluation.audit_result import Audit
 from softreg.report.evaluation.number_format import format_value
@@ -41,7 +41,7 @@ class ColumnRates:
     count : array of shape (bins,)
         Rows of each bin.
     observed, low, high : array of shape (bins,)
-        Observed rate of the class, and Wilson's 95% interval for its rate among new rows of the bin.
+        Observed rate of the class, and its 95% interval (`proportion_interval`) for its rate among new rows of the bin.
     predicted : array of shape (bins,)
         Mean predicted probability of the class.
     """
@@ -187,7 +187,7 @@ def _rates(column: str, bin_of_row: Codes, names: Sequence[str], ordered: int, a
         inside = bin_of_row == b
         is_class = (audit.codes[inside] == k).astype(np.float64)
         effect = 1.0 if audit.groups is None else design_effect(is_class, audit.groups[inside])[0]
-        interval = wilson_interval(float(is_class.mean()) * len(is_class) / effect, len(is_class) / effect)
+        interval = proportion_interval(float(is_class.mean()) * len(is_class) / effect, len(is_class) / effect)
         ends.append((interval.low, interval.high))
     low, high = np.array(ends).T
     return ColumnRates(

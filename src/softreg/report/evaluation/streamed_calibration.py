@@ -19,7 +19,7 @@ from softreg.models.class_blocks.temperature_scaling import (
     tempered_rows,
 )
 from softreg.models.class_blocks.top_classes import ChosenLogits
-from softreg.probability import Interval, wilson_interval
+from softreg.probability import Interval, proportion_interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.calibration_statistics import LEAST_VARIANCE
 from softreg.probability.intervals import ScoreParts, design_effect, interval_of_parts
@@ -31,6 +31,7 @@ from softreg.report.evaluation.calibration_audit import (
     MIN_EXPECTED_ERRORS,
     MIN_ROWS_TO_DETECT_FIT,
     CalibrationAudit,
+    gain_interval,
 )
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
 from softreg.splits import one_of_each, stratified_fold_numbers
@@ -164,14 +165,16 @@ class _StreamedCalibration:
             out=np.zeros(len(rates)),
             where=self.sums.variance > 0,
         )
+        brier = _at_least_zero(self._interval(squares_top, scores.brier, self.mistakes.brier()))
+        mistakes = int((~self.hit).sum())
         return CalibrationAudit(
             log_loss=_at_least_zero(log_loss),
-            brier=_at_least_zero(self._interval(squares_top, scores.brier, self.mistakes.brier())),
-            accuracy=wilson_interval(float((w * self.hit).mean()) * rows, rows),
+            brier=brier,
+            accuracy=proportion_interval(float((w * self.hit).mean()) * rows, rows),
             skill=self._skill(baseline, rates),
-            gap=gap,
+            gap=gain_interval(gap, log_loss, mistakes),
             refinement=weighted_mean(-after.label, self.weights),
-            brier_gap=self._interval(squares_top - after_top, brier_gap, None),
+            brier_gap=gain_interval(self._interval(squares_top - after_top, brier_gap, None), brier, mistakes),
             recalibration="temperature",
             check=self._check(first),
             bias=np.where(self.sums.variance >= LEAST_VARIANCE, z, 0.0),

@@ -41,7 +41,7 @@ def calibration_scores(audit: Audit) -> Table:
             line("Brier score", c.brier, format_number, "mean squared error, summed over the classes"),
             gain_line("Brier calibration gap", c.brier_gap, "decrease of the Brier score by the same recalibration"),
             line("entropy explained", c.skill, format_percent, "1 − log loss / label entropy"),
-            line("accuracy", c.accuracy, format_percent, "Wilson’s interval"),
+            line("accuracy", c.accuracy, format_percent, "Wilson’s interval, with few mistakes Clopper and Pearson’s"),
         ],
         (False, True, True, False),
         stacked=True,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from softreg.models import StoredEvaluation
 from softreg.models.serialization.stored_evaluation import DATE_FORMAT, ClassReliability, ReliabilityBin
-from softreg.probability import Interval, cross_entropy, wilson_interval
+from softreg.probability import Interval, cross_entropy, proportion_interval
 from softreg.probability.intervals import design_effect
 from softreg.report.evaluation.audit_result import Audit
 from softreg.report.evaluation.reliability import Reliability
@@ -154,7 +154,7 @@ def _class_reliability(curve: Reliability) -> ClassReliability:
     bins = []
     for k in np.flatnonzero(curve.filled).tolist():
         rows, observed = int(curve.count[k]), float(curve.observed[k])
-        interval = wilson_interval(round(observed * rows), rows)
+        interval = proportion_interval(round(observed * rows), rows)
         bins.append(
             ReliabilityBin(
                 lower=float(curve.edges[k]),

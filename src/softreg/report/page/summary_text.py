@@ -36,6 +36,7 @@ MIN_ROWS_FOR_GAINS = 100
 """Rows from which the gain of the first tenth of the rows is stated."""
 TENTH = 0.1
 """Share of the rows whose gain is stated."""
+FEW_MISTAKES_SENTENCE = "These rows have at most ten mistakes: too few to estimate the gain by recalibration."
 PERFORMANCE = "How well does it predict?"
 CALIBRATION = "Are the probabilities calibrated?"
 IMPORTANCE = "Which columns matter most?"
@@ -191,17 +192,22 @@ def _no_error_sentences(audit: Audit, assessment: CalibrationAssessment, first: 
         missed = "errors that change sign between neighbouring probabilities, and smaller ones, can be missed"
         return [f"{first} ({p}).", f"{power[0].upper()}{power[1:]}; {missed}."]
     gap = audit.calibration.gap
-    return [
-        f"{first}. The exact test does not reject ({p}), but {power}.",
-        f"The gain by recalibration lies between {format_gain(gap.low)} and {format_gain(gap.high)} nats of "
-        f"{format_number(audit.log_loss)} (95% interval).",
-    ]
+    if gap.low == -math.inf:
+        gain = f"{FEW_MISTAKES_SENTENCE} It is at most {format_gain(gap.high)} nats (upper end of a 95% interval)."
+    else:
+        gain = (
+            f"The gain by recalibration lies between {format_gain(gap.low)} and {format_gain(gap.high)} nats of "
+            f"{format_number(audit.log_loss)} (95% interval)."
+        )
+    return [f"{first}. The exact test does not reject ({p}), but {power}.", gain]
 
 
 def _recalibration_sentence(audit: Audit) -> str:
     """Return a sentence on the gain by recalibration."""
     gap, name = audit.calibration.gap, audit.calibration.recalibration
     between = f"95% interval {format_gain(gap.low)} to {format_gain(gap.high)}"
+    if gap.low == -math.inf:
+        return f"{FEW_MISTAKES_SENTENCE} In these rows it is {format_gain(gap.value)} nats by {name} scaling."
     if gap.value <= 0:
         return f"Two simple recalibrations do not lower the log loss ({format_gain(gap.value)} nats; {between})."
     return (
