@@ -72,7 +72,9 @@ ORDER = {
         "cost problem objective certificate curvature dual many_classes solvers certified_newton sgd "
         "problem_reduction firth_scoring gaussian_prior plan minimisation heldout_stopping stack_path"
     ),
-    "models": "inputs parameters serialization likelihood class_blocks estimators selection calibration inference",
+    "models": (
+        "inputs parameters serialization likelihood class_blocks estimators selection calibration conformal inference"
+    ),
     "tables": (
         "columns read_options formats images delimited json_files io schema row_selection encode statistics fit "
         "classifier word_explanation"

@@ -55,7 +55,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
             return SoftmaxRegressionCV.from_state(stored.arrays, stored.metadata)
         if stored.kind == "prediction_sets":
-            from softreg.models.calibration.prediction_sets import PredictionSets
+            from softreg.models.conformal.prediction_sets import PredictionSets
 
             return PredictionSets.from_state(stored.arrays, stored.metadata)
         if stored.kind == "table":

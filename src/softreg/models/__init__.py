@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from softreg.models.calibration.group_offsets import GroupOffsets
     from softreg.models.calibration.group_rules import GroupRule
     from softreg.models.calibration.label_audit import LabelAudit, label_audit
-    from softreg.models.calibration.prediction_sets import CoverageInterval, PredictionSets, class_coverage, coverage
     from softreg.models.class_blocks.top_classes import TopClasses
+    from softreg.models.conformal.prediction_sets import CoverageInterval, PredictionSets, class_coverage, coverage
     from softreg.models.estimators.regression import SoftmaxRegression
     from softreg.models.inference.bootstrap import Bootstrap, bootstrap
     from softreg.models.inference.contributions import Explanation, explain
@@ -43,7 +43,7 @@ _DEFINED_IN = {
     "Bootstrap": "inference.bootstrap",
     "Calibrator": "calibration.calibrator",
     "CodeLength": "calibration.code_length",
-    "CoverageInterval": "calibration.prediction_sets",
+    "CoverageInterval": "conformal.prediction_sets",
     "Explanation": "inference.contributions",
     "GroupCalibrator": "calibration.group_calibrator",
     "GroupOffsets": "calibration.group_offsets",
@@ -54,7 +54,7 @@ _DEFINED_IN = {
     "ModelFileError": "serialization.model_file",
     "Path": "selection.regularization_path",
     "PathPoint": "selection.regularization_path",
-    "PredictionSets": "calibration.prediction_sets",
+    "PredictionSets": "conformal.prediction_sets",
     "Separated": "likelihood.separation_lp",
     "SoftmaxRegression": "estimators.regression",
     "SoftmaxRegressionCV": "selection.cv_estimator",
@@ -65,8 +65,8 @@ _DEFINED_IN = {
     "added_information": "calibration.code_length",
     "added_on_rows": "calibration.code_length",
     "bootstrap": "inference.bootstrap",
-    "class_coverage": "calibration.prediction_sets",
-    "coverage": "calibration.prediction_sets",
+    "class_coverage": "conformal.prediction_sets",
+    "coverage": "conformal.prediction_sets",
     "explain": "inference.contributions",
     "infer": "inference.inference",
     "label_audit": "calibration.label_audit",

@@ -13,8 +13,8 @@ from scipy import stats
 import softreg
 from softreg import PredictionSets, softmax
 from softreg.models import class_coverage
-from softreg.models.calibration.class_clusters import cluster_classes
-from softreg.models.calibration.conformal_thresholds import least_rows, make_cells
+from softreg.models.conformal.class_clusters import cluster_classes
+from softreg.models.conformal.conformal_thresholds import least_rows, make_cells
 
 
 def drawn(n: int, q: int, random: np.random.Generator, tail: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -290,7 +290,7 @@ def test_blocks_and_iterators_give_what_the_whole_gives(
     given = {"prevalence": [0.4, 0.3, 0.2, 0.1]} if score == "prevalence" else {}
     whole = PredictionSets(0.8, conformity_score=score).fit(P, y, **given)
     expected, labels = whole.predict(P), whole.predict_labels(P)
-    monkeypatch.setattr("softreg.models.calibration.conformal_inputs.BLOCK", 40)
+    monkeypatch.setattr("softreg.models.conformal.conformal_inputs.BLOCK", 40)
     blocks = PredictionSets(0.8, conformity_score=score).fit(P, y, **given)
     yielded = PredictionSets(0.8, conformity_score=score).fit((P[k : k + 7] for k in range(0, 203, 7)), y, **given)
     for sets in (blocks, yielded):
@@ -355,7 +355,7 @@ def test_sets_are_saved_and_loaded(tmp_path: Path, options: dict, weighted: bool
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     P, y = drawn(60, 3, np.random.default_rng(5))
-    arrays, metadata = softreg.models.calibration.sets_state.sets_to_state(PredictionSets().fit(P, y))
+    arrays, metadata = softreg.models.conformal.sets_state.sets_to_state(PredictionSets().fit(P, y))
     for broken in ({**arrays, "own_table": arrays["own_table"] + 9}, {**arrays, "class_groups": np.array([0, 0])},
                    {**arrays, "values0": np.array([1.0])}, {**arrays, "own_table": np.array([[0.5]])}):  # fmt: skip
         with pytest.raises(ValueError, match=r"fit|integers"):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from softreg.models.calibration.calibrator import classes_of_columns
-from softreg.models.calibration.conformal_inputs import check_prevalence, row_blocks
-from softreg.models.calibration.conformity_scores import HALF, ConformityScore
 from softreg.models.calibration.temperature import Codes, Floats
+from softreg.models.conformal.conformal_inputs import check_prevalence, row_blocks
+from softreg.models.conformal.conformity_scores import HALF, ConformityScore
 from softreg.probability import Classes
 from softreg.probability.check_distributions import precision_of
 

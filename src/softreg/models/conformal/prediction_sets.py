@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from softreg.deprecated import accept_deprecated_arguments
 from softreg.models.calibration.calibrator import probability_matrix
-from softreg.models.calibration.class_clusters import cluster_classes
-from softreg.models.calibration.conformal_inputs import (
+from softreg.models.calibration.temperature import Codes, Floats
+from softreg.models.conformal.class_clusters import cluster_classes
+from softreg.models.conformal.conformal_inputs import (
     check_parameters,
     check_weights,
     class_group_codes,
@@ -23,7 +24,7 @@ from softreg.models.calibration.conformal_inputs import (
     fit_groups,
     row_blocks,
 )
-from softreg.models.calibration.conformal_thresholds import (
+from softreg.models.conformal.conformal_thresholds import (
     Cells,
     Thresholds,
     coverage_quantiles,
@@ -32,10 +33,9 @@ from softreg.models.calibration.conformal_thresholds import (
     make_thresholds,
     ranks,
 )
-from softreg.models.calibration.conformity_scores import HALF
-from softreg.models.calibration.label_scores import ScoreSettings, label_scores
-from softreg.models.calibration.sets_state import sets_from_state, sets_to_state
-from softreg.models.calibration.temperature import Codes, Floats
+from softreg.models.conformal.conformity_scores import HALF
+from softreg.models.conformal.label_scores import ScoreSettings, label_scores
+from softreg.models.conformal.sets_state import sets_from_state, sets_to_state
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.models.serialization.model_file import write_model
 from softreg.probability import Classes

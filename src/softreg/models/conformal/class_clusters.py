@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from softreg.models.calibration.conformal_thresholds import least_rows
 from softreg.models.calibration.temperature import Codes, Floats
+from softreg.models.conformal.conformal_thresholds import least_rows
 
 QUANTILES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantiles of the scores of a class by which classes are compared, beside the level itself."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from softreg.models.calibration.calibrator import probability_matrix
-from softreg.models.calibration.conformity_scores import SCORES
 from softreg.models.calibration.temperature import Codes, Floats
+from softreg.models.conformal.conformity_scores import SCORES
 from softreg.probability import Classes
 from softreg.probability.label_arrays import label_array, spell
 from softreg.typing import Array

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from softreg.models.calibration.conformal_inputs import check_parameters
-from softreg.models.calibration.conformal_thresholds import Cells, Thresholds
-from softreg.models.calibration.conformity_scores import ConformityScore
+from softreg.models.conformal.conformal_inputs import check_parameters
+from softreg.models.conformal.conformal_thresholds import Cells, Thresholds
+from softreg.models.conformal.conformity_scores import ConformityScore
 from softreg.models.serialization.fields import flag, number
 from softreg.models.serialization.label_state import labels_from_json, labels_to_json
 from softreg.probability import Classes
