@@ -74,7 +74,7 @@ class Bootstrap:
     draws' quantiles at normal scores -1 and 1; those of probabilities are computed for their log-odds. Resampled
     weights lie further from 0 than estimates, and estimates further than the truth, so that percentiles of the draws
     cover too little. In simulations of two classes of about equal size these intervals cover 93 to 99% for 95%, and
-    90 to 97% where an event has an accuracy of 97%. With fewer than `LEAST_EVENTS` rows of the rarest class for
+    90 to 97% where the accuracy of the model is 97%. With fewer than `LEAST_EVENTS` rows of the rarest class for
     each column they cover less, and a warning says so.
     """
 
