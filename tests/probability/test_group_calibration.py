@@ -72,7 +72,7 @@ def test_the_test_keeps_its_level_and_finds_a_shifted_group() -> None:
         P = softmax(1.5 * random.normal(size=(60, 3)))
         y = np.minimum((P.cumsum(axis=1) < random.random((60, 1))).sum(axis=1), 2)
         right.append(check_group(P, y, draws=199).p_value)
-        shifted = softmax([*np.log(P), 0, 0, 1.5])
+        shifted = softmax(np.log(P) + np.array([0.0, 0.0, 1.5]))
         z = np.minimum((shifted.cumsum(axis=1) < random.random((60, 1))).sum(axis=1), 2)
         off.append(check_group(P, z, draws=199).p_value)
     assert np.mean(np.array(right) <= 0.05) < 0.1

@@ -52,7 +52,8 @@ class LeadingProbabilities:
         flat = np.flatnonzero(residual > (least if weights is None else least * weights))
         classes, rows = np.divmod(flat, residual.shape[1])
         values = residual.ravel()[flat]
-        return classes, rows, values if weights is None else values / weights[rows]
+        values = values if weights is None else values / weights[rows]
+        return classes.astype(np.int32), rows.astype(np.int32), values.astype(np.float32, copy=False)
 
     def add(
         self, run: slice, codes: Array, p_label: Float64Array, parts: list[tuple[slice, tuple[Array, ...]]]
@@ -69,15 +70,12 @@ class LeadingProbabilities:
         parts : list of (slice, tuple of ndarray)
             Each chunk of classes, and what `of_chunk` returned.
         """
-        for chunk, (classes, rows, values) in parts:
-            self.classes.append((classes + chunk.start).astype(np.int32))
-            self.rows.append((rows + run.start).astype(np.int32))
-            self.values.append(values.astype(np.float32, copy=False))
-            self.count += len(values)
-        self.classes.append(codes.astype(np.int32))
-        self.rows.append(np.arange(run.start, run.stop, dtype=np.int32))
-        self.values.append(p_label.astype(np.float32))
-        self.count += len(codes)
+        own = np.arange(len(codes), dtype=np.int32)
+        parts = [*parts, (slice(0, 0), (codes.astype(np.int32), own, p_label.astype(np.float32)))]
+        self.classes.append(np.concatenate([classes + np.int32(chunk.start) for chunk, (classes, _, _) in parts]))
+        self.rows.append(np.concatenate([rows for _, (_, rows, _) in parts]) + np.int32(run.start))
+        self.values.append(np.concatenate([values for _, (_, _, values) in parts]))
+        self.count += len(self.values[-1])
         self.rows_read += len(codes)
         while self.count > PAIRS_PER_ROW * self.rows_read:
             self._raise_least()

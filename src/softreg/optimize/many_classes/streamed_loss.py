@@ -190,6 +190,7 @@ class StreamedLoss:
             found = part.backward(G, mean, square, leading)
             if leading is not None:
                 leading.add(run, part.codes, p_label[run], found)
+        del room, part  # before the arrays of the leading probabilities are made
         mean, square = mean / self.mass, square / self.mass
         squares = self._finish(W, G)
         loss, label_logit = loss / self.mass, label_sum / self.mass
