@@ -260,10 +260,10 @@ def _by_plan(
         rest = replace(without_single_rows(facts), started=True)
         then = choose(rest, "lbfgs", options.limits) if plan.method is Method.DUAL_ASCENT else plan
         then = replace(then, start=Start.GIVEN)
-        left = replace(options, max_iter=options.max_iter - small.steps)
+        left = replace(options, max_iter=options.max_iter - small.steps, on_progress=small.later(options.on_progress))
         outcome = _by_method(objective, small.theta, facts, then, left)
         outcome.n_iter = outcome.n_iter + small.steps
-        outcome.history[:0] = small.history
+        outcome.history[:] = [*small.history, *map(small.moved, outcome.history)]
     with objective.meter.certificate():
         certify(objective, options.penalty, outcome, options.tol, options.limits)
     return tuple(_solution(objective, coordinates, outcome, plan, j) for j in range(len(theta)))

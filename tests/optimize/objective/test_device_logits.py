@@ -165,7 +165,9 @@ def test_every_solver_finds_the_same_optimum(penalty: str, solver: str, dtype: A
         assert other.status is Status.CONVERGED
         assert other.bound == one.bound
         assert abs(one.value - other.value) < (3e-9 if dtype == np.float64 else 2e-8)  # float32 rounds the loss
-        np.testing.assert_allclose(other.W, one.W, atol=2e-3)
+        # of an even number of classes, an l1 part leaves a common shift of a column free
+        W, V = (w - w.mean(axis=1, keepdims=True) for w in (other.W, one.W))
+        np.testing.assert_allclose(W, V, atol=2e-3)
 
 
 def test_coarse_products_are_given_up_before_a_gap_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:

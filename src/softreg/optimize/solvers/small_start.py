@@ -6,9 +6,10 @@ as a whole, Newton's method with conjugate gradients takes a tenth of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +44,14 @@ class SmallStart:
     steps: int
     half_passes: int
     history: list[Progress]
+
+    def moved(self, entry: Progress) -> Progress:
+        """Return a record of the method that goes on, with its seconds counted from the start of the steps."""
+        return replace(entry, seconds=entry.seconds + (self.history[-1].seconds if self.history else 0.0))
+
+    def later(self, on_progress: Callable[[Progress], Any] | None) -> Callable[[Progress], Any] | None:
+        """Return the function to be called with the records of the method that goes on."""
+        return None if on_progress is None else lambda entry: on_progress(self.moved(entry))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

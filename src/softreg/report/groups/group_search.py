@@ -98,10 +98,10 @@ class GroupSearch:
     Attributes
     ----------
     found : tuple of FoundGroup
-        Groups that chance does not explain, of largest |z| first. A group that is not significant without the rows of
-        the groups before it is left out.
+        Groups that chance does not explain, of largest `abs(z)` first. A group that is not significant without the rows
+        of the groups before it is left out.
     best : FoundGroup or None
-        The candidate of largest |z|, whether found or not; None without candidates.
+        The candidate of largest `abs(z)`, whether found or not; None without candidates.
     overlapping : int
         Significant groups that are left out of `found`.
     columns : tuple of str
@@ -111,7 +111,7 @@ class GroupSearch:
     draws : int
         Draws of labels of the test.
     critical : float
-        95% quantile of the largest |z| of all candidates if the probabilities are right.
+        95% quantile of the largest `abs(z)` of all candidates if the probabilities are right.
 
     Examples
     --------
@@ -142,8 +142,8 @@ def search_groups(
 
     Candidates are the levels of each column (numbers and dates of more than 24 distinct values: five intervals of about
     equal numbers of rows; missing values: a level), and each pair of levels of two columns, of at least 50 rows. The
-    statistic of a candidate is the largest |z| over the classes, `z = (O - E) / sqrt(sum_i p_i (1 - p_i))`, with the
-    observed and expected number of its rows of the class. Labels are drawn from P for all rows, and the observed
+    statistic of a candidate is the largest `abs(z)` over the classes, `z = (O - E) / sqrt(sum_i p_i (1 - p_i))`, with
+    the observed and expected number of its rows of the class. Labels are drawn from P for all rows, and the observed
     statistics are compared with the largest statistic of each draw, by the step-down procedure of Westfall and Young.
 
     If the rows are independent and not those of the fit, the probability that any group is reported whose probabilities
@@ -338,7 +338,7 @@ class _Groups:
     test: _MaximumTest
 
     def describe(self, g: int, p_value: float) -> FoundGroup:
-        """Return a candidate with the class of its largest |z|."""
+        """Return a candidate with the class of its largest `abs(z)`."""
         j = int(np.abs(self.test.z[g]).argmax())
         k, rows = int(self.test.classes[j]), self._rows(g)
         n, predicted = len(rows), float(self.P[rows, k].mean())
