@@ -38,6 +38,8 @@ EXIT_ALARM = 1
 """Exit code where the probabilities are wrong or a column has changed."""
 STATE_ENDINGS = (".json",)
 DEFAULT_ALPHA = 0.05
+LEAST_P_VALUE = 1e-300
+"""p-values below it are not shown: they are near the smallest float."""
 MAX_SHOWN = 8
 """Classes and columns that are printed."""
 
@@ -206,9 +208,8 @@ def _as_text(monitor: Monitor) -> str:
         lines.append((f"rate of {truncate_label(monitor.classes[k])}", *_shown(last.class_rates[k], remark)))
     for change in sorted(last.columns, key=lambda change: change.p_value)[:MAX_SHOWN]:
         word = "changed" if change.changed else "no sign of a change"
-        lines.append(
-            (f"column {truncate_label(change.name)}", word, f"p = {change.p_value:.2g}, limit {change.limit:.2g}")
-        )
+        p_value = f"< {LEAST_P_VALUE}" if change.p_value < LEAST_P_VALUE else f"= {change.p_value:.2g}"
+        lines.append((f"column {truncate_label(change.name)}", word, f"p {p_value}, limit {change.limit:.2g}"))
     return "\n".join(
         [f"Verdict: {verdict}", *(f"  {sentence}" for sentence in verdict.sentences), align_columns(lines)]
     )
