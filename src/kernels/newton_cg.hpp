@@ -69,22 +69,8 @@ class SmallNewton {
             t.gaps[step] = estimate;
             t.products[step] = static_cast<double>(count);
             if (step == t.most_steps) return -1 - step;
-            times(D.data(), U.data());
-            const double slope = inner(G.data(), D.data(), p);
-            double length = 1;
-            int halved = 0;
-            for (; halved <= most_halvings; ++halved, length /= 2) {
-                for (std::ptrdiff_t i = 0; i < q * n; ++i) trial[i] = o[i] + length * U[i];
-                for (std::ptrdiff_t i = 0; i < p; ++i) y[i] = t.theta[i] + length * D[i];
-                const double next = objective(trial.data(), y.data());
-                if (next - value <= armijo * length * slope + loss_rounding * std::max(1e-3, std::fabs(value))) {
-                    value = next;
-                    break;
-                }
-            }
-            if (halved > most_halvings) return estimate <= t.goal ? step : -1 - step;
-            std::copy(y.begin(), y.end(), t.theta);
-            o.swap(trial);
+            if (!search(value, inner(G.data(), D.data(), p), [](const double*) { return 0.0; }))
+                return estimate <= t.goal ? step : -1 - step;
             if (estimate <= t.goal) return step + 1;
         }
         return -1;
@@ -94,6 +80,26 @@ class SmallNewton {
     const NewtonTask& t;
     std::ptrdiff_t n, k, q, p;
     Numbers64 o, P, U, trial, S, W, G, D, r, y, d, H, blocks;
+
+    // Moves along D, halved until the objective, which includes the value of `more` at theta, decreases enough; `value`
+    // receives it, and `o` the logits. False where no length does.
+    template <class More>
+    bool search(double& value, double descent, const More& more) {
+        times(D.data(), U.data());
+        double length = 1;
+        for (int halved = 0; halved <= most_halvings; ++halved, length /= 2) {
+            for (std::ptrdiff_t i = 0; i < q * n; ++i) trial[i] = o[i] + length * U[i];
+            for (std::ptrdiff_t i = 0; i < p; ++i) y[i] = t.theta[i] + length * D[i];
+            const double next = objective(trial.data(), y.data()) + more(y.data());
+            if (next - value <= armijo * length * descent + loss_rounding * std::max(1e-3, std::fabs(value))) {
+                value = next;
+                std::copy(y.begin(), y.end(), t.theta);
+                o.swap(trial);
+                return true;
+            }
+        }
+        return false;
+    }
 
     void times(const double* theta, double* out) const {
         for (std::ptrdiff_t c = 0; c < q; ++c) {

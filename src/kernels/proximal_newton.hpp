@@ -26,8 +26,9 @@ class SmallProximal : SmallNewton {
 
     // Steps until the estimated gap is below the goal; returns their number, negative where they failed.
     int run() {
+        const auto part = [this](const double* theta) { return norm(theta); };
         times(t.theta, o.data());
-        double size = norm(t.theta), value = objective(o.data(), t.theta) + size;
+        double value = objective(o.data(), t.theta) + norm(t.theta);
         for (int step = 0; step <= t.most_steps; ++step) {
             gradient();
             const double estimate = minimise(step ? t.gaps[step - 1] : 1.0);
@@ -36,24 +37,9 @@ class SmallProximal : SmallNewton {
             t.gaps[step] = estimate;
             t.products[step] = step + 1;
             if (step == t.most_steps) return -1 - step;
-            times(D.data(), U.data());
             for (std::ptrdiff_t i = 0; i < p; ++i) y[i] = t.theta[i] + D[i];
-            const double descent = inner(G.data(), D.data(), p) + norm(y.data()) - size;
-            double length = 1;
-            int halved = 0;
-            for (; halved <= most_halvings; ++halved, length /= 2) {
-                for (std::ptrdiff_t i = 0; i < q * n; ++i) trial[i] = o[i] + length * U[i];
-                for (std::ptrdiff_t i = 0; i < p; ++i) y[i] = t.theta[i] + length * D[i];
-                const double next_size = norm(y.data()), next = objective(trial.data(), y.data()) + next_size;
-                if (next - value <= armijo * length * descent + loss_rounding * std::max(1e-3, std::fabs(value))) {
-                    value = next;
-                    size = next_size;
-                    break;
-                }
-            }
-            if (halved > most_halvings) return estimate <= t.goal ? step : -1 - step;
-            std::copy(y.begin(), y.end(), t.theta);
-            o.swap(trial);
+            const double descent = inner(G.data(), D.data(), p) + norm(y.data()) - norm(t.theta);
+            if (!search(value, descent, part)) return estimate <= t.goal ? step : -1 - step;
             if (estimate <= t.goal) return step + 1;
         }
         return -1;

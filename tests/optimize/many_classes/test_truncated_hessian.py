@@ -35,7 +35,7 @@ def hessian(
     P = np.exp(O - O.max(axis=1, keepdims=True))
     P /= P.sum(axis=1, keepdims=True)
     v = np.ones(N) if weights is None else weights
-    return TruncatedHessian(loss, sums, scatter, preconditioner, at, W, G, fit_intercept), X - shift, P, v
+    return TruncatedHessian(preconditioner, sums, at, W, G), X - shift, P, v
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -155,7 +155,7 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
             If a row of P is not a distribution, a label is not a class, y has fewer than q classes and `classes` is not
             given, or a parameter is outside its range.
         """
-        self._check_parameters()
+        check_choice(self.method, METHODS, self.caution, self.folds)
         P, named, codes = check_labelled(P, y, classes, least=self.folds)
         self.floor_ = mass_of_zeros(P, codes)
         P = without_zeros(P, self.floor_)
@@ -213,9 +213,7 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
             If a row of P is not a distribution over the classes of `fit`, or `class_rates` are not rates.
         """
         check_is_fitted(self, "recalibration_")
-        P = probability_matrix(P)
-        if P.shape[1] != len(self.classes_):
-            raise ValueError(f"P has {P.shape[1]} columns, but was fitted with {len(self.classes_)} classes.")
+        P = probabilities_of(P, len(self.classes_))
         recalibrated = self.recalibration_.apply(without_zeros(P, self.floor_))
         if class_rates is None:
             return np.asarray(recalibrated)
@@ -225,14 +223,6 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"class_rates={class_rates!r} must be rates (q,), 'estimate' or None.")
             class_rates = estimate_rates(recalibrated, before)
         return shift_rates(recalibrated, before, class_rates)
-
-    def _check_parameters(self) -> None:
-        if self.method not in ("auto", *METHODS):
-            raise ValueError(f"method={self.method!r} is not one of auto, {', '.join(METHODS)}.")
-        if not self.caution >= 0:
-            raise ValueError(f"caution={self.caution!r} must be a number of standard errors >= 0.")
-        if isinstance(self.folds, bool) or not isinstance(self.folds, int) or self.folds < 2:
-            raise ValueError(f"folds={self.folds!r} must be an integer >= 2.")
 
 
 def trial_of(one: Candidate, best: Candidate) -> Trial:
@@ -285,6 +275,24 @@ def probability_matrix(P: ArrayLike) -> Floats:
     if checked.ndim != 2 or checked.shape[1] < 2:
         raise ValueError(f"P must be a matrix (n, q) with a column for each class; seen: shape {checked.shape}.")
     return np.minimum(np.asarray(checked, dtype=np.float64), 1.0)
+
+
+def probabilities_of(P: ArrayLike, q: int) -> Floats:
+    """Return checked probabilities (n, q) of the q classes of a fit."""
+    P = probability_matrix(P)
+    if P.shape[1] != q:
+        raise ValueError(f"P has {P.shape[1]} columns, but was fitted with {q} classes.")
+    return P
+
+
+def check_choice(method: str, methods: Collection[str], caution: float, folds: int) -> None:
+    """Check the parameters by which a calibrator chooses one of the methods."""
+    if method not in ("auto", *methods):
+        raise ValueError(f"method={method!r} is not one of auto, {', '.join(methods)}.")
+    if not caution >= 0:
+        raise ValueError(f"caution={caution!r} must be a number of standard errors >= 0.")
+    if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
+        raise ValueError(f"folds={folds!r} must be an integer >= 2.")
 
 
 def check_labelled(P: ArrayLike, y: Any, classes: Any, *, least: int = 1) -> tuple[Floats, Classes, Codes]:

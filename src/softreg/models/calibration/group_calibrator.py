@@ -11,13 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from softreg.models.calibration.calibrator import Trial, check_labelled, mean_loss_reduction, probability_matrix
+from softreg.models.calibration.calibrator import (
+    Trial,
+    check_choice,
+    check_labelled,
+    mean_loss_reduction,
+    probabilities_of,
+)
 from softreg.models.calibration.group_columns import group_columns
 from softreg.models.calibration.group_offsets import GroupOffsets, fit_offsets, no_offsets
 from softreg.models.calibration.group_rules import GroupRule, fit_group_rule
 from softreg.models.calibration.temperature import Codes, Floats, least_positive, without_zeros
 from softreg.models.serialization import fields
-from softreg.models.serialization.label_state import labels_from_json, labels_to_json
+from softreg.models.serialization.label_state import labels_from_json, labels_to_state
 from softreg.models.serialization.model_file import write_model
 from softreg.probability import Classes
 from softreg.splits import stratified_fold_numbers
@@ -133,7 +139,7 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
             If a row of P is not a distribution, a label is not a class, a column of groups has another number of rows,
             or a parameter is outside its range.
         """
-        self._check_parameters()
+        check_choice(self.method, METHODS, self.caution, self.folds)
         P, named, y = check_labelled(P, y, classes, least=self.folds)
         columns = group_columns(groups, len(P), "groups")
         self.rules_ = tuple(fit_group_rule(column, name) for name, column in columns.items())
@@ -194,9 +200,7 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
             If a row of P is not a distribution over the classes of `fit`, or a column of groups is missing.
         """
         check_is_fitted(self, "offsets_")
-        P = probability_matrix(P)
-        if P.shape[1] != len(self.classes_):
-            raise ValueError(f"P has {P.shape[1]} columns, but was fitted with {len(self.classes_)} classes.")
+        P = probabilities_of(P, len(self.classes_))
         columns = group_columns(groups, len(P), "groups")
         names = [rule.column for rule in self.rules_]
         if len(names) == len(columns) == 1:
@@ -231,12 +235,10 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
         """Return the fitted calibrator as arrays and strict JSON."""
         arrays = {f"groups{c}": offsets for c, offsets in enumerate(self.offsets_.groups)}
         arrays |= {"shared": self.offsets_.shared}
-        numeric = self.classes_.dtype.kind in "biuf"
-        if numeric:
-            arrays["classes"] = self.classes_
+        classes = labels_to_state("classes", self.classes_, arrays)
         return arrays, {
             "parameters": {**self.get_params(), "caution": float(self.caution)},
-            "classes": None if numeric else labels_to_json(self.classes_),
+            "classes": classes,
             "rules": [rule.to_json() for rule in self.rules_],
             "method": self.method_,
             "trials": [[t.name, t.log_loss, t.gain, t.error, t.kept] for t in self.trials_ if np.isfinite(t.log_loss)],
@@ -247,7 +249,7 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> GroupCalibrator:
         """Return the calibrator that `to_state` described; raise `ValueError` where its parts do not match."""
         self = cls(**fields.mapping(metadata, "parameters"))
-        self._check_parameters()
+        check_choice(self.method, METHODS, self.caution, self.folds)
         stored = metadata["classes"]
         labels = np.array(arrays["classes"]) if stored is None else labels_from_json(stored)
         self.classes_ = Classes.of(labels).labels
@@ -268,11 +270,3 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
         self.deviation_, self.gap_ = (fields.number(metadata, name) for name in ("deviation", "gap"))
         self.floor_ = fields.number(metadata, "floor", positive=True)
         return self
-
-    def _check_parameters(self) -> None:
-        if self.method not in ("auto", *METHODS):
-            raise ValueError(f"method={self.method!r} is not one of auto, {', '.join(METHODS)}.")
-        if not self.caution >= 0:
-            raise ValueError(f"caution={self.caution!r} must be a number of standard errors >= 0.")
-        if isinstance(self.folds, bool) or not isinstance(self.folds, int) or self.folds < 2:
-            raise ValueError(f"folds={self.folds!r} must be an integer >= 2.")

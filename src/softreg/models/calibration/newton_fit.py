@@ -18,6 +18,7 @@ cross-validation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,18 +104,54 @@ def fit_map(
         decrement = max(0.0, float(-g @ step))
         if decrement <= 2 * TOLERANCE * n:
             break
-        length = 1.0
-        while True:
-            after, logits = _value(design, y, theta + length * step, center, penalty)
-            if after <= value - ARMIJO * length * decrement or length < SHORTEST:
-                break
-            length /= 2
-        if length < SHORTEST:
+        shorter = backtrack(lambda theta: _value(design, y, theta, center, penalty), theta, step, value, decrement)
+        if shorter is None:
             break
-        theta, value, o = theta + length * step, after, logits
+        theta, value, o = shorter
     losses, spread = _leave_one_out(design, y, o, factor)
     gap = self_concordant_gap(float(np.sqrt(decrement / n)), float(np.sqrt(n * spread)))
     return NewtonFit(theta, value / n, gap if factor.exact else float("inf"), losses)
+
+
+def backtrack(
+    evaluate: Callable[[Float64Array], tuple[float, Float64Array]],
+    theta: Float64Array,
+    step: Float64Array,
+    value: float,
+    decrement: float,
+) -> tuple[Float64Array, float, Float64Array] | None:
+    """Halve a Newton step until the objective decreases enough.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Returns the objective at parameters, and the logarithms (n, q) of the probabilities.
+    theta, step : ndarray
+        Parameters and the Newton step from them.
+    value : float
+        Objective at `theta`.
+    decrement : float
+        Squared Newton decrement.
+
+    Returns
+    -------
+    tuple of (ndarray, float, ndarray) or None
+        Parameters, objective and logarithms at the end of the step; None where only rounding errors are left.
+
+    Examples
+    --------
+    >>> def square(x):
+    ...     return float(x @ x), x
+    >>> backtrack(square, np.array([1.0]), np.array([-1.0]), 1.0, 2.0)[1]
+    0.0
+    """
+    length = 1.0
+    while True:
+        after, logits = evaluate(theta + length * step)
+        if after <= value - ARMIJO * length * decrement or length < SHORTEST:
+            break
+        length /= 2
+    return None if length < SHORTEST else (theta + length * step, after, logits)
 
 
 def _value(

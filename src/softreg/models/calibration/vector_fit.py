@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.models.calibration.newton_fit import ARMIJO, SHORTEST, STEPS, NewtonFit
+from softreg.models.calibration.newton_fit import STEPS, NewtonFit, backtrack
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
 from softreg.probability import log_softmax
 from softreg.typing import Float64Array, IntArray
@@ -105,15 +105,10 @@ def fit_vector(L: Float64Array, y: IntArray, strength: float, scale: float) -> N
             step, decrement = _direction(objective, P, g, blocks, FINE)
         if decrement <= 2 * TOLERANCE * n:
             break
-        length = 1.0
-        while True:
-            after, logits = objective.value(theta + length * step)
-            if after <= value - ARMIJO * length * decrement or length < SHORTEST:
-                break
-            length /= 2
-        if length < SHORTEST:
+        shorter = backtrack(objective.value, theta, step, value, decrement)
+        if shorter is None:
             break
-        theta, value, o = theta + length * step, after, logits
+        theta, value, o = shorter
     largest = 2 * (float((L * L).max()) + 1) / strength
     gap = self_concordant_gap(float(np.sqrt(decrement / n)), float(np.sqrt(n * largest)))
     return NewtonFit(theta.ravel(), value / n, gap, _leave_one_out(L, y, o, blocks))

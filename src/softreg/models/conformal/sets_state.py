@@ -11,7 +11,7 @@ from softreg.models.conformal.conformal_inputs import check_parameters
 from softreg.models.conformal.conformal_thresholds import Cells, Thresholds
 from softreg.models.conformal.conformity_scores import ConformityScore
 from softreg.models.serialization.fields import flag, number
-from softreg.models.serialization.label_state import labels_from_json, labels_to_json
+from softreg.models.serialization.label_state import labels_from_json, labels_to_state
 from softreg.probability import Classes
 from softreg.typing import Array
 
@@ -34,9 +34,7 @@ def sets_to_state(sets: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     labels: dict[str, Any] = {}
     for name in ("classes", "groups"):
         values = getattr(sets, f"{name}_")
-        if values is not None and values.dtype.kind in "biuf":
-            arrays[name] = values
-        labels[name] = None if values is None or name in arrays else labels_to_json(values)
+        labels[name] = None if values is None else labels_to_state(name, values, arrays)
     if sets._score.prevalence is not None:
         arrays["prevalence"] = sets._score.prevalence
     plain = {name: getattr(sets, name) for name in PARAMETERS}

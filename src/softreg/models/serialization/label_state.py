@@ -71,6 +71,29 @@ def labels_to_json(labels: Array) -> dict[str, Any]:
     return {"dtype": name, "values": [write(v) for v in labels.tolist()]}
 
 
+def labels_to_state(name: str, labels: Array, arrays: dict[str, Array]) -> dict[str, Any] | None:
+    """Add numeric labels to the arrays of a state, or return others as strict JSON.
+
+    Parameters
+    ----------
+    name : str
+        Name of the array.
+    labels : ndarray of shape (q,)
+        The labels.
+    arrays : dict of str to ndarray
+        Arrays of the state.
+
+    Returns
+    -------
+    dict or None
+        JSON; None for numeric labels.
+    """
+    if labels.dtype.kind in "biuf":
+        arrays[name] = labels
+        return None
+    return labels_to_json(labels)
+
+
 def labels_from_json(stored: Mapping[str, Any]) -> Array:
     """Return the labels that `labels_to_json` described.
 

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from softreg.models.parameters.parameter_checks import check_parameters
-from softreg.models.serialization.label_state import labels_from_json, labels_to_json
+from softreg.models.serialization.label_state import labels_from_json, labels_to_state
 from softreg.models.serialization.not_stored import NotStored, description_of
 from softreg.models.serialization.weight_parameters import (
     WEIGHT_PARAMETERS,
@@ -37,9 +37,7 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
     """Return a fitted model as arrays and strict JSON; raise `ValueError` for parameters that could not be read."""
     check_parameters(model)
     arrays = {"coef": model.coef_, "intercept": model.intercept_}
-    labels = model.classes_
-    if labels.dtype.kind in "biuf":
-        arrays["classes"] = labels
+    classes = labels_to_state("classes", model.classes_, arrays)
     names = getattr(model, "feature_names_in_", None)
     solution = getattr(model, "solution_", None)
     posterior = getattr(model, "_posterior", None)
@@ -48,7 +46,7 @@ def regression_to_state(model: BaseEstimator) -> tuple[dict[str, Array], dict[st
     metadata: dict[str, Any] = {
         "parameters": {name: _plain_parameter(name, getattr(model, name)) for name in PARAMETERS}
         | _plain_groups(model.column_groups),
-        "classes": None if "classes" in arrays else labels_to_json(labels),
+        "classes": classes,
         "feature_names": None if names is None else [str(n) for n in names],
         "n_iter": int(model.n_iter_),
         **({"has_offset": True} if model.has_offset_ else {}),

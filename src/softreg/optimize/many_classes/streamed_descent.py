@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from softreg.optimize.many_classes.shared_curvature import ClassSums, WithinScatter
+from softreg.optimize.many_classes.shared_curvature import ClassSums, SharedCurvature, WithinScatter
 from softreg.optimize.many_classes.streamed_loss import StreamedLoss
 from softreg.optimize.problem.result import Progress
 from softreg.typing import Float64Array, FloatArray
@@ -101,6 +101,31 @@ class StreamedDescent:
         self.history.append(now)
         if self.on_progress is not None:
             self.on_progress(now)
+
+    def shared_curvature(self) -> SharedCurvature:
+        """Return the preconditioner at the current point."""
+        where = self.loss, self.sums, self.scatter
+        return SharedCurvature(*where, self.at, self.W, self.G, self.fit_intercept)
+
+    def downhill(self, D: FloatArray, of_bias: Float64Array) -> tuple[Float64Array, float]:
+        """Turn a preconditioned gradient into a step, in place and without the common shift of all classes.
+
+        Returns
+        -------
+        of_bias : ndarray of shape (q,)
+            The part of the bias.
+        slope : float
+            The slope along the step.
+        """
+        common = sum(self.loss.by_chunks(lambda _, chunk: D[chunk].sum(axis=0, dtype=np.float64))) / self.loss.q
+        step_bias = -(of_bias - of_bias.mean())
+
+        def finish(_: int, chunk: slice) -> float:
+            D[chunk] -= common.astype(D.dtype)
+            np.negative(D[chunk], out=D[chunk])
+            return float(np.vdot(D[chunk], self.G[chunk]))
+
+        return step_bias, float(sum(self.loss.by_chunks(finish))) + float(step_bias @ self.bias_gradient)
 
     # --- line search --------------------------------------------------------------------------------------------
 

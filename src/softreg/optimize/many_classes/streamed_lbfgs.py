@@ -59,9 +59,7 @@ class StreamedLBFGS(StreamedDescent):
         if self.iterations in self.reviews or self.curvature is None:
             self.curvature = None
             with current_meter().curvature():
-                self.curvature = SharedCurvature(
-                    self.loss, self.sums, self.scatter, self.at, self.W, self.G, self.fit_intercept
-                )
+                self.curvature = self.shared_curvature()
         self.iterations += 1
         pair = self._new_pair()
         slope = self._direction(pair)
@@ -76,7 +74,8 @@ class StreamedLBFGS(StreamedDescent):
             self._drop_pairs()
             return had_pairs
         pair.step_bias, pair.change = self.last_length * pair.step_bias, before
-        self._scale_in_place(self.last_length, pair.step)
+        if self.last_length != 1:
+            pair.step *= pair.step.dtype.type(self.last_length)
         self.loss.by_chunks(lambda _, chunk: np.subtract(self.G[chunk], before[chunk], out=before[chunk]))
         pair.change_bias = self.bias_gradient - biased
         self._keep(pair)
@@ -102,7 +101,7 @@ class StreamedLBFGS(StreamedDescent):
         assert self.curvature is not None
         curvature = self.curvature
         D, b = pair.step, self.bias_gradient.copy()
-        self._copy(self.G, D)
+        np.copyto(D, self.G)
         shares = []
         for old in reversed(self.pairs):
             share = (self.loss.dot(old.step, D) + float(old.step_bias @ b)) / old.product
@@ -121,15 +120,8 @@ class StreamedLBFGS(StreamedDescent):
             back = (self.loss.dot(old.change, D) + float(old.change_bias @ b)) / old.product
             self.loss.add(share - back, old.step, D)
             b += (share - back) * old.step_bias
-        common = sum(self.loss.by_chunks(lambda _, chunk: D[chunk].sum(axis=0, dtype=np.float64))) / self.loss.q
-        pair.step_bias = -(b - b.mean())
-
-        def finish(_: int, chunk: slice) -> float:
-            D[chunk] -= common.astype(D.dtype)
-            np.negative(D[chunk], out=D[chunk])
-            return float(np.vdot(D[chunk], self.G[chunk]))
-
-        return float(sum(self.loss.by_chunks(finish))) + float(pair.step_bias @ self.bias_gradient)
+        pair.step_bias, slope = self.downhill(D, b)
+        return slope
 
     def _scale(self) -> float:
         """Return the factor at which the preconditioner has the curvature along the last step."""
@@ -151,12 +143,3 @@ class StreamedLBFGS(StreamedDescent):
         pair.product = self.loss.dot(pair.step, pair.change) + float(pair.step_bias @ pair.change_bias)
         sizes = self.loss.dot(pair.step, pair.step) * self.loss.dot(pair.change, pair.change)
         (self.pairs if pair.product > MIN_COSINE * np.sqrt(sizes) else self.spare).append(pair)
-
-    # --- arrays of the size of the weights ----------------------------------------------------------------------
-
-    def _scale_in_place(self, factor: float, A: FloatArray) -> None:
-        if factor != 1:
-            A *= A.dtype.type(factor)
-
-    def _copy(self, A: FloatArray, onto: FloatArray) -> None:
-        np.copyto(onto, A)

@@ -14,10 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.optimize.cost.meter import current_meter
-from softreg.optimize.many_classes.shared_curvature import SharedCurvature
 from softreg.optimize.many_classes.streamed_descent import StreamedDescent
 from softreg.optimize.many_classes.truncated_hessian import TruncatedHessian
-from softreg.typing import Float64Array, FloatArray
 
 
 class StreamedNewton(StreamedDescent):
@@ -28,22 +26,9 @@ class StreamedNewton(StreamedDescent):
     def iterate(self) -> bool:
         """Take one step; return False where no step decreases the objective."""
         self.iterations += 1
-        D, of_bias, slope = self._direction()
-        return slope < 0 and self.line_search(D, of_bias, slope, np.empty_like(self.G)) is not None
-
-    def _direction(self) -> tuple[FloatArray, Float64Array, float]:
-        """Return the step (q, d) and (q,) of weights and bias, and the slope along it."""
         with current_meter().curvature():
-            where = self.loss, self.sums, self.scatter
-            preconditioner = SharedCurvature(*where, self.at, self.W, self.G, self.fit_intercept)
-            hessian = TruncatedHessian(*where, preconditioner, self.at, self.W, self.G, self.fit_intercept)
+            hessian = TruncatedHessian(self.shared_curvature(), self.sums, self.at, self.W, self.G)
             D, solved = hessian.solve(self.G, self.bias_gradient)
-        common = sum(self.loss.by_chunks(lambda _, chunk: D[chunk].sum(axis=0, dtype=np.float64))) / self.loss.q
-        of_bias = solved.mean() - solved
-
-        def finish(_: int, chunk: slice) -> float:
-            D[chunk] -= common.astype(D.dtype)
-            np.negative(D[chunk], out=D[chunk])
-            return float(np.vdot(D[chunk], self.G[chunk]))
-
-        return D, of_bias, float(sum(self.loss.by_chunks(finish))) + float(of_bias @ self.bias_gradient)
+        del hessian  # before the gradient at the end of the step has an array
+        of_bias, slope = self.downhill(D, solved)
+        return slope < 0 and self.line_search(D, of_bias, slope, np.empty_like(self.G)) is not None

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from softreg.linalg import TINY
-from softreg.optimize.many_classes.shared_curvature import ClassSums, SharedCurvature, WithinScatter
-from softreg.optimize.many_classes.streamed_loss import Evaluation, StreamedLoss
+from softreg.optimize.many_classes.shared_curvature import ClassSums, SharedCurvature
+from softreg.optimize.many_classes.streamed_loss import Evaluation
 from softreg.rows.kernels.pair_products import pair_dots, pair_sums
 from softreg.typing import Float64Array, FloatArray
 
@@ -35,31 +35,21 @@ class TruncatedHessian:
 
     Parameters
     ----------
-    loss : StreamedLoss
-    sums : ClassSums
-    scatter : WithinScatter
     preconditioner : SharedCurvature
         At the same point.
+    sums : ClassSums
     at : Evaluation
         With its leading probabilities.
     W, G : ndarray of shape (q, d)
         Weights and derivatives.
-    fit_intercept : bool
     """
 
     def __init__(
-        self,
-        loss: StreamedLoss,
-        sums: ClassSums,
-        scatter: WithinScatter,
-        preconditioner: SharedCurvature,
-        at: Evaluation,
-        W: FloatArray,
-        G: FloatArray,
-        fit_intercept: bool = True,
+        self, preconditioner: SharedCurvature, sums: ClassSums, at: Evaluation, W: FloatArray, G: FloatArray
     ) -> None:
         assert at.leading is not None
-        self.loss, self.preconditioner, self.fit_intercept = loss, preconditioner, fit_intercept
+        loss, scatter = preconditioner.loss, preconditioner.scatter
+        self.loss, self.preconditioner, self.fit_intercept = loss, preconditioner, preconditioner.fit_intercept
         self.rows, self.starts = at.leading.indices.astype(np.int32, copy=False), at.leading.indptr.astype(np.int64)
         self.p = at.leading.data.astype(loss.dtype, copy=False)
         self.weights = (loss.row_weights / loss.mass).astype(loss.dtype)
