@@ -73,7 +73,8 @@ ORDER = {
         "problem_reduction firth_scoring gaussian_prior plan minimisation heldout_stopping stack_path"
     ),
     "models": (
-        "inputs parameters serialization likelihood class_blocks estimators selection calibration conformal inference"
+        "inputs parameters serialization likelihood class_blocks estimators evidence selection calibration conformal "
+        "inference"
     ),
     "tables": (
         "columns read_options formats images delimited json_files io schema row_selection encode statistics fit "

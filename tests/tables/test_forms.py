@@ -195,7 +195,7 @@ def test_the_order_of_rows_is_free(name: str, monkeypatch: pytest.MonkeyPatch) -
     ) -> Any:  # folds that choose a form are made of rows in order
         return encoder
 
-    monkeypatch.setattr("softreg.tables.fit.choose_numeric_form.choose_numeric_forms", as_learned)
+    monkeypatch.setattr("softreg.tables.fit.numeric_forms.choose_numeric_form.choose_numeric_forms", as_learned)
     check(partial(order_is_free, name), cases(name), EXAMPLES)
 
 

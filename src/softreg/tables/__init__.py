@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
     from softreg.tables.columns.table_errors import TableError, TableNote, TableWarning
     from softreg.tables.encode.encoder import Encoder
+    from softreg.tables.fit.terms.term_options import Terms
+    from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
     from softreg.tables.io.open_table import OpenTable, as_table, open_table, read_table
     from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
     from softreg.tables.read_options import ReadOptions
@@ -34,11 +36,15 @@ _DEFINED_IN = {
     "OpenTable": "io.open_table",
     "ReadOptions": "read_options",
     "Schema": "schema.schema",
+    "StageLoss": "fit.terms.term_record",
     "TableClassifier": "classifier",
     "TableError": "columns.table_errors",
     "TableNote": "columns.table_errors",
     "TableStatistics": "statistics.statistics_result",
     "TableWarning": "columns.table_errors",
+    "TermRecord": "fit.terms.term_record",
+    "TermStrength": "fit.terms.term_record",
+    "Terms": "fit.terms.term_options",
     "WordExplanation": "word_explanation",
     "as_table": "io.open_table",
     "group_codes": "row_selection.group_codes",
@@ -64,11 +70,15 @@ __all__ = [
     "OpenTable",
     "ReadOptions",
     "Schema",
+    "StageLoss",
     "TableClassifier",
     "TableError",
     "TableNote",
     "TableStatistics",
     "TableWarning",
+    "TermRecord",
+    "TermStrength",
+    "Terms",
     "WordExplanation",
     "as_table",
     "check_labels",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -18,23 +18,23 @@ from softreg.rows.cluster.engine import Engine
 from softreg.tables.columns.table_errors import (
     Names,
     TableError,
-    column_name,
-    column_names,
     emit_warnings,
-    quote,
-    unknown_column_error,
 )
 from softreg.tables.encode.weighted_moments import with_weighted_moments
 from softreg.tables.fit.base_classifier import BaseTableClassifier
-from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import fit_model, with_column_groups
 from softreg.tables.fit.classifier_state import REGRESSION_PARAMETERS, classifier_from_state, classifier_state
 from softreg.tables.fit.cluster.fragment_passes import FragmentPasses
 from softreg.tables.fit.cluster.scan_on_cluster import check_cluster_fit, engine_context, scan_on_cluster
+from softreg.tables.fit.column_roles import ColumnRoles
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
 from softreg.tables.fit.memory_mode import Memory
-from softreg.tables.fit.out_of_core import BatchPasses, FittedParts, TrainingPasses, fit_in_batches, scan_if_large
+from softreg.tables.fit.numeric_forms.choose_numeric_form import fit_encoder
+from softreg.tables.fit.out_of_core import BatchPasses, TrainingPasses, fit_in_batches, scan_if_large
 from softreg.tables.fit.table_scan import TableScan
+from softreg.tables.fit.terms.fit_terms import checked_terms, with_terms
+from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
+from softreg.tables.fit.terms.term_options import Terms
 from softreg.tables.fit.training_table import (
     MISSING_TARGET,
     TrainingTable,
@@ -47,17 +47,15 @@ from softreg.tables.fit.weight_terms.column_constraints import ColumnConstraints
 from softreg.tables.fit.weight_terms.indicator_counts import IndicatorCounts
 from softreg.tables.fit.weight_terms.prior_model import PriorModel
 from softreg.tables.row_selection.group_codes import group_codes
-from softreg.tables.row_selection.offset_columns import Offsets, columns_by_class, offset_columns, read_offsets
+from softreg.tables.row_selection.offset_columns import Offsets, columns_by_class, read_offsets
 from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_codes import TIME_AND_GROUPS, time_codes
 from softreg.tables.schema import label_types
-from softreg.tables.schema.feature_columns import excluded_columns
-from softreg.tables.schema.kinds import USER_KINDS, Kind, requested_kinds
 from softreg.tables.schema.schema import infer_schema
 from softreg.typing import Array
 
 
-class TableClassifier(BaseTableClassifier):
+class TableClassifier(ColumnRoles, BaseTableClassifier):
     """Softmax regression on a table: infers the kind of each column, encodes it, fits, and predicts by column name.
 
     It is a scikit-learn classifier for tables: `fit(X, y)`, `score`, `clone`, `cross_val_score`, `GridSearchCV` and
@@ -116,6 +114,11 @@ class TableClassifier(BaseTableClassifier):
         no bound. More classes need a class or `bounds_reference`; see `softreg.SoftmaxRegression`.
     bounds_reference : label, optional
         Class whose weights are 0 in the columns with bounds, so that the bounds limit the log-odds against this class.
+    terms : {"linear", "auto"} or Terms
+        "linear" has one weight a class for each feature. "auto" compares, by the log loss of held-out rows, the linear
+        model with smooth curves of all columns of numbers, and with interactions of two columns; the best one is
+        fitted to all rows. Each curve, category and interaction has a strength of its own, which maximises the Laplace
+        approximation to the evidence. `softreg.tables.Terms` requests single terms.
     prior : TableClassifier, optional
         A classifier that was fitted with `keep_posterior=True`, whose posterior takes the place of the penalty. Schema,
         encoder, classes and columns of offsets are those of the prior; rows may lack a class.
@@ -145,7 +148,10 @@ class TableClassifier(BaseTableClassifier):
     n_features_in_, feature_names_in_ : int, array of str
         Columns of the table without the target.
     path_ : Path or None
-        Strengths that were tried, None where the strength was given.
+        Strengths that were tried, None where the strength was given. With terms, those of the linear model.
+    terms_ : TermRecord or None
+        Held-out losses of the models that `terms="auto"` compared, and the strength of each term; None where no terms
+        were requested.
     evaluation_ : StoredEvaluation or None
         Evaluation on held-out rows that `softreg train` or `keep_evaluation` stored with the model; a fit removes it.
 
@@ -180,6 +186,7 @@ class TableClassifier(BaseTableClassifier):
         unpenalised: Names = (),
         bounds: Mapping[Any, Any] | None = None,
         bounds_reference: Any = None,
+        terms: str | Terms = "linear",
         prior: Any = None,
         keep_posterior: bool = False,
         penalty: str | None = "l2",
@@ -197,7 +204,7 @@ class TableClassifier(BaseTableClassifier):
         self.missing_target, self.rare = missing_target, rare
         self.strength, self.folds, self.rule, self.scoring = strength, folds, rule, scoring
         self.unpenalised, self.bounds, self.bounds_reference = unpenalised, bounds, bounds_reference
-        self.prior, self.keep_posterior = prior, keep_posterior
+        self.terms, self.prior, self.keep_posterior = terms, prior, keep_posterior
         self.penalty, self.l1_ratio, self.class_weight = penalty, l1_ratio, class_weight
         self.solver, self.tol, self.max_iter = solver, tol, max_iter
         self.random_state, self.verbose = random_state, verbose
@@ -324,7 +331,7 @@ class TableClassifier(BaseTableClassifier):
         settings = {**self._settings(prior.classes), **constraints.parameters(model.encoder_, prior.classes)}
         fitted = prior.fit_in_batches(given, settings) if isinstance(given, TableScan) else prior.fit(given, settings)
         label_types.reorder_classes(fitted.model, prior.order(fitted.model.classes_))
-        self.schema_, self.encoder_, self.path_ = fitted.schema, fitted.encoder, None
+        self.schema_, self.encoder_, self.path_, self.terms_ = fitted.schema, fitted.encoder, None, None
         self.rare_, self.offset_, self.constraints_ = model.rare_, model.offset_, constraints
         dtype = None if isinstance(given, TableScan) else given.label_dtype
         self._take_model(fitted.model, model.label_type_, dtype)
@@ -350,14 +357,14 @@ class TableClassifier(BaseTableClassifier):
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._requested_kinds())
         settings, constraints = self._settings(np.unique(y).tolist()), self._constraints()
         constraints.check(schema, self.penalty)
+        terms = checked_terms(self.terms, schema, settings)
         choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
         by_class, offsets = self._training_offsets(table, chosen, np.unique(y).tolist())
         rows: dict[str, Any] = {"weight": given.row_weight, "offsets": offsets}
         encoder = fit_encoder(schema, table, chosen, y, settings, choice, **rows)
         if given.row_weight is not None:
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
-        X = encoder.encode(table, chosen)
-        names = np.array(encoder.feature_names_out, dtype=object)
+        X, names = encoder.encode(table, chosen), np.array(encoder.feature_names_out, dtype=object)
         if constraints:
             classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
             settings |= constraints.parameters(encoder, classes)
@@ -365,8 +372,16 @@ class TableClassifier(BaseTableClassifier):
             counts.add(X, y)
             emit_warnings(counts.messages())
         model, path = fit_model(with_column_groups(settings, encoder), X, y, names, checkpoint, choice, **rows)
+        fitted = with_terms(
+            FittedParts(schema, encoder, model, path),
+            TermSample(table, chosen, y, len(y), given.row_weight, offsets),
+            terms,
+            settings=settings,
+            choice=choice,
+            constraints=constraints,
+            encode=lambda found: (found.encode(table, chosen), y),
+        )
         self.rare_, self.offset_, self.constraints_ = labelled.rare, by_class, constraints
-        fitted = FittedParts(schema, encoder, model, path)
         return self._finish(fitted, table.schema, given.label_dtype)
 
     def _fit_in_batches(
@@ -385,7 +400,15 @@ class TableClassifier(BaseTableClassifier):
         kinds = self._requested_kinds()
         constraints = self._constraints()
         fitted = fit_in_batches(
-            passes, settings, drop, kinds, checkpoint, choice, offsets=by_class, constraints=constraints
+            passes,
+            settings,
+            drop,
+            kinds,
+            checkpoint,
+            choice,
+            offsets=by_class,
+            constraints=constraints,
+            terms=self.terms,
         )
         self.rare_, self.offset_, self.constraints_ = scan.rare, by_class, constraints
         return self._finish(fitted, scan.source.schema)
@@ -420,7 +443,7 @@ class TableClassifier(BaseTableClassifier):
         emit_warnings(schema.warnings)  # where warnings are errors, nothing is set
         kind = label_types.classes_label_type(types.field(schema.target), model.classes_.tolist(), self.rare_.pool)
         label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
-        self.schema_, self.encoder_, self.path_ = schema, fitted.encoder, fitted.path
+        self.schema_, self.encoder_, self.path_, self.terms_ = schema, fitted.encoder, fitted.path, fitted.terms
         self._take_model(model, kind, dtype)
         return self
 
@@ -452,39 +475,3 @@ class TableClassifier(BaseTableClassifier):
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> TableClassifier:
         """Return the classifier that `to_state` described; raise `ValueError` for any other state."""
         return cast(TableClassifier, classifier_from_state(cls, arrays, metadata))
-
-    def _requested_kinds(self) -> dict[str, Kind]:
-        """Return the requested kinds by column."""
-        return requested_kinds({kind.value: getattr(self, kind.value) for kind in USER_KINDS})
-
-    def _dropped(self, names: Sequence[str], target: str, weights: str | None) -> tuple[str, ...]:
-        """Return the columns that are no features by the parameters."""
-        features = None if self.features is None else column_names(self.features)
-        beside = (self._name("groups"), self._name("time"), weights)
-        drop, kinds, offsets = column_names(self.drop), self._requested_kinds(), offset_columns(self.offset)
-        for name in offsets:
-            if name not in names:
-                raise unknown_column_error(name, names, "column of offsets")
-            if name == target or name in (features or ()) or name in kinds or name in beside:
-                raise TableError(f"Column {quote(name)} is an offset of the logits, and has another role as well.")
-        drop = tuple(dict.fromkeys([*drop, *offsets]))
-        return excluded_columns(names, target, drop=drop, features=features, beside=beside, requested=kinds)
-
-    def _target_is_categorical(self, target: str | None) -> bool:
-        """Return True if the labels are known to be classes, however many they are."""
-        return target is not None and target in column_names(self.category)
-
-    def _name(self, parameter: str) -> str | None:
-        """Return the column that a parameter names; None where it names none."""
-        given = getattr(self, parameter)
-        return None if given is None else column_name(given, parameter)
-
-    def _target(self, given: str | int | None) -> str | None:
-        """Return the column of labels: that of the call, else that of the constructor."""
-        name = self.target if given is None else given
-        return None if name is None else column_name(name, "target")
-
-    def _unused(self, target: str | None) -> set[str]:
-        """Return the columns whose values are not read."""
-        used = {self._name("groups"), self._name("time"), target, *offset_columns(self.offset)}
-        return set(column_names(self.drop)) - used

@@ -24,6 +24,8 @@ from softreg.tables.encode.date_encoder import DateEncoder
 from softreg.tables.encode.encoder_fitter import EncoderFitter, require_column
 from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
 from softreg.tables.encode.number_encoder import Form, NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
+from softreg.tables.encode.terms.pair_encoder import PairEncoder, check_sides, pair_blocks
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.formats.column_formats import ColumnFormat, formats_from_state
 from softreg.tables.io.text_metadata import TextMetadata
@@ -60,6 +62,8 @@ class Encoder(DeprecatedAttributes):
         How text is read in columns of numbers and dates, by column.
     na : tuple of str
         Spellings of a missing value in every column.
+    pairs : tuple of PairEncoder
+        Interactions of two columns, whose features are the last ones of X.
 
     References
     ----------
@@ -82,6 +86,8 @@ class Encoder(DeprecatedAttributes):
     """How text is read in columns of numbers and dates, by name."""
     na: tuple[str, ...] = ()
     """Spellings of a missing value in every column."""
+    pairs: tuple[PairEncoder, ...] = ()
+    """Interactions of two columns."""
 
     @classmethod
     def fit(
@@ -141,14 +147,19 @@ class Encoder(DeprecatedAttributes):
         return encoder
 
     @property
+    def parts(self) -> tuple[ColumnEncoder | PairEncoder, ...]:
+        """The encoders of the columns and of the interactions, in the order of X."""
+        return (*self.column_encoders, *self.pairs)
+
+    @property
     def width(self) -> int:
         """The number of columns of X."""
-        return sum(code.width for code in self.column_encoders)
+        return sum(code.width for code in self.parts)
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The column of the table from which each column of X comes, (d,)."""
-        return tuple(code.name for code in self.column_encoders for _ in range(code.width))
+        """The column of the table from which each column of X comes, (d,); of an interaction both, as `age:job`."""
+        return tuple(code.name for code in self.parts for _ in range(code.width))
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
@@ -160,9 +171,7 @@ class Encoder(DeprecatedAttributes):
             Names (d,). Parts that contain such a sign themselves are quoted: `a='b=c'` is the level `b=c` of the column
             `a`, and `'a=b'=c` the level `c` of the column `a=b`.
         """
-        return unique_feature_names(
-            [(code.name, feature) for code in self.column_encoders for feature in code.features]
-        )
+        return unique_feature_names([(code.name, feature) for code in self.parts for feature in code.features])
 
     @property
     def remarks(self) -> dict[str, str]:
@@ -207,17 +216,33 @@ class Encoder(DeprecatedAttributes):
             where = RowLocation(np.asarray(rows), where.first, where.file)
         if unseen is not None:
             unseen.rows += table.num_rows
-        return self._sparse(table, where, unseen) if self.sparse else self._dense(table, where, unseen)
+        X = self._sparse(table, where, unseen) if self.sparse else self._dense(table, where, unseen)
+        return self.with_pairs(X) if self.pairs else X
+
+    def with_pairs(self, X: Any) -> Any:
+        """Return X (n, d) with the features of the interactions, from the features of the columns."""
+        blocks = pair_blocks(self.pairs, X, self.feature_places())
+        if sp.issparse(X):
+            return sp.csr_array(sp.hstack([X, *map(sp.csr_array, blocks)], format="csr"))
+        return np.hstack([X, *blocks])
+
+    def feature_places(self) -> dict[str, slice]:
+        """Return the places in X of the features of each column and interaction."""
+        found, first = {}, 0
+        for code in self.parts:
+            found[code.name] = slice(first, first + code.width)
+            first += code.width
+        return found
 
     def with_standardized_numbers(self) -> Encoder:
         """Return the encoder with every number standardized, so that x is `mean + scale * z` without limits."""
         columns = [
-            replace(column, knots=(), scores=(), both=False, span=(), evidence=())
+            NumberEncoder(column.name, column.mean, column.scale, column.missing)
             if isinstance(column, NumberEncoder)
             else column
             for column in self.column_encoders
         ]
-        return replace(self, column_encoders=tuple(columns))
+        return replace(self, column_encoders=tuple(columns), pairs=())
 
     def rows_outside_range(self, table: pa.Table | pa.RecordBatch) -> BoolArray:
         """Return a mask (n,) of rows with a number more than a standard deviation outside the range of training."""
@@ -276,7 +301,7 @@ class Encoder(DeprecatedAttributes):
     def _dense(self, table: pa.Table, where: RowLocation, unseen: UnseenValues | None) -> Float64Array:
         if len(self.column_encoders) == 1 and isinstance(vector := self.column_encoders[0], VectorEncoder):
             return vector.block(_read_column(table, vector, None, where), where)  # as wide as X: no copy
-        X = np.zeros((table.num_rows, self.width))
+        X = np.zeros((table.num_rows, sum(code.width for code in self.column_encoders)))
         row, first = np.arange(table.num_rows), 0
         for column_encoder in self.column_encoders:
             column = _read_column(table, column_encoder, self._column_format(column_encoder.name, table), where, unseen)
@@ -320,7 +345,8 @@ class Encoder(DeprecatedAttributes):
         """Return the encoder as a JSON-serializable dict; floats are exact."""
         formats = {name: form.to_state() for name, form in self.formats.items()}
         columns = [column.to_state() for column in self.column_encoders]
-        return {"sparse": self.sparse, "codes": columns, "formats": formats, "na": list(self.na)}
+        pairs = {"pairs": [pair.to_state() for pair in self.pairs]} if self.pairs else {}
+        return {"sparse": self.sparse, "codes": columns, "formats": formats, "na": list(self.na), **pairs}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Encoder:
@@ -343,9 +369,10 @@ class Encoder(DeprecatedAttributes):
         """
         columns = tuple(column_encoder_from_state(column) for column in fields.mappings(state, "codes"))
         fields.distinct([column.name for column in columns], "coded column")
-        return cls(
-            columns, fields.flag(state, "sparse"), formats_from_state(state, "formats"), fields.texts(state, "na", ())
-        )
+        pairs = tuple(map(PairEncoder.from_state, fields.mappings(state, "pairs"))) if "pairs" in state else ()
+        check_sides(pairs, columns)
+        formats, na = formats_from_state(state, "formats"), fields.texts(state, "na", ())
+        return cls(columns, fields.flag(state, "sparse"), formats, na, pairs)
 
 
 def column_encoder_from_state(state: Mapping[str, Any]) -> ColumnEncoder:
@@ -370,6 +397,8 @@ def column_encoder_from_state(state: Mapping[str, Any]) -> ColumnEncoder:
     match fields.text(state, "code"):
         case "number":
             return NumberEncoder.from_state(state)
+        case "curve":
+            return CurveEncoder.from_state(state)
         case "boolean":
             words, mean = fields.texts(state, "words"), fields.number(state, "mean")
             if len(words) != 2 or not 0 <= mean <= 1:

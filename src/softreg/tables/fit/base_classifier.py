@@ -25,6 +25,7 @@ from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
+from softreg.tables.fit.terms.term_record import TermRecord
 from softreg.tables.fit.training_table import label_codes, with_labels
 from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
 from softreg.tables.images.image_form import with_form
@@ -72,6 +73,7 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
     label_type_: str = label_types.TEXT
     feature_names_out_: tuple[str, ...]
     path_: Path | None = None
+    terms_: TermRecord | None = None
     intervals_: StoredIntervals | None = None
     """Covariance for intervals of probabilities, where `keep_intervals` was called after the fit."""
     evaluation_: StoredEvaluation | None = None

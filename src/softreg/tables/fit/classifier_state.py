@@ -14,9 +14,11 @@ from softreg.models.serialization.not_stored import NotStored, description_of
 from softreg.models.serialization.stored_evaluation import evaluation_from_state
 from softreg.models.serialization.weight_parameters import weight_parameter_from_json, weight_parameter_to_json
 from softreg.tables.columns.table_errors import column_names
-from softreg.tables.fit.choose_numeric_form import forms_state
+from softreg.tables.fit.numeric_forms.choose_numeric_form import forms_state
 from softreg.tables.fit.predictor import MODEL_PREFIX, offset_state, schema_and_encoder
 from softreg.tables.fit.stored_intervals import intervals_from_state
+from softreg.tables.fit.terms.term_options import Terms, requested_terms
+from softreg.tables.fit.terms.term_record import TermRecord
 from softreg.tables.fit.weight_terms.column_constraints import ColumnConstraints, column_constraints
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.schema import label_types
@@ -68,6 +70,7 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         **({"offset": dict(model.offset_)} if model.offset_ else {}),
         **({"constraints": _constraints_state(model.constraints_)} if model.constraints_ else {}),
         **({"prior": _prior_text(model.prior)} if model.prior is not None else {}),
+        **({"terms": _terms_state(model)} if model.terms_ is not None else {}),
         **({"evaluation": model.evaluation_.to_state()} if model.evaluation_ is not None else {}),
         "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_to_json(model.path_),
@@ -98,6 +101,33 @@ def _constraints_from_state(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "bounds": weight_parameter_from_json(stored["bounds"]),
         "bounds_reference": weight_parameter_from_json(stored["reference"]),
     }
+
+
+def _terms_state(model: Any) -> dict[str, Any]:
+    """Return the requested terms and what their choice found as strict JSON."""
+    terms = requested_terms(model.terms)
+    return {
+        "mode": terms.mode,
+        **{name: list(column_names(getattr(terms, name))) for name in ("smooth", "pool", "linear")},
+        "interactions": [list(pair) for pair in terms.interactions],
+        "monotone": dict(terms.monotone),
+        "seconds": terms.seconds,
+        "record": model.terms_.to_state(),
+    }
+
+
+def _terms_from_state(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], TermRecord | None]:
+    """Return the parameter `terms`, and what the choice found; neither for a file without."""
+    if "terms" not in metadata:
+        return {}, None
+    stored = fields.mapping(metadata, "terms")
+    named = {name: fields.texts(stored, name) for name in ("smooth", "pool", "linear")}
+    terms = Terms(
+        fields.text(stored, "mode"), **named, interactions=tuple(map(tuple, stored["interactions"])),
+        monotone=fields.mapping(stored, "monotone"), seconds=stored["seconds"],
+    )  # fmt: skip
+    record = TermRecord.from_state(fields.mapping(stored, "record"))
+    return {"terms": terms.mode if terms == Terms(terms.mode) else terms}, record
 
 
 def _prior_text(prior: Any) -> str:
@@ -137,12 +167,14 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     kept["offset"] = offset or None
     try:
         kept |= _constraints_from_state(metadata)
+        terms, record = _terms_from_state(metadata)
         constraints = column_constraints(kept.get("unpenalised", ()), kept.get("bounds"), kept.get("bounds_reference"))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this is not the state of a table model: {error}") from error
+    kept |= terms
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
     self.schema_, self.encoder_, self.path_, self.offset_ = schema, encoder, path, offset
-    self.constraints_ = constraints
+    self.constraints_, self.terms_ = constraints, record
     rare = metadata.get("rare")
     self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
     kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from softreg.models import Path, SoftmaxRegression
+from softreg.models import Path
 from softreg.models.inputs.batches import EncodedLabels
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.splits import sample_rows
@@ -18,13 +18,16 @@ from softreg.tables.columns.table_errors import TableError, emit_notes, emit_war
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.weighted_moments import WeightedBatch, with_weighted_moments
-from softreg.tables.fit.choose_numeric_form import fit_encoder
 from softreg.tables.fit.choose_strength import choose_strength, fit_at_strength, with_column_groups
 from softreg.tables.fit.cross_validation import CrossValidation
 from softreg.tables.fit.memory_mode import Memory, is_large
-from softreg.tables.fit.numeric_form_cv import NumericForms
+from softreg.tables.fit.numeric_forms.choose_numeric_form import fit_encoder
+from softreg.tables.fit.numeric_forms.numeric_form_cv import NumericForms
 from softreg.tables.fit.row_set import RowMask, row_mask
 from softreg.tables.fit.table_scan import TableScan, scan_table
+from softreg.tables.fit.terms.fit_terms import checked_terms, with_terms
+from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
+from softreg.tables.fit.terms.term_options import LINEAR_TERMS
 from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
 from softreg.tables.fit.weight_terms.indicator_counts import IndicatorCounts
 from softreg.tables.io.open_table import OpenTable, emit_table_notes, open_table
@@ -252,16 +255,6 @@ def _with_positive_weight(chosen: RowMask | None, weight: Float64Array) -> RowMa
     return mask_function
 
 
-@dataclass(frozen=True)
-class FittedParts:
-    """The parts of a fitted classifier; `path` has the strengths that were tried, None where it was given."""
-
-    schema: Schema
-    encoder: Encoder
-    model: SoftmaxRegression
-    path: Path | None
-
-
 def fit_in_batches(
     passes: TrainingPasses,
     settings: Mapping[str, Any],
@@ -272,6 +265,7 @@ def fit_in_batches(
     *,
     offsets: Mapping[str, str],
     constraints: ColumnConstraints = NO_CONSTRAINTS,
+    terms: Any = LINEAR_TERMS,
 ) -> FittedParts:
     """Fit schema, encoder and model with the memory of a few batches and the sample.
 
@@ -296,6 +290,8 @@ def fit_in_batches(
         Column of offsets by class.
     constraints : ColumnConstraints
         Columns without penalty, and bounds.
+    terms : {"linear", "auto"} or Terms
+        Curves and interactions, which are chosen on the sample.
 
     Returns
     -------
@@ -316,6 +312,7 @@ def fit_in_batches(
     except TableError as error:
         raise scan.with_file_location(error) from None
     constraints.check(schema, settings["penalty"])
+    wanted, requested = checked_terms(terms, schema, settings), settings
     choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
     values, codes = scan.labels(scan.sample)
     y = np.array(values)[codes]
@@ -326,19 +323,25 @@ def fit_in_batches(
     names = np.array(encoder.feature_names_out, dtype=object)
     classes = label_types.ordered_classes(scan.source.schema.field(scan.target), scan.classes, scan.rare.pool)
     settings, path = {**with_column_groups(settings, encoder), **constraints.parameters(encoder, classes)}, None
-    if constraints.unpenalised:
-        _warn_of_separating_indicators(passes, encoder, constraints)
+    _warn_of_separating_indicators(passes, encoder, constraints)
     if settings["strength"] == "auto":
-        strength, path = _choose_strength_on_sample(scan, encoder, settings, names, choice, fixed)
-        settings = {**settings, "strength": strength}
+        settings["strength"], path = _choose_strength_on_sample(scan, encoder, settings, names, choice, fixed)
     model = fit_at_strength(settings, passes.encoded(encoder, offsets), None, names, checkpoint)
-    return FittedParts(schema, encoder, model, path)
+    return with_terms(
+        FittedParts(schema, encoder, model, path),
+        TermSample(scan.sample, None, y, scan.training, **sample),
+        wanted,
+        settings={**settings, **requested},
+        choice=choice,
+        constraints=constraints,
+        encode=lambda found: (passes.encoded(found, offsets), None),
+    )
 
 
 def _warn_of_separating_indicators(passes: TrainingPasses, encoder: Encoder, constraints: ColumnConstraints) -> None:
     """Warn of levels without penalty whose weights have no finite optimum, with a pass over the rows."""
     counts = IndicatorCounts.of(encoder, constraints.unpenalised)
-    if len(counts.features):
+    if constraints.unpenalised and len(counts.features):
         passes.count_indicators(counts, encoder, constraints.unpenalised)
     emit_warnings(counts.messages())
 

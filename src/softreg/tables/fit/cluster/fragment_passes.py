@@ -23,7 +23,7 @@ from softreg.tables.fit.cluster.fragment_scan import MARGIN_DEVIATIONS
 from softreg.tables.fit.cluster.fragment_tasks import run_on_fragments
 from softreg.tables.fit.cluster.row_encoding import EncodedFragment, RowEncoding
 from softreg.tables.fit.cluster.training_fragment import TrainingFragment, training_fragments
-from softreg.tables.fit.numeric_form_cv import NumericForms
+from softreg.tables.fit.numeric_forms.numeric_form_cv import NumericForms
 from softreg.tables.fit.table_scan import TableScan
 from softreg.tables.fit.weight_terms.indicator_counts import IndicatorCounts
 from softreg.tables.io.parquet_fragments import ParquetFragment

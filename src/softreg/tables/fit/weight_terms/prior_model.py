@@ -13,8 +13,9 @@ from softreg.tables.columns.table_errors import TableError, emit_warnings, quote
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_strength import fit_at_strength
-from softreg.tables.fit.out_of_core import EncodedBatches, FittedParts
+from softreg.tables.fit.out_of_core import EncodedBatches
 from softreg.tables.fit.table_scan import TableScan
+from softreg.tables.fit.terms.fitted_parts import FittedParts
 from softreg.tables.fit.training_table import TrainingTable
 from softreg.tables.row_selection.offset_columns import Offsets, read_offsets
 from softreg.typing import IntArray, TextArray

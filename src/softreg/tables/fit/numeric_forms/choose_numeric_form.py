@@ -15,7 +15,7 @@ from softreg.tables.columns.table_errors import TableError, column_name, quote, 
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, FormLoss, NumberEncoder
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
-from softreg.tables.fit.numeric_form_cv import NumericFormCV, NumericForms
+from softreg.tables.fit.numeric_forms.numeric_form_cv import NumericFormCV, NumericForms
 from softreg.tables.row_selection.offset_columns import Offsets
 from softreg.tables.schema.kinds import Kind
 from softreg.tables.schema.schema import Schema

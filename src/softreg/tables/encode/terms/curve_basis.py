@@ -1,0 +1,170 @@
+"""Bases of smooth curves of a number: piecewise linear functions whose weights have independent priors.
+
+A curve f is piecewise linear between knots t_1 < ... < t_m, which are quantiles of training. Its prior is a random
+walk: differences of neighbouring values are independent, with a variance proportional to the distance of the knots on
+a scale between their ranks and their numbers. Values are centred over the training rows. The eigenvectors of the
+covariance of the values at the training rows, times the square roots of their eigenvalues, are a basis in which the
+prior is that of independent weights with variance 1: a ridge penalty on the weights is one on the squared differences
+of the curve.
+
+References
+----------
+Rue and Held (2005), Gaussian Markov Random Fields, 3.3. Wood (2017), Generalized Additive Models, 5.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from softreg.typing import Float64Array
+
+KNOTS = 48
+"""Most knots of a curve."""
+FEATURES = 32
+"""Most features of a curve."""
+LEAST_VARIANCE = 1e-3
+"""Eigenvalues below this share of the largest one are left out."""
+RANK_SHARE = 0.5
+"""Share of the ranks in the scale on which differences are penalised; the rest is the number of the knot."""
+
+
+@dataclass(frozen=True, eq=False)
+class CurveBasis:
+    """A basis of curves.
+
+    Attributes
+    ----------
+    knots : array of float64 (m,)
+        Knots, ascending.
+    values : array of float64 (m, r)
+        Value of each basis function at the knots.
+    variance : array of float64 (r,)
+        Mean square of each basis function over the training rows; the sum is at most 1.
+    """
+
+    knots: Float64Array
+    values: Float64Array
+    variance: Float64Array
+
+
+def curve_knots(x: Float64Array, most: int = KNOTS) -> tuple[Float64Array, Float64Array]:
+    """Return the knots of a curve and the share of rows nearest to each.
+
+    Parameters
+    ----------
+    x : array of float64 (n,)
+        Numbers of training; nan and infinite ones are ignored.
+    most : int
+        Most knots.
+
+    Returns
+    -------
+    tuple of array of float64 (m,)
+        Knots: all distinct numbers if these are at most `most`, else quantiles, the least and the largest number; and
+        shares, whose sum is 1.
+
+    Examples
+    --------
+    >>> curve_knots(np.array([0.0, 0.0, 1.0, 5.0]))
+    (array([0., 1., 5.]), array([0.5 , 0.25, 0.25]))
+    """
+    x = x[np.isfinite(x)]
+    distinct = np.unique(x)
+    if len(distinct) > most:
+        probabilities = (np.arange(most - 2) + 0.5) / (most - 2)
+        inner = np.quantile(x, probabilities, method="nearest")
+        distinct = np.unique(np.concatenate([distinct[:1], inner, distinct[-1:]]))
+    middle = (distinct[1:] + distinct[:-1]) / 2
+    counts = np.bincount(np.searchsorted(middle, x), minlength=len(distinct))
+    return distinct, counts / max(1, len(x))
+
+
+def random_walk_basis(knots: Float64Array, share: Float64Array, most: int = FEATURES) -> CurveBasis:
+    """Return the basis of curves with a random walk as prior, as its principal components.
+
+    Parameters
+    ----------
+    knots, share : array of float64 (m,)
+        Knots and shares of the rows.
+    most : int
+        Most basis functions.
+
+    Returns
+    -------
+    CurveBasis
+        Basis functions in the order of their variance, centred over the rows. The variance of the whole prior, averaged
+        over the rows, is 1.
+
+    Examples
+    --------
+    >>> basis = random_walk_basis(np.array([0.0, 1.0, 2.0]), np.full(3, 1 / 3))
+    >>> basis.values.shape, basis.variance.sum().round(6)
+    ((3, 2), np.float64(1.0))
+    """
+    position = knot_positions(share)
+    covariance = np.minimum(position[:, None], position[None, :])
+    centring = np.eye(len(knots)) - share[None, :]
+    covariance = centring @ covariance @ centring.T
+    root = np.sqrt(np.maximum(share, 1e-12))
+    variance, vectors = np.linalg.eigh(root[:, None] * covariance * root[None, :])
+    order = np.argsort(-variance, kind="stable")
+    variance, vectors = np.maximum(variance[order], 0.0), vectors[:, order]
+    total = variance.sum()
+    keep = variance > LEAST_VARIANCE * variance[:1].sum()
+    keep[most:] = False
+    signs = np.where(vectors[-1, keep] < 0, -1.0, 1.0)
+    values = vectors[:, keep] * signs / root[:, None] * np.sqrt(variance[keep] / max(total, 1e-300))
+    return CurveBasis(knots, values, variance[keep] / max(total, 1e-300))
+
+
+def increments_basis(knots: Float64Array, share: Float64Array) -> CurveBasis:
+    """Return the same prior by the differences of neighbouring values: weights >= 0 are an increasing curve.
+
+    Parameters
+    ----------
+    knots, share : array of float64 (m,)
+        Knots and shares of the rows.
+
+    Returns
+    -------
+    CurveBasis
+        m - 1 ramps, each 0 up to one knot and constant from the next one on, centred over the rows.
+
+    Examples
+    --------
+    >>> increments_basis(np.array([0.0, 1.0]), np.array([0.5, 0.5])).values
+    array([[-1.],
+           [ 1.]])
+    """
+    position = knot_positions(share)
+    steps = np.tril(np.ones((len(knots), len(knots) - 1)), -1) * np.sqrt(np.diff(position))
+    centred = steps - share @ steps
+    variance = share @ centred**2
+    total = max(float(variance.sum()), 1e-300)
+    return CurveBasis(knots, centred / np.sqrt(total), variance / total)
+
+
+def knot_positions(share: Float64Array) -> Float64Array:
+    """Return the place of each knot (m,) on the scale, from 0 to 1, on which differences are penalised.
+
+    Parameters
+    ----------
+    share : array of float64 (m,)
+        Shares of the rows.
+
+    Returns
+    -------
+    array of float64 (m,)
+        Ascending places.
+
+    Examples
+    --------
+    >>> knot_positions(np.array([0.5, 0.25, 0.25])).round(3).tolist()
+    [0.0, 0.55, 1.0]
+    """
+    rank = np.cumsum(share) - share / 2
+    rank = (rank - rank[0]) / max(rank[-1] - rank[0], 1e-300)
+    number = np.arange(len(share)) / max(1, len(share) - 1)
+    return np.asarray(RANK_SHARE * rank + (1 - RANK_SHARE) * number)

@@ -1,0 +1,119 @@
+"""The choice of the terms of a table: linear, curves, or curves and interactions, by the loss of held-out rows.
+
+Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves,
+curves with the interactions for which there is strong evidence, and curves with all interactions for which there is
+evidence. Of small tables the search is repeated in each fold; of larger ones, one fold is held out. A larger model is
+chosen if its mean held-out loss is less by more than `LEAST_GAIN_SE` standard errors of the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from softreg.probability import softmax
+from softreg.splits import Split
+from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
+from softreg.tables.fit.terms.term_record import StageLoss, TermRecord
+from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch, strict_pairs
+from softreg.typing import Float64Array, IntArray
+
+ONE_FOLD = 8_000
+"""Rows from which one fold is held out, in place of five."""
+LEAST_GAIN_SE = 0.5
+"""Standard errors by which a larger model has to be better on held-out rows."""
+LEAST_PROBABILITY = 1e-15
+"""Held-out probabilities are limited to it, so that one row does not decide."""
+STAGES = ("linear", "curves", "strong interactions", "interactions")
+"""The models that are compared, in the order of their size."""
+
+LinearProbabilities = Callable[[IntArray, IntArray], Float64Array]
+"""Probabilities (k, q) of test rows by the linear model, fitted to training rows; both are numbers of rows."""
+
+
+def compare_models(
+    problem: TermProblem, folds: Sequence[Split], linear: LinearProbabilities, deadline: Deadline
+) -> ChosenTerms | TermRecord:
+    """Return the terms of the model with the least loss on held-out rows.
+
+    Parameters
+    ----------
+    problem : TermProblem
+        Rows, and the search on them.
+    folds : sequence of Split
+        Training and test rows of each fold.
+    linear : callable
+        Probabilities of the linear model, see `LinearProbabilities`.
+    deadline : Deadline
+        No larger models are tried after it.
+
+    Returns
+    -------
+    ChosenTerms or TermRecord
+        The terms; the record alone if no larger model is better than the linear one.
+    """
+    folds = folds[-1:] if len(problem.rows.codes) >= ONE_FOLD else folds
+    parts = [_held_out(problem, fold, linear, deadline) for fold in folds]
+    reached = min(len(part.losses) for part in parts)
+    losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
+    best = 0
+    for stage in range(1, reached):
+        gain = losses[best] - losses[stage]
+        if gain.mean() > LEAST_GAIN_SE * gain.std() / np.sqrt(len(gain)):
+            best = stage
+    stages = tuple(_stage(name, loss, losses[best]) for name, loss in zip(STAGES, losses, strict=False))
+    if best == 0:
+        return TermRecord(STAGES[0], stages, (), len(problem.rows.codes))
+    if len(parts) == 1:
+        return problem.chosen(parts[0].models[best - 1], STAGES[best], stages)
+    return problem.chosen(_models(problem.search, problem.rows, best, Deadline(None))[best - 1], STAGES[best], stages)
+
+
+def _stage(name: str, loss: Float64Array, best: Float64Array) -> StageLoss:
+    """Return the mean loss of a model, and its difference from that of the chosen model on the same rows."""
+    difference = loss - best
+    return StageLoss(name, float(loss.mean()), float(difference.mean()), float(difference.std() / np.sqrt(len(loss))))
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Losses of the held-out rows of a fold at each stage, and the models of the stages after the linear one."""
+
+    losses: list[Float64Array]
+    models: list[Model]
+
+
+def _held_out(problem: TermProblem, fold: Split, linear: LinearProbabilities, deadline: Deadline) -> _HeldOut:
+    """Return the losses of the models on the test rows of a fold whose class has training rows."""
+    rows = problem.rows
+    known = np.unique(rows.codes[fold.train])
+    tested = fold.test[np.isin(rows.codes[fold.test], known)]
+    train, test = rows.take(fold.train).of_classes(known), rows.take(tested).of_classes(known)
+    losses = [_losses(linear(fold.train, tested)[:, known], test.codes)]
+    models = _models(problem.search, train, len(STAGES) - 1, deadline)
+    for model in models:
+        X = problem.search.features(test.X, model.pairs)
+        losses.append(_losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes))
+    return _HeldOut(losses, models)
+
+
+def _models(search: TermSearch, rows: TermRows, stages: int, deadline: Deadline) -> list[Model]:
+    """Return the models of the first stages after the linear one; fewer once the time is over."""
+    models = [search.main(rows)]
+    if stages == 1 or deadline.passed:
+        return models
+    candidates = search.screen(rows, models[0])
+    strict = strict_pairs(candidates, len(search.sides) * (len(search.sides) - 1) // 2)
+    for pairs in (strict, candidates)[: stages - 1]:
+        if deadline.passed:
+            break
+        larger = len(models[0].pairs) + len(pairs) > len(models[-1].pairs)
+        models.append(search.with_pairs(rows, models[0], pairs) if larger else models[-1])
+    return models
+
+
+def _losses(P: Float64Array, codes: IntArray) -> Float64Array:
+    """Return the losses (n,) of labels in nats."""
+    return np.asarray(-np.log(np.maximum(P[np.arange(len(codes)), codes], LEAST_PROBABILITY)))

@@ -1,0 +1,68 @@
+"""Held-out probabilities of the linear model of a table, with which models with terms are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from softreg.models import SoftmaxRegression
+from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
+from softreg.typing import Float64Array, IntArray
+
+TOL = 1e-4
+"""Tolerance of the fits to folds, in nats."""
+
+
+class LinearTrial:
+    """Fits of the linear model, at its strength, to folds.
+
+    Parameters
+    ----------
+    linear : FittedParts
+        The linear model.
+    sample : TermSample
+        Rows.
+    settings : mapping
+        Parameters of the regression.
+    offset : array of float64 (n, q) or None
+        Fixed part of the logits of the rows.
+    """
+
+    def __init__(
+        self, linear: FittedParts, sample: TermSample, settings: Mapping[str, Any], offset: Float64Array | None
+    ) -> None:
+        self.linear, self.sample, self.offset = linear, sample, offset
+        tried = {"strength": linear.model.strength, "verbose": 0, "keep_posterior": False}
+        self.settings = {**settings, **tried, "tol": max(TOL, settings["tol"])}
+
+    @cached_property
+    def _X(self) -> Any:
+        """The encoded rows."""
+        return self.linear.encoder.encode(self.sample.table, self.sample.rows)
+
+    def probabilities(self, train: IntArray, test: IntArray) -> Float64Array:
+        """Return the probabilities (k, q) of test rows by the model that is fitted to training rows.
+
+        Parameters
+        ----------
+        train, test : array of int
+            Numbers of the rows in the sample.
+
+        Returns
+        -------
+        array of float64 (k, q)
+            Probabilities; 0 for a class without training rows.
+        """
+        sample, offset = self.sample, self.offset
+        weight = None if sample.weight is None else sample.weight[train]
+        model, classes = SoftmaxRegression(**self.settings), self.linear.model.classes_
+        known = np.unique(sample.y[train])
+        place = np.searchsorted(classes, known)
+        fixed, of_test = (None if offset is None else offset[rows][:, place] for rows in (train, test))
+        model.fit(self._X[train], sample.y[train], weight, offset=fixed)
+        P = np.zeros((len(test), len(classes)))
+        P[:, place] = model.predict_proba(self._X[test], of_test)
+        return P

@@ -1,0 +1,199 @@
+"""The rows on which the terms of a table are chosen, and the encoder and penalty of the terms that are found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from softreg.models import SoftmaxRegression
+from softreg.tables.encode.encoder import Encoder
+from softreg.tables.encode.list_column_encoders import VectorEncoder
+from softreg.tables.encode.text.text_encoder import TextEncoder
+from softreg.tables.fit.terms.candidate_terms import linear_encoder, pair_sides, with_curves, without_curves
+from softreg.tables.fit.terms.fitted_parts import TermSample
+from softreg.tables.fit.terms.term_layout import TermLayout, term_layout
+from softreg.tables.fit.terms.term_options import Terms
+from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
+from softreg.tables.fit.terms.term_search import Model, TermRows, TermSearch
+from softreg.typing import Array, Float64Array, IntArray
+
+MAX_LEVELS = 300
+"""Most features of a column whose strength is estimated; of a category with more levels, the most frequent ones."""
+FREE_PRECISION = 1e-6
+"""Precision of the features of a column without penalty while strengths are chosen."""
+ABSENT_PRECISION = 1e7
+"""Precision of the features of a term without evidence, whose weights are then nearly 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenTerms:
+    """The terms of a model.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        Encoder with curves and interactions.
+    precision : array of float64 (d,)
+        Precision of each feature.
+    record : TermRecord
+        Held-out losses and strengths.
+    """
+
+    encoder: Encoder
+    precision: Float64Array
+    record: TermRecord
+
+
+@dataclass(frozen=True, eq=False)
+class TermProblem:
+    """The rows on which terms are chosen.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        Encoder of the main effects, with the curves that are tried.
+    layout : TermLayout
+        Its terms.
+    used : array of int (u,)
+        Terms of the layout whose strengths are chosen, ascending.
+    rows : TermRows
+        Rows with the features of these terms.
+    search : TermSearch
+        Search on such rows.
+    kept_precision : float
+        Precision of the features of texts and long vectors, that of the linear model.
+    """
+
+    encoder: Encoder
+    layout: TermLayout
+    used: IntArray
+    rows: TermRows
+    search: TermSearch
+    kept_precision: float
+
+    @classmethod
+    def of(
+        cls,
+        linear: tuple[Encoder, SoftmaxRegression],
+        sample: TermSample,
+        codes: IntArray,
+        options: Terms,
+        *,
+        free: Sequence[str],
+        weight: Float64Array | None,
+        offset: Float64Array | None,
+    ) -> TermProblem:
+        """Return the problem for rows of a table.
+
+        Parameters
+        ----------
+        linear : tuple of Encoder and SoftmaxRegression
+            The linear model.
+        sample : TermSample
+            The rows.
+        codes : array of int (n,)
+            Codes of their labels among the classes of the linear model.
+        options : Terms
+            Requested terms.
+        free : sequence of str
+            Columns without penalty.
+        weight, offset : array of float64 (n,), (n, q), optional
+            Weights and offsets of the rows.
+
+        Returns
+        -------
+        TermProblem
+            The problem.
+        """
+        (plain, model), table, numbers = linear, sample.table, sample.rows
+        encoder = with_curves(linear_encoder(plain), table, numbers, options)
+        layout, whole = term_layout(encoder), encoder.encode(table, numbers)
+        kept = np.repeat(
+            [_is_kept(code) for code in encoder.column_encoders], [c.width for c in encoder.column_encoders]
+        )
+        if kept.any():
+            of_linear = np.repeat(
+                [_is_kept(code) for code in plain.column_encoders], [c.width for c in plain.column_encoders]
+            )
+            logits = np.asarray(whole[:, np.flatnonzero(kept)] @ model.coef_[:, of_linear].T)
+            offset = logits if offset is None else offset + logits
+        narrow = _narrow_features(encoder, whole, kept)
+        X = whole[:, narrow]
+        X = np.ascontiguousarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+        used, terms = np.unique(layout.of_feature[narrow], return_inverse=True)
+        fixed = np.where([layout.columns[term] in free for term in used], FREE_PRECISION, np.nan)
+        places = _paired_columns(encoder, narrow, options)
+        search = TermSearch(terms, pair_sides(encoder, X, places), places, options.interactions, fixed)
+        rows = TermRows(X, codes, len(model.classes_), weight, offset)
+        total = float(len(codes) if weight is None else weight.sum())
+        return cls(encoder, layout, used, rows, search, float(model.strength) * total)
+
+    def chosen(self, model: Model, name: str, stages: tuple[StageLoss, ...]) -> ChosenTerms:
+        """Return the terms of a model as encoder and precisions.
+
+        Parameters
+        ----------
+        model : Model
+            Strengths and interactions.
+        name : str
+            Name of the model.
+        stages : tuple of StageLoss
+            Models that were compared.
+
+        Returns
+        -------
+        ChosenTerms
+            Curves and interactions without evidence are left out.
+        """
+        names = [*(self.layout.names[term] for term in self.used), *(one.pair.name for one in model.pairs)]
+        precision = dict(zip(names, model.fit.precision.tolist(), strict=True))
+        degrees = dict(zip(names, model.fit.degrees.tolist(), strict=True))
+        gone = {name.removesuffix("=curve") for name in names if name.endswith("=curve") and np.isinf(precision[name])}
+        pairs = tuple(one.pair for one in model.pairs if np.isfinite(precision[one.pair.name]))
+        encoder = replace(without_curves(self.encoder, gone), pairs=pairs)
+        layout = term_layout(encoder)
+        of_term = [min(precision.get(term, self.kept_precision), ABSENT_PRECISION) for term in layout.names]
+        strengths = tuple(
+            TermStrength(term, of_term[k], degrees.get(term, 0.0))
+            for k, term in enumerate(layout.names)
+            if term in degrees
+        )
+        record = TermRecord(name, stages, strengths, len(self.rows.codes))
+        return ChosenTerms(encoder, np.array(of_term)[layout.of_feature], record)
+
+
+def _is_kept(code: Any) -> bool:
+    """Return True for a column whose features keep the strength of the linear model: a text, or a long vector."""
+    return isinstance(code, TextEncoder) or (isinstance(code, VectorEncoder) and code.width > MAX_LEVELS)
+
+
+def _narrow_features(encoder: Encoder, X: Any, kept: Array) -> IntArray:
+    """Return the features (u,) whose strengths are estimated: of many levels, the most frequent ones."""
+    found, first = [], 0
+    for code in encoder.column_encoders:
+        places = np.arange(first, first + code.width)
+        first += code.width
+        if kept[places].any():
+            continue
+        if code.width > MAX_LEVELS:
+            counts = np.asarray(abs(X[:, places]).sum(axis=0)).ravel()
+            places = np.sort(places[np.argsort(-counts, kind="stable")[:MAX_LEVELS]])
+        found.append(places)
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
+
+
+def _paired_columns(encoder: Encoder, narrow: IntArray, options: Terms) -> Mapping[str, slice]:
+    """Return the places among `narrow` of the features of each column that may have interactions."""
+    first, found = 0, {}
+    for code in encoder.column_encoders:
+        place = int(np.searchsorted(narrow, first))
+        whole = narrow[place : place + code.width]
+        alone = code.name in options.linear or code.name in options.monotone
+        if not alone and len(whole) == code.width and (whole == np.arange(first, first + code.width)).all():
+            found[code.name] = slice(place, place + code.width)
+        first += code.width
+    return found

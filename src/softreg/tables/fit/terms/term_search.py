@@ -1,0 +1,219 @@
+"""Strengths of terms, and interactions with evidence for them, on rows in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from softreg.models.evidence.interaction_screen import ResidualScreen
+from softreg.models.evidence.term_strengths import TermStrengths, choose_term_strengths
+from softreg.probability import softmax
+from softreg.splits import sample_rows
+from softreg.tables.encode.terms.pair_encoder import PairEncoder, PairSide
+from softreg.typing import Float64Array, IntArray
+
+MAX_CANDIDATES = 1_000
+"""Most pairs of columns that are looked at: with more, those of the columns of the largest effect."""
+MAX_PAIRS = 30
+"""Most interactions of a model."""
+MAX_SCREEN_ROWS = 20_000
+"""Most rows on which pairs are looked at."""
+LARGEST_START = 1e5
+"""Largest precision from which a term of the smaller model starts in the larger one."""
+
+
+class Deadline:
+    """The time after which no further terms are tried.
+
+    Examples
+    --------
+    >>> Deadline(None).passed, Deadline(60.0).passed
+    (False, False)
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.end = np.inf if seconds is None else time.monotonic() + seconds
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self.end
+
+
+@dataclass(frozen=True, eq=False)
+class TermRows:
+    """Rows with features of the main effects.
+
+    Attributes
+    ----------
+    X : array of float64 (n, d)
+        Features.
+    codes : array of int (n,)
+        Codes of the labels.
+    n_classes : int
+        Number of classes q.
+    weight : array of float64 (n,) or None
+        Weights of the rows.
+    offset : array of float64 (n, q) or None
+        Fixed part of the logits.
+    """
+
+    X: Float64Array
+    codes: IntArray
+    n_classes: int
+    weight: Float64Array | None
+    offset: Float64Array | None
+
+    def take(self, rows: IntArray) -> TermRows:
+        """Return some of the rows."""
+        weight, offset = (None if part is None else part[rows] for part in (self.weight, self.offset))
+        return TermRows(self.X[rows], self.codes[rows], self.n_classes, weight, offset)
+
+    def of_classes(self, known: IntArray) -> TermRows:
+        """Return the rows with the classes `known` (c,), which those of all rows are among, as classes 0 .. c - 1."""
+        if len(known) == self.n_classes:
+            return self
+        offset = None if self.offset is None else self.offset[:, known]
+        return TermRows(self.X, np.searchsorted(known, self.codes), len(known), self.weight, offset)
+
+    def logits(self, X: Float64Array, fit: TermStrengths) -> Float64Array:
+        """Return the logits (n, q) of the rows with features X at the weights of a fit."""
+        logits = X @ fit.coef.T + fit.intercept
+        return np.asarray(logits if self.offset is None else logits + self.offset)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An interaction with the evidence for it.
+
+    Attributes
+    ----------
+    pair : PairEncoder
+        Its encoder.
+    log_ratio : float
+        Logarithm of the ratio of the evidence with and without it, in nats.
+    precision : float
+        Precision of its weights at which the evidence is largest.
+    """
+
+    pair: PairEncoder
+    log_ratio: float
+    precision: float
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Strengths of a model with some interactions."""
+
+    pairs: tuple[Candidate, ...]
+    fit: TermStrengths
+
+
+class TermSearch:
+    """Search of terms for rows with fixed main effects.
+
+    Parameters
+    ----------
+    terms : array of int (d,)
+        Term of each feature of the main effects.
+    sides : mapping of str to PairSide
+        Columns that may have interactions.
+    places : mapping of str to slice
+        Places in X of the features of each of these columns.
+    requested : sequence of (str, str)
+        Pairs that every model has.
+    fixed : array of float64 (m,)
+        Precision of each term that is not chosen; nan for the others.
+    """
+
+    def __init__(
+        self,
+        terms: IntArray,
+        sides: Mapping[str, PairSide],
+        places: Mapping[str, slice],
+        requested: Sequence[tuple[str, str]],
+        fixed: Float64Array,
+    ) -> None:
+        self.terms, self.sides, self.places, self.requested, self.fixed = terms, sides, places, requested, fixed
+        self.n_terms = int(terms.max()) + 1 if len(terms) else 0
+
+    def bases(self, X: Float64Array) -> dict[str, Float64Array]:
+        """Return the basis functions (n, r) of the columns that may have interactions."""
+        return {name: side.basis(X[:, self.places[name]]) for name, side in self.sides.items()}
+
+    def features(self, X: Float64Array, pairs: Sequence[Candidate]) -> Float64Array:
+        """Return the features of main effects and interactions."""
+        if not pairs:
+            return X
+        bases = self.bases(X)
+        blocks = [one.pair.block(bases[one.pair.left.column], bases[one.pair.right.column]) for one in pairs]
+        return np.hstack([X, *blocks])
+
+    def main(self, rows: TermRows) -> Model:
+        """Return the model of the main effects and the requested interactions."""
+        if not self.requested:
+            return Model((), self._strengths(rows, rows.X, (), None))
+        bases = self.bases(rows.X)
+        pairs = tuple(
+            Candidate(PairEncoder.of(self.sides[a], self.sides[b], bases[a], bases[b]), np.nan, np.nan)
+            for a, b in self.requested
+        )
+        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, None))
+
+    def screen(self, rows: TermRows, model: Model) -> list[Candidate]:
+        """Return the interactions with evidence for them, the largest first, from the residuals of a model."""
+        n = len(rows.codes)
+        chosen = rows.take(sample_rows(n, MAX_SCREEN_ROWS, seed=0)) if n > MAX_SCREEN_ROWS else rows
+        P = np.asarray(softmax(chosen.logits(self.features(chosen.X, model.pairs), model.fit)), dtype=np.float64)
+        weight = np.ones(len(chosen.codes)) if chosen.weight is None else chosen.weight
+        screen = ResidualScreen(P, chosen.codes, weight * (n / len(chosen.codes)))
+        bases, found = self.bases(chosen.X), []
+        known = {frozenset((one.pair.left.column, one.pair.right.column)) for one in model.pairs}
+        for a, b in self._candidates(model):
+            if frozenset((a, b)) in known:
+                continue
+            pair = PairEncoder.of(self.sides[a], self.sides[b], bases[a], bases[b])
+            if pair.products:
+                new = screen.evidence(pair.block(bases[a], bases[b]))
+                found.append(Candidate(pair, new.log_ratio, new.precision))
+        found.sort(key=lambda one: -one.log_ratio)
+        return [one for one in found if one.log_ratio > 0][:MAX_PAIRS]
+
+    def with_pairs(self, rows: TermRows, model: Model, more: Sequence[Candidate]) -> Model:
+        """Return the model with further interactions, whose strengths are chosen from those of the smaller model."""
+        pairs = (*model.pairs, *more)
+        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, model))
+
+    def _candidates(self, model: Model) -> list[tuple[str, str]]:
+        """Return the pairs of columns to look at."""
+        names = list(self.sides)
+        most = int((1 + np.sqrt(1 + 8 * MAX_CANDIDATES)) / 2)
+        if len(names) > most:
+            degrees = {name: model.fit.degrees[np.unique(self.terms[self.places[name]])].sum() for name in names}
+            large = set(sorted(names, key=lambda name: -degrees[name])[:most])
+            names = [name for name in names if name in large]
+        return list(combinations(names, 2))
+
+    def _strengths(
+        self, rows: TermRows, X: Float64Array, pairs: Sequence[Candidate], smaller: Model | None
+    ) -> TermStrengths:
+        """Return the strengths of the terms of X, which has the features of these interactions last."""
+        sizes = [one.pair.width for one in pairs]
+        terms = np.concatenate([self.terms, np.repeat(np.arange(len(sizes)) + self.n_terms, sizes)])
+        start = None
+        if smaller is not None:
+            new = [one.precision for one in pairs[len(smaller.pairs) :]]
+            start = np.concatenate([np.minimum(smaller.fit.precision, LARGEST_START), new])
+        fixed = np.concatenate([self.fixed, np.full(len(pairs), np.nan)])
+        return choose_term_strengths(
+            X, rows.codes, rows.n_classes, terms, weight=rows.weight, offset=rows.offset, start=start, fixed=fixed
+        )
+
+
+def strict_pairs(candidates: Sequence[Candidate], n_looked_at: int) -> list[Candidate]:
+    """Return the candidates whose evidence exceeds the logarithm of the number of pairs that were looked at."""
+    return [one for one in candidates if one.log_ratio > np.log(max(1, n_looked_at))]
