@@ -1,8 +1,7 @@
 """The choice of the terms of a table: linear, curves, or curves and interactions, by the loss of held-out rows.
 
-Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves,
-curves with the interactions for which there is strong evidence, and curves with all interactions for which there is
-evidence. Of small tables the search is repeated in each fold; of larger ones, one fold is held out. A larger model is
+Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves, and
+curves with the interactions for which there is evidence. Of small tables the search is repeated in each fold; of larger ones, one fold is held out. A larger model is
 chosen if its mean held-out loss is less by more than `LEAST_GAIN_SE` standard errors of the difference.
 """
 
@@ -17,7 +16,7 @@ from softreg.probability import softmax
 from softreg.splits import Split
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
 from softreg.tables.fit.terms.term_record import StageLoss, TermRecord
-from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch, strict_pairs
+from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch
 from softreg.typing import Float64Array, IntArray
 
 ONE_FOLD = 8_000
@@ -26,7 +25,7 @@ LEAST_GAIN_SE = 0.5
 """Standard errors by which a larger model has to be better on held-out rows."""
 LEAST_PROBABILITY = 1e-15
 """Held-out probabilities are limited to it, so that one row does not decide."""
-STAGES = ("linear", "curves", "strong interactions", "interactions")
+STAGES = ("linear", "curves", "interactions")
 """The models that are compared, in the order of their size."""
 
 LinearProbabilities = Callable[[IntArray, IntArray], Float64Array]
@@ -55,7 +54,10 @@ def compare_models(
         The terms; the record alone if no larger model is better than the linear one.
     """
     folds = folds[-1:] if len(problem.rows.codes) >= ONE_FOLD else folds
-    parts = [_held_out(problem, fold, linear, deadline) for fold in folds]
+    parts: list[_HeldOut] = []
+    for fold in folds:
+        start = parts[-1].models[0].fit.precision if parts else None
+        parts.append(_held_out(problem, fold, linear, deadline, start))
     reached = min(len(part.losses) for part in parts)
     losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
     best = 0
@@ -66,9 +68,10 @@ def compare_models(
     stages = tuple(_stage(name, loss, losses[best]) for name, loss in zip(STAGES, losses, strict=False))
     if best == 0:
         return TermRecord(STAGES[0], stages, (), len(problem.rows.codes))
-    if len(parts) == 1:
-        return problem.chosen(parts[0].models[best - 1], STAGES[best], stages)
-    return problem.chosen(_models(problem.search, problem.rows, best, Deadline(None))[best - 1], STAGES[best], stages)
+    models = parts[-1].models
+    if len(parts) > 1:
+        models = _models(problem.search, problem.rows, best, Deadline(None), models[0].fit.precision)
+    return problem.chosen(models[best - 1], STAGES[best], stages)
 
 
 def _stage(name: str, loss: Float64Array, best: Float64Array) -> StageLoss:
@@ -85,32 +88,33 @@ class _HeldOut:
     models: list[Model]
 
 
-def _held_out(problem: TermProblem, fold: Split, linear: LinearProbabilities, deadline: Deadline) -> _HeldOut:
-    """Return the losses of the models on the test rows of a fold whose class has training rows."""
+def _held_out(
+    problem: TermProblem, fold: Split, linear: LinearProbabilities, deadline: Deadline, start: Float64Array | None
+) -> _HeldOut:
+    """Return the losses of the models on the test rows of a fold whose class has training rows.
+
+    The strengths of the main effects begin with `start`, those of another fold.
+    """
     rows = problem.rows
     known = np.unique(rows.codes[fold.train])
     tested = fold.test[np.isin(rows.codes[fold.test], known)]
     train, test = rows.take(fold.train).of_classes(known), rows.take(tested).of_classes(known)
     losses = [_losses(linear(fold.train, tested)[:, known], test.codes)]
-    models = _models(problem.search, train, len(STAGES) - 1, deadline)
+    models = _models(problem.search, train, len(STAGES) - 1, deadline, start)
     for model in models:
         X = problem.search.features(test.X, model.pairs)
         losses.append(_losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes))
     return _HeldOut(losses, models)
 
 
-def _models(search: TermSearch, rows: TermRows, stages: int, deadline: Deadline) -> list[Model]:
+def _models(
+    search: TermSearch, rows: TermRows, stages: int, deadline: Deadline, start: Float64Array | None
+) -> list[Model]:
     """Return the models of the first stages after the linear one; fewer once the time is over."""
-    models = [search.main(rows)]
-    if stages == 1 or deadline.passed:
-        return models
-    candidates = search.screen(rows, models[0])
-    strict = strict_pairs(candidates, len(search.sides) * (len(search.sides) - 1) // 2)
-    for pairs in (strict, candidates)[: stages - 1]:
-        if deadline.passed:
-            break
-        larger = len(models[0].pairs) + len(pairs) > len(models[-1].pairs)
-        models.append(search.with_pairs(rows, models[0], pairs) if larger else models[-1])
+    models = [search.main(rows, start)]
+    if stages > 1 and not deadline.passed:
+        pairs = search.screen(rows, models[0])
+        models.append(search.with_pairs(rows, models[0], pairs) if pairs else models[0])
     return models
 
 
