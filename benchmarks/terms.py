@@ -5,15 +5,15 @@
 The tables are those of `terms_tables`, the contestants those of `terms_contestants`. A fifth of the rows is held out,
 stratified, as `softreg train --seed` does it: 10 times below 1,000 rows, 5 times below 5,000, 3 times below 20,000, and
 twice above (once where rows times classes exceed 250,000), with seeds 0, 1, ... A column of one value in the training
-rows is left out for all. Losses are those of probabilities clipped at 1e-15. Seconds are those of the CPU, of all threads
-and children, with one thread where that can be chosen; imports belong to no table. The calibration gap is softreg's
-debiased squared calibration error, summed over the classes; the top-label and classwise "expected calibration errors" of
-15 bins are kept beside it.
+rows is left out for all. Losses are those of probabilities clipped at 1e-15. Seconds are those of the CPU, of all
+threads and children, with one thread where that can be chosen; imports belong to no table. The calibration gap is
+softreg's debiased squared calibration error, summed over the classes; the top-label and classwise "expected calibration
+errors" of 15 bins are kept beside it.
 
-Each result is a line of build/terms.jsonl, with the loss, its difference to softreg's linear model and the standard error
-of that over the held-out rows; probabilities are kept in build/terms. A run goes on where it was stopped: what was
-measured with the same versions and settings is not measured again, except for contestants named by `--again`. `--page`
-measures nothing and writes docs/benchmarks-terms.md.
+Each result is a line of build/terms.jsonl, with the loss, its difference to softreg's linear model and the standard
+error of that over the held-out rows; probabilities are kept in build/terms. A run goes on where it was stopped: what
+was measured with the same versions and settings is not measured again, except for contestants named by `--again`.
+`--page` measures nothing and writes docs/benchmarks-terms.md.
 """
 
 from __future__ import annotations
@@ -100,16 +100,15 @@ def run(results: Results, only: list[str], contestants: dict[str, Contestant], a
         except (ModuleNotFoundError, FileNotFoundError) as error:
             print(f"{name} left out: {error}", flush=True)
             continue
-        n, _, q = table.size
-        todo = list(missing(results, name, splits(n, q), contestants, again))
+        todo = list(missing(results, table, contestants, again))
         if todo and not is_warm:
             warm_up(contestants)
             is_warm = True
         codes = Classes(table.y).encode(table.y)
         for seed, contestant in todo:
             split = Split.of(table.frame, table.y, *split_rows(codes, HELD_OUT, seed))
-            shape = {"table": name, "split": seed, "contestant": contestant, "settings": contestants[contestant].settings}
-            shape |= dict(zip("ndq", table.size, strict=True))
+            shape = {"table": name, "split": seed, "contestant": contestant}
+            shape |= {"settings": contestants[contestant].settings, **dict(zip("ndq", table.size, strict=True))}
             record = shape | measured(results, split, contestants[contestant], shape)
             results.add(record)
             told = f"loss {record['loss']:.4f}, {record['seconds']:.1f} s" if "loss" in record else record["error"]
@@ -117,13 +116,15 @@ def run(results: Results, only: list[str], contestants: dict[str, Contestant], a
 
 
 def missing(
-    results: Results, table: str, seeds: range, contestants: dict[str, Contestant], again: list[str]
+    results: Results, table: terms_tables.Table, contestants: dict[str, Contestant], again: list[str]
 ) -> Iterator[tuple[int, str]]:
     """Splits and contestants that are to be measured."""
-    for seed in seeds:
+    n, _, q = table.size
+    for seed in splits(n, q):
         for name, contestant in contestants.items():
-            record = results.get(table, seed, name)
-            if record is None or record["settings"] != contestant.settings or name in again:
+            record = results.get(table.name, seed, name)
+            is_new = record is None or record["settings"] != contestant.settings or name in again
+            if is_new and contestant.takes(seed, q):
                 yield seed, name
 
 
@@ -195,7 +196,8 @@ def warm_up(contestants: dict[str, Contestant]) -> None:
     split = Split.of(table.frame.iloc[:, :2], table.y, rows[:200], rows[200:])
     split = replace(split, earlier={"ebm": Prediction(np.full((len(split.y_test), 2), 0.5), 0)})
     for contestant in contestants.values():
-        contestant.fit(split)
+        if not contestant.is_costly:
+            contestant.fit(split)
 
 
 def available(names: list[str]) -> dict[str, Contestant]:
@@ -203,7 +205,7 @@ def available(names: list[str]) -> dict[str, Contestant]:
     known = registry()
     if unknown := set(names) - set(known):
         raise SystemExit(f"no contestant is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-    chosen = {name: known[name] for name in known if not names or name in names}
+    chosen = {name: one for name, one in known.items() if name in names or not (names or one.is_costly)}
     for name, contestant in chosen.items():
         if reason := contestant.absent():
             print(f"{name} left out: {reason}", flush=True)
@@ -213,7 +215,7 @@ def available(names: list[str]) -> dict[str, Contestant]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", default=[], metavar="TABLE", help="a part of a table's name")
-    parser.add_argument("--contestants", nargs="+", default=[], metavar="NAME", help="all by default")
+    parser.add_argument("--contestants", nargs="+", default=[], metavar="NAME", help="all but ebm pairs by default")
     parser.add_argument("--again", action="append", default=[], metavar="NAME", help="a contestant measured anew")
     parser.add_argument("--results", type=Path, default=RESULTS, help="lines of results; build/terms.jsonl by default")
     parser.add_argument("--page", action="store_true", help="measure nothing, write docs/benchmarks-terms.md")

@@ -216,7 +216,8 @@ READERS: dict[str, Callable[[str, Source], pd.DataFrame]] = {
 
 def main() -> None:
     """Print the size of each table."""
-    print("| table | rows | columns | classes | most levels | rarest class |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| table | rows | columns | classes | most levels | rarest class |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name in TABLES:
         table = load(name)
         n, d, q = table.size
