@@ -154,8 +154,7 @@ def lightgbm(split: Split, calibrated: bool = False) -> Prediction:
     stopped = classifier(MOST_ROUNDS).fit(
         train.iloc[rest],
         split.y[rest],
-        eval_X=train.iloc[part],
-        eval_y=split.y[part],
+        eval_set=[(train.iloc[part], split.y[part])],  # eval_X and eval_y of 4.7 take no strings as labels
         eval_metric="logloss" if len(split.classes) == 2 else "multi_logloss",
         callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
     )
