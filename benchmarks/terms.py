@@ -1,6 +1,7 @@
 """Smooth terms and interactions on real tables beside boosting: `make bench PROBLEM=terms`.
 
-    python benchmarks/terms.py [--only TABLE ...] [--contestants NAME ...] [--again NAME ...] [--results FILE] [--page]
+    python benchmarks/terms.py [--only TABLE ...] [--contestants NAME ...] [--again NAME ...] [--limit SECONDS]
+                               [--results FILE] [--page]
 
 The tables are those of `terms_tables`, the contestants those of `terms_contestants`. A fifth of the rows is held out,
 stratified, as `softreg train --seed` does it: 10 times below 1,000 rows, 5 times below 5,000, 3 times below 20,000, and
@@ -12,8 +13,10 @@ errors" of 15 bins are kept beside it.
 
 Each result is a line of build/terms.jsonl, with the loss, its difference to softreg's linear model and the standard
 error of that over the held-out rows; probabilities are kept in build/terms. A run goes on where it was stopped: what
-was measured with the same versions and settings is not measured again, except for contestants named by `--again`.
-`--page` measures nothing and writes docs/benchmarks-terms.md.
+was measured with the same versions and settings is not measured again, except for contestants named by `--again`. A
+contestant that has used more than `--limit` seconds of CPU on a table (600) starts no other split of it, as a fit of
+EBM may take a quarter of an hour; contestants are compared on the splits that both have. `--page` measures nothing and
+writes docs/benchmarks-terms.md.
 """
 
 from __future__ import annotations
@@ -47,6 +50,8 @@ REPEATS = ((1_000, 10), (5_000, 5), (20_000, 3), (terms_tables.MOST_ROWS + 1, 2)
 MOST_WORK = 250_000
 """From this number of rows times classes on, a table has one split."""
 BINS = 15
+LIMIT = 600.0
+"""Seconds of CPU on a table after which a contestant starts no other split of it."""
 DRAWS = 199
 """Of the calibration test, whose p-value is not used here."""
 BASELINE = "softreg linear"
@@ -72,6 +77,12 @@ class Results:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
+    def spent(self, table: str, contestant: str) -> float:
+        """Seconds of CPU of all splits of a table."""
+        return sum(
+            line.get("seconds", 0.0) for key, line in self.lines.items() if (key[0], key[2]) == (table, contestant)
+        )
+
     def file(self, table: str, split: int, contestant: str) -> Path:
         return self.folder / f"{table.replace('/', '+')}.{split}.{contestant.replace(' ', '-')}.npz"
 
@@ -89,7 +100,9 @@ def splits(n: int, q: int) -> range:
     return range(1 if n * q > MOST_WORK else next(count for most, count in REPEATS if n < most))
 
 
-def run(results: Results, only: list[str], contestants: dict[str, Contestant], again: list[str]) -> None:
+def run(
+    results: Results, only: list[str], contestants: dict[str, Contestant], again: list[str], limit: float = LIMIT
+) -> None:
     """Measure what is missing."""
     is_warm = False
     for name in terms_tables.TABLES:
@@ -105,12 +118,17 @@ def run(results: Results, only: list[str], contestants: dict[str, Contestant], a
             warm_up(contestants)
             is_warm = True
         codes = Classes(table.y).encode(table.y)
+        spent = {one: 0.0 if one in again else results.spent(name, one) for one in contestants}
         for seed, contestant in todo:
+            after = contestants[contestant].after
+            if spent[contestant] > limit or (after and results.prediction(name, seed, after) is None):
+                continue
             split = Split.of(table.frame, table.y, *split_rows(codes, HELD_OUT, seed))
             shape = {"table": name, "split": seed, "contestant": contestant}
             shape |= {"settings": contestants[contestant].settings, **dict(zip("ndq", table.size, strict=True))}
             record = shape | measured(results, split, contestants[contestant], shape)
             results.add(record)
+            spent[contestant] += record.get("seconds", 0.0)
             told = f"loss {record['loss']:.4f}, {record['seconds']:.1f} s" if "loss" in record else record["error"]
             print(f"{name}, split {seed}, {contestant}: {told}", flush=True)
 
@@ -131,10 +149,7 @@ def missing(
 def measured(results: Results, split: Split, contestant: Contestant, shape: dict[str, Any]) -> dict[str, Any]:
     """Losses, seconds, size and calibration of one contestant; an error is kept as text."""
     key = shape["table"], shape["split"]
-    if contestant.after:
-        full = results.prediction(*key, contestant.after)
-        if full is None:
-            return {"error": f"needs the result of {contestant.after}"}
+    if contestant.after and (full := results.prediction(*key, contestant.after)) is not None:
         split = replace(split, earlier={contestant.after: full})
     start, cpu = time.perf_counter(), cpu_seconds()
     try:
@@ -217,13 +232,15 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], metavar="TABLE", help="a part of a table's name")
     parser.add_argument("--contestants", nargs="+", default=[], metavar="NAME", help="all but ebm pairs by default")
     parser.add_argument("--again", action="append", default=[], metavar="NAME", help="a contestant measured anew")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of CPU of a contestant on a table (600)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="lines of results; build/terms.jsonl by default")
     parser.add_argument("--page", action="store_true", help="measure nothing, write docs/benchmarks-terms.md")
     options = parser.parse_args()
     if not options.page:
         warnings.simplefilter("ignore")
         with threadpool_limits(1):
-            run(Results(options.results), options.only, available(options.contestants), options.again)
+            chosen = available(options.contestants)
+            run(Results(options.results), options.only, chosen, options.again, options.limit)
     text = terms_page.page(terms_page.read(options.results), list(registry()))
     if options.page or not options.only:
         terms_page.PAGE.write_text(text, encoding="utf-8")

@@ -38,7 +38,8 @@ python benchmarks/terms.py --again "softreg terms"         # after a change
 - **Tables** are those of `benchmarks/terms_tables.py`, with targets and columns left out (identifiers, columns known
   only with the label), chosen before anything was fitted.
 - **Splits:** a stratified fifth is held out, 10 times below 1,000 rows, 5 times below 5,000, 3 times below 20,000 and
-  twice above (once where rows times classes exceed 250,000). All contestants get the same rows.
+  twice above (once where rows times classes exceed 250,000). All contestants get the same rows. A contestant that has
+  used more than 600 seconds of CPU on a table starts no other split of it; comparisons are those of common splits.
 - **Contestants** are those of `benchmarks/terms_contestants.py`. LightGBM: learning rate 0.05, categories as such, a
   stratified fifth of the training rows chooses the number of rounds, then a fit of all rows; its temperature is
   that of the fifth. EBM: defaults, pairs included, for two classes; without pairs for several, where a fit with pairs
@@ -66,14 +67,21 @@ class Measured:
     def splits(self, table: str) -> list[int]:
         return sorted({key[1] for key in self.lines if key[0] == table})
 
-    def records(self, table: str, name: str) -> list[Record]:
-        """The lines of all splits of the table, or [] while some are missing or failed."""
-        found = [self.lines.get((table, split, name), {}) for split in self.splits(table)]
-        return found if all("loss" in record for record in found) else []
+    def records(self, table: str, name: str) -> dict[int, Record]:
+        """The lines of the splits where the contestant has a loss."""
+        found = {split: self.lines.get((table, split, name), {}) for split in self.splits(table)}
+        return {split: record for split, record in found.items() if "loss" in record}
 
-    def mean(self, table: str, name: str, field: str = "loss") -> float:
-        records = [record[field] for record in self.records(table, name) if field in record]
-        return float(np.mean(records)) if records else float("nan")
+    def common(self, table: str, names: list[str]) -> set[int]:
+        """Splits that all of the contestants have that have any."""
+        each = [set(records) for name in names if (records := self.records(table, name))]
+        return set.intersection(*each) if each else set()
+
+    def mean(self, table: str, name: str, field: str = "loss", splits: set[int] | None = None) -> float:
+        """Mean over these splits, or over all that the contestant has."""
+        chosen = [r for split, r in self.records(table, name).items() if splits is None or split in splits]
+        values = [record[field] for record in chosen if field in record]
+        return float(np.mean(values)) if values else float("nan")
 
     def size(self, table: str) -> Record:
         return next(record for key, record in self.lines.items() if key[0] == table)
@@ -83,14 +91,16 @@ class Measured:
 
         k splits together hold out a share 1 - (1 - f)^k of the rows, each of them the share f.
         """
-        records = [record for record in self.records(table, name) if "se" in record]
+        records = [record for record in self.records(table, name).values() if "se" in record]
         covered = 1 - (1 - HELD_OUT) ** len(records)
         return float(np.sqrt(np.mean([r["se"] ** 2 for r in records]) * HELD_OUT / covered)) if records else np.nan
 
     def pairs(self, first: str, second: str, field: str = "loss", fewest: int = 0) -> np.ndarray:
-        """Means of both contestants, of the tables of at least `fewest` rows that both have."""
+        """Means of both contestants over common splits, of the tables of at least `fewest` rows that both have."""
         tables = [t for t in self.tables if self.size(t)["n"] >= fewest]
-        rows = [(self.mean(t, first, field), self.mean(t, second, field)) for t in tables]
+        rows = [
+            [self.mean(t, name, field, self.common(t, [first, second])) for name in (first, second)] for t in tables
+        ]
         return np.array([row for row in rows if np.isfinite(row).all()]).reshape(-1, 2)
 
 
@@ -145,20 +155,21 @@ def with_pairs(measured: Measured) -> list[str]:
 
 
 def losses(measured: Measured) -> list[str]:
-    """One row a table; the least loss is bold, and so is its holder in the last column."""
+    """One row a table, of the splits that all have; the least loss is bold, and its holder stands last."""
     told = [
         f"| table | rows | columns | classes | splits | {' | '.join(measured.names)} | best |",
         f"| --- | ---: | ---: | ---: | ---: | {'---: | ' * len(measured.names)}--- |",
     ]
     for table in measured.tables:
-        values = {name: measured.mean(table, name) for name in measured.names}
+        common = measured.common(table, measured.names)
+        values = {name: measured.mean(table, name, splits=common) for name in measured.names}
         finite = {name: value for name, value in values.items() if np.isfinite(value)}
         best = min(finite, key=lambda name: finite[name], default="")
         cells = [loss_cell(value, name == best) for name, value in values.items()]
-        size = measured.size(table)
+        size, every = measured.size(table), len(measured.splits(table))
+        splits = f"{every}" if len(common) == every else f"{len(common)} of {every}"
         told.append(
-            f"| {table} | {size['n']:,} | {size['d']} | {size['q']} | {len(measured.splits(table))} | "
-            f"{' | '.join(cells)} | {best} |"
+            f"| {table} | {size['n']:,} | {size['d']} | {size['q']} | {splits} | {' | '.join(cells)} | {best} |"
         )
     return told
 
@@ -179,6 +190,8 @@ def grid(measured: Measured, field: str, shown: Callable[[float], str]) -> list[
 def targets(measured: Measured) -> list[str]:
     """Targets beside what was reached; without terms those of the linear model, for comparison."""
     contestants = [name for name in (LINEAR, TERMS) if name in measured.names]
+    if not contestants:
+        return ["softreg is not measured yet."]
     if TERMS not in contestants:
         told = ["Terms are not measured yet; the figures are those of the linear model.", ""]
     else:

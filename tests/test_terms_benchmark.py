@@ -202,7 +202,26 @@ def test_the_page_tells_wins_losses_and_targets():
     )
 
 
-def test_a_contestant_with_a_failed_split_has_no_mean():
-    first, second = line("keel/german", 0, "ebm", 0.5), line("keel/german", 1, "lightgbm", 0.6)
-    measured = terms_page.Measured(dict([first, second]), ["ebm", "lightgbm"])
-    assert np.isnan(measured.mean("keel/german", "ebm"))
+def test_comparisons_are_those_of_common_splits():
+    losses = {("ebm", 0): 0.5, ("lightgbm", 0): 0.6, ("lightgbm", 1): 0.8}
+    lines = dict(line("keel/german", split, name, loss) for (name, split), loss in losses.items())
+    measured = terms_page.Measured(lines, ["ebm", "lightgbm"])
+    assert measured.mean("keel/german", "lightgbm") == pytest.approx(0.7)
+    assert measured.pairs("ebm", "lightgbm").tolist() == [[0.5, 0.6]]
+    assert "| keel/german | 2,000 | 3 | 2 | 1 of 2 | 0.6000 | **0.5000** | ebm |" in terms_page.page(
+        lines, list(terms_contestants.registry())
+    )
+
+
+def test_a_slow_contestant_starts_no_other_split(tmp_path, monkeypatch):
+    table = random_table()
+    monkeypatch.setattr(terms_tables, "load", lambda name: table)
+    monkeypatch.setattr(terms, "splits", lambda n, q: range(3))
+    monkeypatch.setattr(terms, "warm_up", lambda contestants: None)
+    slow = Contestant(lambda split: Prediction(np.full((len(split.y_test), 2), 0.5), 1, seconds=100.0), "1")
+    results = terms.Results(tmp_path / "terms.jsonl")
+    terms.run(results, ["breast_cancer"], {"ebm": slow}, [], limit=150.0)
+    assert sorted(key[1] for key in results.lines) == [0, 1]
+    later = Contestant(slow.fit, "1", after="ebm")
+    terms.run(results, ["breast_cancer"], {"ebm calibrated": later}, [])
+    assert sorted(key[1] for key in results.lines if key[2] == "ebm calibrated") == [0, 1]
