@@ -14,9 +14,9 @@ errors" of 15 bins are kept beside it.
 Each result is a line of build/terms.jsonl, with the loss, its difference to softreg's linear model and the standard
 error of that over the held-out rows; probabilities are kept in build/terms. A run goes on where it was stopped: what
 was measured with the same versions and settings is not measured again, except for contestants named by `--again`. A
-contestant that has used more than `--limit` seconds of CPU on a table (600) starts no other split of it, as a fit of
-EBM may take a quarter of an hour; contestants are compared on the splits that both have. `--page` measures nothing and
-writes docs/benchmarks-terms.md.
+contestant that has used more than `--limit` seconds of CPU on a table (600) starts no other split of it (one fit of
+EBM took 873 s, another split of that table 41 s); contestants are compared on the splits that both have. `--page`
+measures nothing and writes docs/benchmarks-terms.md.
 """
 
 from __future__ import annotations
