@@ -357,6 +357,10 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
     ) -> Any:
         """Keep the covariance of the weights, so that `predict_intervals` and model files have intervals.
 
+        A model with terms has a strength for each of them; its "posterior" is the Bayesian covariance of smoothing,
+        the inverse of information plus penalty, whose intervals of a curve cover the true curve at about their level
+        on average over the rows [1]_. It takes the strengths as given.
+
         A file grows by `4 p (p + 1)` bytes for p = (q - 1) (d + 1) parameters: 16 kB for q = 3 and 30 features, 8 MB
         for 1,400 parameters.
 
@@ -379,12 +383,17 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
         Raises
         ------
         ValueError
-            If the rows are not those of the fit, the model has an L1 part or bounds, or it has a prior or columns
-            without penalty and did not keep its posterior.
+            If the rows are not those of the fit, the model has an L1 part or bounds (monotone terms have them), has
+            more than 4,000 parameters, or has a prior and did not keep its posterior.
+
+        References
+        ----------
+        .. [1] Nychka, "Bayesian confidence intervals for smoothing splines" (1988); Marra and Wood, "Coverage
+           properties of confidence intervals for generalized additive model components" (2012).
         """
         from softreg.models.inference.margins.row_logits import ParameterDistribution
 
-        if self.model_.prior is not None or self.model_.penalty_factors is not None:
+        if self.model_.prior is not None:
             self.intervals_ = self._posterior_intervals(errors)
             return self
         penalised = self.model_.penalty == "l2" and self.model_.strength > 0
@@ -399,8 +408,8 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
 
         if errors not in (None, "posterior") or self.model_._posterior is None:
             raise ValueError(
-                "a model with a prior or with columns without penalty has the intervals of its posterior alone; train "
-                "it with --keep-posterior (keep_posterior=True in Python)."
+                "a model with a prior has the intervals of its posterior alone; train it with --keep-posterior "
+                "(keep_posterior=True in Python)."
             )
         return StoredIntervals(ParameterDistribution.of_posterior(self.model_.posterior()), "posterior")
 
