@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from softreg.tables.encode.encoder import Encoder
     from softreg.tables.fit.terms.term_options import Terms
     from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
+    from softreg.tables.fit.terms.term_tests import TermTest, TermTests
     from softreg.tables.io.open_table import OpenTable, as_table, open_table, read_table
     from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
     from softreg.tables.read_options import ReadOptions
@@ -44,6 +45,8 @@ _DEFINED_IN = {
     "TableWarning": "columns.table_errors",
     "TermRecord": "fit.terms.term_record",
     "TermStrength": "fit.terms.term_record",
+    "TermTest": "fit.terms.term_tests",
+    "TermTests": "fit.terms.term_tests",
     "Terms": "fit.terms.term_options",
     "WordExplanation": "word_explanation",
     "as_table": "io.open_table",
@@ -78,6 +81,8 @@ __all__ = [
     "TableWarning",
     "TermRecord",
     "TermStrength",
+    "TermTest",
+    "TermTests",
     "Terms",
     "WordExplanation",
     "as_table",

@@ -21,13 +21,13 @@ from softreg.tables.columns.table_errors import (
     emit_warnings,
 )
 from softreg.tables.encode.weighted_moments import with_weighted_moments
-from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_strength import fit_model, with_column_groups
 from softreg.tables.fit.classifier_state import REGRESSION_PARAMETERS, classifier_from_state, classifier_state
 from softreg.tables.fit.cluster.fragment_passes import FragmentPasses
 from softreg.tables.fit.cluster.scan_on_cluster import check_cluster_fit, engine_context, scan_on_cluster
 from softreg.tables.fit.column_roles import ColumnRoles
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
+from softreg.tables.fit.inferring_classifier import InferringClassifier
 from softreg.tables.fit.memory_mode import Memory
 from softreg.tables.fit.numeric_forms.choose_numeric_form import fit_encoder
 from softreg.tables.fit.out_of_core import BatchPasses, TrainingPasses, fit_in_batches, scan_if_large
@@ -55,7 +55,7 @@ from softreg.tables.schema.schema import infer_schema
 from softreg.typing import Array
 
 
-class TableClassifier(ColumnRoles, BaseTableClassifier):
+class TableClassifier(ColumnRoles, InferringClassifier):
     """Softmax regression on a table: infers the kind of each column, encodes it, fits, and predicts by column name.
 
     It is a scikit-learn classifier for tables: `fit(X, y)`, `score`, `clone`, `cross_val_score`, `GridSearchCV` and
