@@ -365,8 +365,8 @@ class TableClassifier(ColumnRoles, InferringClassifier):
         if given.row_weight is not None:
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X, names = encoder.encode(table, chosen), np.array(encoder.feature_names_out, dtype=object)
+        classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
         if constraints:
-            classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
             settings |= constraints.parameters(encoder, classes)
             counts = IndicatorCounts.of(encoder, constraints.unpenalised)
             counts.add(X, y)
@@ -379,6 +379,7 @@ class TableClassifier(ColumnRoles, InferringClassifier):
             settings=settings,
             choice=choice,
             constraints=constraints,
+            classes=classes,
             encode=lambda found: (found.encode(table, chosen), y),
         )
         self.rare_, self.offset_, self.constraints_ = labelled.rare, by_class, constraints

@@ -334,6 +334,7 @@ def fit_in_batches(
         settings={**settings, **requested},
         choice=choice,
         constraints=constraints,
+        classes=classes,
         encode=lambda found: (passes.encoded(found, offsets), None),
     )
 

@@ -34,7 +34,12 @@ LinearProbabilities = Callable[[IntArray, IntArray], Float64Array]
 
 
 def compare_models(
-    problem: TermProblem, folds: Sequence[Split], linear: LinearProbabilities, deadline: Deadline
+    problem: TermProblem,
+    folds: Sequence[Split],
+    linear: LinearProbabilities,
+    deadline: Deadline,
+    *,
+    may_be_linear: bool = True,
 ) -> ChosenTerms | TermRecord:
     """Return the terms of the model with the least loss on held-out rows.
 
@@ -48,6 +53,8 @@ def compare_models(
         Probabilities of the linear model, see `LinearProbabilities`.
     deadline : Deadline
         No larger models are tried after it.
+    may_be_linear : bool
+        Whether the linear model may be chosen; False where single terms are requested, which it does not have.
 
     Returns
     -------
@@ -58,8 +65,8 @@ def compare_models(
     parts = [_held_out(problem, fold, linear, deadline) for fold in folds]
     reached = min(len(part.losses) for part in parts)
     losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
-    best = 0
-    for stage in range(1, reached):
+    best = 0 if may_be_linear else 1
+    for stage in range(best + 1, reached):
         gain = losses[best] - losses[stage]
         if gain.mean() > LEAST_GAIN_SE * gain.std() / np.sqrt(len(gain)):
             best = stage

@@ -13,7 +13,7 @@ from softreg.rows import one_blas_thread
 from softreg.splits import sample_rows
 from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.encode.encoder import Encoder
-from softreg.tables.encode.terms.curve_encoder import CurveEncoder
+from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.fit.choose_strength import fit_at_strength
 from softreg.tables.fit.cross_validation import CrossValidation
 from softreg.tables.fit.terms.choose_terms import compare_models
@@ -78,6 +78,7 @@ def with_terms(
     settings: Mapping[str, Any],
     choice: CrossValidation,
     constraints: ColumnConstraints,
+    classes: Sequence[str],
     encode: Callable[[Encoder], tuple[Any, TextArray | None]],
 ) -> FittedParts:
     """Return the parts of the model with the requested terms, fitted to all rows.
@@ -96,22 +97,30 @@ def with_terms(
         Folds.
     constraints : ColumnConstraints
         Columns without penalty, and bounds, whose columns stay linear.
+    classes : sequence of str
+        The classes, in the order of the classifier's `classes_`: numbers by value.
     encode : callable
         Returns all training rows as an encoder encodes them, with labels or None, as for `fit_at_strength`.
 
     Returns
     -------
     FittedParts
-        The linear model, if no terms are requested or none make it better on held-out rows.
+        The linear model, if no terms are requested, or no single ones and none make it better on held-out rows.
+
+    Raises
+    ------
+    TableError
+        If there are monotone terms and more than two classes.
     """
     if not terms:
         return linear
+    _check_monotone(terms.signs, classes)
     chosen = _search(linear, sample, terms, settings, choice, constraints)
     if isinstance(chosen, TermRecord):
         return replace(linear, terms=chosen)
     total = row_total(sample.y, sample.weight, settings["class_weight"]) * sample.training / len(sample.y)
     names = np.array(chosen.encoder.feature_names_out, dtype=object)
-    parameters = term_settings(settings, chosen, total, linear.model.classes_.tolist())
+    parameters = term_settings(settings, chosen, total, signs=terms.signs, classes=classes)
     X, y = encode(chosen.encoder)
     rows: dict[str, Any] = {} if y is None else {"weight": sample.weight, "offsets": sample.offsets}
     model = fit_at_strength(parameters, X, y, names, **rows)
@@ -143,7 +152,7 @@ def _search(
         groups, times = (None if part is None else part[some] for part in (choice.groups, choice.times))
         folds = replace(choice, groups=groups, times=times).splits(y, seed)
         trial = LinearTrial(linear, chosen, settings, offset)
-        return compare_models(problem, folds, trial.probabilities, deadline)
+        return compare_models(problem, folds, trial.probabilities, deadline, may_be_linear=not terms.required)
 
 
 def row_total(y: TextArray, weight: Float64Array | None, class_weight: Any) -> float:
@@ -174,7 +183,7 @@ def row_total(y: TextArray, weight: Float64Array | None, class_weight: Any) -> f
 
 
 def term_settings(
-    settings: Mapping[str, Any], terms: ChosenTerms, total: float, classes: Sequence[str]
+    settings: Mapping[str, Any], terms: ChosenTerms, total: float, *, signs: Mapping[str, int], classes: Sequence[str]
 ) -> dict[str, Any]:
     """Return the parameters of the exact fit of a model with terms.
 
@@ -186,6 +195,8 @@ def term_settings(
         The terms.
     total : float
         Sum of the weights of the training rows.
+    signs : mapping of str to int
+        The direction of each monotone column.
     classes : sequence of str
         The classes, in the order of the classifier's `classes_`.
 
@@ -197,19 +208,24 @@ def term_settings(
     names = terms.encoder.feature_names_out
     factors = dict(zip(names, terms.precision.tolist(), strict=True))
     free = {name: 0.0 for name, factor in (settings.get("penalty_factors") or {}).items() if factor == 0}
-    bounds = {**(settings.get("bounds") or {}), **monotone_bounds(terms.encoder, classes)}
+    bounds = {**(settings.get("bounds") or {}), **monotone_bounds(terms.encoder, signs, classes)}
     return {
         **settings, "strength": 1 / total, "penalty_factors": {**factors, **free}, "bounds": bounds or None,
     }  # fmt: skip
 
 
-def monotone_bounds(encoder: Encoder, classes: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return the bounds of the features of monotone curves, for the second of two classes.
+def monotone_bounds(
+    encoder: Encoder, signs: Mapping[str, int], classes: Sequence[str]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return the bounds of the features of monotone columns, for the second of two classes.
 
     Parameters
     ----------
     encoder : Encoder
-        Encoder with curves.
+        Encoder whose monotone curves have ramps as basis functions; a column of two values, or without evidence for a
+        curve, has its linear feature alone.
+    signs : mapping of str to int
+        The direction of each monotone column, 1 or -1.
     classes : sequence of str
         The classes.
 
@@ -217,22 +233,21 @@ def monotone_bounds(encoder: Encoder, classes: Sequence[str]) -> dict[str, dict[
     -------
     dict
         Bounds by feature and class.
-
-    Raises
-    ------
-    TableError
-        If there are monotone curves and more than two classes.
     """
     names, bounds, first = encoder.feature_names_out, dict[str, dict[str, tuple[float, float]]](), 0
     for code in encoder.column_encoders:
-        if isinstance(code, CurveEncoder) and code.sign:
-            if len(classes) != 2:
-                raise TableError(
-                    f"Column {quote(code.name)} is requested as monotone, which needs two classes, and there are "
-                    f"{len(classes)}: a curve of one class of several need not be monotone in probability."
-                )
-            limits = (0.0, np.inf) if code.sign > 0 else (-np.inf, 0.0)
-            for name in names[first : first + 1 + code.n_curves]:
+        if code.name in signs and isinstance(code, NumberEncoder):
+            limits = (0.0, np.inf) if signs[code.name] > 0 else (-np.inf, 0.0)
+            for name in names[first : first + code.width - code.missing]:
                 bounds[name] = {classes[1]: limits}
         first += code.width
     return bounds
+
+
+def _check_monotone(signs: Mapping[str, int], classes: Sequence[str]) -> None:
+    """Raise `TableError` if there are monotone columns and more than two classes."""
+    for name in signs if len(classes) != 2 else ():
+        raise TableError(
+            f"Column {quote(name)} is requested as monotone, which needs two classes, and there are {len(classes)}: a "
+            "curve of one class of several need not be monotone in probability."
+        )

@@ -113,7 +113,12 @@ class Terms:
         return {name: SIGNS[sign] for name, sign in self.monotone.items()}
 
     def __bool__(self) -> bool:
-        return self.mode == "auto" or bool(self.smooth or self.interactions or self.pool or self.monotone)
+        return self.mode == "auto" or self.required
+
+    @property
+    def required(self) -> bool:
+        """Whether single terms are requested, which the model has in any case."""
+        return bool(self.smooth or self.interactions or self.pool or self.monotone)
 
     @property
     def named(self) -> dict[str, str]:
