@@ -87,7 +87,7 @@ def test_other_rows_test_with_a_refit(fitted: Any) -> None:
     own = model.term_tests(frame)
     assert_allclose(again.frame()["statistic"], own.frame()["statistic"], rtol=1e-4, atol=1e-5)
     one_class = other[other.label == "no"]
-    with pytest.raises(TableError, match="The rows have no label .*, which is a class of the model"):
+    with pytest.raises(TableError, match=r"The rows have no label .*, which is a class of the model"):
         model.term_tests(one_class, refit=True)
 
 
@@ -149,7 +149,7 @@ def test_intervals_of_curves_cover_and_are_stored(fitted: Any, tmp_path: Path) -
     model, frame, P = fitted
     model.keep_intervals(frame)
     low, high = model.predict_intervals(frame)
-    assert ((low <= P) & (P <= high)).mean() > 0.85
+    assert ((low <= P) & (high >= P)).mean() > 0.85
     assert (high - low).mean() < 0.35
     model.save(tmp_path / "m.softreg")
     again = softreg.load(tmp_path / "m.softreg").predict_intervals(frame)
