@@ -1,16 +1,18 @@
-"""Intervals and tests of models with curves and interactions, on drawn tables: `make bench PROBLEM=term_intervals`.
+"""Intervals, tests and strengths of models with curves and interactions: `make bench PROBLEM=term_intervals`.
 
-Three parts, each with the Monte Carlo standard error of its figures:
+Four parts, each with the Monte Carlo standard error of its figures:
 
 1. The coverage of the 95% intervals of `TableClassifier.predict_intervals` (the posterior with the strengths as given):
    the share of rows and classes whose true probability lies within its interval, averaged over tables. Labels are drawn
    from smooth curves of two columns.
 2. The rejections of `TableClassifier.term_tests` at 1%, 5% and 10% where the null hypothesis is true. A column without
    effect, which is correlated with one that has a curve, has a curve of its own; one with the effect of a line is
-   tested for curvature; a category has no effect. The strengths are chosen on the same rows. Terms that are left out
-   count as not rejected.
+   tested for curvature; a category and its requested interaction with a curve have no effect. The strengths are chosen
+   on the same rows. Terms that are left out count as not rejected.
 3. The same for interactions without effect that a search of all pairs found beside one with an effect: on the rows of
    the search, and on as many other rows with `refit=True`.
+4. Five-fold cross-validation of multiples of all strengths, which the evidence chose on the training rows of each fold:
+   held-out log loss above that of the best multiple, on tables of scikit-learn and statsmodels.
 
     python benchmarks/term_intervals.py [--quick]
 """
@@ -20,15 +22,20 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import statsmodels.api
 from scipy.special import softmax
+from sklearn import datasets
 
-from softreg import TableClassifier
+from softreg import SoftmaxRegression, TableClassifier
 from softreg.tables import Terms
 
+MULTIPLES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
+"""Multiples of the strengths."""
 LEVELS = (0.01, 0.05, 0.10)
 """Levels of the tests."""
 
@@ -124,13 +131,13 @@ def coverage(draws: int) -> None:
 def null_tests(draws: int) -> None:
     """Print the rejections of true null hypotheses."""
     kinds = {"none": "column without effect", "none=curve": "its curvature", "line=curve": "curvature of a line",
-             "group": "category without effect"}  # fmt: skip
+             "group": "category without effect", "x:group": "interaction, requested"}  # fmt: skip
     print(f"\nRejections of true null hypotheses at {', '.join(f'{a:.0%}' for a in LEVELS)}; {draws} tables a line")
     for design in TESTS:
         random, p_values, degrees = np.random.default_rng(2), [], []
         for _ in range(draws):
             frame = null_table(design, random)
-            terms = Terms("linear", smooth=["x", "line", "none"], pool=["group"])
+            terms = Terms("linear", smooth=["x", "line", "none"], pool=["group"], interactions=["x:group"])
             tests = TableClassifier("label", terms=terms).fit(frame).term_tests(frame)
             frames = {f"{t.term}=curve" if t.kind == "curvature" else t.term: t for t in tests.tests}
             p_values.append([frames[k].p_value if k in frames else np.nan for k in kinds])
@@ -164,13 +171,53 @@ def searched_tests(draws: int, n: int = 800) -> None:
             print(f"{name:24}  {rates}", flush=True)
 
 
+def real_tables() -> Iterator[tuple[str, pd.DataFrame]]:
+    """Tables of packages, with the target "label"."""
+    for name, load in (("wine", datasets.load_wine), ("breast cancer", datasets.load_breast_cancer)):
+        data = load(as_frame=True)
+        yield name, data.data.assign(label=[f"class {k}" for k in data.target])
+    survey = statsmodels.api.datasets.anes96.load_pandas().data
+    yield "anes96, vote", survey.drop(columns="vote").assign(label=[f"class {k:g}" for k in survey.vote])
+    yield "drawn, 3 classes", smooth_table(Design("", 600, 3), np.random.default_rng(4))[0]
+
+
+def strengths(quick: bool) -> None:
+    """Print the held-out losses of multiples of the strengths that the evidence chose."""
+    print("\nHeld-out log loss at multiples of all strengths, less that at the best multiple, in 0.001 nats")
+    print(f"{'':18}" + "".join(f"{multiple:>8g}" for multiple in MULTIPLES) + "   loss at 1, error of its excess")
+    for name, frame in real_tables():
+        terms = Terms("linear", smooth=[c for c in frame.columns if c != "label" and frame[c].nunique() > 2])
+        fold = np.random.default_rng(0).permutation(len(frame)) % 5
+        losses = np.full((len(MULTIPLES), len(frame)), np.nan)
+        for k in range(1 if quick else 5):
+            train, test = fold != k, np.flatnonzero(fold == k)
+            numbers = [c for c in frame.columns if c != "label"]
+            fitted = TableClassifier("label", terms=terms, number=numbers).fit(frame, rows=train)
+            X, codes = fitted.encode(frame), np.searchsorted(fitted.model_.classes_, frame.label.to_numpy(str))
+            for j, multiple in enumerate(MULTIPLES):
+                model = fitted.model_
+                if multiple != 1:
+                    factors = {name: multiple * factor for name, factor in model.penalty_factors.items()}
+                    model = SoftmaxRegression(model.strength, penalty_factors=list(factors.values()))
+                    model.fit(X[train], frame.label.to_numpy(str)[train])
+                P = model.predict_proba(X[test])
+                losses[j, test] = -np.log(np.maximum(P[np.arange(len(test)), codes[test]], 1e-15))
+        tested = np.isfinite(losses[0])
+        mean = losses[:, tested].mean(axis=1)
+        excess = losses[MULTIPLES.index(1), tested] - losses[mean.argmin(), tested]
+        error = excess.std() / np.sqrt(tested.sum())
+        cells = "".join(f"{1000 * (value - mean.min()):8.1f}" for value in mean)
+        print(f"{name:18}{cells}   {mean[MULTIPLES.index(1)]:.4f}, {1000 * error:.1f}", flush=True)
+
+
 def main(quick: bool) -> None:
-    """Run the three parts."""
+    """Run the four parts."""
     start = time.perf_counter()
     warnings.simplefilter("ignore")
-    coverage(3 if quick else 100)
-    null_tests(5 if quick else 200)
+    coverage(2 if quick else 100)
+    null_tests(2 if quick else 200)
     searched_tests(1 if quick else 30)
+    strengths(quick)
     print(f"\n{time.perf_counter() - start:.0f} seconds")
 
 

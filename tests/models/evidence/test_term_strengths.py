@@ -78,7 +78,7 @@ def log_posterior(fit: TermStrengths) -> float:
 
 @pytest.mark.parametrize(("q", "seed"), [(2, 0), (2, 1), (3, 1)])
 def test_the_chosen_strengths_maximise_the_evidence(q: int, seed: int) -> None:
-    """Strong terms are at the maximum; of weak ones, whose evidence is flat, the iteration may stop half a nat short."""
+    """Strong terms are at the maximum; of weak ones, with flat evidence, the iteration may stop short."""
     X, terms, codes = problem(q, seed)
     chosen = choose_term_strengths(X, codes, q, terms)
     assert chosen.settled

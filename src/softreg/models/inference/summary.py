@@ -130,6 +130,11 @@ FEW_CLUSTERS = 40
 samples (docs/statistics.md), in 60 clusters in 94 to 95%."""
 
 
+def _shrunken(fitted: FittedRows) -> str:
+    """Return which weights the penalty shrinks, in words."""
+    return "all weights" if fitted.factors is None or (fitted.factors > 0).all() else "weights with a penalty"
+
+
 def _strength_text(fitted: FittedRows) -> str:
     """Return the strength of the penalty in words, with the range of its factors where these differ."""
     text = f"strength {number(fitted.strength)}"
@@ -150,7 +155,7 @@ def _notes(inference: FittedInference, profiled: bool) -> list[str]:
         )
     if fitted.strength > 0:
         notes.append(
-            f"The L2 penalty ({_strength_text(fitted)}) shrinks weights towards zero. "
+            f"The L2 penalty ({_strength_text(fitted)}) shrinks {_shrunken(fitted)} towards zero. "
             + (
                 "The intervals are those of a Bayesian with that prior."
                 if inference.errors == "posterior"
