@@ -19,7 +19,8 @@ from softreg.cli.console.fit_profile import profile_fit
 from softreg.cli.console.messages import print_message, print_model_warnings, print_note
 from softreg.cli.console.output_files import MODEL_ENDINGS, REPORT_ENDINGS, check_writable, refuse_inputs
 from softreg.cli.console.progress_bars import show_fit_progress, show_search_and_fit, show_search_progress
-from softreg.cli.console.result_table import format_result, strength_selection
+from softreg.cli.console.result_table import format_result
+from softreg.cli.console.term_lines import choice_of_strength, term_fields, term_text
 from softreg.cli.data.holdout import (
     HeldOutRows,
     evaluation_file_rows,
@@ -229,7 +230,7 @@ def _progress(
     """Return the context that shows the progress of the search, of the fit, or of both."""
     if request.strength is not None or request.penalty == "none" or request.prior is not None:
         return show_fit_progress(classifier.tol, quiet=request.quiet)
-    if in_memory:
+    if in_memory and not request.requested_terms:
         return show_search_progress(quiet=request.quiet)
     return show_search_and_fit(classifier.tol, quiet=request.quiet)
 
@@ -251,11 +252,6 @@ def _evaluate(
         seconds=seconds,
         search=search_record(classifier.path_, classifier.rule),
     )
-    selection = strength_selection(classifier.path_, classifier.rule)
-    if model.penalty is None:
-        selection = "; ".join(part for part in ("no penalty", selection) if part)
-    if request.prior is not None:
-        selection = f"no penalty: the prior is the posterior of {request.prior.name}"
     text = format_result(
         result,
         evaluation,
@@ -263,11 +259,19 @@ def _evaluate(
         rows=held.description,
         columns=count_kinds(schema),
         prefix="held-out",
-        strength=selection,
+        strength=choice_of_strength(classifier, request.prior),
     )
     text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
+    text = "\n".join(part for part in (text, term_text(classifier)) if part)
     profile, costs = profile_fit(classifier.path_, model.solution_) if request.profile else ("", None)
-    return EvaluatedModel(classifier, evaluation, point, replace(result, profile=costs), text, profile)
+    return EvaluatedModel(
+        classifier,
+        evaluation,
+        point,
+        replace(result, profile=costs, terms=term_fields(classifier.terms_)),
+        text,
+        profile,
+    )
 
 
 def _write_results(request: TrainRequest, model: EvaluatedModel, information: Sequence[tuple[str, float]]) -> None:
@@ -288,7 +292,9 @@ def _with_analysis(request: TrainRequest, evaluated: EvaluatedModel) -> bool:
     """Return whether the report has the importance of columns, and say what that means."""
     many = evaluated.audit.streamed is not None
     image = evaluated.classifier.schema_.image
-    analysis = not (many or request.weights or request.has_weight_terms or image)
+    record = evaluated.classifier.terms_
+    terms = record is not None and not record.is_linear  # its strengths are not those of a model without a column
+    analysis = not (many or request.weights or request.has_weight_terms or image or terms)
     if request.quiet:
         return analysis
     if many:

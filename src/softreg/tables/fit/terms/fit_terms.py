@@ -21,7 +21,7 @@ from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
 from softreg.tables.fit.terms.linear_trial import LinearTrial
 from softreg.tables.fit.terms.term_options import Terms, requested_terms
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
-from softreg.tables.fit.terms.term_record import TermRecord
+from softreg.tables.fit.terms.term_record import REQUESTED, TermRecord
 from softreg.tables.fit.terms.term_search import Deadline
 from softreg.tables.fit.weight_terms.column_constraints import ColumnConstraints
 from softreg.tables.schema.schema import Schema
@@ -139,11 +139,12 @@ def _search(
             (linear.encoder, model), chosen, codes, terms, free=constraints.unpenalised, weight=weight, offset=offset
         )
         if terms.mode == "linear":
-            return problem.chosen(problem.search.main(problem.rows), "requested", ())
+            return problem.chosen(problem.search.main(problem.rows), REQUESTED, ())
         groups, times = (None if part is None else part[some] for part in (choice.groups, choice.times))
         folds = replace(choice, groups=groups, times=times).splits(y, seed)
         trial = LinearTrial(linear, chosen, settings, offset)
-        return compare_models(problem, folds, trial.probabilities, deadline)
+        on_progress = settings["verbose"] if callable(settings["verbose"]) else print if settings["verbose"] else None
+        return compare_models(problem, folds, trial.probabilities, deadline, on_progress)
 
 
 def row_total(y: TextArray, weight: Float64Array | None, class_weight: Any) -> float:

@@ -12,10 +12,11 @@ import scipy.sparse as sp
 from softreg.models import SoftmaxRegression
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.list_column_encoders import VectorEncoder
+from softreg.tables.encode.terms.pair_encoder import with_distinct_names
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.fit.terms.candidate_terms import linear_encoder, pair_sides, with_curves, without_curves
 from softreg.tables.fit.terms.fitted_parts import TermSample
-from softreg.tables.fit.terms.term_layout import TermLayout, term_layout
+from softreg.tables.fit.terms.term_layout import CURVE, INTERACTION, TermLayout, term_layout
 from softreg.tables.fit.terms.term_options import Terms
 from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
 from softreg.tables.fit.terms.term_search import Model, TermRows, TermSearch
@@ -149,18 +150,21 @@ class TermProblem:
         ChosenTerms
             Curves and interactions without evidence are left out.
         """
-        names = [*(self.layout.names[term] for term in self.used), *(one.pair.name for one in model.pairs)]
-        precision = dict(zip(names, model.fit.precision.tolist(), strict=True))
-        degrees = dict(zip(names, model.fit.degrees.tolist(), strict=True))
-        gone = {name.removesuffix("=curve") for name in names if name.endswith("=curve") and np.isinf(precision[name])}
-        pairs = tuple(one.pair for one in model.pairs if np.isfinite(precision[one.pair.name]))
-        encoder = replace(without_curves(self.encoder, gone), pairs=pairs)
+        pairs = with_distinct_names(
+            [one.pair for one in model.pairs], [code.name for code in self.encoder.column_encoders]
+        )
+        keys = [*(self.layout.keys[term] for term in self.used), *((pair.name, INTERACTION) for pair in pairs)]
+        precision = dict(zip(keys, model.fit.precision.tolist(), strict=True))
+        degrees = dict(zip(keys, model.fit.degrees.tolist(), strict=True))
+        gone = {column for column, part in keys if part == CURVE and np.isinf(precision[column, part])}
+        present = tuple(pair for pair in pairs if np.isfinite(precision[pair.name, INTERACTION]))
+        encoder = replace(without_curves(self.encoder, gone), pairs=present)
         layout = term_layout(encoder)
-        of_term = [min(precision.get(term, self.kept_precision), ABSENT_PRECISION) for term in layout.names]
+        of_term = [min(precision.get(key, self.kept_precision), ABSENT_PRECISION) for key in layout.keys]
         strengths = tuple(
-            TermStrength(term, of_term[k], degrees.get(term, 0.0))
-            for k, term in enumerate(layout.names)
-            if term in degrees
+            TermStrength(layout.names[k], of_term[k], degrees[key], *key)
+            for k, key in enumerate(layout.keys)
+            if key in degrees
         )
         record = TermRecord(name, stages, strengths, len(self.rows.codes))
         return ChosenTerms(encoder, np.array(of_term)[layout.of_feature], record)
