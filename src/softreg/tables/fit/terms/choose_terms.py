@@ -3,7 +3,8 @@
 Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves,
 curves with the interactions for which there is strong evidence, and curves with all interactions for which there is
 evidence. Of small tables the search is repeated in each fold; of larger ones, one fold is held out. A larger model is
-chosen if its mean held-out loss is less by more than `LEAST_GAIN_SE` standard errors of the difference.
+chosen if its mean held-out loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of
+the difference.
 """
 
 from __future__ import annotations
@@ -68,12 +69,14 @@ def compare_models(
         parts.append(_held_out(problem, fold, linear, deadline, report))
     reached = min(len(part.losses) for part in parts)
     losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
+    share = np.concatenate([part.weight for part in parts])
+    share = share / share.sum()
     best = 0
     for stage in range(1, reached):
-        gain = losses[best] - losses[stage]
-        if gain.mean() > LEAST_GAIN_SE * gain.std() / np.sqrt(len(gain)):
+        gain = _Mean.of(losses[best] - losses[stage], share)
+        if gain.value > LEAST_GAIN_SE * gain.error:
             best = stage
-    stages = tuple(_stage(name, loss, losses[best]) for name, loss in zip(STAGES, losses, strict=False))
+    stages = tuple(_stage(name, loss, losses[best], share) for name, loss in zip(STAGES, losses, strict=False))
     if best == 0:
         return TermRecord(STAGES[0], stages, (), len(problem.rows.codes))
     if len(parts) == 1:
@@ -82,17 +85,32 @@ def compare_models(
     return problem.chosen(models[best - 1], STAGES[best], stages)
 
 
-def _stage(name: str, loss: Float64Array, best: Float64Array) -> StageLoss:
+@dataclass(frozen=True)
+class _Mean:
+    """A weighted mean and its standard error."""
+
+    value: float
+    error: float
+
+    @classmethod
+    def of(cls, values: Float64Array, share: Float64Array) -> _Mean:
+        """Return the mean of values (n,) with weights (n,) whose sum is 1."""
+        mean = float(share @ values)
+        return cls(mean, float(np.sqrt((share**2) @ (values - mean) ** 2)))
+
+
+def _stage(name: str, loss: Float64Array, best: Float64Array, share: Float64Array) -> StageLoss:
     """Return the mean loss of a model, and its difference from that of the chosen model on the same rows."""
-    difference = loss - best
-    return StageLoss(name, float(loss.mean()), float(difference.mean()), float(difference.std() / np.sqrt(len(loss))))
+    excess = _Mean.of(loss - best, share)
+    return StageLoss(name, float(share @ loss), excess.value, excess.error)
 
 
 @dataclass(frozen=True, eq=False)
 class _HeldOut:
-    """Losses of the held-out rows of a fold at each stage, and the models of the stages after the linear one."""
+    """Losses of the held-out rows of a fold at each stage, their weights, and the models after the linear one."""
 
     losses: list[Float64Array]
+    weight: Float64Array
     models: list[Model]
 
 
@@ -131,7 +149,7 @@ def _held_out(
         losses.append(_losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes))
         if report is not None:
             report(losses)
-    return _HeldOut(losses, models)
+    return _HeldOut(losses, np.ones(len(tested)) if test.weight is None else test.weight, models)
 
 
 def _models(search: TermSearch, rows: TermRows, stages: int, deadline: Deadline) -> Iterator[Model]:
