@@ -357,7 +357,7 @@ class TableClassifier(ColumnRoles, BaseTableClassifier):
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._requested_kinds())
         settings, constraints = self._settings(np.unique(y).tolist()), self._constraints()
         constraints.check(schema, self.penalty)
-        terms = checked_terms(self.terms, schema, settings)
+        terms = checked_terms(self.terms, schema, settings, constraints=constraints, forms=choice.numeric_form)
         choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
         by_class, offsets = self._training_offsets(table, chosen, np.unique(y).tolist())
         rows: dict[str, Any] = {"weight": given.row_weight, "offsets": offsets}
@@ -365,8 +365,8 @@ class TableClassifier(ColumnRoles, BaseTableClassifier):
         if given.row_weight is not None:
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X, names = encoder.encode(table, chosen), np.array(encoder.feature_names_out, dtype=object)
+        classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
         if constraints:
-            classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
             settings |= constraints.parameters(encoder, classes)
             counts = IndicatorCounts.of(encoder, constraints.unpenalised)
             counts.add(X, y)
@@ -379,6 +379,7 @@ class TableClassifier(ColumnRoles, BaseTableClassifier):
             settings=settings,
             choice=choice,
             constraints=constraints,
+            classes=classes,
             encode=lambda found: (found.encode(table, chosen), y),
         )
         self.rare_, self.offset_, self.constraints_ = labelled.rare, by_class, constraints

@@ -41,6 +41,7 @@ from softreg.cli.report_inputs.column_information import leakage_information
 from softreg.cli.report_inputs.model_evaluation import (
     audit_held_out,
     keep_evaluation,
+    keep_intervals,
     scanned_class_rows,
     weights_of_classes,
 )
@@ -119,7 +120,7 @@ def _train_in_memory(
         training, held = np.flatnonzero(labelled.used), None
     classifier, seconds = _fit(request, table, training, classes, prior=prior)
     if request.intervals:
-        _keep_intervals(classifier, table, training)
+        keep_intervals(classifier, table, training)
     held = held or evaluation_file_rows(request, test, classifier, trained_on=len(training))
     model = _evaluate(request, classifier, held, rows=table.num_rows, seconds=seconds)
     weights = weights_of_classes(request, classifier, table, training, labelled.y[training])
@@ -211,17 +212,6 @@ def _fit(
         )
     classifier.verbose = 0
     return classifier, time.perf_counter() - start
-
-
-def _keep_intervals(classifier: TableClassifier, table: pa.Table, training: Codes) -> None:
-    """Keep the covariance of the weights; raise `CommandError` where there is none."""
-    try:
-        classifier.keep_intervals(table, training)
-    except ValueError as error:
-        raise CommandError(f"--intervals: {error}") from None
-    kind = "posterior, the penalty read as a normal prior" if classifier.model_.penalty else "model-based"
-    parameters = (len(classifier.classes_) - 1) * (classifier.encoder_.width + 1)
-    print_note(f"The model keeps the covariance of {parameters:,} parameters for intervals ({kind}).")
 
 
 def _progress(

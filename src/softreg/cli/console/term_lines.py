@@ -38,7 +38,9 @@ def term_text(model: TableClassifier, most: int | None = MAX_LISTED_TERMS) -> st
     record = model.terms_
     if record is None:
         return ""
-    if not record.stages:
+    if not record.stages and record.is_linear:
+        lines = ["Terms: linear; there are too few rows to compare models, or no columns for curves"]
+    elif not record.stages:
         lines = [f"Terms: as requested, with strengths from {record.rows:,} training rows"]
     else:
         of = f"the held-out log loss of {record.rows:,} training rows"

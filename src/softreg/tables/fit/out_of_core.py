@@ -312,7 +312,10 @@ def fit_in_batches(
     except TableError as error:
         raise scan.with_file_location(error) from None
     constraints.check(schema, settings["penalty"])
-    wanted, requested = checked_terms(terms, schema, settings), settings
+    wanted, requested = (
+        checked_terms(terms, schema, settings, constraints=constraints, forms=choice.numeric_form),
+        settings,
+    )
     choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
     values, codes = scan.labels(scan.sample)
     y = np.array(values)[codes]
@@ -334,6 +337,7 @@ def fit_in_batches(
         settings={**settings, **requested},
         choice=choice,
         constraints=constraints,
+        classes=classes,
         encode=lambda found: (passes.encoded(found, offsets), None),
     )
 

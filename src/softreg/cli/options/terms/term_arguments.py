@@ -84,7 +84,7 @@ OPTIONS = (
         "--pool",
         multiple=True,
         metavar="COLUMN",
-        help="Category whose levels have a strength of their own (partial pooling). Repeatable, or a list.",
+        help="Column of categories whose levels have a strength of their own (partial pooling). Repeatable, or a list.",
     ),
     click.option(
         "--linear",

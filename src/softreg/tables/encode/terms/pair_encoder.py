@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from softreg.models.serialization import fields
 from softreg.tables.encode.column_encoder import ColumnEncoder
-from softreg.tables.encode.terms.curve_basis import CurveBasis
+from softreg.tables.encode.terms.curve_basis import CurveBasis, interpolation
 from softreg.typing import Float64Array
 
 PAIR_KNOTS = 16
@@ -78,9 +78,8 @@ class PairSide:
         if not self.knots:
             return block
         curves = self._values
-        place = np.interp(block[:, 0], self.knots, np.arange(len(self.knots), dtype=np.float64))
-        low = np.minimum(place.astype(np.intp), len(self.knots) - 2)
-        share = (place - low)[:, None]
+        low, place = interpolation(block[:, 0], np.asarray(self.knots))
+        share = place[:, None]
         out = curves[low] * (1 - share) + curves[low + 1] * share
         if self.missing:
             out[block[:, -1] != 0] = 0.0
