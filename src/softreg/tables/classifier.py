@@ -376,12 +376,9 @@ class TableClassifier(ColumnRoles, BaseTableClassifier):
             FittedParts(schema, encoder, model, path),
             TermSample(table, chosen, y, len(y), given.row_weight, offsets),
             terms,
-            settings=settings,
-            choice=choice,
-            constraints=constraints,
-            classes=classes,
             encode=lambda found: (found.encode(table, chosen), y),
-        )
+            settings=settings, choice=choice, constraints=constraints, classes=classes,
+        )  # fmt: skip
         self.rare_, self.offset_, self.constraints_ = labelled.rare, by_class, constraints
         return self._finish(fitted, table.schema, given.label_dtype)
 
