@@ -357,7 +357,7 @@ class TableClassifier(ColumnRoles, InferringClassifier):
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._requested_kinds())
         settings, constraints = self._settings(np.unique(y).tolist()), self._constraints()
         constraints.check(schema, self.penalty)
-        terms = checked_terms(self.terms, schema, settings)
+        terms = checked_terms(self.terms, schema, settings, constraints=constraints, forms=choice.numeric_form)
         choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
         by_class, offsets = self._training_offsets(table, chosen, np.unique(y).tolist())
         rows: dict[str, Any] = {"weight": given.row_weight, "offsets": offsets}
@@ -376,12 +376,9 @@ class TableClassifier(ColumnRoles, InferringClassifier):
             FittedParts(schema, encoder, model, path),
             TermSample(table, chosen, y, len(y), given.row_weight, offsets),
             terms,
-            settings=settings,
-            choice=choice,
-            constraints=constraints,
-            classes=classes,
             encode=lambda found: (found.encode(table, chosen), y),
-        )
+            settings=settings, choice=choice, constraints=constraints, classes=classes,
+        )  # fmt: skip
         self.rare_, self.offset_, self.constraints_ = labelled.rare, by_class, constraints
         return self._finish(fitted, table.schema, given.label_dtype)
 

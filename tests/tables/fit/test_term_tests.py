@@ -113,7 +113,7 @@ def test_frequency_weights_count_rows() -> None:
     repeated = frame.loc[np.repeat(frame.index, copies)].reset_index(drop=True)
     model = TableClassifier("label", terms=TERMS).fit(frame, sample_weight=copies)
     weighted = model.term_tests(frame, sample_weight=copies)
-    same = model.term_tests(repeated, refit=True)
+    same = model.term_tests(repeated)
     assert_allclose(weighted.frame()["p_value"], same.frame()["p_value"], rtol=1e-3)
     low, high = model.keep_intervals(frame, sample_weight=copies).predict_intervals(frame)
     assert (low < model.predict_proba(frame)).all()

@@ -162,6 +162,7 @@ class TermSearch:
             Candidate(PairEncoder.of(self.sides[a], self.sides[b], bases[a], bases[b]), np.nan, np.nan)
             for a, b in self.requested
         )
+        pairs = tuple(one for one in pairs if one.pair.products)  # none where a column is constant in these rows
         return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, None))
 
     def screen(self, rows: TermRows, model: Model) -> list[Candidate]:
