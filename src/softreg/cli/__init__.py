@@ -19,6 +19,7 @@ from softreg.cli.options.monitor_options import monitor_options
 from softreg.cli.options.probe_options import probe_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
+from softreg.cli.options.terms.term_arguments import term_options
 from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, level, train_options
 from softreg.version import __version__
 
@@ -72,6 +73,7 @@ def main(context: click.Context) -> None:
 @main.command(cls=GroupedCommand, headings=HEADINGS)
 @click.argument("data", type=FILE)
 @train_options
+@term_options
 @column_options
 @REPORT
 @COST

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from softreg.tables.columns.table_errors import TableError, TableNote, TableWarning
     from softreg.tables.encode.encoder import Encoder
     from softreg.tables.fit.terms.term_options import Terms
-    from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
+    from softreg.tables.fit.terms.term_record import StageLoss, TermProgress, TermRecord, TermSize, TermStrength
+    from softreg.tables.fit.terms.term_tests import TermTest, TermTests
     from softreg.tables.io.open_table import OpenTable, as_table, open_table, read_table
     from softreg.tables.io.prediction_writer import prediction_table, predictions_csv, write_predictions
     from softreg.tables.read_options import ReadOptions
@@ -42,8 +43,12 @@ _DEFINED_IN = {
     "TableNote": "columns.table_errors",
     "TableStatistics": "statistics.statistics_result",
     "TableWarning": "columns.table_errors",
+    "TermProgress": "fit.terms.term_record",
     "TermRecord": "fit.terms.term_record",
+    "TermSize": "fit.terms.term_record",
     "TermStrength": "fit.terms.term_record",
+    "TermTest": "fit.terms.term_tests",
+    "TermTests": "fit.terms.term_tests",
     "Terms": "fit.terms.term_options",
     "WordExplanation": "word_explanation",
     "as_table": "io.open_table",
@@ -76,8 +81,12 @@ __all__ = [
     "TableNote",
     "TableStatistics",
     "TableWarning",
+    "TermProgress",
     "TermRecord",
+    "TermSize",
     "TermStrength",
+    "TermTest",
+    "TermTests",
     "Terms",
     "WordExplanation",
     "as_table",

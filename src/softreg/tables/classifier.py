@@ -21,13 +21,13 @@ from softreg.tables.columns.table_errors import (
     emit_warnings,
 )
 from softreg.tables.encode.weighted_moments import with_weighted_moments
-from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.choose_strength import fit_model, with_column_groups
 from softreg.tables.fit.classifier_state import REGRESSION_PARAMETERS, classifier_from_state, classifier_state
 from softreg.tables.fit.cluster.fragment_passes import FragmentPasses
 from softreg.tables.fit.cluster.scan_on_cluster import check_cluster_fit, engine_context, scan_on_cluster
 from softreg.tables.fit.column_roles import ColumnRoles
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
+from softreg.tables.fit.inferring_classifier import InferringClassifier
 from softreg.tables.fit.memory_mode import Memory
 from softreg.tables.fit.numeric_forms.choose_numeric_form import fit_encoder
 from softreg.tables.fit.out_of_core import BatchPasses, TrainingPasses, fit_in_batches, scan_if_large
@@ -55,7 +55,7 @@ from softreg.tables.schema.schema import infer_schema
 from softreg.typing import Array
 
 
-class TableClassifier(ColumnRoles, BaseTableClassifier):
+class TableClassifier(ColumnRoles, InferringClassifier):
     """Softmax regression on a table: infers the kind of each column, encodes it, fits, and predicts by column name.
 
     It is a scikit-learn classifier for tables: `fit(X, y)`, `score`, `clone`, `cross_val_score`, `GridSearchCV` and
@@ -357,7 +357,7 @@ class TableClassifier(ColumnRoles, BaseTableClassifier):
         schema = infer_schema(table, target, drop=drop, rows=chosen, kinds=self._requested_kinds())
         settings, constraints = self._settings(np.unique(y).tolist()), self._constraints()
         constraints.check(schema, self.penalty)
-        terms = checked_terms(self.terms, schema, settings)
+        terms = checked_terms(self.terms, schema, settings, constraints=constraints, forms=choice.numeric_form)
         choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
         by_class, offsets = self._training_offsets(table, chosen, np.unique(y).tolist())
         rows: dict[str, Any] = {"weight": given.row_weight, "offsets": offsets}
@@ -365,8 +365,8 @@ class TableClassifier(ColumnRoles, BaseTableClassifier):
         if given.row_weight is not None:
             encoder = with_weighted_moments(encoder, [(table, chosen, given.row_weight)])
         X, names = encoder.encode(table, chosen), np.array(encoder.feature_names_out, dtype=object)
+        classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
         if constraints:
-            classes = label_types.ordered_classes(table.schema.field(target), np.unique(y).tolist(), labelled.rare.pool)
             settings |= constraints.parameters(encoder, classes)
             counts = IndicatorCounts.of(encoder, constraints.unpenalised)
             counts.add(X, y)
@@ -376,11 +376,9 @@ class TableClassifier(ColumnRoles, BaseTableClassifier):
             FittedParts(schema, encoder, model, path),
             TermSample(table, chosen, y, len(y), given.row_weight, offsets),
             terms,
-            settings=settings,
-            choice=choice,
-            constraints=constraints,
             encode=lambda found: (found.encode(table, chosen), y),
-        )
+            settings=settings, choice=choice, constraints=constraints, classes=classes,
+        )  # fmt: skip
         self.rare_, self.offset_, self.constraints_ = labelled.rare, by_class, constraints
         return self._finish(fitted, table.schema, given.label_dtype)
 

@@ -351,5 +351,15 @@ def test_intervals_come_from_the_posterior(first: Any, frame: pd.DataFrame) -> N
     second = TableClassifier(prior=first, keep_posterior=True).fit(customers(seed=1)).keep_intervals(frame)
     low2, high2 = second.predict_intervals(frame)
     assert np.median((high2 - low2) / (high - low)) == pytest.approx(0.5**0.5, abs=0.1)
+    forgetful = TableClassifier(prior=first).fit(customers(seed=1))
     with pytest.raises(ValueError, match="has the intervals of its posterior alone"):
-        TableClassifier("buys", unpenalised="age", strength=0.1).fit(frame).keep_intervals(frame)
+        forgetful.keep_intervals(frame)
+
+
+def test_intervals_of_columns_without_penalty_come_from_the_rows(frame: pd.DataFrame) -> None:
+    settings = {"unpenalised": "age", "strength": 0.1}
+    model = TableClassifier("buys", **settings).fit(frame).keep_intervals(frame)
+    kept = TableClassifier("buys", **settings, keep_posterior=True).fit(frame)
+    own = kept._posterior_intervals(None).limits(kept.encode(frame), 0.95)
+    for found, expected in zip(model.predict_intervals(frame), own, strict=True):
+        assert_allclose(found, expected, atol=1e-4)

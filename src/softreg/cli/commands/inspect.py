@@ -15,6 +15,7 @@ from softreg.cli.console.aligned_text import MIN_SHOWN_GAP, align_columns, forma
 from softreg.cli.console.column_kinds import count_kinds
 from softreg.cli.console.evaluation_result import interval_fields
 from softreg.cli.console.result_table import certificate_text
+from softreg.cli.console.term_lines import STRENGTH_REMARK, term_fields, term_text
 from softreg.cli.data.load_model import LoadedModel, load_model
 from softreg.models import SoftmaxRegression, StoredEvaluation, read_model
 from softreg.optimize import Solution
@@ -30,6 +31,9 @@ def inspect_model(path: Path, *, as_json: bool) -> None:
         return
     click.echo(align_columns([*_model_lines(model), *_fit_lines(model), *_evaluation_lines(model)]))
     if model.table_model is not None:
+        terms = term_text(model.table_model, most=None)
+        if terms:
+            click.echo(f"\n{terms}")
         click.echo("\nKinds of columns:")
         click.echo(align_columns(model.table_model.describe()))
 
@@ -51,6 +55,7 @@ def _as_record(model: LoadedModel) -> dict[str, Any]:
         **_weight_record(model),
         **_fit_record(model.solution),
         "search": model.search,
+        "terms": term_fields(model.table_model.terms_) if model.table_model else None,
         "evaluation": _evaluation_record(model.evaluation),
         "softreg": read_model(model.path).version,
         "bytes": model.path.stat().st_size,
@@ -130,7 +135,7 @@ def _weight_record(model: LoadedModel) -> dict[str, Any]:
 def _fit_lines(model: LoadedModel) -> list[tuple[str, str]]:
     """Return the lines on penalty, certificate, solver and passes of the fit."""
     return [
-        ("strength", _strength_text(model.regression) + _search_text(model.search)),
+        ("strength", _strength_text(model.regression) + _choice_text(model)),
         ("certificate", certificate_text(model.solution)),
         ("solver", _plan_text(model.solution)),
         ("passes over the data", f"{model.solution.passes:,}" if model.solution else "-"),
@@ -189,6 +194,12 @@ def _strength_text(regression: SoftmaxRegression) -> str:
         return "none: Firth's penalty has no strength"
     penalised = regression.penalty is not None and regression.strength > 0
     return f"{regression.strength:g}, {regression.penalty} penalty" if penalised else "no penalty"
+
+
+def _choice_text(model: LoadedModel) -> str:
+    """Return how the strength was chosen; empty where it was given."""
+    terms = model.table_model.terms_ if model.table_model else None
+    return _search_text(model.search) if terms is None or terms.is_linear else f", {STRENGTH_REMARK}"
 
 
 def _search_text(search: dict[str, Any] | None) -> str:

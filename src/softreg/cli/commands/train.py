@@ -19,7 +19,8 @@ from softreg.cli.console.fit_profile import profile_fit
 from softreg.cli.console.messages import print_message, print_model_warnings, print_note
 from softreg.cli.console.output_files import MODEL_ENDINGS, REPORT_ENDINGS, check_writable, refuse_inputs
 from softreg.cli.console.progress_bars import show_fit_progress, show_search_and_fit, show_search_progress
-from softreg.cli.console.result_table import format_result, strength_selection
+from softreg.cli.console.result_table import format_result
+from softreg.cli.console.term_lines import choice_of_strength, term_fields, term_text
 from softreg.cli.data.holdout import (
     HeldOutRows,
     evaluation_file_rows,
@@ -40,6 +41,7 @@ from softreg.cli.report_inputs.column_information import leakage_information
 from softreg.cli.report_inputs.model_evaluation import (
     audit_held_out,
     keep_evaluation,
+    keep_intervals,
     scanned_class_rows,
     weights_of_classes,
 )
@@ -118,7 +120,7 @@ def _train_in_memory(
         training, held = np.flatnonzero(labelled.used), None
     classifier, seconds = _fit(request, table, training, classes, prior=prior)
     if request.intervals:
-        _keep_intervals(classifier, table, training)
+        keep_intervals(classifier, table, training)
     held = held or evaluation_file_rows(request, test, classifier, trained_on=len(training))
     model = _evaluate(request, classifier, held, rows=table.num_rows, seconds=seconds)
     weights = weights_of_classes(request, classifier, table, training, labelled.y[training])
@@ -212,24 +214,13 @@ def _fit(
     return classifier, time.perf_counter() - start
 
 
-def _keep_intervals(classifier: TableClassifier, table: pa.Table, training: Codes) -> None:
-    """Keep the covariance of the weights; raise `CommandError` where there is none."""
-    try:
-        classifier.keep_intervals(table, training)
-    except ValueError as error:
-        raise CommandError(f"--intervals: {error}") from None
-    kind = "posterior, the penalty read as a normal prior" if classifier.model_.penalty else "model-based"
-    parameters = (len(classifier.classes_) - 1) * (classifier.encoder_.width + 1)
-    print_note(f"The model keeps the covariance of {parameters:,} parameters for intervals ({kind}).")
-
-
 def _progress(
     request: TrainRequest, classifier: TableClassifier, *, in_memory: bool
 ) -> AbstractContextManager[Callable[[Any], None]]:
     """Return the context that shows the progress of the search, of the fit, or of both."""
     if request.strength is not None or request.penalty == "none" or request.prior is not None:
         return show_fit_progress(classifier.tol, quiet=request.quiet)
-    if in_memory:
+    if in_memory and not request.requested_terms:
         return show_search_progress(quiet=request.quiet)
     return show_search_and_fit(classifier.tol, quiet=request.quiet)
 
@@ -251,11 +242,6 @@ def _evaluate(
         seconds=seconds,
         search=search_record(classifier.path_, classifier.rule),
     )
-    selection = strength_selection(classifier.path_, classifier.rule)
-    if model.penalty is None:
-        selection = "; ".join(part for part in ("no penalty", selection) if part)
-    if request.prior is not None:
-        selection = f"no penalty: the prior is the posterior of {request.prior.name}"
     text = format_result(
         result,
         evaluation,
@@ -263,11 +249,19 @@ def _evaluate(
         rows=held.description,
         columns=count_kinds(schema),
         prefix="held-out",
-        strength=selection,
+        strength=choice_of_strength(classifier, request.prior),
     )
     text = text if point is None else f"{text}\n{format_costs(point, evaluation.classes)}"
+    text = "\n".join(part for part in (text, term_text(classifier)) if part)
     profile, costs = profile_fit(classifier.path_, model.solution_) if request.profile else ("", None)
-    return EvaluatedModel(classifier, evaluation, point, replace(result, profile=costs), text, profile)
+    return EvaluatedModel(
+        classifier,
+        evaluation,
+        point,
+        replace(result, profile=costs, terms=term_fields(classifier.terms_)),
+        text,
+        profile,
+    )
 
 
 def _write_results(request: TrainRequest, model: EvaluatedModel, information: Sequence[tuple[str, float]]) -> None:
@@ -288,7 +282,9 @@ def _with_analysis(request: TrainRequest, evaluated: EvaluatedModel) -> bool:
     """Return whether the report has the importance of columns, and say what that means."""
     many = evaluated.audit.streamed is not None
     image = evaluated.classifier.schema_.image
-    analysis = not (many or request.weights or request.has_weight_terms or image)
+    record = evaluated.classifier.terms_
+    terms = record is not None and not record.is_linear  # its strengths are not those of a model without a column
+    analysis = not (many or request.weights or request.has_weight_terms or image or terms)
     if request.quiet:
         return analysis
     if many:

@@ -55,6 +55,8 @@ class EvaluationResult:
         the strength was given.
     profile : mapping or None
         What the fit costs, with `--profile`; it is left out of the JSON otherwise.
+    terms : mapping or None
+        Models that were compared and sizes of terms, with `--terms` and its like; it is left out of the JSON otherwise.
     """
 
     rows: int
@@ -89,12 +91,14 @@ class EvaluationResult:
     seconds: float
     search: Mapping[str, Any] | None
     profile: Mapping[str, Any] | None
+    terms: Mapping[str, Any] | None
 
     def as_json(self) -> str:
         """Return a JSON object, with null for numbers that are not finite."""
         values = asdict(self)
-        if self.profile is None:
-            del values["profile"]
+        for name in ("profile", "terms"):
+            if values[name] is None:
+                del values[name]
         return dump_json(values)
 
 
@@ -153,6 +157,7 @@ def collect_result(
         seconds=seconds,
         search=search,
         profile=None,
+        terms=None,
     )
 
 

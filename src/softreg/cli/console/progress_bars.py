@@ -15,6 +15,7 @@ from softreg.cli.console.messages import print_message
 if TYPE_CHECKING:
     from softreg.models import PathPoint
     from softreg.optimize import Progress
+    from softreg.tables import TermProgress
 
 ProgressCallback = Callable[["Progress"], None]
 SearchCallback = Callable[["PathPoint"], None]
@@ -62,15 +63,34 @@ def show_search_progress(*, quiet: bool = False) -> Iterator[SearchCallback]:
 
 
 @contextmanager
-def show_search_and_fit(tol: float, *, quiet: bool = False) -> Iterator[Callable[[Progress | PathPoint], None]]:
-    """Yield a function for both: a line for each strength that was evaluated, then the progress of the fit."""
+def show_search_and_fit(
+    tol: float, *, quiet: bool = False
+) -> Iterator[Callable[[Progress | PathPoint | TermProgress], None]]:
+    """Yield a function for both: a line for each strength and model that was evaluated, then the progress of the fit.
+
+    Parameters
+    ----------
+    tol : float
+        Tolerance of the fit, in nats.
+    quiet : bool
+        Whether nothing is shown.
+
+    Yields
+    ------
+    callable
+        Function to be called with each record.
+    """
     from softreg.optimize import Progress
+    from softreg.tables import TermProgress
 
     with show_fit_progress(tol, quiet=quiet) as callback:
 
-        def either(record: Progress | PathPoint) -> None:
+        def either(record: Progress | PathPoint | TermProgress) -> None:
             if isinstance(record, Progress):
                 callback(record)
+            elif isinstance(record, TermProgress):
+                if not quiet:
+                    print_message(str(record))
             elif not quiet:
                 _print_search_point(record)
 

@@ -53,6 +53,7 @@ def new_classifier(request: TrainRequest, classes: Sequence[str], prior: TableCl
         unpenalised=request.unpenalised,
         bounds=request.bounds_by_column or None,
         bounds_reference=request.bounds_reference,
+        terms=request.requested_terms,
         keep_posterior=request.keep_posterior,
         missing_target=request.missing_target,
         rare=request.rare,

@@ -23,6 +23,7 @@ HEADINGS = {
         "--penalty", "--l1-ratio", "--strength", "--folds", "--rule", "--scoring", "--class-weight", "--unpenalised",
         "--bound", "--bounds-reference", "--prior",
     ),
+    "Terms": ("--terms", "--smooth", "--interact", "--pool", "--linear", "--monotone", "--terms-seconds"),
     "Results": ("--model", "--intervals", "--keep-posterior", "--report", "--cost", "--profile", "--json", "--quiet"),
     "Memory and processes": ("--memory", "--cluster", "--checkpoint", "--resume"),
     "Input files": (

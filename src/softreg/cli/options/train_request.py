@@ -11,11 +11,14 @@ from softreg.cli.console.command_errors import CommandError
 from softreg.cli.options.bounds import Bound, bounds_by_column
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.cli.options.offsets import offset_by_class
+from softreg.cli.options.terms.requested_terms import terms_of_columns
+from softreg.cli.options.terms.term_arguments import NAMES, NO_ARGUMENTS, TermArguments
 from softreg.cli.options.train_options import TEST_SIZE
 from softreg.models.selection.scorers import find_scorer
 from softreg.rows.checkpoint import FILE_NAME
 from softreg.tables import ReadOptions
 from softreg.tables.fit.memory_mode import Memory
+from softreg.tables.fit.terms.term_options import LINEAR_TERMS, Terms
 from softreg.tables.row_selection.rare_classes import LabelRules
 from softreg.tables.row_selection.time_codes import TIME_AND_GROUPS
 from softreg.tables.schema.feature_columns import split_column_names
@@ -26,6 +29,7 @@ PRIOR_EXCLUDES = {
     ("--features", "--drop", "--text", "--category", "--number", "--date", "--as", "--offset"): (
         "the columns and their encoding are those of the prior"
     ),
+    NAMES: "the terms are those of the prior",
     ("--rare",): "the classes are those of the prior",
     ("--class-weight",): "the prior counts each row once",
     ("--checkpoint", "--resume"): "a fit with a prior takes few steps and has no checkpoint",
@@ -88,12 +92,15 @@ class TrainRequest:
     prior: Path | None = None
     """Model file whose posterior is the prior."""
     keep_posterior: bool = False
+    terms: TermArguments = NO_ARGUMENTS
     profile: bool = False
     """Whether to print what the fit costs."""
     given: frozenset[str] = frozenset()
     """Options that the command line names."""
     bounds_by_column: Mapping[str, Any] = field(default_factory=dict)
     """Bounds by column, or by column and class; set by `with_columns`."""
+    requested_terms: Terms = LINEAR_TERMS
+    """The terms with the names of columns; set by `with_columns`."""
 
     @property
     def has_weight_terms(self) -> bool:
@@ -128,6 +135,7 @@ class TrainRequest:
             unpenalised=split_column_names(self.unpenalised, names),
             bounds_by_column=bounds_by_column(self.bounds, names),
             offset=offset_by_class(self.offset, names),
+            requested_terms=terms_of_columns(self.terms, names),
         )
 
 

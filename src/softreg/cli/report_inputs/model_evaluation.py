@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from softreg.cli.console.command_errors import CommandError
+from softreg.cli.console.messages import print_note
 from softreg.cli.data.holdout import HeldOutRows
 from softreg.cli.data.label_codes import known_codes
 from softreg.cli.options.costs import check_no_costs, cost_matrix
@@ -60,6 +62,32 @@ def keep_evaluation(
             seed=request.seed,
         )
     )
+
+
+def keep_intervals(classifier: TableClassifier, table: pa.Table, training: Codes) -> None:
+    """Keep the covariance of the weights of a fitted classifier.
+
+    Parameters
+    ----------
+    classifier : TableClassifier
+        The classifier.
+    table : pyarrow.Table
+        Table of the fit.
+    training : array of int
+        Indices of its training rows.
+
+    Raises
+    ------
+    CommandError
+        If the model has none.
+    """
+    try:
+        classifier.keep_intervals(table, training)
+    except ValueError as error:
+        raise CommandError(f"--intervals: {error}") from None
+    kind = "posterior, the penalty read as a normal prior" if classifier.model_.penalty else "model-based"
+    parameters = (len(classifier.classes_) - 1) * (classifier.encoder_.width + 1)
+    print_note(f"The model keeps the covariance of {parameters:,} parameters for intervals ({kind}).")
 
 
 def data_name(request: TrainRequest) -> str:

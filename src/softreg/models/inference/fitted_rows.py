@@ -20,6 +20,7 @@ from softreg.models.likelihood.null_model import null_model
 from softreg.models.likelihood.separation_lp import separation
 from softreg.models.likelihood.separation_message import separation_message
 from softreg.models.parameters.parameter_checks import check_parameters
+from softreg.models.parameters.weight_terms import WeightNames, weight_terms
 from softreg.optimize import Status, l2, minimise
 from softreg.optimize.firth_scoring import Firth
 from softreg.optimize.objective.evaluation import Evaluation
@@ -68,6 +69,8 @@ class FittedRows:
     """Whether the weights are sampling weights."""
     offset: Array | None = None
     """Fixed part of the logits (n, q)."""
+    factors: Array | None = None
+    """Penalty factor (d,) of each column, inf for a column without effect; None for equal ones."""
 
     @classmethod
     def of(
@@ -90,11 +93,7 @@ class FittedRows:
                 "an l1 penalty selects columns, and standard errors that ignore the selection are too small; select "
                 "with it, then fit the selected columns of other rows with penalty=None."
             )
-        if model.bounds is not None or model.penalty_factors is not None or getattr(model, "prior", None) is not None:
-            raise ValueError(
-                "standard errors of a model with bounds, penalty factors or a prior are not defined here; fit with "
-                "keep_posterior=True for the posterior of a prior or of penalty factors, and without bounds."
-            )
+        _refuse_bounds_and_prior(model)
         status = getattr(getattr(model, "solution_", None), "status", None)
         if status is Status.SEPARATED:
             raise SeparationError(
@@ -108,14 +107,15 @@ class FittedRows:
         counts = None if sample_weight is None or sampling else sample_weights(sample_weight, len(labels))
         weight = row_weights(sample_weight, len(labels), model.classes_, labels, model.class_weight)
         groups = None if clusters is None else _codes(clusters, weight, len(labels))
-        fixed = fitted_offset(model, offset, len(labels))
+        fixed, factors = fitted_offset(model, offset, len(labels)), _column_factors(model, X.shape[1])
         if weight is not None and not (weight > 0).all():
             keep = weight > 0
             X, labels, weight = X[keep], labels[keep], weight[keep]
             counts = None if counts is None else counts[keep]
             groups = None if groups is None else np.unique(groups[keep], return_inverse=True)[1]
             fixed = None if fixed is None else fixed[keep]
-        return cls(model, X, labels, weight, counts, groups, strength, model.penalty == "firth", sampling, fixed)
+        firth = model.penalty == "firth"
+        return cls(model, X, labels, weight, counts, groups, strength, firth, sampling, fixed, factors)
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -171,6 +171,7 @@ class FittedRows:
             self.weight,
             len(self.labels),
             strength=self.strength,
+            factors=self.factors,
             fit_intercept=bool(self.model.fit_intercept),
             offset=self.offset,
         )
@@ -274,6 +275,48 @@ class FittedRows:
             raise ValueError(
                 f"with sampling weights the objective is a pseudo-likelihood: there is no {what}; use Wald's tests."
             )
+
+
+def _refuse_bounds_and_prior(model: Any) -> None:
+    """Raise `ValueError` for a model whose weights have bounds or a prior."""
+    if model.bounds is not None:
+        raise ValueError(
+            "standard errors of a model with bounds (monotone terms have them) are not defined: an estimate at its "
+            "bound has no normal distribution, and those of the other weights depend on which bounds are met. Fit "
+            "without bounds, or compute intervals from bootstrap samples of the rows."
+        )
+    if getattr(model, "prior", None) is not None:
+        raise ValueError(
+            "standard errors of a model with a prior are not defined here: they ignore the rows of the prior. Fit with "
+            "keep_posterior=True, whose `posterior()` has the covariance."
+        )
+
+
+def _column_factors(model: Any, n_columns: int) -> Array | None:
+    """Return the penalty factor of each column (d,), inf where its weights are 0; None without factors.
+
+    Returns
+    -------
+    ndarray of shape (d,) or None
+        Factors.
+
+    Raises
+    ------
+    ValueError
+        If the classes have different factors in a column.
+    """
+    names = WeightNames.of(getattr(model, "feature_names_in_", model._column_names), n_columns, model.classes_)
+    terms = None if model.penalty_factors is None else weight_terms(model, names)
+    if terms is None:
+        return None
+    factors = np.where((terms.lower == 0) & (terms.upper == 0), np.inf, terms.l2_factor)
+    differing = np.flatnonzero((factors != factors[0]).any(axis=0))
+    if len(differing):
+        raise ValueError(
+            f"the penalty factors of {names.label(int(differing[0]))} differ between the classes, and standard errors "
+            "are for one factor a column; fit with keep_posterior=True, whose `posterior()` has the covariance."
+        )
+    return np.asarray(factors[0])
 
 
 def _codes(clusters: Any, weight: Array | None, n: int) -> Array:

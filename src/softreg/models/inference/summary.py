@@ -10,6 +10,7 @@ import numpy as np
 
 from softreg.models.inference.estimates import Estimates, as_html, as_text, number
 from softreg.models.inference.fitted_inference import FittedInference
+from softreg.models.inference.fitted_rows import FittedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +130,20 @@ FEW_CLUSTERS = 40
 samples (docs/statistics.md), in 60 clusters in 94 to 95%."""
 
 
+def _shrunken(fitted: FittedRows) -> str:
+    """Return which weights the penalty shrinks, in words."""
+    return "all weights" if fitted.factors is None or (fitted.factors > 0).all() else "weights with a penalty"
+
+
+def _strength_text(fitted: FittedRows) -> str:
+    """Return the strength of the penalty in words, with the range of its factors where these differ."""
+    text = f"strength {number(fitted.strength)}"
+    if fitted.factors is None:
+        return text
+    factors = fitted.factors[np.isfinite(fitted.factors)]
+    return f"{text}, times factors from {factors.min():.4g} to {factors.max():.4g}" if len(factors) else text
+
+
 def _notes(inference: FittedInference, profiled: bool) -> list[str]:
     """Return the notes on the interpretation of a fit."""
     fitted, notes = inference.fitted, list[str]()
@@ -140,7 +155,7 @@ def _notes(inference: FittedInference, profiled: bool) -> list[str]:
         )
     if fitted.strength > 0:
         notes.append(
-            f"The L2 penalty (strength {number(fitted.strength)}) shrinks all weights towards zero. "
+            f"The L2 penalty ({_strength_text(fitted)}) shrinks {_shrunken(fitted)} towards zero. "
             + (
                 "The intervals are those of a Bayesian with that prior."
                 if inference.errors == "posterior"

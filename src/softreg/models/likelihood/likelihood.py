@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from softreg.linalg import cholesky
-from softreg.optimize import l2
+from softreg.optimize import Penalty, l2, make_penalty
 from softreg.optimize.certificate.collinearity import dependent
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.column_reductions import column_logits, member_row_weights
 from softreg.optimize.objective.evaluation import Evaluation, PassEvaluator
 from softreg.optimize.objective.hessian import Columns, contrasts
 from softreg.optimize.problem.standardization import standardise
+from softreg.optimize.problem.weighted_elastic_net import WeightTerms
 from softreg.probability import block_loss as loss
 from softreg.rows import Array, Block, Sums, as_rows
 
@@ -123,6 +124,8 @@ class Likelihood:
         Number of classes.
     strength : float, default 0.0
         Strength of an L2 penalty.
+    factors : ndarray of shape (d,), optional
+        Factor of the strength for each column: 0 for no penalty, inf for a column without effect; 1 by default.
     fit_intercept : bool, default True
         Whether there is an intercept.
     offset : ndarray of shape (n, q), optional
@@ -137,6 +140,7 @@ class Likelihood:
         q: int,
         *,
         strength: float = 0.0,
+        factors: Array | None = None,
         fit_intercept: bool = True,
         offset: Array | None = None,
     ) -> None:
@@ -149,7 +153,9 @@ class Likelihood:
             )
         rows = as_rows(X.astype(np.float64), labels, None if weight is None else weight[None, :], offset)
         rows, self.coordinates = standardise(rows, centred=fit_intercept)
-        self.objective = Objective(rows, q, l2(np.array([strength])), self.coordinates, fit_intercept)
+        self._excluded = np.zeros(self.d, dtype=bool) if factors is None else np.isinf(factors)
+        penalty = l2(np.array([strength])) if factors is None else _weighted_l2(strength, factors, q)
+        self.objective = Objective(rows, q, penalty, self.coordinates, fit_intercept)
         self.mass = float(self.objective.mass[0])
         self._reader = PassEvaluator(self.objective)
         self._columns = Columns(self.objective)
@@ -158,8 +164,8 @@ class Likelihood:
 
     @property
     def identified(self) -> Array:
-        """Positions of the identified parameters among the d + 1 of the solver (no constant column)."""
-        return np.flatnonzero(np.append(~self.coordinates.constant, self.bias))
+        """Positions of the identified parameters among the d + 1 of the solver: no constant or excluded column."""
+        return np.flatnonzero(np.append(~self.coordinates.constant & ~self._excluded, self.bias))
 
     def from_user(self, coef: Array, intercept: Array) -> Array:
         """Return parameters (q, d + 1) in the solver's coordinates, with mean zero over the classes."""
@@ -293,6 +299,13 @@ class Likelihood:
             scores.evaluate(block)
         groups = len(np.unique(clusters))
         return np.asarray(sums.T @ sums / mass * (groups / (groups - 1)))
+
+
+def _weighted_l2(strength: float, factors: Array, q: int) -> Penalty:
+    """Return the L2 penalty with a factor for each column (d,); the weights of excluded columns are 0 without it."""
+    finite = np.where(np.isinf(factors), 0.0, factors)[None, :]
+    free = np.full((q, len(factors)), np.inf)
+    return make_penalty("l2", strength, 0.0, WeightTerms(finite, finite, -free, free))
 
 
 def solve(H: Array, g: Array) -> Array:

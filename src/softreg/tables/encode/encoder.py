@@ -158,7 +158,7 @@ class Encoder(DeprecatedAttributes):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The column of the table from which each column of X comes, (d,); of an interaction both, as `age:job`."""
+        """The column of the table or the interaction from which each column of X comes, (d,)."""
         return tuple(code.name for code in self.parts for _ in range(code.width))
 
     @property

@@ -10,19 +10,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from softreg.exportable import Exportable
-from softreg.models import Inference, Path, SoftmaxRegression, StoredEvaluation, infer
+from softreg.models import Path, SoftmaxRegression, StoredEvaluation
 from softreg.models.class_blocks.top_classes import TopClasses, checked_count
 from softreg.models.estimators.streamed_predictions import codes_of_classes
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.models.serialization.stored_evaluation import check_classes
 from softreg.tables.columns.table_errors import TableError, emit_warnings, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
-from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
 from softreg.tables.fit.terms.term_record import TermRecord
@@ -36,7 +34,6 @@ from softreg.tables.read_options import ReadOptions
 from softreg.tables.row_selection.labelled_rows import UNLABELLED, class_codes_with_rare
 from softreg.tables.row_selection.offset_columns import offset_remarks, read_offsets
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
-from softreg.tables.row_selection.row_numbers import row_numbers
 from softreg.tables.schema import label_types
 from softreg.tables.schema.input_kind import check_input_kind
 from softreg.tables.schema.schema import Schema
@@ -278,160 +275,6 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
             (name, kind, offsets.get(name, "; ".join([reason, *(found[name] for found in remarks if name in found)])))
             for name, kind, reason in self.schema_.describe()
         ]
-
-    def infer(
-        self,
-        data: Any,
-        rows: ArrayLike | None = None,
-        *,
-        y: Any = None,
-        sample_weight: Any = None,
-        reference: Any = None,
-        errors: str | None = None,
-        clusters: Any = None,
-        level: float = 0.95,
-    ) -> Inference:
-        """Return standard errors and intervals of the model's weights, from the rows that it was fitted to.
-
-        Features are those of `feature_names_out_`: numbers in standard deviations, and the levels of a category one by
-        one. Only the penalty determines the weights of single levels, so that the useful statistics are `effects()`;
-        for tests of columns in their own units use `table_statistics`.
-
-        Parameters
-        ----------
-        data : path, pyarrow.Table, data frame or array
-            Table of the fit.
-        rows : array-like, optional
-            Training rows, as numbers from 0 or a mask; all by default.
-        y : array-like (n,), optional
-            Labels; by default the target column of `data`.
-        sample_weight, clusters : array-like (n,), optional
-            Weight and cluster of each row of the table.
-        reference, errors, level
-            As in `softreg.infer`.
-
-        Returns
-        -------
-        Inference
-            Statistics of the weights.
-
-        Raises
-        ------
-        ValueError
-            If the rows are not those of the fit, or the model has no penalty.
-        """
-        table = self._table(data)
-        chosen = row_numbers(rows, table.num_rows)
-        texts = self.label_texts(table, y)
-        labelled = texts != ""
-        if not labelled.all():  # rows that the fit left out
-            chosen = np.flatnonzero(labelled) if chosen is None else chosen[labelled[chosen]]
-        selected: Any = slice(None) if chosen is None else chosen
-        y = texts[selected]
-        weight = None if sample_weight is None else sample_weights(sample_weight, table.num_rows)[selected]
-        cluster = None if clusters is None else np.asarray(clusters)[selected]
-        X = self.encoder_.encode(table, chosen)
-        reference_class = (
-            None if reference is None else label_types.class_name(reference, self.model_.classes_.tolist())
-        )
-        offsets = self.offsets(table)
-        options: dict[str, Any] = {
-            "reference": reference_class,
-            "errors": errors,
-            "clusters": cluster,
-            "level": level,
-            "offset": None if offsets is None else offsets[selected],
-        }
-        inference = infer(self.model_, X, y, weight, **options)
-        changes = {**inference.changes, **discrete_changes(self.encoder_, X)}
-        return replace(
-            inference,
-            changes=changes,
-            read_rows=lambda new: self.encoder_.encode(self._table(new)),
-            read_value=lambda j, value: feature_setting(self.encoder_, j, value),
-            read_offset=self.offsets,
-        )
-
-    def keep_intervals(
-        self, data: Any, rows: ArrayLike | None = None, *, y: Any = None, errors: str | None = None
-    ) -> Any:
-        """Keep the covariance of the weights, so that `predict_intervals` and model files have intervals.
-
-        A file grows by `4 p (p + 1)` bytes for p = (q - 1) (d + 1) parameters: 16 kB for q = 3 and 30 features, 8 MB
-        for 1,400 parameters.
-
-        Parameters
-        ----------
-        data : path, pyarrow.Table, data frame or array
-            Table of the fit.
-        rows : array-like, optional
-            Training rows, as numbers from 0 or a mask; all by default.
-        y : array-like (n,), optional
-            Labels; by default the target column of `data`.
-        errors : {"posterior", "model", "robust"}, optional
-            Kind of standard errors. By default "posterior" with an L2 penalty, which is interpreted as a Gaussian
-            prior, and "model" without.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If the rows are not those of the fit, the model has an L1 part or bounds, or it has a prior or columns
-            without penalty and did not keep its posterior.
-        """
-        from softreg.models.inference.margins.row_logits import ParameterDistribution
-
-        if self.model_.prior is not None or self.model_.penalty_factors is not None:
-            self.intervals_ = self._posterior_intervals(errors)
-            return self
-        penalised = self.model_.penalty == "l2" and self.model_.strength > 0
-        inference = self.infer(data, rows, y=y, errors=errors or ("posterior" if penalised else "model"))
-        distribution = ParameterDistribution.of(inference).at(self.model_.coef_, self.model_.intercept_)
-        self.intervals_ = StoredIntervals(distribution, inference.errors)
-        return self
-
-    def _posterior_intervals(self, errors: str | None) -> StoredIntervals:
-        """Return the intervals of the posterior that the fit kept; raise `ValueError` without one."""
-        from softreg.models.inference.margins.row_logits import ParameterDistribution
-
-        if errors not in (None, "posterior") or self.model_._posterior is None:
-            raise ValueError(
-                "a model with a prior or with columns without penalty has the intervals of its posterior alone; train "
-                "it with --keep-posterior (keep_posterior=True in Python)."
-            )
-        return StoredIntervals(ParameterDistribution.of_posterior(self.model_.posterior()), "posterior")
-
-    def predict_intervals(self, data: Any, level: float = 0.95) -> tuple[Float64Array, Float64Array]:
-        """Return the limits of intervals of the probabilities of `predict_proba`.
-
-        Parameters
-        ----------
-        data : path, pyarrow.Table, data frame or array
-            Rows.
-        level : float, default 0.95
-            Confidence level, or posterior probability with `errors="posterior"`.
-
-        Returns
-        -------
-        low, high : array of float64 (n, q)
-            Limits, by the delta method on the log-odds, between 0 and 1.
-
-        Raises
-        ------
-        ValueError
-            If the level is not between 0 and 1, or `keep_intervals` was not called before.
-        """
-        if not 0 < level < 1:
-            raise ValueError(f"level={level!r} must be between 0 and 1, such as 0.95.")
-        if self.intervals_ is None:
-            raise ValueError(
-                "the model keeps no covariance; call keep_intervals(data) with the table of the fit first."
-            )
-        X, offset = self._encoded_with_offset(data)
-        return self.intervals_.limits(X, level, offset)
 
     def keep_evaluation(self, evaluation: StoredEvaluation) -> Any:
         """Keep the evaluation of the fitted model on held-out rows, so that model files have it.

@@ -312,30 +312,35 @@ def fit_in_batches(
     except TableError as error:
         raise scan.with_file_location(error) from None
     constraints.check(schema, settings["penalty"])
-    wanted, requested = checked_terms(terms, schema, settings), settings
+    wanted = checked_terms(terms, schema, settings, constraints=constraints, forms=choice.numeric_form)
     choice = replace(choice, numeric_form=constraints.linear_forms(choice.numeric_form, schema))
-    values, codes = scan.labels(scan.sample)
-    y = np.array(values)[codes]
-    weight, fixed = scan.row_weights(scan.sample, scan.numbers), _sample_offsets(scan, offsets)
-    sample: dict[str, Any] = {"weight": weight, "offsets": fixed}
-    encoder = fit_encoder(schema, scan.sample, None, y, settings, choice, fit=passes.fit_encoder, **sample)
+    sample = _term_sample(scan, offsets)
+    rows: dict[str, Any] = {"weight": sample.weight, "offsets": sample.offsets}
+    encoder = fit_encoder(schema, scan.sample, None, sample.y, settings, choice, fit=passes.fit_encoder, **rows)
     encoder = passes.with_weighted_moments(encoder)
     names = np.array(encoder.feature_names_out, dtype=object)
     classes = label_types.ordered_classes(scan.source.schema.field(scan.target), scan.classes, scan.rare.pool)
-    settings, path = {**with_column_groups(settings, encoder), **constraints.parameters(encoder, classes)}, None
+    requested, path = settings, None
+    settings = {**with_column_groups(settings, encoder), **constraints.parameters(encoder, classes)}
     _warn_of_separating_indicators(passes, encoder, constraints)
     if settings["strength"] == "auto":
-        settings["strength"], path = _choose_strength_on_sample(scan, encoder, settings, names, choice, fixed)
+        settings["strength"], path = _choose_strength_on_sample(scan, encoder, settings, names, choice, sample.offsets)
     model = fit_at_strength(settings, passes.encoded(encoder, offsets), None, names, checkpoint)
     return with_terms(
         FittedParts(schema, encoder, model, path),
-        TermSample(scan.sample, None, y, scan.training, **sample),
+        sample,
         wanted,
-        settings={**settings, **requested},
-        choice=choice,
-        constraints=constraints,
         encode=lambda found: (passes.encoded(found, offsets), None),
-    )
+        settings={**settings, **requested}, choice=choice, constraints=constraints, classes=classes,
+    )  # fmt: skip
+
+
+def _term_sample(scan: TableScan, offsets: Mapping[str, str]) -> TermSample:
+    """Return the sample of the training rows, with their labels, weights and offsets."""
+    assert scan.sample is not None
+    values, codes = scan.labels(scan.sample)
+    weight, fixed = scan.row_weights(scan.sample, scan.numbers), _sample_offsets(scan, offsets)
+    return TermSample(scan.sample, None, np.array(values)[codes], scan.training, weight, fixed)
 
 
 def _warn_of_separating_indicators(passes: TrainingPasses, encoder: Encoder, constraints: ColumnConstraints) -> None:

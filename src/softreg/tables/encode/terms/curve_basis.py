@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.typing import Float64Array
+from softreg.typing import Float64Array, IntArray
 
 KNOTS = 48
 """Most knots of a curve."""
@@ -144,6 +144,38 @@ def increments_basis(knots: Float64Array, share: Float64Array) -> CurveBasis:
     variance = share @ centred**2
     total = max(float(variance.sum()), 1e-300)
     return CurveBasis(knots, centred / np.sqrt(total), variance / total)
+
+
+def interpolation(x: Float64Array, knots: Float64Array) -> tuple[IntArray, Float64Array]:
+    """Return the knot below each number, and its place between this knot and the next one.
+
+    Parameters
+    ----------
+    x : array of float64 (n,)
+        Numbers; those beyond the first and the last knot are taken as these.
+    knots : array of float64 (m,)
+        Two or more ascending numbers of any size, up to the least and the largest that float64 has.
+
+    Returns
+    -------
+    low : array of int (n,)
+        Numbers of knots, 0 to m - 2; 0 for nan.
+    share : array of float64 (n,)
+        Places, from 0 to 1; nan for nan.
+
+    Examples
+    --------
+    >>> interpolation(np.array([1.0, 2.5, 9.0]), np.array([1.0, 2.0, 4.0]))
+    (array([0, 1, 1]), array([0.  , 0.25, 1.  ]))
+    """
+    low = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
+    low[np.isnan(x)] = 0
+    start, stop = knots[low], knots[low + 1]
+    with np.errstate(over="ignore"):
+        gap = stop - start
+        half = np.where(np.isinf(gap), 0.5, 1.0)  # the difference of the largest numbers overflows, that of halves not
+        share = (x * half - start * half) / (stop * half - start * half)
+    return low, np.clip(share, 0.0, 1.0)
 
 
 def knot_positions(share: Float64Array) -> Float64Array:

@@ -14,7 +14,7 @@ from softreg.tables.columns.row_location import RowLocation
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.column_encoder import Entry, entries_with_missing
 from softreg.tables.encode.number_encoder import NumberEncoder
-from softreg.tables.encode.terms.curve_basis import CurveBasis
+from softreg.tables.encode.terms.curve_basis import CurveBasis, interpolation
 from softreg.tables.schema.typed_values import require_numbers
 from softreg.typing import Float64Array
 
@@ -104,9 +104,7 @@ class CurveEncoder(NumberEncoder):
 
     def curves(self, x: Float64Array) -> list[Float64Array]:
         """Return the value of each basis function at x (n,); nan where x is nan."""
-        place = np.interp(x, self.curve_knots, np.arange(len(self.curve_knots), dtype=np.float64))
-        low = np.minimum(np.nan_to_num(place).astype(np.intp), len(self.curve_knots) - 2)
-        share = place - low
+        low, share = interpolation(x, np.asarray(self.curve_knots))
         values = np.asarray(self.curve_values)
         return list(values.T[:, low] * (1 - share) + values.T[:, low + 1] * share)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from softreg.models.serialization import fields
 from softreg.tables.encode.column_encoder import ColumnEncoder
-from softreg.tables.encode.terms.curve_basis import CurveBasis
+from softreg.tables.encode.terms.curve_basis import CurveBasis, interpolation
 from softreg.typing import Float64Array
 
 PAIR_KNOTS = 16
@@ -78,9 +78,8 @@ class PairSide:
         if not self.knots:
             return block
         curves = self._values
-        place = np.interp(block[:, 0], self.knots, np.arange(len(self.knots), dtype=np.float64))
-        low = np.minimum(place.astype(np.intp), len(self.knots) - 2)
-        share = (place - low)[:, None]
+        low, place = interpolation(block[:, 0], np.asarray(self.knots))
+        share = place[:, None]
         out = curves[low] * (1 - share) + curves[low + 1] * share
         if self.missing:
             out[block[:, -1] != 0] = 0.0
@@ -123,12 +122,15 @@ class PairEncoder:
         Basis functions of left and right of each feature.
     scale : float
         Factor of all features.
+    label : str
+        Name of the interaction where a column or another interaction has the name `left:right`; "" elsewhere.
     """
 
     left: PairSide
     right: PairSide
     products: tuple[tuple[int, int], ...]
     scale: float
+    label: str = ""
 
     @classmethod
     def of(cls, left: PairSide, right: PairSide, a: Float64Array, b: Float64Array) -> PairEncoder:
@@ -157,7 +159,7 @@ class PairEncoder:
     @property
     def name(self) -> str:
         """The names of both columns, such as `age:job`."""
-        return f"{self.left.column}:{self.right.column}"
+        return self.label or f"{self.left.column}:{self.right.column}"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -179,6 +181,7 @@ class PairEncoder:
         return {
             "left": self.left.to_state(), "right": self.right.to_state(),
             "products": [list(pair) for pair in self.products], "scale": self.scale,
+            **({"label": self.label} if self.label else {}),
         }  # fmt: skip
 
     @classmethod
@@ -194,7 +197,40 @@ class PairEncoder:
             if i >= left.size or j >= right.size:
                 raise ValueError(f"the interaction of {left.column!r} and {right.column!r} has the product {pair}")
             products.append((i, j))
-        return cls(left, right, tuple(products), fields.number(state, "scale", positive=True))
+        label = fields.text(state, "label") if "label" in state else ""
+        return cls(left, right, tuple(products), fields.number(state, "scale", positive=True), label)
+
+
+def with_distinct_names(pairs: Sequence[PairEncoder], columns: Iterable[str]) -> tuple[PairEncoder, ...]:
+    """Return the interactions with a label where a column or an earlier interaction has the same name.
+
+    Parameters
+    ----------
+    pairs : sequence of PairEncoder
+        Interactions.
+    columns : iterable of str
+        Names of the columns.
+
+    Returns
+    -------
+    tuple of PairEncoder
+        Interactions with distinct names.
+
+    Examples
+    --------
+    >>> pair = PairEncoder(PairSide.of_levels("a", 2), PairSide.of_levels("b", 2), ((0, 0),), 1.0)
+    >>> [one.name for one in with_distinct_names([pair], ["a", "b", "a:b"])]
+    ['a:b_2']
+    """
+    taken, found = set(columns), []
+    for pair in pairs:
+        name, number = pair.name, 1
+        while name in taken:
+            number += 1
+            name = f"{pair.name}_{number}"
+        taken.add(name)
+        found.append(pair if name == pair.name else replace(pair, label=name))
+    return tuple(found)
 
 
 def pair_blocks(pairs: Sequence[PairEncoder], X: Any, columns: Mapping[str, slice]) -> list[Float64Array]:

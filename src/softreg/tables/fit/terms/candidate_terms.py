@@ -31,22 +31,13 @@ MAX_PAIR_LEVELS = 300
 """Most features of a category in an interaction."""
 
 
-def linear_encoder(encoder: Encoder) -> Encoder:
-    """Return the encoder with every column of numbers in linear form, within the range of training."""
-    columns = [
-        replace(column, knots=(), scores=(), both=False, evidence=()) if isinstance(column, NumberEncoder) else column
-        for column in encoder.column_encoders
-    ]
-    return replace(encoder, column_encoders=tuple(columns))
-
-
 def with_curves(encoder: Encoder, table: pa.Table, rows: RowNumbers | None, options: Terms) -> Encoder:
     """Return the encoder with a curve for each column of numbers that may have one.
 
     Parameters
     ----------
     encoder : Encoder
-        Encoder with linear forms.
+        Encoder of the linear model.
     table : pyarrow.Table
         The table, or a sample of its training rows.
     rows : array of int, optional
@@ -58,7 +49,7 @@ def with_curves(encoder: Encoder, table: pa.Table, rows: RowNumbers | None, opti
     -------
     Encoder
         In mode "auto" all columns of numbers with at least three distinct values have a curve, unless they are
-        requested as linear; otherwise those that are requested.
+        requested as linear; otherwise those that are requested. Columns without a curve keep their form.
     """
     chosen = table if rows is None else table.take(pa.array(rows))
     columns: list[Any] = []

@@ -1,31 +1,33 @@
 """The choice of the terms of a table: linear, curves, or curves and interactions, by the loss of held-out rows.
 
 Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves, and
-curves with the interactions for which there is evidence. Of small tables the search is repeated in each fold; of larger ones, one fold is held out. A larger model is
-chosen if its mean held-out loss is less by more than `LEAST_GAIN_SE` standard errors of the difference.
+curves with the interactions for which there is evidence. The search is repeated in each fold, until `HELD_OUT` rows
+have been held out: of small tables in all folds, of larger ones in one. A larger model is chosen if its mean held-out
+loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of the difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from softreg.probability import softmax
 from softreg.splits import Split
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
-from softreg.tables.fit.terms.term_record import StageLoss, TermRecord
+from softreg.tables.fit.terms.term_record import LINEAR, StageLoss, TermProgress, TermRecord
 from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch
 from softreg.typing import Float64Array, IntArray
 
-ONE_FOLD = 8_000
-"""Rows from which one fold is held out, in place of five."""
+HELD_OUT = 1_500
+"""Held-out rows from which no further fold is held out; the standard error of a mean loss is then about 0.01 nats."""
 LEAST_GAIN_SE = 0.5
 """Standard errors by which a larger model has to be better on held-out rows."""
 LEAST_PROBABILITY = 1e-15
 """Held-out probabilities are limited to it, so that one row does not decide."""
-STAGES = ("linear", "curves", "interactions")
+STAGES = (LINEAR, "curves", "interactions")
 """The models that are compared, in the order of their size."""
 
 LinearProbabilities = Callable[[IntArray, IntArray], Float64Array]
@@ -33,7 +35,13 @@ LinearProbabilities = Callable[[IntArray, IntArray], Float64Array]
 
 
 def compare_models(
-    problem: TermProblem, folds: Sequence[Split], linear: LinearProbabilities, deadline: Deadline
+    problem: TermProblem,
+    folds: Sequence[Split],
+    linear: LinearProbabilities,
+    deadline: Deadline,
+    *,
+    may_be_linear: bool = True,
+    on_progress: Callable[[TermProgress], Any] | None = None,
 ) -> ChosenTerms | TermRecord:
     """Return the terms of the model with the least loss on held-out rows.
 
@@ -47,75 +55,127 @@ def compare_models(
         Probabilities of the linear model, see `LinearProbabilities`.
     deadline : Deadline
         No larger models are tried after it.
+    may_be_linear : bool
+        Whether the linear model may be chosen; False where single terms are requested, which it does not have.
+    on_progress : callable, optional
+        Receives a record for each model of each fold.
 
     Returns
     -------
     ChosenTerms or TermRecord
         The terms; the record alone if no larger model is better than the linear one.
     """
-    folds = folds[-1:] if len(problem.rows.codes) >= ONE_FOLD else folds
-    parts: list[_HeldOut] = []
-    for fold in folds:
+    folds = _needed(folds)
+    parts = list[_HeldOut]()
+    for number, fold in enumerate(folds, start=1):
+        report = None if on_progress is None else _FoldProgress(on_progress, number, len(folds))
         start = parts[-1].models[0].fit.precision if parts else None
-        parts.append(_held_out(problem, fold, linear, deadline, start))
+        parts.append(_held_out(problem, fold, linear, deadline, report, start))
     reached = min(len(part.losses) for part in parts)
     losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
-    best = 0
-    for stage in range(1, reached):
-        gain = losses[best] - losses[stage]
-        if gain.mean() > LEAST_GAIN_SE * gain.std() / np.sqrt(len(gain)):
+    share = np.concatenate([part.weight for part in parts])
+    share = share / share.sum()
+    best = 0 if may_be_linear else 1
+    for stage in range(best + 1, reached):
+        gain = _Mean.of(losses[best] - losses[stage], share)
+        if gain.value > LEAST_GAIN_SE * gain.error:
             best = stage
-    stages = tuple(_stage(name, loss, losses[best]) for name, loss in zip(STAGES, losses, strict=False))
+    stages = tuple(_stage(name, loss, losses[best], share) for name, loss in zip(STAGES, losses, strict=False))
     if best == 0:
         return TermRecord(STAGES[0], stages, (), len(problem.rows.codes))
     models = parts[-1].models
     if len(parts) > 1:
-        models = _models(problem.search, problem.rows, best, Deadline(None), models[0].fit.precision)
+        models = list(_models(problem.search, problem.rows, best, Deadline(None), models[0].fit.precision))
     return problem.chosen(models[best - 1], STAGES[best], stages)
 
 
-def _stage(name: str, loss: Float64Array, best: Float64Array) -> StageLoss:
+@dataclass(frozen=True)
+class _Mean:
+    """A weighted mean and its standard error."""
+
+    value: float
+    error: float
+
+    @classmethod
+    def of(cls, values: Float64Array, share: Float64Array) -> _Mean:
+        """Return the mean of values (n,) with weights (n,) whose sum is 1."""
+        mean = float(share @ values)
+        return cls(mean, float(np.sqrt((share**2) @ (values - mean) ** 2)))
+
+
+def _stage(name: str, loss: Float64Array, best: Float64Array, share: Float64Array) -> StageLoss:
     """Return the mean loss of a model, and its difference from that of the chosen model on the same rows."""
-    difference = loss - best
-    return StageLoss(name, float(loss.mean()), float(difference.mean()), float(difference.std() / np.sqrt(len(loss))))
+    excess = _Mean.of(loss - best, share)
+    return StageLoss(name, float(share @ loss), excess.value, excess.error)
 
 
 @dataclass(frozen=True, eq=False)
 class _HeldOut:
-    """Losses of the held-out rows of a fold at each stage, and the models of the stages after the linear one."""
+    """Losses of the held-out rows of a fold at each stage, their weights, and the models after the linear one."""
 
     losses: list[Float64Array]
+    weight: Float64Array
     models: list[Model]
 
 
-def _held_out(
-    problem: TermProblem, fold: Split, linear: LinearProbabilities, deadline: Deadline, start: Float64Array | None
-) -> _HeldOut:
-    """Return the losses of the models on the test rows of a fold whose class has training rows.
+@dataclass(frozen=True)
+class _FoldProgress:
+    """Reports of the models of a fold."""
 
-    The strengths of the main effects begin with `start`, those of another fold.
-    """
+    on_progress: Callable[[TermProgress], Any]
+    number: int
+    folds: int
+
+    def __call__(self, losses: Sequence[Float64Array]) -> None:
+        name = STAGES[len(losses) - 1]
+        self.on_progress(TermProgress(name, self.number, self.folds, float(losses[-1].mean())))
+
+
+def _held_out(
+    problem: TermProblem,
+    fold: Split,
+    linear: LinearProbabilities,
+    deadline: Deadline,
+    report: _FoldProgress | None,
+    start: Float64Array | None,
+) -> _HeldOut:
+    """Return the losses of the models on the test rows of a fold, beginning with the precisions of another fold."""
     rows = problem.rows
     known = np.unique(rows.codes[fold.train])
     tested = fold.test[np.isin(rows.codes[fold.test], known)]
     train, test = rows.take(fold.train).of_classes(known), rows.take(tested).of_classes(known)
     losses = [_losses(linear(fold.train, tested)[:, known], test.codes)]
-    models = _models(problem.search, train, len(STAGES) - 1, deadline, start)
-    for model in models:
+    models = list[Model]()
+    if report is not None:
+        report(losses)
+    for model in _models(problem.search, train, len(STAGES) - 1, deadline, start):
+        models.append(model)
         X = problem.search.features(test.X, model.pairs)
         losses.append(_losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes))
-    return _HeldOut(losses, models)
+        if report is not None:
+            report(losses)
+    return _HeldOut(losses, np.ones(len(tested)) if test.weight is None else test.weight, models)
 
 
 def _models(
     search: TermSearch, rows: TermRows, stages: int, deadline: Deadline, start: Float64Array | None
-) -> list[Model]:
-    """Return the models of the first stages after the linear one; fewer once the time is over."""
-    models = [search.main(rows, start)]
+) -> Iterator[Model]:
+    """Yield the models of the first stages after the linear one; fewer once the time is over."""
+    main = search.main(rows, start)
+    yield main
     if stages > 1 and not deadline.passed:
-        pairs = search.screen(rows, models[0])
-        models.append(search.with_pairs(rows, models[0], pairs) if pairs else models[0])
-    return models
+        pairs = search.screen(rows, main)
+        yield search.with_pairs(rows, main, pairs) if pairs else main
+
+
+def _needed(folds: Sequence[Split]) -> list[Split]:
+    """Return the first folds that hold out `HELD_OUT` rows, or all; of folds in the order of time the last ones."""
+    needed, rows = list[Split](), 0
+    for fold in reversed(folds):
+        if rows < HELD_OUT:
+            needed.append(fold)
+            rows += len(fold.test)
+    return needed
 
 
 def _losses(P: Float64Array, codes: IntArray) -> Float64Array:

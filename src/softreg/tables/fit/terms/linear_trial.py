@@ -10,6 +10,7 @@ import numpy as np
 
 from softreg.models import SoftmaxRegression
 from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
+from softreg.tables.fit.weight_terms.column_constraints import bounds_of_classes
 from softreg.typing import Float64Array, IntArray
 
 TOL = 1e-4
@@ -58,8 +59,9 @@ class LinearTrial:
         """
         sample, offset = self.sample, self.offset
         weight = None if sample.weight is None else sample.weight[train]
-        model, classes = SoftmaxRegression(**self.settings), self.linear.model.classes_
-        known = np.unique(sample.y[train])
+        classes, known = self.linear.model.classes_, np.unique(sample.y[train])
+        model = SoftmaxRegression(**bounds_of_classes(self.settings, known))
+        model._column_names = np.array(self.linear.encoder.feature_names_out, dtype=object)
         place = np.searchsorted(classes, known)
         fixed, of_test = (None if offset is None else offset[rows][:, place] for rows in (train, test))
         model.fit(self._X[train], sample.y[train], weight, offset=fixed)

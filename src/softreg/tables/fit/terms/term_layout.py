@@ -9,7 +9,11 @@ import numpy as np
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
+from softreg.tables.encode.terms.pair_encoder import PairEncoder
 from softreg.typing import IntArray
+
+MAIN, CURVE, MISSING, INTERACTION = "main", "curve", "missing", "interaction"
+"""Parts of a column that are terms, and interactions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +26,21 @@ class TermLayout:
         Terms, such as `age`, `age=curve`, `age=missing`, `job` and `age:job`.
     columns : tuple of str (m,)
         Column of the table of each term; of an interaction both, as `age:job`.
+    parts : tuple of {"main", "curve", "missing", "interaction"} (m,)
+        Part of the column that each term is.
     of_feature : array of int (d,)
         Term of each feature.
     """
 
     names: tuple[str, ...]
     columns: tuple[str, ...]
+    parts: tuple[str, ...]
     of_feature: IntArray
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """The column and the part of each term, which are distinct, while a column may have the name of a term."""
+        return tuple(zip(self.columns, self.parts, strict=True))
 
 
 def term_layout(encoder: Encoder) -> TermLayout:
@@ -57,14 +69,17 @@ def term_layout(encoder: Encoder) -> TermLayout:
     """
     names: list[str] = []
     columns: list[str] = []
+    kinds: list[str] = []
     sizes: list[int] = []
     for code in encoder.parts:
         curves = code.n_curves if isinstance(code, CurveEncoder) else 0
         missing = int(isinstance(code, NumberEncoder) and code.missing)
-        parts = [(code.name, code.width - curves - missing), (f"{code.name}=curve", curves)]
-        for name, size in [*parts, (f"{code.name}=missing", missing)]:
+        whole = INTERACTION if isinstance(code, PairEncoder) else MAIN
+        parts = ((whole, code.width - curves - missing), (CURVE, curves), (MISSING, missing))
+        for part, size in parts:
             if size:
-                names.append(name)
+                names.append(code.name if part == whole else f"{code.name}={part}")
                 columns.append(code.name)
+                kinds.append(part)
                 sizes.append(size)
-    return TermLayout(tuple(names), tuple(columns), np.repeat(np.arange(len(sizes)), sizes))
+    return TermLayout(tuple(names), tuple(columns), tuple(kinds), np.repeat(np.arange(len(sizes)), sizes))

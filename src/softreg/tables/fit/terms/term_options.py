@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -76,12 +76,11 @@ class Terms:
         if self.mode not in MODES:
             raise TableError(f"terms is {self.mode!r}; expected one of {quote_list(list(MODES))}.")
         seconds = self.seconds
-        if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
+        if seconds is not None and (isinstance(seconds, bool) or not (isinstance(seconds, Real) and seconds > 0)):
             raise TableError(f"The time for terms is {seconds!r}; expected a number of seconds above 0, or None.")
         for name in ("smooth", "pool", "linear"):
             object.__setattr__(self, name, column_names(getattr(self, name)))
-        given = [self.interactions] if isinstance(self.interactions, str) else self.interactions
-        object.__setattr__(self, "interactions", tuple(map(_pair, given)))
+        object.__setattr__(self, "interactions", _pairs(self.interactions))
         if not isinstance(self.monotone, Mapping):
             raise TableError(f"monotone is {self.monotone!r:.80}; expected a direction by column, as {{'age': '+'}}.")
         object.__setattr__(self, "monotone", {column_name(key, "monotone"): s for key, s in self.monotone.items()})
@@ -90,7 +89,7 @@ class Terms:
     def _check_contradictions(self) -> None:
         """Raise `TableError` for an unknown direction, and for a column with two contradictory requests."""
         for name, sign in self.monotone.items():
-            if sign not in SIGNS:
+            if not isinstance(sign, str) or sign not in SIGNS:
                 raise TableError(
                     f"The direction of the monotone column {quote(name)} is {sign!r}; expected '+' or '-'."
                 )
@@ -113,7 +112,12 @@ class Terms:
         return {name: SIGNS[sign] for name, sign in self.monotone.items()}
 
     def __bool__(self) -> bool:
-        return self.mode == "auto" or bool(self.smooth or self.interactions or self.pool or self.monotone)
+        return self.mode == "auto" or self.required
+
+    @property
+    def required(self) -> bool:
+        """Whether single terms are requested, which the model has in any case."""
+        return bool(self.smooth or self.interactions or self.pool or self.monotone)
 
     @property
     def named(self) -> dict[str, str]:
@@ -139,7 +143,7 @@ class Terms:
         features = {column.name for column in schema.features}
         for name, what in self.named.items():
             if name not in kinds:
-                raise unknown_column_error(name, list(kinds), what)
+                raise unknown_column_error(name, list(kinds))
             if name not in features:
                 raise TableError(f"Column {quote(name)} is named as a {what}, and is no feature of the model.")
         for name in (*self.smooth, *self.monotone):
@@ -187,16 +191,32 @@ def requested_terms(terms: Any) -> Terms:
     return Terms(terms)
 
 
+def _pairs(given: Any) -> tuple[tuple[str, str], ...]:
+    """Return the interactions, each once; raise `TableError` for anything else."""
+    if isinstance(given, str):
+        given = [given]
+    if given is not None and (not isinstance(given, Iterable) or isinstance(given, Mapping)):
+        raise TableError(f"interactions is {given!r:.80}; expected a list of pairs of columns, as [('age', 'job')].")
+    found: dict[frozenset[str], tuple[str, str]] = {}
+    for pair in map(_pair, given or ()):
+        found.setdefault(frozenset(pair), pair)
+    return tuple(found.values())
+
+
 def _pair(given: Any) -> tuple[str, str]:
     """Return the two columns of an interaction; raise `TableError` for anything else."""
     names = given.split(":") if isinstance(given, str) else given
-    if not isinstance(names, (list, tuple)) or len(names) != PAIR or names[0] == names[1]:
+    columns = (
+        [column_name(name, "interactions") for name in names]
+        if isinstance(names, (list, tuple)) and len(names) == PAIR
+        else []
+    )
+    if len(set(columns)) != PAIR:
         raise TableError(
             f"The interaction {given!r:.80} does not name two columns; write 'age:job', or ('age', 'job') in Python "
             "for columns whose names contain a colon."
         )
-    first, second = (column_name(name, "interactions") for name in names)
-    return first, second
+    return columns[0], columns[1]
 
 
 LINEAR_TERMS = Terms("linear")

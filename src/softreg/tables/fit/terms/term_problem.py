@@ -10,12 +10,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from softreg.models import SoftmaxRegression
+from softreg.tables.columns.table_errors import TableError, quote
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.list_column_encoders import VectorEncoder
+from softreg.tables.encode.terms.pair_encoder import PairSide, with_distinct_names
 from softreg.tables.encode.text.text_encoder import TextEncoder
-from softreg.tables.fit.terms.candidate_terms import linear_encoder, pair_sides, with_curves, without_curves
+from softreg.tables.fit.terms.candidate_terms import MAX_PAIR_LEVELS, pair_sides, with_curves, without_curves
 from softreg.tables.fit.terms.fitted_parts import TermSample
-from softreg.tables.fit.terms.term_layout import TermLayout, term_layout
+from softreg.tables.fit.terms.term_layout import CURVE, INTERACTION, TermLayout, term_layout
 from softreg.tables.fit.terms.term_options import Terms
 from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
 from softreg.tables.fit.terms.term_search import Model, TermRows, TermSearch
@@ -100,7 +102,7 @@ class TermProblem:
         options : Terms
             Requested terms.
         free : sequence of str
-            Columns without penalty.
+            Columns without penalty, whose curves have one.
         weight, offset : array of float64 (n,), (n, q), optional
             Weights and offsets of the rows.
 
@@ -110,7 +112,7 @@ class TermProblem:
             The problem.
         """
         (plain, model), table, numbers = linear, sample.table, sample.rows
-        encoder = with_curves(linear_encoder(plain), table, numbers, options)
+        encoder = with_curves(plain, table, numbers, options)
         layout, whole = term_layout(encoder), encoder.encode(table, numbers)
         kept = np.repeat(
             [_is_kept(code) for code in encoder.column_encoders], [c.width for c in encoder.column_encoders]
@@ -125,9 +127,12 @@ class TermProblem:
         X = whole[:, narrow]
         X = np.ascontiguousarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
         used, terms = np.unique(layout.of_feature[narrow], return_inverse=True)
-        fixed = np.where([layout.columns[term] in free for term in used], FREE_PRECISION, np.nan)
+        is_free = [layout.columns[term] in free and layout.parts[term] != CURVE for term in used]
+        fixed = np.where(is_free, FREE_PRECISION, np.nan)
         places = _paired_columns(encoder, narrow, options)
-        search = TermSearch(terms, pair_sides(encoder, X, places), places, options.interactions, fixed)
+        sides = pair_sides(encoder, X, places)
+        _check_requested(options, encoder, sides)
+        search = TermSearch(terms, sides, places, options.interactions, fixed)
         rows = TermRows(X, codes, len(model.classes_), weight, offset)
         total = float(len(codes) if weight is None else weight.sum())
         return cls(encoder, layout, used, rows, search, float(model.strength) * total)
@@ -149,21 +154,41 @@ class TermProblem:
         ChosenTerms
             Curves and interactions without evidence are left out.
         """
-        names = [*(self.layout.names[term] for term in self.used), *(one.pair.name for one in model.pairs)]
-        precision = dict(zip(names, model.fit.precision.tolist(), strict=True))
-        degrees = dict(zip(names, model.fit.degrees.tolist(), strict=True))
-        gone = {name.removesuffix("=curve") for name in names if name.endswith("=curve") and np.isinf(precision[name])}
-        pairs = tuple(one.pair for one in model.pairs if np.isfinite(precision[one.pair.name]))
-        encoder = replace(without_curves(self.encoder, gone), pairs=pairs)
+        pairs = with_distinct_names(
+            [one.pair for one in model.pairs], [code.name for code in self.encoder.column_encoders]
+        )
+        keys = [*(self.layout.keys[term] for term in self.used), *((pair.name, INTERACTION) for pair in pairs)]
+        precision = dict(zip(keys, model.fit.precision.tolist(), strict=True))
+        degrees = dict(zip(keys, model.fit.degrees.tolist(), strict=True))
+        gone = {column for column, part in keys if part == CURVE and np.isinf(precision[column, part])}
+        present = tuple(pair for pair in pairs if np.isfinite(precision[pair.name, INTERACTION]))
+        encoder = replace(without_curves(self.encoder, gone), pairs=present)
         layout = term_layout(encoder)
-        of_term = [min(precision.get(term, self.kept_precision), ABSENT_PRECISION) for term in layout.names]
+        of_term = [min(precision.get(key, self.kept_precision), ABSENT_PRECISION) for key in layout.keys]
         strengths = tuple(
-            TermStrength(term, of_term[k], degrees.get(term, 0.0))
-            for k, term in enumerate(layout.names)
-            if term in degrees
+            TermStrength(layout.names[k], of_term[k], degrees[key], *key)
+            for k, key in enumerate(layout.keys)
+            if key in degrees
         )
         record = TermRecord(name, stages, strengths, len(self.rows.codes))
         return ChosenTerms(encoder, np.array(of_term)[layout.of_feature], record)
+
+
+def _check_requested(options: Terms, encoder: Encoder, sides: Mapping[str, PairSide]) -> None:
+    """Raise `TableError` if a column of a requested interaction has no basis functions, or too many."""
+    widths = {code.name: code.width for code in encoder.column_encoders}
+    for name in (name for pair in options.interactions for name in pair):
+        if name not in sides:
+            width = widths.get(name, 0)
+            reason = (
+                f"it has {width:,} features, and columns of an interaction have at most {MAX_PAIR_LEVELS}; merge rare "
+                "levels of it"
+                if width > MAX_PAIR_LEVELS
+                else "its values are constant in the training rows"
+            )
+            raise TableError(
+                f"Column {quote(name)} cannot have an interaction: {reason}, or leave the interaction out."
+            )
 
 
 def _is_kept(code: Any) -> bool:

@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from softreg.models.serialization import fields
+from softreg.tables.fit.terms.term_layout import CURVE, INTERACTION, MISSING
+
+LINEAR, REQUESTED = "linear", "requested"
+"""Names of the linear model, and of one with the requested terms alone."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,59 @@ class TermStrength:
         Precision of its weights, the factor of the penalty.
     degrees : float
         Effective degrees of freedom, over the q - 1 contrasts of the classes, on the rows that chose the strength.
+    column : str
+        Column of the table; of an interaction both, as `age:job`.
+    part : str
+        "main", "curve" or "missing" of the column, or "interaction".
     """
 
     name: str
     precision: float
     degrees: float
+    column: str
+    part: str
+
+
+@dataclass(frozen=True)
+class TermSize:
+    """The size of all terms of a column, or of an interaction.
+
+    Attributes
+    ----------
+    column : str
+        Column; of an interaction both, as `age:job`.
+    part : str
+        "curve" for a column with a curve, "interaction", or "main".
+    degrees : float
+        Effective degrees of freedom.
+    """
+
+    column: str
+    part: str
+    degrees: float
+
+
+@dataclass(frozen=True)
+class TermProgress:
+    """Progress of the choice of terms: a model that was fitted.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model, as of `StageLoss`.
+    part, parts : int
+        Number of the held-out part, from 1, and of all parts.
+    log_loss : float
+        Mean log loss of the held-out part in nats.
+    """
+
+    model: str
+    part: int
+    parts: int
+    log_loss: float
+
+    def __str__(self) -> str:
+        return f"terms: {self.model}, held-out part {self.part} of {self.parts}, log loss {self.log_loss:.4f}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +121,21 @@ class TermRecord:
     strengths: tuple[TermStrength, ...]
     rows: int
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether no larger model was better than the linear one."""
+        return self.chosen == LINEAR
+
+    def sizes(self) -> list[TermSize]:
+        """Return the effective degrees of freedom of each column and interaction, the largest first."""
+        found: dict[tuple[str, bool], TermSize] = {}
+        for one in self.strengths:
+            key = (one.column, one.part == INTERACTION)
+            before = found.get(key, TermSize(one.column, one.part, 0.0))
+            part = before.part if before.part in (CURVE, INTERACTION) or one.part == MISSING else one.part
+            found[key] = TermSize(one.column, part, before.degrees + one.degrees)
+        return sorted(found.values(), key=lambda size: -size.degrees)
+
     def to_state(self) -> dict[str, Any]:
         """Return the record as a JSON-serializable dict; `from_state` reads it."""
         return asdict(self)
@@ -81,7 +148,13 @@ class TermRecord:
             for one in fields.mappings(state, "stages")
         )
         strengths = tuple(
-            TermStrength(fields.text(one, "name"), *(fields.number(one, key) for key in ("precision", "degrees")))
+            TermStrength(
+                fields.text(one, "name"),
+                fields.number(one, "precision"),
+                fields.number(one, "degrees"),
+                fields.text(one, "column"),
+                fields.text(one, "part"),
+            )
             for one in fields.mappings(state, "strengths")
         )
         return cls(fields.text(state, "chosen"), stages, strengths, fields.count(state, "rows"))

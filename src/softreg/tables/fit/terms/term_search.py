@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from softreg.models.evidence.interaction_screen import ResidualScreen
-from softreg.models.evidence.term_strengths import TermStrengths, choose_term_strengths
+from softreg.models.evidence.term_strengths import FIRST_PRECISION, TermStrengths, choose_term_strengths
 from softreg.probability import softmax
 from softreg.splits import sample_rows
 from softreg.tables.encode.terms.pair_encoder import PairEncoder, PairSide
@@ -178,6 +178,9 @@ class TermSearch:
             Candidate(PairEncoder.of(self.sides[a], self.sides[b], bases[a], bases[b]), np.nan, np.nan)
             for a, b in self.requested
         )
+        pairs = tuple(one for one in pairs if one.pair.products)  # none where a column is constant in these rows
+        if begin is not None:
+            begin = np.concatenate([begin[: self.n_terms], np.full(len(pairs), FIRST_PRECISION)])
         return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, begin))
 
     def screen(self, rows: TermRows, model: Model) -> list[Candidate]:
@@ -203,9 +206,7 @@ class TermSearch:
     def with_pairs(self, rows: TermRows, model: Model, more: Sequence[Candidate]) -> Model:
         """Return the model with further interactions, whose strengths are chosen from those of the smaller model."""
         pairs = (*model.pairs, *more)
-        start = np.concatenate(
-            [np.minimum(model.fit.precision, LARGEST_START), [one.precision for one in more]]
-        )
+        start = np.concatenate([np.minimum(model.fit.precision, LARGEST_START), [one.precision for one in more]])
         return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, start))
 
     def _candidates(self, model: Model) -> list[tuple[str, str]]:

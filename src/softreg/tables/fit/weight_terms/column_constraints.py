@@ -22,6 +22,7 @@ from softreg.tables.columns.table_errors import (
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import Form, NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import FEATURE_KINDS, Kind
 from softreg.tables.schema.schema import Schema
@@ -149,6 +150,7 @@ class ColumnConstraints:
             found["penalty_factors"] = {name: 0.0 for name, is_free in zip(names, free, strict=True) if is_free}
         if not self.bounds:
             return found
+        self._check_slopes(encoder)
         reference = None if self.reference is None else _class(self.reference, classes, "bounds_reference")
         bounds: dict[str, dict[str, tuple[float, float]]] = {}
         for code, position in first_features(encoder):
@@ -159,6 +161,17 @@ class ColumnConstraints:
                     label: (low * scale, high * scale) for label, (low, high) in of_class.items()
                 }
         return {**found, "bounds": bounds, "bounds_reference": reference}
+
+    def _check_slopes(self, encoder: Encoder) -> None:
+        """Raise `TableError` if a column with a bound has a curve or an interaction, which a slope does not limit."""
+        curves = {code.name for code in encoder.column_encoders if isinstance(code, CurveEncoder)}
+        paired = {side.column for pair in encoder.pairs for side in (pair.left, pair.right)}
+        for name in (name for name in self.bounds if name in curves | paired):
+            raise TableError(
+                f"Column {quote(name)} has a bound, which is one of its slope, and the prior has "
+                f"{'a curve' if name in curves else 'an interaction'} of it; leave the bound out, or train the prior "
+                f"with --linear {quote(name)}."
+            )
 
     def _by_class(
         self, name: str, classes: Sequence[str], reference: str | None
@@ -332,7 +345,7 @@ def free_features(encoder: Encoder, columns: Sequence[str]) -> BoolArray:
         Mask.
     """
     return np.concatenate(
-        [np.zeros(0, dtype=bool), *(np.full(code.width, code.name in columns) for code in encoder.column_encoders)]
+        [np.zeros(0, dtype=bool), *(np.full(code.width, code.name in columns) for code in encoder.parts)]
     )
 
 

@@ -16,6 +16,7 @@ from softreg.tables.fit.choose_strength import fit_at_strength
 from softreg.tables.fit.out_of_core import EncodedBatches
 from softreg.tables.fit.table_scan import TableScan
 from softreg.tables.fit.terms.fitted_parts import FittedParts
+from softreg.tables.fit.terms.term_options import requested_terms
 from softreg.tables.fit.training_table import TrainingTable
 from softreg.tables.row_selection.offset_columns import Offsets, read_offsets
 from softreg.typing import IntArray, TextArray
@@ -176,6 +177,11 @@ class PriorModel:
 
 def _check_parameters(parameters: Mapping[str, Any]) -> None:
     """Raise `TableError` for a parameter that the prior determines, or that contradicts it."""
+    if requested_terms(parameters.get("terms")):
+        raise TableError(
+            "terms (--terms and its like) and a prior exclude each other: the model has the terms of the prior. Leave "
+            "one of them out."
+        )
     for name, option in DETERMINED.items():
         value = parameters.get(name)
         if value is not None and value != () and value != []:
