@@ -16,6 +16,7 @@ import pyarrow.csv as pacsv
 
 from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, TableWarning, read_table
 from softreg.export import Program, build_program
+from softreg.tables import Terms
 
 ODD_TEXTS = (
     "it's", 'say "so"', "back\\slash", "two\nlines", "tab\there", "naïve", "垃圾邮件", "🎬 film", "null", "a,b;c", "$1",
@@ -319,6 +320,81 @@ def spellings() -> Case:
     return Case(model, pa.table(rows | {"flag": ["none given", "yes", "", "no"], "price": [1000.5, None, 3.0, 7.0]}))
 
 
+TERM_ROWS = 600
+"""Rows of the tables whose models have curves and interactions."""
+
+
+def terms(classes: Any, **options: Any) -> Case:
+    """Curves and interactions of every pair of kinds, with missing values in some columns, beyond the range."""
+    random = generator(41)
+    age, wage = random.normal(40, 12, TERM_ROWS), np.exp(random.normal(7, 1, TERM_ROWS))
+    job, town = random.choice(["cook", "maid", "smith"], TERM_ROWS), random.choice(["x", "y"], TERM_ROWS)
+    member, zips = random.random(TERM_ROWS) < 0.4, random.choice([10115, 20095, 80331], TERM_ROWS)
+    signal = np.sin(age / 8) + (job == "cook") * (age - 40) / 12 + (town == "x") * (job == "maid") + member * age / 30
+    table = pa.table(
+        {
+            "age": age,
+            "wage": with_nulls(wage, random),
+            "job": with_nulls(job, random),
+            "town": town,
+            "member": with_nulls(pa.array(member), random),
+            "zip": pa.array(zips),
+            "y": labels(random, signal, 0.3 * np.log(wage), classes=classes),
+        }
+    )
+    pairs = ["age:wage", "age:job", "wage:town", "job:town", "member:age", "member:job", "zip:age", "zip:town"]
+    wanted = Terms("linear", smooth=["age", "wage"], interactions=pairs)
+    model = fit(table, strength="auto", terms=wanted, category=["zip"], **options)
+    some = table.drop_columns(["y"]).slice(0, 60)
+    odd = {
+        "age": [None, 1e300, -1e300, 40.0, 0.0, -0.0, 5e-324, 39.5],
+        "wage": [None, None, -5.0, 1e12, 0.0, 1e-300, 1000.0, 7.5],
+        "job": ["cook", None, "baker", "", " ", "maid", "Cook", "smith"],
+        "town": ["x", "y", None, "z", "", "x", "X", "y"],
+        "member": [None, True, False, None, True, True, False, None],
+        "zip": [10115, 5, None, 20095, 80331, -1, 10115, None],
+    }
+    return Case(model, pa.concat_tables([some, pa.table(odd, some.schema)]))
+
+
+def terms_of_two_classes() -> Case:
+    """Curves and interactions of two classes, whose features are folded to one."""
+    return terms(("no", "yes"))
+
+
+def terms_of_three_classes() -> Case:
+    """Curves and interactions of three classes."""
+    return terms(("u", "v", "w"))
+
+
+def terms_with_forms() -> Case:
+    """Interactions of columns that have no curve: by normal scores, in both forms, with words in place of missing."""
+    random = generator(42)
+    heavy, near = random.standard_t(1.2, TERM_ROWS), random.normal(1e9, 1.0, TERM_ROWS)
+    flag = np.where(random.random(TERM_ROWS) < 0.5, "T", "F")
+    columns = {"heavy": heavy, "both": with_nulls(heavy * 3, random), "near": near, "flag": flag}
+    table = pa.table(columns | {"y": labels(random, np.tanh(heavy) * (flag == "T"), near - 1e9)})
+    pairs = ["heavy:near", "both:flag", "near:flag", "heavy:both"]
+    wanted = Terms("linear", interactions=pairs, monotone={})
+    model = fit(table, strength="auto", terms=wanted, numeric_form={"heavy": "scores", "both": "both"})
+    rows = table.drop_columns(["y"]).slice(0, 40)
+    odd = {"heavy": [None, 1e300, -3.0, 0.0], "both": [0.0, None, 1e9, -1e9], "near": [1e9 + 0.1, 0.0, None, 1e9],
+           "flag": ["T", "f", None, " "]}  # fmt: skip
+    return Case(model, pa.concat_tables([rows, pa.table(odd, rows.schema)]))
+
+
+def sparse_terms() -> Case:
+    """Curves and an interaction in a table of more than 200 sparse features."""
+    random = generator(43)
+    age, place = random.normal(size=2 * TERM_ROWS), random.choice([f"p{k}" for k in range(230)], 2 * TERM_ROWS)
+    job = random.choice(["a", "b"], 2 * TERM_ROWS)
+    table = pa.table({"age": age, "place": place, "job": job, "y": labels(random, age**2, (job == "a") * age)})
+    model = fit(table, strength="auto", terms=Terms("linear", smooth=["age"], interactions=["age:job"]))
+    assert model.encoder_.sparse
+    rows = {"age": [0.1, None, 9.0, -9.0], "place": ["p1", "p200", "new", None], "job": ["a", "b", None, "c"]}
+    return Case(model, pa.concat_tables([table.drop_columns(["y"]).slice(0, 30), pa.table(rows)]))
+
+
 def many_classes() -> Case:
     """Thirty classes."""
     random = generator(11)
@@ -413,6 +489,10 @@ CASES: dict[str, Callable[[], Case]] = {
         offsets,
         names,
         spellings,
+        terms_of_two_classes,
+        terms_of_three_classes,
+        terms_with_forms,
+        sparse_terms,
         many_classes,
         arrays,
         named_arrays,
