@@ -330,7 +330,9 @@ def terms(classes: Any, **options: Any) -> Case:
     age, wage = random.normal(40, 12, TERM_ROWS), np.exp(random.normal(7, 1, TERM_ROWS))
     job, town = random.choice(["cook", "maid", "smith"], TERM_ROWS), random.choice(["x", "y"], TERM_ROWS)
     member, zips = random.random(TERM_ROWS) < 0.4, random.choice([10115, 20095, 80331], TERM_ROWS)
-    signal = np.sin(age / 8) + (job == "cook") * (age - 40) / 12 + (town == "x") * (job == "maid") + member * age / 30
+    z, w = (age - 40) / 12, np.log(wage) - 7
+    signal = np.sin(age / 8) + z * w + (job == "cook") * z + (town == "x") * (w + (job == "maid") - (zips == 10115))
+    signal = 3 * (signal + member * (z + (job == "smith")) + (zips == 20095) * z)
     table = pa.table(
         {
             "age": age,

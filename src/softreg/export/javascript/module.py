@@ -112,7 +112,7 @@ def _term(term: Term) -> dict[str, Any]:
         case TextTerm():
             record |= {"words": _group(term.words), "runs": _group(term.runs)}
         case GridTerm():
-            record |= {"left": _side(term.left), "right": _side(term.right)}
+            record |= {"input": term.input, "left": _side(term.left), "right": _side(term.right)}
         case VectorTerm():
             if not any(term.means):
                 record["means"] = None

@@ -1,0 +1,156 @@
+"""Curves and interactions in programs: folding, their values at nodes, and what targets say of them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from softreg import TableClassifier
+from softreg.export import Program, build_program
+from softreg.export.build.column_terms import table_columns
+from softreg.export.build.fold_terms import fold_terms
+from softreg.export.build.grid_terms import grid_terms
+from softreg.export.c.header import c_header
+from softreg.export.program import (
+    BooleanTerm,
+    CurveTerm,
+    GridTerm,
+    KnotSide,
+    LevelSide,
+    LinearTerm,
+    Term,
+)
+from softreg.serve.served_models.contributions import reference_row
+
+from .cases import case, fit, generator, labels
+from .javascript_runner import NODE, call, javascript_rows
+
+TERM_CASES = ("terms_of_two_classes", "terms_of_three_classes", "terms_with_forms", "sparse_terms")
+
+
+def unfolded(model: TableClassifier) -> tuple[list[Term], np.ndarray]:
+    """The terms of a model with one feature for each of the encoder's."""
+    columns = table_columns(model.encoder_)
+    terms: list[Term] = [*(term for column in columns for term in column.terms), *grid_terms(model.encoder_, columns)]
+    return terms, model.model_.coef_.T
+
+
+@pytest.mark.parametrize("name", TERM_CASES)
+def test_folded_functions_are_those_of_the_weights(name: str) -> None:
+    model = case(name).model
+    terms, weights = unfolded(model)
+    folded = fold_terms(terms, weights, model.encoder_.feature_names_out)
+    assert len(folded.names) == len(set(folded.names)) == len(folded.weights)
+    q = weights.shape[1]
+    before, after = added(terms, weights), added(folded.terms, folded.weights)
+    assert before.keys() == after.keys()
+    for key, values in before.items():
+        np.testing.assert_allclose(after[key], values, rtol=1e-12, atol=1e-13)
+    for term in folded.terms:
+        assert not isinstance(term, GridTerm) or term.width <= max(1, q if q > 2 else 1)
+
+
+def added(terms: object, weights: np.ndarray) -> dict[object, np.ndarray]:
+    """What each curve and interaction adds to the logits at its nodes (nodes, q)."""
+    found: dict[object, np.ndarray] = {}
+    for term in terms:  # type: ignore[attr-defined]
+        if isinstance(term, CurveTerm):
+            key = (term.input, term.knots)
+            found[key] = found.get(key, 0) + np.outer(term.values, weights[term.first])
+        elif isinstance(term, GridTerm):
+            found[term.name] = np.array(term.values).T @ weights[term.first : term.first + term.width]
+    return found
+
+
+def test_two_classes_have_one_curve_and_one_grid() -> None:
+    program = case("terms_of_two_classes").program
+    curves = [term for term in program.terms if isinstance(term, CurveTerm)]
+    assert [program.inputs[term.input].name for term in curves] == ["age", "wage"]
+    assert [len(term.values) for term in program.grids] == [1] * 8
+    names = [term.name for term in program.grids]
+    assert names == [pair.name for pair in case("terms_of_two_classes").model.encoder_.pairs]
+    kinds = {type(side) for term in program.grids for side in (term.left, term.right)}
+    assert kinds == {KnotSide, LevelSide}
+    assert any(isinstance(t.left, LevelSide) and isinstance(t.left.levels, BooleanTerm) for t in program.grids)
+    assert {read.name for read in program.inputs if read.smooth} == {"age", "wage"}
+
+
+def test_weights_with_a_common_part_are_not_folded_to_one_feature() -> None:
+    curves = [CurveTerm(0, j, (0.0, 1.0), (float(j), 1.0)) for j in range(3)]
+    weights = np.array([[1.0, 2.0], [-1.0, 0.5], [0.0, 3.0]])
+    folded = fold_terms(curves, weights, ["a", "b", "c"])
+    assert folded.weights.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert [term.values for term in folded.terms if isinstance(term, CurveTerm)] == [(-1.0, 0.0), (6.5, 5.5)]
+
+
+def test_fewer_features_than_classes_stay() -> None:
+    curves = [CurveTerm(0, j, (0.0, 1.0), (float(j), 1.0)) for j in range(2)]
+    terms = [*curves, LinearTerm(1, 2, 0.0, 1.0, 0.0, 1.0)]
+    weights = generator(1).normal(size=(3, 5))
+    folded = fold_terms(terms, weights, ["a", "b", "c"])
+    assert folded.terms == tuple(terms)
+    assert (folded.weights == weights).all()
+    assert folded.names == ("a", "b", "c")
+
+
+def test_neighbouring_inputs_with_the_same_knots_are_not_one_curve() -> None:
+    terms = [CurveTerm(place, place, (0.0, 1.0), (0.0, 1.0)) for place in range(2)]
+    folded = fold_terms(terms, np.array([[-1.0, 1.0], [-2.0, 2.0]]), ["a", "b"])
+    assert folded.terms == tuple(terms)
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no Node (nodejs) here")
+@pytest.mark.parametrize("name", TERM_CASES)
+def test_contributions_in_javascript_are_relative_to_the_reference_row(name: str, tmp_path: Path) -> None:
+    given = case(name)
+    program, model = given.program, given.model
+    parts = np.array(call(program, javascript_rows(program, given.columns), tmp_path, "contributions"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        X = model.encode(given.columns)
+    X = (X.toarray() if model.encoder_.sparse else X) - reference_row(model.encoder_)
+    places = model.encoder_.feature_places()
+    assert parts.shape == (given.columns.num_rows, len(places), len(program.classes))
+    for place, part in enumerate(places.values()):
+        expected = X[:, part] @ model.model_.coef_[:, part].T
+        np.testing.assert_allclose(parts[:, place], expected, atol=1e-12)
+
+
+def test_the_header_names_interactions() -> None:
+    header = c_header(case("terms_of_two_classes").program, "m")
+    assert '"age:wage"' in header
+    assert "#define M_PARTS 14" in header
+    assert "m_interaction_names" not in c_header(case("numbers").program, "m")
+
+
+def test_a_model_with_folded_features_has_no_intervals() -> None:
+    program = case("terms_of_two_classes").program
+    assert program.covariance is None
+
+
+def test_a_level_that_occurs_in_no_product_adds_nothing() -> None:
+    """Products are limited in number, so that some levels of two large categories have none together."""
+    random = generator(44)
+    left, right = random.choice([f"l{k}" for k in range(30)], 1500), random.choice([f"r{k}" for k in range(9)], 1500)
+    signal = (left == "l1") * (right == "r2") + random.normal(size=1500) * 0.1
+    table = pa.table({"left": left, "right": right, "y": labels(random, signal, classes=("a", "b"))})
+    from softreg.tables import Terms
+
+    model = fit(table, strength="auto", terms=Terms("linear", interactions=["left:right"]))
+    program = build_program(model)
+    (grid,) = program.grids
+    assert np.count_nonzero(grid.values) <= len(model.encoder_.pairs[0].products)
+
+
+def test_sizes_of_programs_grow_with_classes_and_nodes_only() -> None:
+    two, three = (sizes(case(name).program) for name in TERM_CASES[:2])
+    assert {name: 3 * size for name, size in two.items()} == three
+
+
+def sizes(program: Program) -> dict[str, int]:
+    """Numbers of each grid."""
+    return {term.name: sum(map(len, term.values)) for term in program.grids}
