@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from softreg import TableClassifier
+from softreg.cli import main
 from softreg.export import Program, build_program
 from softreg.export.build.column_terms import table_columns
 from softreg.export.build.fold_terms import fold_terms
@@ -154,3 +158,20 @@ def test_sizes_of_programs_grow_with_classes_and_nodes_only() -> None:
 def sizes(program: Program) -> dict[str, int]:
     """Numbers of each grid."""
     return {term.name: sum(map(len, term.values)) for term in program.grids}
+
+
+def test_the_commands_export_and_predict(tmp_path: Path) -> None:
+    given = case("terms_of_three_classes")
+    given.model.save(tmp_path / "m.softreg")
+    for name, extra in (("m.h", []), ("m.mjs", []), ("m.html", []), ("m.onnx", []), ("m.sql", ["--dialect", "sqlite"])):
+        done = CliRunner().invoke(main, ["export", str(tmp_path / "m.softreg"), "-o", str(tmp_path / name), *extra])
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / name).stat().st_size > 1000
+    rows = given.columns.filter(pa.array(np.arange(given.columns.num_rows) < 60))
+    pacsv.write_csv(rows, tmp_path / "rows.csv")
+    command = ["predict", str(tmp_path / "m.softreg"), str(tmp_path / "rows.csv"), "-o", str(tmp_path / "p.parquet")]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    predicted = pq.read_table(tmp_path / "p.parquet")
+    P = np.column_stack([predicted[str(label)].to_numpy() for label in given.model.classes_])
+    np.testing.assert_allclose(P, given.model.predict_proba(rows), rtol=1e-12)

@@ -101,7 +101,7 @@ export function contributions(row) {
  * @returns {Limits}
  */
 export function intervals(row, level = 0.95) {
-  if (PROGRAM.covariance === null) throw new Error("The model keeps no covariance of its weights, which intervals need.");
+  if (PROGRAM.covariance === null) throw new Error("The model keeps no covariance of its weights that this file can hold, which intervals need; of curves and interactions it holds none, and softreg predict --interval computes their intervals.");
   if (!(level > 0 && level < 1)) throw new Error(`level is ${level}; expected a number between 0 and 1, such as 0.95.`);
   const entries = encode(readRow(row));
   const o = logitsOf(entries), q = o.length;
