@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -476,6 +477,39 @@ def mixed(seed: int) -> Case:
     return Case(fit(table, strength=float(10.0 ** random.uniform(-4, 1))), pa.concat_tables([rows, nulls]))
 
 
+def mixed_terms(seed: int) -> Case:
+    """A table of columns of random kinds, with curves, and interactions of random pairs that matter."""
+    random = generator(500 + seed)
+    columns: dict[str, Any] = {}
+    signals = []
+    n = int(random.integers(300, 700))
+    for k in range(int(random.integers(3, 7))):
+        kind = random.choice(["number", "heavy", "word", "flag", "code", "many", "letter"])
+        base = random.normal(size=n)
+        signals.append(base)
+        values: Any = {
+            "number": base * 10.0 ** random.integers(-6, 7) + random.normal() * 100,
+            "heavy": np.sinh(3 * base),
+            "word": np.array(ODD_TEXTS)[np.digitize(base, [-1, 0, 1]) * int(random.integers(1, 7))].tolist(),
+            "many": [f"level {level}" for level in random.zipf(1.5, n) % 60],
+            "flag": pa.array(base > 0),
+            "letter": np.where(base > 0, "T", "F"),
+            "code": pa.array(np.digitize(base, [-1, 0, 1]) * 7),
+        }[kind]
+        columns[f"{random.choice(ODD_TEXTS[:20])} {k}"] = with_nulls(values, random, random.choice([0.0, 0.2]))
+    every = list(combinations(range(len(columns)), 2))
+    names = list(columns)
+    pairs = [(names[i], names[j]) for i, j in every if random.random() < 0.5][:6]
+    smooth = [name for name in names if pa.types.is_floating(columns[name].type)]
+    products = sum(signals[i] * signals[j] for i, j in every)
+    q = int(random.integers(2, 5))
+    table = pa.table(columns | {"y": labels(random, 2 * products, classes=list(ODD_TEXTS[:q]))})
+    model = fit(table, strength="auto", terms=Terms("linear", smooth=smooth, interactions=pairs))
+    rows = table.drop_columns(["y"]).slice(0, 50)
+    nulls = pa.table({name: pa.nulls(1, rows[name].type) for name in rows.column_names})
+    return Case(model, pa.concat_tables([rows, nulls]))
+
+
 CASES: dict[str, Callable[[], Case]] = {
     one.__name__: one
     for one in (
@@ -502,6 +536,7 @@ CASES: dict[str, Callable[[], Case]] = {
     )
 }
 CASES |= {f"mixed {seed}": (lambda seed=seed: mixed(seed)) for seed in range(12)}
+CASES |= {f"mixed terms {seed}": (lambda seed=seed: mixed_terms(seed)) for seed in (1, 6, 8, 9)}
 CASES |= {
     f"{method} calibration": (lambda method=method: calibrated(method))
     for method in ("none", "temperature", "vector", "matrix", "structured", "curved", "isotonic")

@@ -28,7 +28,8 @@ from softreg.export.program import (
     LinearTerm,
     Term,
 )
-from softreg.serve.served_models.contributions import reference_row
+from softreg.serve.served_models.contributions import Contributions, reference_row
+from softreg.tables import Terms
 
 from .cases import case, fit, generator, labels
 from .javascript_runner import NODE, call, javascript_rows
@@ -124,6 +125,26 @@ def test_contributions_in_javascript_are_relative_to_the_reference_row(name: str
         np.testing.assert_allclose(parts[:, place], expected, atol=1e-12)
 
 
+def test_an_interaction_with_the_name_of_a_column() -> None:
+    random = generator(45)
+    a, b, both = random.normal(size=(3, 500))
+    columns = {"a": a, "b": b, "a:b": both}
+    table = pa.table(columns | {"y": labels(random, 3 * a * b, 3 * both * a, classes=("no", "yes"))})
+    model = fit(table, strength="auto", terms=Terms("linear", interactions=[("a", "b"), ("a:b", "a")]))
+    assert model.encoder_.part_names == ("a", "b", "a:b", "a:b (interaction)", "a:b:a")
+    assert len(set(model.encoder_.feature_names_out)) == model.encoder_.width
+    X = model.encode(table)
+    left, right = model.encoder_.pairs[1].left, model.encoder_.pairs[1].right
+    own = model.encoder_.pairs[1].block(left.basis(X[:, 2:3]), right.basis(X[:, 0:1]))
+    np.testing.assert_array_equal(X[:, model.encoder_.feature_places()["a:b:a"]], own)
+    assert [term.name for term in build_program(model).grids] == ["a:b (interaction)", "a:b:a"]
+    found = Contributions(model.encoder_, model.model_.coef_, model.model_.intercept_)
+    logits = X @ model.model_.coef_.T + model.model_.intercept_
+    for row, odds in zip(found.of_rows(X, logits, {}), np.ptp(logits, axis=1), strict=True):
+        assert set(row.columns) == set(model.encoder_.part_names)
+        assert row.log_odds == pytest.approx(odds, abs=1e-9)
+
+
 def test_the_header_names_interactions() -> None:
     header = c_header(case("terms_of_two_classes").program, "m")
     assert '"age:wage"' in header
@@ -142,8 +163,6 @@ def test_a_level_that_occurs_in_no_product_adds_nothing() -> None:
     left, right = random.choice([f"l{k}" for k in range(30)], 1500), random.choice([f"r{k}" for k in range(9)], 1500)
     signal = (left == "l1") * (right == "r2") + random.normal(size=1500) * 0.1
     table = pa.table({"left": left, "right": right, "y": labels(random, signal, classes=("a", "b"))})
-    from softreg.tables import Terms
-
     model = fit(table, strength="auto", terms=Terms("linear", interactions=["left:right"]))
     program = build_program(model)
     (grid,) = program.grids

@@ -42,10 +42,9 @@ def input_section(subject: CardSubject) -> list[str]:
         for column in model.schema_.features
         if column.image is not None
     ]
-    if model.encoder_.pairs:
-        lines.append(
-            f"Interactions of two columns: {listed([pair.name for pair in model.encoder_.pairs], MAX_COLUMNS)}."
-        )
+    pairs = model.encoder_.part_names[len(model.encoder_.column_encoders) :]
+    if pairs:
+        lines.append(f"Interactions of two columns: {listed(pairs, MAX_COLUMNS)}.")
     if len(rows) > MAX_COLUMNS:
         lines.append(f"{len(rows) - MAX_COLUMNS:,} more columns are not listed here.")
     if model.schema_.na:

@@ -44,17 +44,17 @@ def grid_terms(encoder: Encoder, columns: Sequence[ColumnProgram]) -> tuple[Grid
     >>> grid_terms(Encoder((), False), ())
     ()
     """
-    places = encoder.feature_places()
+    places, names = encoder.feature_places(), encoder.part_names[len(encoder.column_encoders) :]
     own = {column.input.name: column for column in columns}
     references = side_references(encoder.column_encoders, encoder.pairs)
     terms = []
-    for pair in encoder.pairs:
+    for name, pair in zip(names, encoder.pairs, strict=True):
         left, right = (_side(own[side.column], side) for side in (pair.left, pair.right))
         at_nodes = [_basis_at_nodes(side, node) for side, node in ((pair.left, left), (pair.right, right))]
         reference = pair.block(references[pair.left][None], references[pair.right][None])[0]
         values = _grids(pair, *at_nodes)
-        first = places[pair.name].start
-        terms.append(GridTerm(pair.name, left, right, first, values, tuple(reference.tolist())))
+        first = places[name].start
+        terms.append(GridTerm(name, left, right, first, values, tuple(reference.tolist())))
     return tuple(terms)
 
 

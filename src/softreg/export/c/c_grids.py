@@ -150,8 +150,8 @@ def _interaction(number: int, term: GridTerm, sides: Mapping[str, tuple[GridSide
     left, right = (sides[repr(side)][1] for side in (term.left, term.right))
     lines = [
         f"static const size_t nodes[2] = {{{term.left.nodes}, {term.right.nodes}}};",
-        "size_t places[2];",
-        "double shares[2];",
+        "size_t places[2] = {0, 0};",
+        "double shares[2] = {0.0, 0.0};",
         f"if (!@_locate_side_{left}(row, &places[0], &shares[0])) return;",
         f"if (!@_locate_side_{right}(row, &places[1], &shares[1])) return;",
         f"@_grid(logits, {term.first}, {term.width}, @_cells_{number}, nodes, places, shares);",

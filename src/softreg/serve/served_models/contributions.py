@@ -91,7 +91,7 @@ class Contributions:
 
     def __init__(self, encoder: Encoder, coef: Float64Array, intercept: Float64Array) -> None:
         self.coef, self.intercept = coef, intercept
-        self.names = [part.name for part in encoder.parts if part.width]
+        self.names = [name for name, part in zip(encoder.part_names, encoder.parts, strict=True) if part.width]
         widths = [part.width for part in encoder.parts if part.width]
         self.starts = np.cumsum([0, *widths])[:-1]
         self.reference = reference_row(encoder)

@@ -159,7 +159,24 @@ class Encoder(DeprecatedAttributes):
     @property
     def column_names(self) -> tuple[str, ...]:
         """The column of the table from which each column of X comes, (d,); of an interaction both, as `age:job`."""
-        return tuple(code.name for code in self.parts for _ in range(code.width))
+        return tuple(name for name, code in zip(self.part_names, self.parts, strict=True) for _ in range(code.width))
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The names of the columns and interactions, in the order of X; all are distinct.
+
+        Returns
+        -------
+        tuple of str
+            Names. An interaction `a:b` beside a column or another interaction of this name is `a:b (interaction)`.
+        """
+        names: dict[str, None] = {}
+        for code in self.parts:
+            name = code.name
+            while name in names:
+                name += " (interaction)"
+            names[name] = None
+        return tuple(names)
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
@@ -227,10 +244,10 @@ class Encoder(DeprecatedAttributes):
         return np.hstack([X, *blocks])
 
     def feature_places(self) -> dict[str, slice]:
-        """Return the places in X of the features of each column and interaction."""
+        """Return the places in X of the features of each column and interaction, by `part_names`."""
         found, first = {}, 0
-        for code in self.parts:
-            found[code.name] = slice(first, first + code.width)
+        for name, code in zip(self.part_names, self.parts, strict=True):
+            found[name] = slice(first, first + code.width)
             first += code.width
         return found
 
