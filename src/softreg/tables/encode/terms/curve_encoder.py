@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,11 +105,17 @@ class CurveEncoder(NumberEncoder):
 
     def curves(self, x: Float64Array) -> list[Float64Array]:
         """Return the value of each basis function at x (n,); nan where x is nan."""
-        place = np.interp(x, self.curve_knots, np.arange(len(self.curve_knots), dtype=np.float64))
+        knots, numbers, values = self._basis
+        place = np.interp(x, knots, numbers)
         low = np.minimum(np.nan_to_num(place).astype(np.intp), len(self.curve_knots) - 2)
         share = place - low
-        values = np.asarray(self.curve_values)
-        return list(values.T[:, low] * (1 - share) + values.T[:, low + 1] * share)
+        return list(values[:, low] * (1 - share) + values[:, low + 1] * share)
+
+    @cached_property
+    def _basis(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """The knots, their numbers, and the values (r, m) of the basis functions."""
+        knots = np.array(self.curve_knots)
+        return knots, np.arange(len(knots), dtype=np.float64), np.array(self.curve_values).T
 
     def to_state(self) -> dict[str, Any]:
         """Return the encoder as a JSON-serializable dict; floats are exact."""
