@@ -108,6 +108,19 @@ def test_contributions_sum_to_the_log_odds(served: Any, open_client: Any) -> Non
         assert [p["contributions"]["columns"][pair] for p in answer] == pytest.approx(own.tolist(), abs=1e-12)
 
 
+def test_intervals_are_served(open_client: Any) -> None:
+    table = mixed_table(300).select(["age", "loan", "buys"])
+    terms = Terms("linear", smooth=["age"], interactions=["age:loan"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = TableClassifier("buys", terms=terms, keep_posterior=True).fit(table).keep_intervals(table)
+    rows = table.slice(0, 9).drop_columns(["buys"])
+    answer = open_client(m=model).rows(rows.to_pylist(), level=0.9).json()["predictions"]
+    low, high = model.predict_intervals(rows, 0.9)
+    found = [[list(limits) for limits in one["interval"].values()] for one in answer]
+    np.testing.assert_allclose(found, np.stack([low, high], axis=2), rtol=1e-12)
+
+
 def test_the_file_predicts_without_the_classifier(served: Any, tmp_path: Path) -> None:
     model, table = served
     model.save(tmp_path / "m.softreg")
