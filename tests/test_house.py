@@ -81,7 +81,7 @@ ORDER = {
         "classifier word_explanation"
     ),
     "report": "groups evaluation figures page",
-    "export": "export_errors program build onnx sql javascript c page targets write_program",
+    "export": "export_errors probability_maps program build onnx sql javascript c page targets write_program",
     "linear_probe": (
         "files embedding_arrays label_values held_out_scores probe_result strength_path probe_inputs probe_function"
     ),

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 import softreg.mlflow
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, TableClassifier
+from softreg.tables import Terms
 
 pd = pytest.importorskip("pandas", reason="MLflow's pyfunc models take data frames")
 mlflow = pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
@@ -278,6 +279,32 @@ def test_a_csv_file_read_by_pandas(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"column age\. Can not safely convert int64 to float64"):
         loaded.predict(read)
     assert_equal(loaded, model, read.astype({"age": float}))
+
+
+def test_curves_and_interactions(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    frame = pd.DataFrame({"age": draw.normal(40, 9, N), "wage": draw.normal(size=N), "job": draw.choice(["a", "b"], N)})
+    y = labels(np.sin(frame["age"] / 3), frame["wage"] * (frame["job"] == "a"))
+    terms = Terms("linear", smooth=["age"], interactions=["wage:job", "age:wage"])
+    model = TableClassifier(terms=terms).fit(frame, y)
+    assert model.encoder_.pairs
+    signature = softreg.mlflow.signature.signature_of(model)
+    assert [(spec.name, str(spec.type)) for spec in signature.inputs.inputs] == [
+        ("age", "DataType.double"),
+        ("wage", "DataType.double"),
+        ("job", "DataType.string"),
+    ]
+    loaded = round_trip(model, tmp_path)
+    assert_equal(loaded, model, frame)
+    assert loaded.predict(softreg.mlflow.signature.input_example_of(model)).shape == (1, 2)
+
+
+def test_a_model_with_curves_of_an_array(tmp_path: Path) -> None:
+    X = np.random.default_rng(6).normal(size=(N, 3))
+    model = TableClassifier(terms=Terms("linear", smooth=["0"], interactions=["0:1"])).fit(X, labels(X[:, 0] ** 2))
+    assert model.n_features_in_ == 3
+    loaded = round_trip(model, tmp_path)
+    assert_equal(loaded, model, X)
 
 
 def test_offsets_are_inputs(tmp_path: Path) -> None:

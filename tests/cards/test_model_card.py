@@ -16,7 +16,10 @@ import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, audit, model_card
 from softreg.cards import example_row
 from softreg.cards.markdown import escape
+from softreg.cards.term_section import term_effects
+from softreg.export import build_program
 from softreg.report import evaluation_record
+from softreg.tables import Terms
 
 ODD = [
     "a|b",
@@ -222,3 +225,71 @@ def test_other_objects_are_refused() -> None:
     for model in (TableClassifier("y"), SoftmaxRegression(), SoftmaxRegressionCV()):
         with pytest.raises(NotFittedError):
             model_card(model)
+
+
+def term_model(classes: list[str], mode: str = "linear") -> TableClassifier:
+    """A model with curves and interactions of columns with odd names."""
+    draw = np.random.default_rng(2)
+    n = 500
+    age, wage, town = draw.normal(45, 12, n), draw.normal(size=n), draw.choice(ODD[:3], n)
+    score = 3 * np.sin(age / 9) + 2 * wage * (town == ODD[0]) + draw.logistic(size=n)
+    label = np.array(classes)[np.argsort(np.argsort(score)) * len(classes) // n]
+    table = pa.table({"age|years": age, "wage": wage, "town": town, "y": label})
+    terms = Terms(mode, smooth=["age|years"], interactions=[("wage", "town")] if mode == "linear" else [])
+    return TableClassifier("y", terms=terms, random_state=0).fit(table)
+
+
+@pytest.mark.parametrize("classes", [["no", "yes"], ["a", "b", "c"]])
+def test_curves_and_interactions_are_stated(
+    classes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = term_model(classes)
+    model.save("model.softreg")
+    card = model_card(model)
+    rows = {row[0]: row for row in rows_of(card) if row}
+    assert "smooth curve" in rows["age|years"][1] or "smooth curve" in rows["age|years"][3]
+    assert "## Curves and interactions" in card
+    terms = [
+        row
+        for row in rows_of(card)
+        if row[1:2] == ["interaction"] or row[1:2] == [model.encoder_.column_encoders[0].remark]
+    ]
+    assert [row[0] for row in terms] in (["age|years", "wage:town"], ["wage:town", "age|years"])
+    assert "strength of its own for each term" in rows["penalty"][1]
+    assert "evidence" in rows["choice of the strengths"][1]
+    weights = card[card.index("## Largest weights") :]
+    assert "curve 1" not in weights
+    run_code(card)
+
+
+def test_the_range_of_a_term_is_that_of_its_log_odds() -> None:
+    model = term_model(["no", "yes"])
+    effects = term_effects(build_program(model))
+    age = np.linspace(*model.encoder_.column_encoders[0].span, 4001)
+    odds = _log_odds(model, {"age|years": age, "wage": np.zeros(4001), "town": [ODD[1]] * 4001})
+    place = model.encoder_.feature_places()["age|years"]
+    knots = np.array(model.encoder_.column_encoders[0].curve_knots)
+    exact = _log_odds(model, {"age|years": knots, "wage": np.zeros(len(knots)), "town": [ODD[1]] * len(knots)})
+    assert place.start == 0
+    assert effects["age|years"].range == pytest.approx(np.ptp(exact), rel=1e-9)
+    assert np.ptp(odds) <= np.ptp(exact) * (1 + 1e-9)
+    assert effects["wage:town"].range > 0
+
+
+def _log_odds(model: TableClassifier, columns: dict[str, Any]) -> np.ndarray:
+    P = model.predict_proba(pa.table(columns))
+    return np.log(P[:, 1] / P[:, 0])
+
+
+def test_a_choice_of_terms_states_the_held_out_losses() -> None:
+    model = term_model(["no", "yes"], "auto")
+    assert model.terms_ is not None
+    card = model_card(model)
+    assert "Models were compared by the log loss of held-out rows" in card
+    for stage in model.terms_.stages:
+        assert f"{stage.name} {stage.log_loss:.4f}" in card
+
+
+def test_a_model_without_terms_has_no_such_section() -> None:
+    assert "Curves and interactions" not in model_card(TableClassifier("label", strength=0.1).fit(mixed_table()))

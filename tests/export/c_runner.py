@@ -69,7 +69,7 @@ int main(void) {{
   for (i = 0; i < rows; ++i) {{
     m_row row;
     double p[M_CLASSES];
-    double parts[M_INPUTS ? M_INPUTS : 1][M_CLASSES];
+    double parts[M_PARTS ? M_PARTS : 1][M_CLASSES];
     int invalid, k, j;
     size_t t = 0;
 {reads}
@@ -79,7 +79,7 @@ int main(void) {{
     for (k = 0; k < M_CLASSES; ++k) printf(" %a", p[k]);
     for (k = 0; k < M_CLASSES; ++k) {{
       double logit = m_bias[k];
-      for (j = 0; j < M_INPUTS; ++j) logit += parts[j][k];
+      for (j = 0; j < M_PARTS; ++j) logit += parts[j][k];
       printf(" %a", logit);
     }}
     printf("\\n");

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow.csv as pacsv
 
 from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, TableWarning, read_table
 from softreg.export import Program, build_program
+from softreg.tables import Terms
 
 ODD_TEXTS = (
     "it's", 'say "so"', "back\\slash", "two\nlines", "tab\there", "naïve", "垃圾邮件", "🎬 film", "null", "a,b;c", "$1",
@@ -319,6 +321,83 @@ def spellings() -> Case:
     return Case(model, pa.table(rows | {"flag": ["none given", "yes", "", "no"], "price": [1000.5, None, 3.0, 7.0]}))
 
 
+TERM_ROWS = 600
+"""Rows of the tables whose models have curves and interactions."""
+
+
+def terms(classes: Any, **options: Any) -> Case:
+    """Curves and interactions of every pair of kinds, with missing values in some columns, beyond the range."""
+    random = generator(41)
+    age, wage = random.normal(40, 12, TERM_ROWS), np.exp(random.normal(7, 1, TERM_ROWS))
+    job, town = random.choice(["cook", "maid", "smith"], TERM_ROWS), random.choice(["x", "y"], TERM_ROWS)
+    member, zips = random.random(TERM_ROWS) < 0.4, random.choice([10115, 20095, 80331], TERM_ROWS)
+    z, w = (age - 40) / 12, np.log(wage) - 7
+    signal = np.sin(age / 8) + z * w + (job == "cook") * z + (town == "x") * (w + (job == "maid") - (zips == 10115))
+    signal = 3 * (signal + member * (z + (job == "smith")) + (zips == 20095) * z)
+    table = pa.table(
+        {
+            "age": age,
+            "wage": with_nulls(wage, random),
+            "job": with_nulls(job, random),
+            "town": town,
+            "member": with_nulls(pa.array(member), random),
+            "zip": pa.array(zips),
+            "y": labels(random, signal, 0.3 * np.log(wage), classes=classes),
+        }
+    )
+    pairs = ["age:wage", "age:job", "wage:town", "job:town", "member:age", "member:job", "zip:age", "zip:town"]
+    wanted = Terms("linear", smooth=["age", "wage"], interactions=pairs)
+    model = fit(table, strength="auto", terms=wanted, category=["zip"], **options)
+    some = table.drop_columns(["y"]).slice(0, 60)
+    odd = {
+        "age": [None, 1e300, -1e300, 40.0, 0.0, -0.0, 5e-324, 39.5],
+        "wage": [None, None, -5.0, 1e12, 0.0, 1e-300, 1000.0, 7.5],
+        "job": ["cook", None, "baker", "", " ", "maid", "Cook", "smith"],
+        "town": ["x", "y", None, "z", "", "x", "X", "y"],
+        "member": [None, True, False, None, True, True, False, None],
+        "zip": [10115, 5, None, 20095, 80331, -1, 10115, None],
+    }
+    return Case(model, pa.concat_tables([some, pa.table(odd, some.schema)]))
+
+
+def terms_of_two_classes() -> Case:
+    """Curves and interactions of two classes, whose features are folded to one."""
+    return terms(("no", "yes"))
+
+
+def terms_of_three_classes() -> Case:
+    """Curves and interactions of three classes."""
+    return terms(("u", "v", "w"))
+
+
+def terms_with_forms() -> Case:
+    """Interactions of columns that have no curve: by normal scores, in both forms, with words in place of missing."""
+    random = generator(42)
+    heavy, near = random.standard_t(1.2, TERM_ROWS), random.normal(1e9, 1.0, TERM_ROWS)
+    flag = np.where(random.random(TERM_ROWS) < 0.5, "T", "F")
+    columns = {"heavy": heavy, "both": with_nulls(heavy * 3, random), "near": near, "flag": flag}
+    table = pa.table(columns | {"y": labels(random, np.tanh(heavy) * (flag == "T"), near - 1e9)})
+    pairs = ["heavy:near", "both:flag", "near:flag", "heavy:both"]
+    wanted = Terms("linear", interactions=pairs, monotone={})
+    model = fit(table, strength="auto", terms=wanted, numeric_form={"heavy": "scores", "both": "both"})
+    rows = table.drop_columns(["y"]).slice(0, 40)
+    odd = {"heavy": [None, 1e300, -3.0, 0.0], "both": [0.0, None, 1e9, -1e9], "near": [1e9 + 0.1, 0.0, None, 1e9],
+           "flag": ["T", "f", None, " "]}  # fmt: skip
+    return Case(model, pa.concat_tables([rows, pa.table(odd, rows.schema)]))
+
+
+def sparse_terms() -> Case:
+    """Curves and an interaction in a table of more than 200 sparse features."""
+    random = generator(43)
+    age, place = random.normal(size=2 * TERM_ROWS), random.choice([f"p{k}" for k in range(230)], 2 * TERM_ROWS)
+    job = random.choice(["a", "b"], 2 * TERM_ROWS)
+    table = pa.table({"age": age, "place": place, "job": job, "y": labels(random, age**2, (job == "a") * age)})
+    model = fit(table, strength="auto", terms=Terms("linear", smooth=["age"], interactions=["age:job"]))
+    assert model.encoder_.sparse
+    rows = {"age": [0.1, None, 9.0, -9.0], "place": ["p1", "p200", "new", None], "job": ["a", "b", None, "c"]}
+    return Case(model, pa.concat_tables([table.drop_columns(["y"]).slice(0, 30), pa.table(rows)]))
+
+
 def many_classes() -> Case:
     """Thirty classes."""
     random = generator(11)
@@ -398,6 +477,39 @@ def mixed(seed: int) -> Case:
     return Case(fit(table, strength=float(10.0 ** random.uniform(-4, 1))), pa.concat_tables([rows, nulls]))
 
 
+def mixed_terms(seed: int) -> Case:
+    """A table of columns of random kinds, with curves, and interactions of random pairs that matter."""
+    random = generator(500 + seed)
+    columns: dict[str, Any] = {}
+    signals = []
+    n = int(random.integers(300, 700))
+    for k in range(int(random.integers(3, 7))):
+        kind = random.choice(["number", "heavy", "word", "flag", "code", "many", "letter"])
+        base = random.normal(size=n)
+        signals.append(base)
+        values: Any = {
+            "number": base * 10.0 ** random.integers(-6, 7) + random.normal() * 100,
+            "heavy": np.sinh(3 * base),
+            "word": np.array(ODD_TEXTS)[np.digitize(base, [-1, 0, 1]) * int(random.integers(1, 7))].tolist(),
+            "many": [f"level {level}" for level in random.zipf(1.5, n) % 60],
+            "flag": pa.array(base > 0),
+            "letter": np.where(base > 0, "T", "F"),
+            "code": pa.array(np.digitize(base, [-1, 0, 1]) * 7),
+        }[kind]
+        columns[f"{random.choice(ODD_TEXTS[:20])} {k}"] = with_nulls(values, random, random.choice([0.0, 0.2]))
+    every = list(combinations(range(len(columns)), 2))
+    names = list(columns)
+    pairs = [(names[i], names[j]) for i, j in every if random.random() < 0.5][:6]
+    smooth = [name for name in names if pa.types.is_floating(columns[name].type)]
+    products = sum(signals[i] * signals[j] for i, j in every)
+    q = int(random.integers(2, 5))
+    table = pa.table(columns | {"y": labels(random, 2 * products, classes=list(ODD_TEXTS[:q]))})
+    model = fit(table, strength="auto", terms=Terms("linear", smooth=smooth, interactions=pairs))
+    rows = table.drop_columns(["y"]).slice(0, 50)
+    nulls = pa.table({name: pa.nulls(1, rows[name].type) for name in rows.column_names})
+    return Case(model, pa.concat_tables([rows, nulls]))
+
+
 CASES: dict[str, Callable[[], Case]] = {
     one.__name__: one
     for one in (
@@ -413,6 +525,10 @@ CASES: dict[str, Callable[[], Case]] = {
         offsets,
         names,
         spellings,
+        terms_of_two_classes,
+        terms_of_three_classes,
+        terms_with_forms,
+        sparse_terms,
         many_classes,
         arrays,
         named_arrays,
@@ -420,6 +536,7 @@ CASES: dict[str, Callable[[], Case]] = {
     )
 }
 CASES |= {f"mixed {seed}": (lambda seed=seed: mixed(seed)) for seed in range(12)}
+CASES |= {f"mixed terms {seed}": (lambda seed=seed: mixed_terms(seed)) for seed in (1, 6, 8, 9)}
 CASES |= {
     f"{method} calibration": (lambda method=method: calibrated(method))
     for method in ("none", "temperature", "vector", "matrix", "structured", "curved", "isotonic")

@@ -16,15 +16,13 @@ from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableCla
 from softreg.cli import main
 from softreg.export import ExportError, build_program
 from softreg.export.build.column_terms import level_spellings
+from softreg.export.probability_maps import MixBoundedLogs, ReplaceZeros, ShiftRates
 from softreg.export.program import (
     CodeTerm,
     InputKind,
     LevelTerm,
     LinearTerm,
-    MixBoundedLogs,
     OffsetTerm,
-    ReplaceZeros,
-    ShiftRates,
 )
 
 from .cases import CASES, case, fit, generator, labels

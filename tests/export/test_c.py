@@ -20,6 +20,7 @@ from softreg.export import ExportError, Program, build_program
 from softreg.export.c.c_literals import comment_text, string_literal
 from softreg.export.c.c_names import LONGEST_MEMBER, RESERVED, member_names
 from softreg.export.c.header import c_header
+from softreg.export.probability_maps import ShiftRates
 from softreg.export.program import (
     CodeTerm,
     Cycle,
@@ -30,7 +31,6 @@ from softreg.export.program import (
     LinearTerm,
     MissingTerm,
     OffsetTerm,
-    ShiftRates,
     TagsTerm,
     VectorTerm,
 )

@@ -16,6 +16,7 @@ from softreg.export import ExportError, Program, build_program
 from softreg.export.onnx.graph import onnx_model
 from softreg.export.onnx.label_output import INVALID_INTEGER
 from softreg.export.onnx.tensor_inputs import tensor_names
+from softreg.export.probability_maps import ReplaceZeros, ScaleLogs, ShiftRates, Step
 from softreg.export.program import (
     BooleanTerm,
     CodeTerm,
@@ -27,10 +28,6 @@ from softreg.export.program import (
     LevelTerm,
     LinearTerm,
     MissingTerm,
-    ReplaceZeros,
-    ScaleLogs,
-    ShiftRates,
-    Step,
     Term,
     TrendTerm,
     VectorTerm,

@@ -184,6 +184,29 @@ def test_contributions_and_the_reference_row_add_up_to_the_log_odds(browser: Bro
     assert opened.page.input_value("#part-for") == "-1"
 
 
+def test_contributions_of_interactions_have_bars_of_their_own(browser: Browser) -> None:
+    given = case("terms_of_two_classes")
+    opened = browser.open(given.program)
+    opened.page.evaluate("() => document.getElementById('part-all').click()")
+    opened.settle()
+    bars = opened.page.locator("#part-bars li:not([hidden])").all()
+    names = {bar.get_attribute("data-column") for bar in bars}
+    assert {"age", "age:wage (interaction)", "job:town (interaction)"} <= names
+    assert len(bars) == len(given.program.inputs) + len(given.program.grids)
+    total, P = float(opened.page.get_attribute("#parts", "data-total")), opened.probabilities()
+    assert abs(total) == pytest.approx(abs(np.log(P[1] / P[0])), abs=1e-9)
+    text = opened.page.inner_text("body")
+    assert "curves have their mean over the training rows" in text
+    opened.column("age").locator("input[type=number]").fill("31.5")
+    opened.column("wage").locator("input[type=number]").fill("900")
+    opened.column("job").locator("select").select_option(label="cook")
+    opened.column("town").locator("select").select_option(label="y")
+    opened.column("zip").locator("select").select_option(label="20095")
+    opened.column("member").get_by_role("radio", name="true").check()
+    row = {"age": [31.5], "wage": [900.0], "job": ["cook"], "town": ["y"], "member": [True], "zip": [20095]}
+    np.testing.assert_allclose(opened.probabilities(), given.model.predict_proba(pa.table(row))[0], atol=TOLERANCE)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["any other class", "no", "perhaps", "yes"])
 def test_each_change_that_is_offered_changes_the_class(browser: Browser, target: str) -> None:

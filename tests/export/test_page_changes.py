@@ -93,7 +93,21 @@ def scan(program: Program, folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["numbers", "words", "codes", "categories", "many_classes", "mixed 0", "mixed 3", "mixed 7", "names"]
+    "name",
+    [
+        "numbers",
+        "words",
+        "codes",
+        "categories",
+        "many_classes",
+        "mixed 0",
+        "mixed 3",
+        "mixed 7",
+        "names",
+        "terms_of_two_classes",
+        "terms_of_three_classes",
+        "terms_with_forms",
+    ],
 )
 def test_the_nearest_changes_are_found_and_no_others(name: str, tmp_path: Path) -> None:
     results = scan(case(name).program, tmp_path)

@@ -15,6 +15,7 @@ import pytest
 
 from softreg import SoftmaxRegression
 from softreg.export import ExportError, Program, build_program
+from softreg.export.probability_maps import IsotonicShares, ReplaceZeros, ShiftRates, Step, StepCurve
 from softreg.export.program import (
     BooleanTerm,
     CodeTerm,
@@ -23,14 +24,9 @@ from softreg.export.program import (
     CycleTerm,
     Input,
     InputKind,
-    IsotonicShares,
     LevelTerm,
     LinearTerm,
     MissingTerm,
-    ReplaceZeros,
-    ShiftRates,
-    Step,
-    StepCurve,
     TagsTerm,
     Term,
     TrendTerm,

@@ -6,6 +6,7 @@ import math
 
 from softreg.cards.card_subject import CardSubject
 from softreg.cards.markdown import escape, listed, table
+from softreg.cards.term_section import has_terms
 from softreg.optimize import Solution
 from softreg.value_text import value_text
 
@@ -61,6 +62,10 @@ def _penalty(subject: CardSubject) -> str:
         return "Firth's, the logarithm of the Jeffreys prior, which has no strength"
     if regression.penalty is None or regression.strength == 0:
         return "none"
+    if has_terms(subject):
+        return (
+            "l2, with a strength of its own for each term: the precision of its weights, divided by the number of rows"
+        )
     mixed = f", share of the L1 part {regression.l1_ratio:g}" if regression.penalty == "elasticnet" else ""
     return f"{escape(str(regression.penalty))} of the strength {regression.strength:.6g}{mixed}"
 
@@ -68,6 +73,8 @@ def _penalty(subject: CardSubject) -> str:
 def _choice(subject: CardSubject) -> list[tuple[str, str]]:
     """Return how the strength was chosen; nothing where there is none."""
     path, regression = subject.path, subject.regression
+    if has_terms(subject):
+        return [("choice of the strengths", "the maximum of the evidence (marginal likelihood, Laplace approximation)")]
     if path is None:
         without = regression.prior is not None or regression.penalty in (None, "firth") or regression.strength == 0
         return [] if without else [("choice of the strength", "given")]

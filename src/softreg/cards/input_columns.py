@@ -14,6 +14,7 @@ from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.date_encoder import TREND, DateEncoder
 from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
 from softreg.tables.encode.number_encoder import Form, NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.text.text_encoder import TextEncoder
 
 MAX_COLUMNS = 200
@@ -41,6 +42,9 @@ def input_section(subject: CardSubject) -> list[str]:
         for column in model.schema_.features
         if column.image is not None
     ]
+    pairs = model.encoder_.part_names[len(model.encoder_.column_encoders) :]
+    if pairs:
+        lines.append(f"Interactions of two columns: {listed(pairs, MAX_COLUMNS)}.")
     if len(rows) > MAX_COLUMNS:
         lines.append(f"{len(rows) - MAX_COLUMNS:,} more columns are not listed here.")
     if model.schema_.na:
@@ -124,8 +128,13 @@ def _number(encoder: NumberEncoder) -> tuple[str, str, str, str]:
         new = "beyond the range: its nearest end"
     elif encoder.knots and not encoder.both:
         new = "beyond the range: the score of its nearest end"
+    form = forms[encoder.form]
+    if isinstance(encoder, CurveEncoder):
+        form += f", and a {encoder.remark}"
+        fill = "the training mean, and the mean of the curve"
+        return values, form, _with_indicator(fill, encoder.missing), new
     fill = "the training mean" if not encoder.knots else "mean and score 0" if encoder.both else "the score 0"
-    return values, forms[encoder.form], _with_indicator(fill, encoder.missing), new
+    return values, form, _with_indicator(fill, encoder.missing), new
 
 
 def _category(encoder: CategoryEncoder) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ from softreg.cards.fit_section import fit_section
 from softreg.cards.input_columns import input_section
 from softreg.cards.markdown import escape
 from softreg.cards.probability_section import interval_section, probability_section
+from softreg.cards.term_section import term_section
 from softreg.cards.usage_section import usage_section
 from softreg.cards.weight_section import weight_section
 
@@ -29,9 +30,9 @@ def model_card(model: Any, *, file: str = "model.softreg", version: str = "") ->
     Returns
     -------
     str
-        Markdown with a YAML header as on Hugging Face: classes, inputs, fit with its certificate, evaluation on
-        held-out rows if the file keeps one, meaning and limits of the probabilities, largest weights, and use. Names
-        and labels are escaped.
+        Markdown with a YAML header as on Hugging Face: classes, inputs, curves and interactions if there are some,
+        fit with its certificate, evaluation on held-out rows if the file keeps one, meaning and limits of the
+        probabilities, largest weights, and use. Names and labels are escaped.
 
     Raises
     ------
@@ -57,6 +58,7 @@ def model_card(model: Any, *, file: str = "model.softreg", version: str = "") ->
     sections = [
         ("What it predicts", class_section(subject)),
         ("Inputs", input_section(subject)),
+        ("Curves and interactions", term_section(subject)),
         ("Fit", fit_section(subject)),
         ("Evaluation", evaluation_section(subject)),
         ("Meaning and limits of the probabilities", probability_section(subject)),

@@ -9,10 +9,12 @@ import numpy as np
 
 from softreg.cards.card_subject import CardSubject
 from softreg.cards.markdown import escape, table
+from softreg.cards.term_section import has_terms
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.date_encoder import TREND, DateEncoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.typing import Array
 
 MAX_COLUMNS = 20
@@ -50,6 +52,11 @@ def weight_section(subject: CardSubject) -> list[str]:
     )
     if subject.regression.penalty is not None or subject.regression.prior is not None:
         intro += " The penalty or prior makes them smaller, and features that vary together share theirs."
+    if has_terms(subject):
+        intro += (
+            " Columns with a curve, and interactions, have no single weight; their section states their ranges. The "
+            "weights of other columns do not include their interactions."
+        )
     lines = [intro, *table(header, rows)]
     if len(largest) > MAX_COLUMNS:
         more = "features" if subject.table_model is None else "columns"
@@ -82,12 +89,16 @@ def _largest_effect(W: Array, features: list[int]) -> _Effect:
 
 
 def _features_of_columns(subject: CardSubject) -> list[tuple[str, list[int]]]:
-    """Return the features of each column; each feature by itself for a regression."""
+    """Return the features of each column without a curve; each feature by itself for a regression."""
     if subject.table_model is None:
         return [("", [j]) for j in range(subject.regression.n_features_in_)]
     encoders = subject.table_model.encoder_.column_encoders
     ends = np.cumsum([0, *(encoder.width for encoder in encoders)]).tolist()
-    return [(one.name, list(range(a, b))) for one, (a, b) in zip(encoders, pairwise(ends), strict=True) if b > a]
+    return [
+        (one.name, list(range(a, b)))
+        for one, (a, b) in zip(encoders, pairwise(ends), strict=True)
+        if b > a and not isinstance(one, CurveEncoder)
+    ]
 
 
 def _unit(subject: CardSubject, feature: int) -> str:

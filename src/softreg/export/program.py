@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from softreg.export.probability_maps import Step
 from softreg.models.serialization.stored_evaluation import ReliabilityBin
 from softreg.typing import Float64Array
 
@@ -79,6 +80,8 @@ class Input:
         Least, greatest and mean number of training, nan where they are not known.
     note : str
         How values are to be prepared, in one sentence; empty where they are taken as they are.
+    smooth : bool
+        Whether the curve of a number is a smooth term, whose mean over the training rows is 0.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Input:
     high: float = float("nan")
     typical: float = float("nan")
     note: str = ""
+    smooth: bool = False
 
 
 @dataclass(frozen=True)
@@ -300,6 +304,103 @@ class TextTerm:
 
 
 @dataclass(frozen=True)
+class KnotSide:
+    """A number as a side of a grid: its nodes are knots, between which values are interpolated linearly.
+
+    Attributes
+    ----------
+    value : LinearTerm or CurveTerm
+        The feature of the number that is compared with the knots, 0 where it is missing; its `first` is not used.
+    knots : tuple of float (m,)
+        Knots, ascending; at least two.
+    skips_missing : bool
+        Whether the grid adds nothing where the number is missing.
+    """
+
+    value: LinearTerm | CurveTerm
+    knots: tuple[float, ...]
+    skips_missing: bool
+
+    @property
+    def input(self) -> int:
+        """The number of the input."""
+        return self.value.input
+
+    @property
+    def nodes(self) -> int:
+        """The number of nodes."""
+        return len(self.knots)
+
+
+@dataclass(frozen=True)
+class LevelSide:
+    """A category or boolean as a side of a grid: its nodes are the places of `levels`.
+
+    A boolean has the places 0 for false, 1 for true and `BOOLEAN_MISSING` for a missing value. The `first` of `levels`
+    is not used.
+    """
+
+    levels: LevelTerm | CodeTerm | BooleanTerm
+
+    @property
+    def input(self) -> int:
+        """The number of the input."""
+        return self.levels.input
+
+    @property
+    def nodes(self) -> int:
+        """The number of nodes."""
+        return BOOLEAN_MISSING + 1 if isinstance(self.levels, BooleanTerm) else self.levels.width
+
+
+BOOLEAN_MISSING = 2
+"""Place of a missing value among the nodes of a boolean."""
+
+GridSide = KnotSide | LevelSide
+"""A side of a grid."""
+
+
+@dataclass(frozen=True)
+class GridTerm:
+    """The features of an interaction of two inputs, each by interpolation in a grid of values at pairs of nodes.
+
+    With places i and j and shares s and t of the next nodes, a feature is
+    `(1 - s) (1 - t) v[i, j] + (1 - s) t v[i, j + 1] + s (1 - t) v[i + 1, j] + s t v[i + 1, j + 1]`. The share of levels
+    is 0. The features are 0 where a side has no place: a level without a feature, or a skipped missing number.
+
+    Attributes
+    ----------
+    name : str
+        Names of both columns, such as `age:job`.
+    left, right : GridSide
+        Sides.
+    first : int
+        Number of the first feature.
+    values : tuple of tuple of float (f, left nodes * right nodes)
+        Values of each feature, row by row of the left nodes.
+    reference : tuple of float (f,)
+        Features of the reference row of contributions.
+    """
+
+    name: str
+    left: GridSide
+    right: GridSide
+    first: int
+    values: tuple[tuple[float, ...], ...]
+    reference: tuple[float, ...]
+
+    @property
+    def input(self) -> int:
+        """The number of the input on the left."""
+        return self.left.input
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
 class OffsetTerm:
     """A number that is added to the logit of a class; it has no feature."""
 
@@ -307,7 +408,7 @@ class OffsetTerm:
     label: int
 
 
-Term = (
+FeatureTerm = (
     LinearTerm
     | CurveTerm
     | BooleanTerm
@@ -319,74 +420,12 @@ Term = (
     | VectorTerm
     | TagsTerm
     | TextTerm
-    | OffsetTerm
+    | GridTerm
 )
+"""A term with features."""
 
-
-@dataclass(frozen=True)
-class ReplaceZeros:
-    """The zeros of a row share `floor`, each at most half the least positive probability and at least `smallest`.
-
-    With z zeros, each becomes `max(min(floor / z, least / 2), smallest)`, and the row is divided by its sum.
-    """
-
-    floor: float
-    smallest: float
-
-
-@dataclass(frozen=True)
-class ScaleLogs:
-    """The probabilities `softmax(scale_k log P_k + bias_k)`."""
-
-    scale: tuple[float, ...]
-    bias: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class MixLogs:
-    """The probabilities `softmax(log P @ W + b)`; `rows` are those of W (q, q)."""
-
-    rows: tuple[tuple[float, ...], ...]
-    bias: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class MixBoundedLogs:
-    """The probabilities `softmax(l @ W + b - c log(1 - l))` with `l = max(log P, least)`; `rows` are those of W."""
-
-    rows: tuple[tuple[float, ...], ...]
-    bias: tuple[float, ...]
-    curve: float
-    least: float
-
-
-@dataclass(frozen=True)
-class StepCurve:
-    """The map of one class by linear interpolation through (knots, values), constant beyond the first and the last."""
-
-    knots: tuple[float, ...]
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class IsotonicShares:
-    """Each probability by its curve, divided by their sum (P itself where that is 0), mixed with a share of P.
-
-    The result is `(1 - kept) mapped + kept P`.
-    """
-
-    curves: tuple[StepCurve, ...]
-    kept: float
-
-
-@dataclass(frozen=True)
-class ShiftRates:
-    """The probabilities `P_k ratio_k`, divided by their sum."""
-
-    ratio: tuple[float, ...]
-
-
-Step = ReplaceZeros | ScaleLogs | MixLogs | MixBoundedLogs | IsotonicShares | ShiftRates
+Term = FeatureTerm | OffsetTerm
+"""A term of the logits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -464,6 +503,11 @@ class Program:
     covariance: Covariance | None = field(default=None, repr=False)
     version: str = ""
     reliability: Reliability | None = field(default=None, repr=False)
+
+    @property
+    def grids(self) -> tuple[GridTerm, ...]:
+        """The interactions."""
+        return tuple(term for term in self.terms if isinstance(term, GridTerm))
 
     @property
     def label_texts(self) -> tuple[str, ...]:

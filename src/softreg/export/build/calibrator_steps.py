@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from softreg.export.export_errors import ExportError
-from softreg.export.program import (
+from softreg.export.probability_maps import (
     IsotonicShares,
     MixBoundedLogs,
     MixLogs,

@@ -36,6 +36,7 @@ from softreg.tables.encode.date_encoder import TREND, DateEncoder
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.formats.column_formats import ColumnFormat
 from softreg.tables.schema.typed_values import ONES, TRUTH_WORDS, ZEROS
@@ -132,6 +133,11 @@ def _number(
         terms.append(LinearTerm(place, first, low, high, code.mean, code.scale))
     if code.knots:
         terms.append(CurveTerm(place, first + len(terms), code.knots, code.scores))
+    if isinstance(code, CurveEncoder):
+        terms += [
+            CurveTerm(place, first + 1 + j, code.curve_knots, values)
+            for j, values in enumerate(zip(*code.curve_values, strict=True))
+        ]
     read = Input(
         code.name,
         InputKind.NUMBER,
@@ -143,6 +149,7 @@ def _number(
         high=high if code.span else math.nan,
         typical=code.mean,
         note=_number_note(form),
+        smooth=isinstance(code, CurveEncoder),
     )
     return ColumnProgram(read, _with_indicator(terms, place, first + len(terms), indicator=code.missing))
 

@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike
 from softreg.export.build.calibrator_steps import calibrator_steps
 from softreg.export.build.program_parts import array_program, table_program
 from softreg.export.export_errors import ExportError
-from softreg.export.program import Program, Step
+from softreg.export.probability_maps import Step
+from softreg.export.program import (
+    Program,
+)
 from softreg.models import Calibrator, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.tables import TableClassifier
 

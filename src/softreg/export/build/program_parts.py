@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from softreg.export.build.column_terms import offset_columns, table_columns
+from softreg.export.build.fold_terms import fold_terms
+from softreg.export.build.grid_terms import grid_terms
+from softreg.export.probability_maps import Step
 from softreg.export.program import (
     Covariance,
     Input,
@@ -16,7 +19,6 @@ from softreg.export.program import (
     OffsetTerm,
     Program,
     Reliability,
-    Step,
     Term,
     VectorTerm,
 )
@@ -63,7 +65,7 @@ def table_program(
     offset : mapping of str to str
         Column of offsets by class.
     intervals : StoredIntervals or None
-        Covariance of the weights.
+        Covariance of the weights. It is left out of models with curves or interactions, whose features are folded.
     evaluation : StoredEvaluation or None
         Evaluation on held-out rows.
     steps : tuple of Step
@@ -77,23 +79,25 @@ def table_program(
     """
     columns = table_columns(encoder)
     inputs = [column.input for column in columns]
-    terms: list[Term] = [term for column in columns for term in column.terms]
+    terms: list[Term] = [*(term for column in columns for term in column.terms), *grid_terms(encoder, columns)]
     for read, numbers in offset_columns(offset, classes):
         terms += [OffsetTerm(len(inputs), number) for number in numbers]
         inputs.append(read)
+    weights = np.ascontiguousarray(coef.T, dtype=np.float64)
+    folded = fold_terms(terms, weights, encoder.feature_names_out)
     covariance = None
-    if intervals is not None and not steps:
+    if intervals is not None and not steps and len(folded.weights) == len(weights):
         kept = intervals.distribution
         covariance = Covariance(kept.shift, kept.scale, kept.L)
     return Program(
         tuple(inputs),
-        tuple(terms),
-        np.ascontiguousarray(coef.T, dtype=np.float64),
+        folded.terms,
+        folded.weights,
         np.asarray(intercept, dtype=np.float64),
         plain_labels(labels),
         steps,
         target,
-        encoder.feature_names_out,
+        folded.names,
         covariance,
         __version__,
         None if evaluation is None or steps else _reliability(evaluation, classes),

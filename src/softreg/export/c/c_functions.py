@@ -87,6 +87,35 @@ static inline double @_interpolate(double x, const double *knots, const double *
   return isnan(y) ? values[low] : y;
 }
 """,
+    "locate": """\
+/* Place of the knot before x among n knots, at most n - 2, and the share of the next one; x is limited to the knots. */
+static inline void @_locate(double x, const double *knots, size_t n, size_t *place, double *share) {
+  size_t low = 0, high = n - 1;
+  x = x < knots[0] ? knots[0] : x > knots[high] ? knots[high] : x;
+  while (high - low > 1) {
+    const size_t middle = low + (high - low) / 2;
+    if (knots[middle] <= x) low = middle; else high = middle;
+  }
+  *place = low;
+  *share = (x - knots[low]) / (knots[low + 1] - knots[low]);
+}
+""",
+    "grid": """\
+/* Adds n features of an interaction, each by interpolation in a grid of values at pairs of nodes, to the logits. */
+static inline void @_grid(double *logits, size_t feature, size_t n, const double *values, const size_t nodes[2],
+                          const size_t places[2], const double shares[2]) {
+  const double s = shares[0], t = shares[1];
+  size_t k;
+  for (k = 0; k < n; ++k) {
+    const double *v = values + (k * nodes[0] + places[0]) * nodes[1] + places[1];
+    double value = (1.0 - s) * (1.0 - t) * v[0];
+    if (t > 0.0) value += (1.0 - s) * t * v[1];
+    if (s > 0.0) value += s * (1.0 - t) * v[nodes[1]];
+    if (s > 0.0 && t > 0.0) value += s * t * v[nodes[1] + 1];
+    @_add(logits, feature + k, value);
+  }
+}
+""",
     "find_number": """\
 /* Place of a number in a sorted table; n where it is not there. */
 static inline size_t @_find_number(double x, const double *sorted, size_t n) {

@@ -123,43 +123,129 @@ def read_input(read: Input, place: int, member: str, *, terms: Sequence[Term], p
     reader = Reader()
     for term in terms:
         _add_term(reader, term, read, place)
-    lines = [*_missing(reader, read, place), *_invalid(read), *reader.known, "return 1;"]
+    missing = missing_condition(reader, read, f"@_missing_{place}")
+    lines = [*_missing(reader, read, missing), *_invalid(read), *reader.known, "return 1;"]
     variables = ["logits", *(["count"] if read.kind is InputKind.TAGS else [])]
     unused = [f"(void){variable};" for variable in variables if not any(variable in line for line in lines)]
-    lines = [*_declarations(read, member), *unused, *lines]
+    head = f"static inline int @_read_{place}(const @_row *row, double *logits)"
+    written = function_source(head, [*declarations(read, member), *unused, *lines])
+    source = "".join(reader.tables) + f"/* {comment_text(read.name)} */\n" + written
+    return ReadInput(prefixed_lines(source, prefix), frozenset(reader.functions))
+
+
+def function_source(head: str, lines: Sequence[str]) -> str:
+    """Return the definition of a function.
+
+    Parameters
+    ----------
+    head : str
+        Declaration.
+    lines : sequence of str
+        Statements, some of several lines.
+
+    Returns
+    -------
+    str
+        Definition.
+
+    Examples
+    --------
+    >>> print(function_source("int one(void)", ["return 1;"]), end="")
+    int one(void) {
+      return 1;
+    }
+    """
     body = "".join(f"  {line}\n" for line in "\n".join(lines).split("\n"))
-    head = f"static inline int @_read_{place}(const @_row *row, double *logits) {{\n"
-    source = "".join(reader.tables) + f"/* {comment_text(read.name)} */\n" + head + body + "}\n"
-    return ReadInput(_prefixed(source, prefix), frozenset(reader.functions))
+    return f"{head} {{\n{body}}}\n"
 
 
-def _prefixed(source: str, prefix: str) -> str:
-    """Return source with the prefix; literals have no `@`, and comments are protected."""
+def prefixed_lines(source: str, prefix: str) -> str:
+    """Return source with the prefix; literals have no `@`, and comments are protected.
+
+    Parameters
+    ----------
+    source : str
+        Source with `@` in place of the prefix.
+    prefix : str
+        Prefix.
+
+    Returns
+    -------
+    str
+        Source.
+
+    Examples
+    --------
+    >>> prefixed_lines("@_add(p, 1);", "churn")
+    'churn_add(p, 1);'
+    """
     lines = source.split("\n")
     return "\n".join(line if line.startswith("/*") else line.replace("@", prefix) for line in lines)
 
 
-def _declarations(read: Input, member: str) -> list[str]:
-    """Return the declaration of x, the value of the row."""
+def declarations(read: Input, member: str) -> list[str]:
+    """Return the declaration of x, the value of the row.
+
+    Parameters
+    ----------
+    read : Input
+        The input.
+    member : str
+        Its member of the row.
+
+    Returns
+    -------
+    list of str
+        Declarations.
+
+    Examples
+    --------
+    >>> declarations(Input("age", InputKind.NUMBER), "age")
+    ['double x = row->age;']
+    """
     if read.kind is InputKind.TAGS:
         return [f"const char *const *x = row->{member};", f"const size_t count = row->{member}{COUNT};"]
     return [f"{TYPES[read.kind].format('x')} = row->{member};"]
 
 
-def _missing(reader: Reader, read: Input, place: int) -> list[str]:
-    """Return the statements for a missing value."""
+def missing_condition(reader: Reader, read: Input, name: str) -> str:
+    """Return the condition that x is missing.
+
+    Parameters
+    ----------
+    reader : Reader
+        Parts of the function; receives a table of words and the functions that the condition uses.
+    read : Input
+        The input.
+    name : str
+        Name of the table.
+
+    Returns
+    -------
+    str
+        Condition.
+
+    Examples
+    --------
+    >>> missing_condition(Reader(), Input("age", InputKind.NUMBER, missing_numbers=(-9.0,)), "@_missing_0")
+    'isnan(x) || x == -9.0'
+    """
     condition = "x == NULL"
     if read.kind is InputKind.CATEGORY:
         words = dict.fromkeys(word.strip() for word in read.missing_words if word.strip())
         reader.functions.add("missing_text")
         condition = "@_missing_text(x, NULL, 0)"
         if words:
-            name = f"@_missing_{place}"
             reader.tables.append(text_table(name, words, f"The spelling of a missing value of column {read.name!r}"))
             condition = f"@_missing_text(x, {name}, {len(words)})"
     elif read.kind not in (InputKind.VECTOR, InputKind.TAGS):
         equal = [f" || x == {double_literal(number)}" for number in read.missing_numbers if not math.isnan(number)]
         condition = f"isnan(x){''.join(equal)}"
+    return condition
+
+
+def _missing(reader: Reader, read: Input, condition: str) -> list[str]:
+    """Return the statements for a missing value."""
     if read.required:
         return [f"if ({condition}) return 0;"]
     if not reader.missing:
@@ -188,12 +274,7 @@ def _add_term(reader: Reader, term: Term, read: Input, place: int) -> None:
         case LinearTerm():
             _add_linear(reader, term)
         case CurveTerm():
-            name = f"{place}_{term.first}"
-            reader.tables.append(double_table(f"@_knots_{name}", term.knots))
-            reader.tables.append(double_table(f"@_values_{name}", term.values))
-            reader.functions.add("interpolate")
-            n = len(term.knots)
-            reader.add(term.first, f"@_interpolate(x, @_knots_{name}, @_values_{name}, {n})")
+            reader.add(term.first, curve_value(reader, term, f"{place}_{term.first}"))
         case BooleanTerm():
             reader.add(term.first, double_literal(term.fill), missing=True)
             reader.add(term.first, "x")
@@ -224,18 +305,69 @@ def _operand(value: float) -> str:
 
 def _add_linear(reader: Reader, term: LinearTerm) -> None:
     """Add a standardized number; one beyond the range of float64 is invalid."""
-    x = "x"
-    if not (math.isinf(term.low) and math.isinf(term.high)):
-        reader.functions.add("clip")
-        x = f"@_clip(x, {double_literal(term.low)}, {double_literal(term.high)})"
     reader.functions.add("add")
     reader.known += [
         "{",
-        f"  const double z = ({x} - {_operand(term.center)}) / {double_literal(term.scale)};",
+        f"  const double z = {linear_value(reader, term)};",
         "  if (!isfinite(z)) return 0;",
         f"  @_add(logits, {term.first}, z);",
         "}",
     ]
+
+
+def linear_value(reader: Reader, term: LinearTerm) -> str:
+    """Return the standardized x.
+
+    Parameters
+    ----------
+    reader : Reader
+        Parts of the function; receives the functions that the expression uses.
+    term : LinearTerm
+        Term.
+
+    Returns
+    -------
+    str
+        Expression.
+
+    Examples
+    --------
+    >>> linear_value(Reader(), LinearTerm(0, 0, -math.inf, math.inf, 1.0, 2.0))
+    '(x - 1.0) / 2.0'
+    """
+    x = "x"
+    if not (math.isinf(term.low) and math.isinf(term.high)):
+        reader.functions.add("clip")
+        x = f"@_clip(x, {double_literal(term.low)}, {double_literal(term.high)})"
+    return f"({x} - {_operand(term.center)}) / {double_literal(term.scale)}"
+
+
+def curve_value(reader: Reader, term: CurveTerm, name: str) -> str:
+    """Return the value of a curve at x.
+
+    Parameters
+    ----------
+    reader : Reader
+        Parts of the function; receives the tables and functions that the expression uses.
+    term : CurveTerm
+        Term.
+    name : str
+        End of the names of the tables.
+
+    Returns
+    -------
+    str
+        Expression.
+
+    Examples
+    --------
+    >>> curve_value(Reader(), CurveTerm(0, 0, (0.0, 1.0), (0.0, 2.0)), "0_0")
+    '@_interpolate(x, @_knots_0_0, @_values_0_0, 2)'
+    """
+    reader.tables.append(double_table(f"@_knots_{name}", term.knots))
+    reader.tables.append(double_table(f"@_values_{name}", term.values))
+    reader.functions.add("interpolate")
+    return f"@_interpolate(x, @_knots_{name}, @_values_{name}, {len(term.knots)})"
 
 
 def _add_levels(reader: Reader, term: LevelTerm | CodeTerm, read: Input, place: int) -> None:
@@ -244,6 +376,45 @@ def _add_levels(reader: Reader, term: LevelTerm | CodeTerm, read: Input, place: 
         reader.add(term.first + term.missing, "1.0", missing=True)
     other = f"@_add(logits, {term.first + term.other}, 1.0);"
     name = f"{place}_{term.first}"
+    find = find_level(reader, term, read, name)
+    if find:
+        n = len(term.words if isinstance(term, LevelTerm) else term.numbers)
+        reader.functions.add("add")
+        reader.known += [
+            "{",
+            f"  const size_t at = {find};",
+            f"  if (at < {n}) @_add(logits, {term.first} + @_places_{name}[at], 1.0);",
+            *([f"  else {other}"] if term.other >= 0 else []),
+            "}",
+        ]
+    elif term.other >= 0:
+        reader.add(term.first + term.other, "1.0")
+
+
+def find_level(reader: Reader, term: LevelTerm | CodeTerm, read: Input, name: str) -> str:
+    """Return the search for x in the table of levels; its place in that of the places of levels is the result.
+
+    Parameters
+    ----------
+    reader : Reader
+        Parts of the function; receives the tables and functions that the expression uses.
+    term : LevelTerm or CodeTerm
+        Term.
+    read : Input
+        The input.
+    name : str
+        End of the names of the tables.
+
+    Returns
+    -------
+    str
+        Expression, the number of levels for an unknown one; empty without levels.
+
+    Examples
+    --------
+    >>> find_level(Reader(), CodeTerm(0, 0, {5.0: 0}, -1, -1), Input("zip", InputKind.CODE), "0_0")
+    '@_find_number(x, @_levels_0_0, 1)'
+    """
     if isinstance(term, LevelTerm):
         spellings = sorted(term.words, key=_bytes)
         places = [term.words[word] for word in spellings]
@@ -254,18 +425,11 @@ def _add_levels(reader: Reader, term: LevelTerm | CodeTerm, read: Input, place: 
         places = [term.numbers[number] for number in numbers]
         levels = double_table(f"@_levels_{name}", numbers) if places else ""
         find = "find_number"
-    if places:
-        reader.tables += [levels, table(f"uint32_t @_places_{name}", map(str, places))]
-        reader.functions |= {find, "add"}
-        reader.known += [
-            "{",
-            f"  const size_t at = @_{find}(x, @_levels_{name}, {len(places)});",
-            f"  if (at < {len(places)}) @_add(logits, {term.first} + @_places_{name}[at], 1.0);",
-            *([f"  else {other}"] if term.other >= 0 else []),
-            "}",
-        ]
-    elif term.other >= 0:
-        reader.add(term.first + term.other, "1.0")
+    if not places:
+        return ""
+    reader.tables += [levels, table(f"uint32_t @_places_{name}", map(str, places))]
+    reader.functions.add(find)
+    return f"@_{find}(x, @_levels_{name}, {len(places)})"
 
 
 def _add_vector(reader: Reader, term: VectorTerm, place: int) -> None:

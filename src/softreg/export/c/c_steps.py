@@ -8,7 +8,15 @@ from itertools import accumulate
 
 from softreg.export.c.c_functions import with_prefix
 from softreg.export.c.c_literals import double_literal, double_table, table
-from softreg.export.program import IsotonicShares, MixBoundedLogs, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
+from softreg.export.probability_maps import (
+    IsotonicShares,
+    MixBoundedLogs,
+    MixLogs,
+    ReplaceZeros,
+    ScaleLogs,
+    ShiftRates,
+    Step,
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from softreg.export.c.c_functions import used_functions, with_prefix
+from softreg.export.c.c_grids import grid_source
 from softreg.export.c.c_inputs import TYPES, read_input
 from softreg.export.c.c_literals import (
     comment_text,
@@ -17,7 +18,7 @@ from softreg.export.c.c_literals import (
 from softreg.export.c.c_names import COUNT, check_prefix, member_names
 from softreg.export.c.c_steps import steps_source
 from softreg.export.export_errors import ExportError
-from softreg.export.program import Input, InputKind, Program
+from softreg.export.program import GridTerm, Input, InputKind, Program, Term
 
 LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1
 """Range of int64_t."""
@@ -129,11 +130,12 @@ def c_header(program: Program, name: str = "softreg") -> str:
     _refuse_texts(program.inputs)
     members = member_names(program.inputs)
     reads = [
-        read_input(read, place, member, terms=[term for term in program.terms if term.input == place], prefix=name)
+        read_input(read, place, member, terms=_terms_of(program, place), prefix=name)
         for place, (read, member) in enumerate(zip(program.inputs, members, strict=True))
     ]
+    grids = grid_source(program, members, name)
     steps = steps_source(program.steps, name)
-    functions = steps.functions.union(*(read.functions for read in reads))
+    functions = steps.functions.union(grids.functions, *(read.functions for read in reads))
     definitions = "\n".join(used_functions(functions, name)) + "\n"
     weights = ""
     if f"{name}_weights" in definitions:
@@ -149,14 +151,20 @@ def c_header(program: Program, name: str = "softreg") -> str:
         double_table(f"{name}_bias", program.bias.tolist()) + "\n",
         definitions,
         "\n".join(read.source for read in reads) + "\n",
+        grids.source,
         steps.source + "\n",
-        with_prefix(_all_inputs(len(reads)), name),
+        with_prefix(_all_inputs(len(reads), len(program.grids)), name),
         with_prefix(PREDICT, name),
         with_prefix(_one_input(program.inputs, members), name),
-        with_prefix(_logit_parts(len(reads)), name),
+        with_prefix(_logit_parts(len(reads), len(program.grids)), name),
         "#endif\n",
     ]
     return "".join(parts)
+
+
+def _terms_of(program: Program, place: int) -> list[Term]:
+    """Return the terms of one input."""
+    return [term for term in program.terms if term.input == place and not isinstance(term, GridTerm)]
 
 
 def _refuse_texts(inputs: Sequence[Input]) -> None:
@@ -179,7 +187,8 @@ def _about(program: Program, name: str) -> str:
 
 def _sizes(program: Program, name: str) -> str:
     """Return the numbers of inputs and classes."""
-    sizes = f"#define @@_INPUTS {len(program.inputs)}\n#define @@_CLASSES {len(program.classes)}\n\n"
+    sizes = f"#define @@_INPUTS {len(program.inputs)}\n#define @@_CLASSES {len(program.classes)}\n"
+    sizes += f"#define @@_PARTS {len(program.inputs) + len(program.grids)}\n\n"
     return with_prefix(sizes, name)
 
 
@@ -231,6 +240,10 @@ def _names(program: Program, name: str) -> str:
     """Return the tables of the names of inputs, of the elements of an array, and of labels."""
     inputs = [string_literal(read.name, "The column name") for read in program.inputs]
     parts = [table(f"char *const {name}_input_names", inputs or ["NULL"])]
+    if program.grids:
+        parts.append("/* Interactions: the parts of the logits after those of the inputs. */\n")
+        names = [term.name for term in program.grids]
+        parts.append(text_table(f"{name}_interaction_names", names, "The name of the interaction"))
     for place, read in enumerate(program.inputs):
         if read.elements:
             parts.append(f"/* Names of the numbers of input {place}. */\n")
@@ -251,9 +264,10 @@ def _integer_literal(value: int) -> str:
     return "(-INT64_C(9223372036854775807) - 1)" if value == LEAST_INTEGER else f"INT64_C({value})"
 
 
-def _all_inputs(count: int) -> str:
-    """Return the function that adds all inputs to the logits."""
+def _all_inputs(count: int, grids: int) -> str:
+    """Return the function that adds all inputs and interactions to the logits."""
     lines = [f"  if (!@_read_{place}(row, logits)) return {place + 1};\n" for place in range(count)]
+    lines += [f"  @_interaction_{number}(row, logits);\n" for number in range(grids)]
     return (
         "/* Adds all inputs to the logits; returns 0, or 1 plus the place of the first invalid input. */\n"
         "static inline int @_read(const @_row *row, double *logits) {\n"
@@ -269,24 +283,30 @@ def _one_input(inputs: Sequence[Input], members: Sequence[str]) -> str:
     return ROW_OF_ONE.format(length=inputs[0].length, member=members[0])
 
 
-def _logit_parts(count: int) -> str:
-    """Return the function of the part of each input in the logits."""
+def _logit_parts(count: int, grids: int) -> str:
+    """Return the function of the part of each input, and of each interaction after them, in the logits."""
     lines = [
         f"  for (k = 0; k < @@_CLASSES; ++k) out[{place}][k] = 0.0;\n"
         f"  if (invalid == 0 && !@_read_{place}(row, out[{place}])) invalid = {place + 1};\n"
         for place in range(count)
     ]
-    wipe = f"""\
-  if (invalid != 0) {{
+    lines += [
+        f"  for (k = 0; k < @@_CLASSES; ++k) out[{count + number}][k] = 0.0;\n"
+        f"  if (invalid == 0) @_interaction_{number}(row, out[{count + number}]);\n"
+        for number in range(grids)
+    ]
+    wipe = """\
+  if (invalid != 0) {
     size_t i;
-    for (i = 0; i < {count}; ++i) {{
+    for (i = 0; i < @@_PARTS; ++i) {
       for (k = 0; k < @@_CLASSES; ++k) out[i][k] = (double)NAN;
-    }}
-  }}
+    }
+  }
 """
     body = f"  int invalid = 0;\n  size_t k;\n{''.join(lines)}{wipe}  return invalid;\n"
     return (
-        "/* Sets what each input adds to the logit of each class; the logits are @_bias plus their sum, and the\n"
+        "/* Sets what each input, and each interaction after them, adds to the logit of each class: @@_PARTS rows.\n"
+        "   The logits are @_bias plus their sum, and the\n"
         "   probabilities follow from them by softmax and, where the model has a calibrator, its steps. Returns 0, or\n"
         "   1 plus the place of an invalid input; all are then nan. */\n"
         "static inline int @_logit_parts(const @_row *row, double out[][@@_CLASSES]) {\n"

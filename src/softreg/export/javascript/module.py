@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from softreg.export.probability_maps import Step
 from softreg.export.program import (
     CodeTerm,
     Covariance,
+    GridSide,
+    GridTerm,
     Input,
+    KnotSide,
     LevelTerm,
     Program,
-    Step,
     TagsTerm,
     Term,
     TermGroup,
@@ -33,7 +36,8 @@ MAX_COVARIANCE = 200_000
 def javascript_module(program: Program) -> str:
     """Return a program as an ES module, with its types in JSDoc.
 
-    The module exports `predict`, `logits`, `contributions`, `intervals`, `classes`, `inputs`, `model` and `InputError`.
+    The module exports `predict`, `logits`, `contributions`, `intervals`, `classes`, `inputs`, `interactions`, `model`
+    and `InputError`.
 
     Parameters
     ----------
@@ -107,10 +111,23 @@ def _term(term: Term) -> dict[str, Any]:
             record["places"] = _pairs(record.pop("tags"))
         case TextTerm():
             record |= {"words": _group(term.words), "runs": _group(term.runs)}
+        case GridTerm():
+            record |= {"input": term.input, "left": _side(term.left), "right": _side(term.right)}
         case VectorTerm():
             if not any(term.means):
                 record["means"] = None
     return _finite(record)
+
+
+def _side(side: GridSide) -> dict[str, Any]:
+    """Return a side of a grid as strict JSON."""
+    if isinstance(side, KnotSide):
+        value = _term(side.value)
+        return {
+            "kind": "knots", "input": side.input, "nodes": side.nodes, "knots": list(side.knots), "value": value,
+            "skipsMissing": side.skips_missing,
+        }  # fmt: skip
+    return {**_term(side.levels), "nodes": side.nodes}
 
 
 def _group(group: TermGroup | None) -> dict[str, Any] | None:

@@ -25,6 +25,12 @@ export const classes = PROGRAM.classes;
  * @type {Input[]} */
 export const inputs = PROGRAM.inputs;
 
+/** The interactions of two inputs, whose numbers in `inputs` are `left` and `right`.
+ * @type {{name: string, left: number, right: number}[]} */
+export const interactions = PROGRAM.terms.filter((term) => term.kind === "grid").map(({ name, left, right }) => ({
+  name, left: left.input, right: right.input,
+}));
+
 /** What is predicted, the version of softreg, and whether there are intervals.
  * @type {{target: string, version: string, intervals: boolean, features: string[]}} */
 export const model = {
@@ -67,17 +73,18 @@ export function logits(row) {
 }
 
 /**
- * Return what each input adds to each logit, relative to a row whose numbers have their training mean (by normal scores:
- * the median), whose booleans have their training share, whose categories have the mean over their features, each
- * counted once, and which has no tag or term.
+ * Return what each input and each interaction adds to each logit, relative to a row whose numbers have their training
+ * mean (by normal scores: the median) and whose curves have theirs, whose booleans have their training share, whose
+ * categories have the mean over their features, each counted once, which has no tag or term, and whose interactions have
+ * the products of these values: 0 with a number.
  * @param {Row} row
- * @returns {number[][]} One array of q numbers for each input, in the order of `inputs`.
+ * @returns {number[][]} One array of q numbers for each input, in the order of `inputs`, then for each of `interactions`.
  */
 export function contributions(row) {
-  const sums = inputs.map(() => new Array(classes.length).fill(0));
-  for (const { input, feature, value, baseline, label } of encode(readRow(row))) {
-    if (feature < 0) sums[input][label] += value;
-    else for (let k = 0; k < classes.length; k++) sums[input][k] += (value - baseline) * weight(feature, k);
+  const sums = [...inputs, ...interactions].map(() => new Array(classes.length).fill(0));
+  for (const { part, feature, value, baseline, label } of encode(readRow(row))) {
+    if (feature < 0) sums[part][label] += value;
+    else for (let k = 0; k < classes.length; k++) sums[part][k] += (value - baseline) * weight(feature, k);
   }
   for (const { input, first, width } of LEVELS) {
     for (let k = 0; k < classes.length; k++) {
@@ -94,7 +101,7 @@ export function contributions(row) {
  * @returns {Limits}
  */
 export function intervals(row, level = 0.95) {
-  if (PROGRAM.covariance === null) throw new Error("The model keeps no covariance of its weights, which intervals need.");
+  if (PROGRAM.covariance === null) throw new Error("The model keeps no covariance of its weights that this file can hold, which intervals need; of curves and interactions it holds none, and softreg predict --interval computes their intervals.");
   if (!(level > 0 && level < 1)) throw new Error(`level is ${level}; expected a number between 0 and 1, such as 0.95.`);
   const entries = encode(readRow(row));
   const o = logitsOf(entries), q = o.length;
@@ -237,12 +244,13 @@ function parseDate(text) {
 
 // ---------------------------------------------------------------- features
 
-/** Entries {input, feature, value, baseline} of the features of a row that are not 0, and of offsets, {feature: -1}. */
-function encode(values) {
+/** Entries {part, feature, value, baseline} of the features of a row that are not 0 or have another baseline, and of
+ * offsets, {feature: -1}. The part is the number of an input, or that of an interaction after all inputs. */
+function encode(values, terms = PROGRAM.terms) {
   const entries = [];
-  for (const term of PROGRAM.terms) {
-    const add = (place, value, baseline = 0) => entries.push({ input: term.input, feature: term.first + place, value, baseline });
-    TERMS[term.kind](term, values[term.input], add, entries);
+  for (const term of terms) {
+    const add = (place, value, baseline = 0) => entries.push({ part: term.part, feature: term.first + place, value, baseline });
+    TERMS[term.kind](term, values[term.input], add, entries, values);
   }
   return entries;
 }
@@ -287,23 +295,61 @@ const TERMS = {
     if (term.words) addGroup(term.words, wordTerms(points), add);
     if (term.runs) addGroup(term.runs, runTerms(points, term.shortest, term.longest), add);
   },
+  grid(term, x, add, entries, values) {
+    const a = placeOn(term.left, values), b = placeOn(term.right, values), width = term.right.nodes;
+    term.values.forEach((v, k) => {
+      if (a === null || b === null) {
+        if (term.reference[k] !== 0) add(k, 0, term.reference[k]);
+        return;
+      }
+      const at = a.place * width + b.place, s = a.share, t = b.share;
+      let value = (1 - s) * (1 - t) * v[at];
+      if (t > 0) value += (1 - s) * t * v[at + 1];
+      if (s > 0) value += s * (1 - t) * v[at + width];
+      if (s > 0 && t > 0) value += s * t * v[at + width + 1];
+      add(k, value, term.reference[k]);
+    });
+  },
   offset(term, x, add, entries) {
-    entries.push({ input: term.input, feature: -1, value: x, baseline: 0, label: term.label });
+    entries.push({ part: term.part, feature: -1, value: x, baseline: 0, label: term.label });
   },
 };
+
+/** Place {place, share} of a row on a side of a grid: a node, and the share of the next one; null without a place. */
+function placeOn(side, values) {
+  const x = values[side.input];
+  if (side.kind === "level") {
+    const place = x === null ? side.missing : (side.places.get(x) ?? side.other);
+    return place < 0 ? null : { place, share: 0 };
+  }
+  if (side.kind === "boolean") return { place: x ?? 2, share: 0 };
+  if (x === null && side.skipsMissing) return null;
+  let u = 0;
+  TERMS[side.value.kind](side.value, x, (place, value) => (u = value));
+  const { knots } = side, last = knots.length - 1;
+  u = Math.min(Math.max(u, knots[0]), knots[last]);
+  const place = segment(knots, u);
+  return { place, share: (u - knots[place]) / (knots[place + 1] - knots[place]) };
+}
 
 /** Linear interpolation through knots and values, constant beyond the ends. */
 function interpolate({ knots, values }, x) {
   const last = knots.length - 1;
   if (x <= knots[0]) return values[0];
   if (x >= knots[last]) return values[last];
-  let low = 0, high = last;
+  const low = segment(knots, x);
+  return ((values[low + 1] - values[low]) / (knots[low + 1] - knots[low])) * (x - knots[low]) + values[low];
+}
+
+/** Place of the knot before x, at most the last but one. */
+function segment(knots, x) {
+  let low = 0, high = knots.length - 1;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
     if (knots[middle] <= x) low = middle;
     else high = middle;
   }
-  return ((values[low + 1] - values[low]) / (knots[low + 1] - knots[low])) * (x - knots[low]) + values[low];
+  return low;
 }
 
 const modulo = (a, b) => a - b * Math.floor(a / b);
@@ -509,8 +555,10 @@ function normalQuantile(level) {
 
 // ---------------------------------------------------------------- tables for lookup
 
+let gridsSeen = 0;
 for (const term of PROGRAM.terms) {
-  for (const group of [term, term.words, term.runs]) if (group?.places) group.places = new Map(group.places);
+  term.part = term.kind === "grid" ? inputs.length + gridsSeen++ : term.input;
+  for (const group of [term, term.words, term.runs, term.left, term.right]) if (group?.places) group.places = new Map(group.places);
 }
 
 /** Terms of categories, and the number of their features. */

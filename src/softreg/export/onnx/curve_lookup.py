@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from softreg.export.onnx.graph_builder import GraphBuilder
-from softreg.export.program import CurveTerm, StepCurve
+from softreg.export.probability_maps import StepCurve
+from softreg.export.program import (
+    CurveTerm,
+)
 
 LARGEST = float(np.finfo(np.float64).max)
 """Bound of slopes between knots whose distance is almost 0: the product with a distance of 0 stays 0."""
@@ -44,7 +47,7 @@ def interpolate(graph: GraphBuilder, x: str, curves: Sequence[CurveTerm | StepCu
     least = graph.constant(knots[:, 0])
     greatest = graph.constant(np.array([curve.knots[-1] for curve in curves]))
     x = graph.node("Max", graph.node("Min", x, greatest), least)
-    place = _last_at_most(graph, x, knots)
+    place = last_at_most(graph, x, knots)
     before, slope_at, value_at = (
         graph.node("Gather", graph.constant(table.ravel()), place) for table in (knots, slopes, values)
     )
@@ -52,8 +55,23 @@ def interpolate(graph: GraphBuilder, x: str, curves: Sequence[CurveTerm | StepCu
     return graph.node("Add", rise, value_at)
 
 
-def _last_at_most(graph: GraphBuilder, x: str, knots: np.ndarray) -> str:
-    """Return the place, in all knots (k, 2^m) row by row, of the last knot of the column's row that is at most x."""
+def last_at_most(graph: GraphBuilder, x: str, knots: np.ndarray) -> str:
+    """Return the place, in all knots row by row, of the last knot of the column's row that is at most x.
+
+    Parameters
+    ----------
+    graph : GraphBuilder
+        Graph.
+    x : str
+        Columns (n, k), each at least its first knot.
+    knots : array of float64 (k, 2^m)
+        Knots, ascending, with infinite ones at the end.
+
+    Returns
+    -------
+    str
+        Integers (n, k).
+    """
     size = knots.shape[1]
     flat = graph.constant(knots.ravel())
     place = graph.constant(np.arange(len(knots), dtype=np.int64) * size)

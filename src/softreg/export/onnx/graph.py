@@ -9,6 +9,7 @@ import numpy as np
 from softreg.export.export_errors import ExportError
 from softreg.export.onnx.date_blocks import date_parts
 from softreg.export.onnx.graph_builder import ML_DOMAIN, GraphBuilder, Parts
+from softreg.export.onnx.grid_blocks import grid_parts
 from softreg.export.onnx.label_output import label_output
 from softreg.export.onnx.model_metadata import add_metadata
 from softreg.export.onnx.number_blocks import number_parts
@@ -109,7 +110,7 @@ def _add_nodes(graph: GraphBuilder, program: Program) -> list[ValueInfoProto]:
     """Add the nodes from the inputs to the outputs, and return the declarations of the outputs."""
     from onnx import TensorProto, helper
 
-    kinds = (number_parts, word_parts, date_parts, vector_parts)
+    kinds = (number_parts, word_parts, date_parts, vector_parts, grid_parts)
     parts = sum((kind(graph, program) for kind in kinds), Parts())
     P = graph.softmax(_logits(graph, program, parts))
     for step in program.steps:

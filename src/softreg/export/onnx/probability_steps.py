@@ -6,7 +6,15 @@ import numpy as np
 
 from softreg.export.onnx.curve_lookup import interpolate
 from softreg.export.onnx.graph_builder import GraphBuilder
-from softreg.export.program import IsotonicShares, MixBoundedLogs, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
+from softreg.export.probability_maps import (
+    IsotonicShares,
+    MixBoundedLogs,
+    MixLogs,
+    ReplaceZeros,
+    ScaleLogs,
+    ShiftRates,
+    Step,
+)
 
 
 def apply_step(graph: GraphBuilder, P: str, step: Step) -> str:

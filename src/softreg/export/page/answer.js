@@ -106,7 +106,12 @@ function comparedClasses(P) {
   return [a, second >= 0 ? second : order.find((k) => k !== a)];
 }
 
-/** What each column adds to each logit; an element of a model of arrays is a column. */
+/** Columns, and the interactions as if they were columns. */
+function partsOf(columns) {
+  return [...columns, ...interactions.map(({ name }, k) => ({ name, key: `${name} (interaction)`, at: inputs.length + k, element: -1 }))];
+}
+
+/** What each part adds to each logit; an element of a model of arrays is a column. */
 function columnParts(columns, row) {
   const parts = contributions(row), values = readRow(row);
   return columns.map(({ at, element, terms }) => {
@@ -118,7 +123,8 @@ function columnParts(columns, row) {
 
 function showContributions(columns, row, P) {
   const [a, b] = comparedClasses(P), o = logits(row);
-  const parts = columnParts(columns, row).map((part, i) => ({ column: columns[i], size: part[a] - part[b] }));
+  const shownParts = partsOf(columns);
+  const parts = columnParts(shownParts, row).map((part, i) => ({ column: shownParts[i], size: part[a] - part[b] }));
   const total = o[a] - o[b], sum = parts.reduce((all, part) => all + part.size, 0);
   parts.sort((one, other) => Math.abs(other.size) - Math.abs(one.size) || one.column.at - other.column.at);
   const all = byId("part-all").getAttribute("aria-pressed") === "true" || parts.length <= PART_BARS + 1;
@@ -148,14 +154,17 @@ function baselineText(columns) {
   const has = (...kinds) => columns.some((column) => column.element < 0 && kinds.includes(column.kind));
   const numbers = columns.filter((column) => column.element < 0 && column.kind === "number" && !column.offset);
   const byMedian = numbers.filter((column) => column.knots.length && column.terms.every((term) => term.kind !== "linear"));
-  const both = numbers.filter((column) => column.knots.length && column.terms.some((term) => term.kind === "linear"));
+  const curves = numbers.filter((column) => column.smooth);
+  const both = numbers.filter((column) => !column.smooth && column.knots.length && column.terms.some((term) => term.kind === "linear"));
   const plainNumbers = numbers.length - byMedian.length - both.length;
   const parts = [];
   if (plainNumbers) parts.push(numbers.length > plainNumbers ? "most numbers have their training mean" : "numbers have their training mean");
   if (byMedian.length) parts.push(`${plainNumbers || both.length ? "those with a heavy tail" : "numbers"} have their training median`);
   if (both.length) parts.push("numbers with two terms have their mean in one and their median in the other");
+  if (curves.length) parts.push("curves have their mean over the training rows");
   if (has("boolean")) parts.push("booleans have their training share");
   if (has("category", "code")) parts.push("categories have the mean over their levels, each counted once");
+  if (interactions.length) parts.push("interactions with a number are 0, others the product of both columns");
   if (has("date")) parts.push("dates have their training mean and no effect of the calendar");
   if (has("tags")) parts.push("there are no tags");
   if (has("text")) parts.push("texts have no words");

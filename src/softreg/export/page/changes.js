@@ -20,11 +20,13 @@ function columnsOf() {
 }
 
 function describeColumn(input, at, element, names) {
-  const terms = PROGRAM.terms.filter((term) => term.input === at);
+  const terms = PROGRAM.terms.filter((term) => term.input === at || term.right?.input === at);
   const knots = element < 0 ? (terms.find((term) => term.kind === "curve")?.knots ?? []) : [];
   const kind = element < 0 ? input.kind : "number";
   const low = input.low ?? knots[0] ?? NaN, high = input.high ?? knots[knots.length - 1] ?? NaN;
   const column = { ...names, at, element, input, kind, terms, knots, low, high };
+  column.breaks = element < 0 ? [...knots, ...terms.flatMap((term) => gridBreaks(term, at))] : [];
+  column.smooth = input.smooth;
   column.whole = kind === "number" && seemsWhole(column);
   column.stops = kind === "number" ? sliderStops(column) : [];
   column.times = terms.some((term) => term.cycle === "day");
@@ -33,6 +35,12 @@ function describeColumn(input, at, element, names) {
   column.offset = terms.some((term) => term.kind === "offset");
   column.otherWord = otherWord(column);
   return column;
+}
+
+/** The numbers of an input between which an interaction is linear in it. */
+function gridBreaks({ kind, left, right }, at) {
+  const sides = kind === "grid" ? [left, right].filter((side) => side.input === at && side.value?.kind === "linear") : [];
+  return sides.flatMap(({ knots, value }) => knots.map((z) => value.center + value.scale * z));
 }
 
 /** A text that is no level of a category and stands for "another value". */
@@ -76,8 +84,9 @@ function cellValue({ kind, input, otherWord }, cell) {
 /** The logits as a function of the value of one column, the others as they are. */
 function logitsAlong(column, values) {
   const first = column.element < 0 ? -1 : column.terms[0].first + column.element;
-  const isOwn = (entry) => entry.input === column.at && (first < 0 || entry.feature === first);
-  const rest = logitsOf(encode(values).filter((entry) => !isOwn(entry)));
+  const isOwn = (entry) => first >= 0 && entry.part === column.at && entry.feature === first;
+  const others = first < 0 ? PROGRAM.terms.filter((term) => !column.terms.includes(term)) : PROGRAM.terms;
+  const rest = logitsOf(encode(values, others).filter((entry) => !isOwn(entry)));
   return (value) => {
     const o = rest.slice();
     const add = (feature, x) => {
@@ -88,10 +97,9 @@ function logitsAlong(column, values) {
       add(first, (value - (means ? means[column.element] : 0)) / scale);
       return o;
     }
-    for (const term of column.terms) {
-      const offsets = [];
-      TERMS[term.kind](term, value, (place, x) => add(term.first + place, x), offsets);
-      for (const offset of offsets) o[offset.label] += offset.value;
+    for (const { feature, value: x, label } of encode(replaced(values, column.at, value), column.terms)) {
+      if (feature < 0) o[label] += x;
+      else add(feature, x);
     }
     return o;
   };
@@ -134,7 +142,7 @@ const SEARCHES = {
     const { low, high, stops } = column, known = high > low;
     let from = cell ?? column.input.typical ?? 0;
     if (known) from = Math.min(Math.max(from, low), high);
-    const grid = known ? [...stops, ...column.knots].filter((x) => x >= low && x <= high) : doublings(from);
+    const grid = known ? [...stops, ...column.breaks].filter((x) => x >= low && x <= high) : doublings(from);
     grid.sort((a, b) => a - b);
     const changes = [
       yield* nearestNumber(task, from, grid.filter((x) => x > from)),

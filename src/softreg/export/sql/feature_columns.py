@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +12,7 @@ from softreg.export.program import (
     CurveTerm,
     Cycle,
     CycleTerm,
+    GridTerm,
     InputKind,
     LevelTerm,
     LinearTerm,
@@ -27,7 +26,9 @@ from softreg.export.program import (
     VectorTerm,
 )
 from softreg.export.sql.calendar_phases import cycle_features
-from softreg.export.sql.expressions import Choice, curve, search
+from softreg.export.sql.column_values import is_missing_word, level_place, linear, or_zero
+from softreg.export.sql.expressions import curve
+from softreg.export.sql.grid_stages import grid_features
 from softreg.export.sql.input_columns import value_name
 from softreg.export.sql.syntax import Syntax
 
@@ -90,12 +91,27 @@ def row_features(program: Program, syntax: Syntax) -> Features:
     Features
         Expressions in terms of the first stage, and of the columns of dates.
     """
-    found = Features()
-    largest = float(np.abs(program.weights).max(initial=1.0))
-    limit = MOST_LOGIT / max(1.0, largest) / max(1, len(program.terms) + len(program.weights))
+    found, limit = Features(), feature_limit(program)
     for k, term in enumerate(program.terms):
         _add_term(found, program, term, syntax=syntax, limit=limit, column=f"c{k}")
     return found
+
+
+def feature_limit(program: Program) -> float:
+    """Return the bound of the absolute value of a feature with which sums of logits cannot overflow.
+
+    Parameters
+    ----------
+    program : Program
+        Program.
+
+    Returns
+    -------
+    float
+        Bound.
+    """
+    largest = float(np.abs(program.weights).max(initial=1.0))
+    return MOST_LOGIT / max(1.0, largest) / max(1, len(program.terms) + len(program.weights))
 
 
 def _add_term(found: Features, program: Program, term: Term, *, syntax: Syntax, limit: float, column: str) -> None:
@@ -103,47 +119,34 @@ def _add_term(found: Features, program: Program, term: Term, *, syntax: Syntax, 
     x = value_name(term.input)
     match term:
         case LinearTerm():
-            found.numbers[term.first] = _linear(term, x, syntax, limit)
+            found.numbers[term.first] = linear(term, x, syntax, limit)
         case CurveTerm():
-            found.numbers[term.first] = _or_zero(x, curve(syntax, x, term.knots, term.values), syntax)
+            found.numbers[term.first] = or_zero(x, curve(syntax, x, term.knots, term.values), syntax)
         case BooleanTerm():
             found.numbers[term.first] = f"coalesce({x}, {syntax.number(term.fill)})"
         case MissingTerm():
             found.numbers[term.first] = _indicator(program, term, syntax)
         case LevelTerm() | CodeTerm():
-            found.codes[column] = _place(program, term, x, syntax)
+            found.codes[column] = level_place(program, term, x, syntax)
             found.sums.append(CodeSum(column, term.first, term.width))
         case TrendTerm():
             trend = syntax.scaled(x, term.center, term.scale, bounded=False, limit=limit)
-            found.numbers[term.first] = _or_zero(x, trend, syntax)
+            found.numbers[term.first] = or_zero(x, trend, syntax)
         case CycleTerm():
             sine, cosine = cycle_features(term.cycle, x, syntax)
-            found.numbers[term.first] = _or_zero(x, sine, syntax)
-            found.numbers[term.first + 1] = _or_zero(x, cosine, syntax)
+            found.numbers[term.first] = or_zero(x, sine, syntax)
+            found.numbers[term.first + 1] = or_zero(x, cosine, syntax)
         case VectorTerm():
             found.numbers |= _vector(program, term, syntax, limit)
         case TagsTerm():
             _add_tags(found, term, x, syntax=syntax, column=column)
+        case GridTerm():
+            cell = program.grids.index(term)
+            found.numbers |= {term.first + j: value for j, value in enumerate(grid_features(term, cell, syntax))}
         case OffsetTerm():
             found.offsets.append(OffsetSum(term.label, syntax.bounded(x, limit)))
         case TextTerm():
             raise TypeError("free text is refused by its input")
-
-
-def _or_zero(x: str, value: str, syntax: Syntax) -> str:
-    """Return a value, 0 where x is missing."""
-    return f"CASE WHEN {x} IS NULL THEN {syntax.number(0)} ELSE {value} END"
-
-
-def _linear(term: LinearTerm, x: str, syntax: Syntax, limit: float) -> str:
-    """Return the scaled number, constant beyond the range of training."""
-    whens = [f"WHEN {x} IS NULL THEN {syntax.number(0)}"]
-    for sign, end in (("<", term.low), (">", term.high)):
-        if math.isfinite(end):
-            whens.append(f"WHEN {x} {sign} {syntax.exact(end)} THEN {syntax.number((end - term.center) / term.scale)}")
-    is_bounded = math.isfinite(term.low) and math.isfinite(term.high)
-    value = syntax.scaled(x, term.center, term.scale, bounded=is_bounded, limit=limit)
-    return f"CASE {' '.join(whens)} ELSE {value} END"
 
 
 def _indicator(program: Program, term: MissingTerm, syntax: Syntax) -> str:
@@ -153,29 +156,8 @@ def _indicator(program: Program, term: MissingTerm, syntax: Syntax) -> str:
         return syntax.number(0)
     missing = f"{x} IS NULL"
     if read.kind is InputKind.CATEGORY:
-        missing += f" OR {_is_missing_word(x, read.missing_words, syntax)}"
+        missing += f" OR {is_missing_word(x, read.missing_words, syntax)}"
     return f"CASE WHEN {missing} THEN {syntax.number(1)} ELSE {syntax.number(0)} END"
-
-
-def _is_missing_word(x: str, words: Sequence[str], syntax: Syntax) -> str:
-    """Return the condition that a text is blank or stands for a missing value."""
-    return syntax.is_one_of(syntax.trimmed(x), ("", *words))
-
-
-def _place(program: Program, term: LevelTerm | CodeTerm, x: str, syntax: Syntax) -> str:
-    """Return the place of a level."""
-    if isinstance(term, LevelTerm):
-        missing = f"{x} IS NULL OR {_is_missing_word(x, program.inputs[term.input].missing_words, syntax)}"
-        empty = ("", *program.inputs[term.input].missing_words)
-        place = syntax.place(x, {word: at for word, at in term.words.items() if word.strip() not in empty})
-    else:
-        missing = f"{x} IS NULL"
-        choices = [Choice(syntax.exact(number), str(place)) for number, place in sorted(term.numbers.items())]
-        place = search(x, choices) if choices else "NULL"
-    other = f"CASE WHEN {missing} THEN {term.missing} ELSE {term.other} END"
-    if term.missing == term.other:
-        other = str(term.other)
-    return f"coalesce({place}, {other})"
 
 
 def _vector(program: Program, term: VectorTerm, syntax: Syntax, limit: float) -> dict[int, str]:
@@ -185,7 +167,7 @@ def _vector(program: Program, term: VectorTerm, syntax: Syntax, limit: float) ->
     for j, mean in enumerate(term.means):
         element = value_name(term.input, j) if read.elements else f"{x}[{j + 1}]"
         value = syntax.scaled(element, mean, term.scale, bounded=False, limit=limit)
-        found[term.first + j] = value if read.elements else _or_zero(x, value, syntax)
+        found[term.first + j] = value if read.elements else or_zero(x, value, syntax)
     return found
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softreg.export.program import IsotonicShares, MixBoundedLogs, MixLogs, ReplaceZeros, ScaleLogs, ShiftRates, Step
+from softreg.export.probability_maps import (
+    IsotonicShares,
+    MixBoundedLogs,
+    MixLogs,
+    ReplaceZeros,
+    ScaleLogs,
+    ShiftRates,
+    Step,
+)
 from softreg.export.sql.expressions import balanced, curve
 from softreg.export.sql.stages import Stages
 from softreg.export.sql.syntax import LARGEST, Syntax, signed

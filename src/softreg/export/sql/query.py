@@ -13,7 +13,8 @@ from softreg.export.sql.calendar_phases import add_day_stages
 from softreg.export.sql.dialects.duckdb_syntax import DuckDBSyntax
 from softreg.export.sql.dialects.postgres_syntax import PostgresSyntax
 from softreg.export.sql.dialects.sqlite_syntax import SQLiteSyntax
-from softreg.export.sql.feature_columns import Features, dated_inputs, row_features
+from softreg.export.sql.feature_columns import Features, dated_inputs, feature_limit, row_features
+from softreg.export.sql.grid_stages import add_grid_stages
 from softreg.export.sql.input_columns import input_columns
 from softreg.export.sql.probability_stages import add_step, softmax, total, weighted
 from softreg.export.sql.result import Result, check_inputs, result_labels, result_names, row_alias
@@ -98,6 +99,7 @@ def sql_query(program: Program, dialect: Dialect, table: str = "input") -> str:
     stages.add(read.columns)
     if dates := dated_inputs(program):
         add_day_stages(stages, dates)
+    add_grid_stages(stages, program, feature_limit(program))
     P = softmax(stages, _logits(program, stages, row_features(program, syntax), read.valid))
     for step in program.steps:
         P = add_step(stages, step, P)

@@ -28,6 +28,7 @@ from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.list_column_encoders import TagsEncoder, VectorEncoder
 from softreg.tables.encode.number_encoder import FAR_DEVIATIONS, NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.formats.column_formats import ColumnFormat
 from softreg.value_text import text_array, value_text
@@ -200,6 +201,7 @@ class NumberCells:
     ) -> None:
         self.encoder, self.first, self.texts, self.na = encoder, first, texts, na
         self.knots, self.scores = np.array(encoder.knots), np.array(encoder.scores)
+        self.curves = encoder.curves if isinstance(encoder, CurveEncoder) else None
         self.missing: Features = ((first + encoder.width - 1, 1.0),) if encoder.missing else ()
 
     def features(self, values: Sequence[Any]) -> list[Features]:
@@ -240,6 +242,9 @@ class NumberCells:
             if z - z != 0:  # infinite
                 raise self._error(value, row)
             out, first = ((first, z),), first + 1
+        if self.curves is not None:
+            values = self.curves(np.array([x]))
+            return (*out, *((first + j, float(value[0])) for j, value in enumerate(values)))
         return (*out, (first, float(np.interp(x, self.knots, self.scores)))) if knots else out
 
     def _text(self, value: str, row: int) -> Features:
@@ -316,7 +321,8 @@ class CellEncoder:
             values = columns[name]
             self.columns[name].check(values)
             cells.append(reader.features(values))
-        return self._sparse(cells, n) if self.encoder.sparse else self._dense(cells, n)
+        X = self._sparse(cells, n) if self.encoder.sparse else self._dense(cells, n)
+        return self.encoder.with_pairs(X) if self.encoder.pairs else X
 
     def warnings(self, columns: Mapping[str, Sequence[Any]], n: int) -> list[dict[str, str]]:
         """Return, for each of n encoded rows, what is said of its cells that are unlike those of training, by column.
@@ -366,7 +372,7 @@ class CellEncoder:
 def _reader(encoder: Encoder, column: ColumnEncoder, first: int, has_format: bool) -> CellReader:
     """Return the reader of a column."""
     formats = {column.name: encoder.formats[column.name]} if column.name in encoder.formats else {}
-    alone = replace(encoder, column_encoders=(column,), sparse=True, formats=formats)
+    alone = replace(encoder, column_encoders=(column,), sparse=True, formats=formats, pairs=())
     kept = KeptCells(alone, first, not isinstance(column, TextEncoder | TagsEncoder | VectorEncoder))
     if isinstance(column, NumberEncoder):
         return NumberCells(column, first, kept if has_format else None, missing_numbers(encoder.na))

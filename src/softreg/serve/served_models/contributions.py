@@ -11,6 +11,8 @@ The model file keeps no training rows, so that the reference is what the encoder
 - text and tags: none that the model knows;
 - vectors: the training mean;
 - missing values of numbers, booleans, dates and vectors: a value that is there;
+- curves: their mean over the training rows, which is 0;
+- interactions: the products of what both columns have here, 0 where one of them is a number;
 - offsets: 0.
 """
 
@@ -23,9 +25,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from softreg.tables.encode.boolean_encoder import BooleanEncoder
-from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.encoder import Encoder
+from softreg.tables.encode.terms.reference_row import reference_features
 from softreg.typing import Float64Array
 
 
@@ -50,15 +51,7 @@ def reference_row(encoder: Encoder) -> Float64Array:
     >>> reference_row(Encoder.fit(infer_schema(table, "buys"), table)).tolist()
     [0.0, 0.5, 0.5]
     """
-    parts = []
-    for column in encoder.column_encoders:
-        part = np.zeros(column.width)
-        if isinstance(column, CategoryEncoder):
-            part[:] = 1 / max(1, column.width)
-        elif isinstance(column, BooleanEncoder):
-            part[0] = column.mean
-        parts.append(part)
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return reference_features(encoder.column_encoders, encoder.pairs)
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,8 @@ class RowContributions:
     reference : float
         Log-odds of the reference row.
     columns : dict of str to float
-        Contribution of each column, largest first; with `reference` they sum to `log_odds`.
+        Contribution of each column, and of each interaction under a name such as `age:job`, largest first; with
+        `reference` they sum to `log_odds`.
     log_odds : float
         Log-odds of the row.
     """
@@ -97,8 +91,8 @@ class Contributions:
 
     def __init__(self, encoder: Encoder, coef: Float64Array, intercept: Float64Array) -> None:
         self.coef, self.intercept = coef, intercept
-        self.names = [column.name for column in encoder.column_encoders if column.width]
-        widths = [column.width for column in encoder.column_encoders if column.width]
+        self.names = [name for name, part in zip(encoder.part_names, encoder.parts, strict=True) if part.width]
+        widths = [part.width for part in encoder.parts if part.width]
         self.starts = np.cumsum([0, *widths])[:-1]
         self.reference = reference_row(encoder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -158,8 +159,25 @@ class Encoder(DeprecatedAttributes):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The column of the table or the interaction from which each column of X comes, (d,)."""
-        return tuple(code.name for code in self.parts for _ in range(code.width))
+        """The column of the table from which each column of X comes, (d,); of an interaction both, as `age:job`."""
+        return tuple(name for name, code in zip(self.part_names, self.parts, strict=True) for _ in range(code.width))
+
+    @cached_property
+    def part_names(self) -> tuple[str, ...]:
+        """The names of the columns and interactions, in the order of X; all are distinct.
+
+        Returns
+        -------
+        tuple of str
+            Names. An interaction `a:b` beside a column or another interaction of this name is `a:b (interaction)`.
+        """
+        names: dict[str, None] = {}
+        for code in self.parts:
+            name = code.name
+            while name in names:
+                name += " (interaction)"
+            names[name] = None
+        return tuple(names)
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
@@ -221,16 +239,20 @@ class Encoder(DeprecatedAttributes):
 
     def with_pairs(self, X: Any) -> Any:
         """Return X (n, d) with the features of the interactions, from the features of the columns."""
-        blocks = pair_blocks(self.pairs, X, self.feature_places())
+        blocks = pair_blocks(self.pairs, X, self._places)
         if sp.issparse(X):
             return sp.csr_array(sp.hstack([X, *map(sp.csr_array, blocks)], format="csr"))
         return np.hstack([X, *blocks])
 
     def feature_places(self) -> dict[str, slice]:
-        """Return the places in X of the features of each column and interaction."""
+        """Return the places in X of the features of each column and interaction, by `part_names`."""
+        return dict(self._places)
+
+    @cached_property
+    def _places(self) -> dict[str, slice]:
         found, first = {}, 0
-        for code in self.parts:
-            found[code.name] = slice(first, first + code.width)
+        for name, code in zip(self.part_names, self.parts, strict=True):
+            found[name] = slice(first, first + code.width)
             first += code.width
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,14 @@ class CurveEncoder(NumberEncoder):
 
     def curves(self, x: Float64Array) -> list[Float64Array]:
         """Return the value of each basis function at x (n,); nan where x is nan."""
-        low, share = interpolation(x, np.asarray(self.curve_knots))
-        values = np.asarray(self.curve_values)
-        return list(values.T[:, low] * (1 - share) + values.T[:, low + 1] * share)
+        knots, values = self._basis
+        low, share = interpolation(x, knots)
+        return list(values[:, low] * (1 - share) + values[:, low + 1] * share)
+
+    @cached_property
+    def _basis(self) -> tuple[Float64Array, Float64Array]:
+        """The knots, and the values (r, m) of the basis functions."""
+        return np.array(self.curve_knots), np.array(self.curve_values).T
 
     def to_state(self) -> dict[str, Any]:
         """Return the encoder as a JSON-serializable dict; floats are exact."""

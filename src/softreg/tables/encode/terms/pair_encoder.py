@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from softreg.models.serialization import fields
 from softreg.tables.encode.column_encoder import ColumnEncoder
 from softreg.tables.encode.terms.curve_basis import CurveBasis, interpolation
-from softreg.typing import Float64Array
+from softreg.typing import Float64Array, IntArray
 
 PAIR_KNOTS = 16
 """Most knots of a number in an interaction."""
@@ -78,7 +78,7 @@ class PairSide:
         if not self.knots:
             return block
         curves = self._values
-        low, place = interpolation(block[:, 0], np.asarray(self.knots))
+        low, place = interpolation(block[:, 0], self._knots)
         share = place[:, None]
         out = curves[low] * (1 - share) + curves[low + 1] * share
         if self.missing:
@@ -88,6 +88,18 @@ class PairSide:
     @cached_property
     def _values(self) -> Float64Array:
         return np.array(self.values)
+
+    @cached_property
+    def _knots(self) -> Float64Array:
+        """The knots (m,)."""
+        return np.array(self.knots)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.knots, self.levels, self.missing))  # numbers alone: a pickle keeps it, and text hashes differ
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def to_state(self) -> dict[str, Any]:
         """Return the side as a JSON-serializable dict."""
@@ -173,8 +185,14 @@ class PairEncoder:
 
     def block(self, a: Float64Array, b: Float64Array) -> Float64Array:
         """Return the features (n, width) from the basis functions (n, r), (n, s) of both columns."""
-        i, j = (list(places) for places in zip(*self.products, strict=True))
+        i, j = self._factors
         return np.asarray(a[:, i] * b[:, j] * self.scale)
+
+    @cached_property
+    def _factors(self) -> tuple[IntArray, IntArray]:
+        """The basis functions of left and right of each feature."""
+        i, j = np.array(self.products, dtype=np.intp).reshape(-1, 2).T
+        return i, j
 
     def to_state(self) -> dict[str, Any]:
         """Return the encoder as a JSON-serializable dict; floats are exact."""
