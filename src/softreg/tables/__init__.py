@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
     from softreg.tables.columns.table_errors import TableError, TableNote, TableWarning
     from softreg.tables.encode.encoder import Encoder
+    from softreg.tables.fit.terms.functions.term_functions import TermAxis, TermFunction, TermFunctions
     from softreg.tables.fit.terms.term_options import Terms
     from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
     from softreg.tables.io.open_table import OpenTable, as_table, open_table, read_table
@@ -42,6 +43,9 @@ _DEFINED_IN = {
     "TableNote": "columns.table_errors",
     "TableStatistics": "statistics.statistics_result",
     "TableWarning": "columns.table_errors",
+    "TermAxis": "fit.terms.functions.term_functions",
+    "TermFunction": "fit.terms.functions.term_functions",
+    "TermFunctions": "fit.terms.functions.term_functions",
     "TermRecord": "fit.terms.term_record",
     "TermStrength": "fit.terms.term_record",
     "Terms": "fit.terms.term_options",
@@ -76,6 +80,9 @@ __all__ = [
     "TableNote",
     "TableStatistics",
     "TableWarning",
+    "TermAxis",
+    "TermFunction",
+    "TermFunctions",
     "TermRecord",
     "TermStrength",
     "Terms",
