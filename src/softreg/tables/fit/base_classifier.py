@@ -22,7 +22,7 @@ from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weigh
 from softreg.models.serialization.stored_evaluation import check_classes
 from softreg.tables.columns.table_errors import TableError, emit_warnings, quote_list
 from softreg.tables.columns.unseen_values import UnseenValues
-from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting
+from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting, no_effects
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
 from softreg.tables.fit.terms.functions.fitted_functions import FittedFunctions
@@ -351,6 +351,7 @@ class BaseTableClassifier(FittedFunctions, Exportable, ClassifierMixin, BaseEsti
             read_rows=lambda new: self.encoder_.encode(self._table(new)),
             read_value=lambda j, value: feature_setting(self.encoder_, j, value),
             read_offset=self.offsets,
+            no_effects=no_effects(self.encoder_),
         )
 
     def keep_intervals(
