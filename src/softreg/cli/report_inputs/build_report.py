@@ -123,14 +123,13 @@ def write_page(
         columns=columns,
         warnings=warnings,
         operating=point,
-        trained=model is not None,
         path=path_of_strengths,
         provenance=provenance,
         group_search=group_search,
         terms=terms,
         **_shown_rows(audit, show),
         **_table_content(table, places, columns, audit, training),
-        **({} if model is None else _fit_content(model, with_coefficients)),
+        **({"trained": False} if model is None else _fit_content(model, with_coefficients)),
         **({} if analysis is None else vars(analysis)),
     )
     write_report(path, data)

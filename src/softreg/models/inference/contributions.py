@@ -152,8 +152,8 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     """Compute the contribution of each column to the logits of rows, and to the log-odds against the runner-up.
 
     The contribution of column j to the logit of class k is `w_kj (x_ij - m_j)`, relative to a baseline row m. Only
-    differences between classes are identified: a constant added to the logits of all classes changes no probability. The
-    contributions of a model without interactions are also Shapley values if the columns are independent.
+    differences between classes are identified: a constant added to the logits of all classes changes no probability.
+    The contributions of a model without interactions are also Shapley values if the columns are independent.
 
     Parameters
     ----------

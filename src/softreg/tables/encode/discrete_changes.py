@@ -88,9 +88,9 @@ def no_effects(encoder: Encoder) -> str:
     if not encoder.pairs:
         return ""
     return (
-        f"The model has the interactions {quote_list([pair.name for pair in encoder.pairs])}, so that no feature of these "
-        "columns changes alone, and single features have no average marginal effects. Use term_functions() for the "
-        "contribution of each column and interaction, or predict_proba for rows with other values."
+        f"The model has the interactions {quote_list([pair.name for pair in encoder.pairs])}, so that no feature of "
+        "these columns changes alone, and single features have no average marginal effects. Use term_functions() for "
+        "the contribution of each column and interaction, or predict_proba for rows with other values."
     )
 
 
@@ -122,8 +122,8 @@ def feature_setting(encoder: Encoder, index: int, value: float) -> dict[int, flo
         first, start = start, start + column.width
         if first <= index < start and column.name in interacting:
             raise TableError(
-                f"Column {quote(column.name)} has an interaction, so that its features cannot be set alone: pass rows of "
-                "the table with the value in this column."
+                f"Column {quote(column.name)} has an interaction, so that its features cannot be set alone: pass rows "
+                "of the table with the value in this column."
             )
         if first == index and isinstance(column, NumberEncoder):
             x = min(max(value, column.span[0]), column.span[1]) if column.span else value  # as in predictions
