@@ -18,7 +18,7 @@ from softreg.typing import Float64Array, IntArray
 
 MAX_MAPS = 3
 """Classes whose maps are drawn, those of which the function varies most."""
-MAX_TICKS = 6
+MAX_TICKS = 5
 """Numbers that are written beside an axis."""
 SHADES = 24
 """Shades of each sign."""
