@@ -11,7 +11,8 @@ import pytest
 from softreg import TableClassifier
 from softreg.report import ReportData, audit, render_report
 from softreg.report.figures.interaction_plots import interaction_maps, largest_logit
-from softreg.report.figures.term_plots import MAX_CLASSES, central_range, drawn_classes, shown_levels, term_plots
+from softreg.report.figures.number_scale import central_range, number_scale
+from softreg.report.figures.term_plots import MAX_CLASSES, drawn_classes, shown_levels, term_plots
 from softreg.report.page.terms.term_tables import MAX_TERMS, drawn_terms
 from softreg.tables import TermFunctions, Terms
 
@@ -79,6 +80,16 @@ def test_a_long_tail_is_cut_and_a_constant_has_a_range() -> None:
     assert central_range(x, share) == (0.0, 2.0)
     assert central_range(x[:3], share[:3]) == (0.0, 2.0)
     assert central_range(np.array([3.0]), np.array([1.0])) == (2.0, 4.0)
+
+
+def test_crowded_numbers_are_spaced_by_their_ranks() -> None:
+    x = np.concatenate([np.arange(8.0), [1000.0]])
+    scale = number_scale(x, np.full(9, 1 / 9))
+    assert scale.remark == "numbers are spaced by their ranks"
+    assert (scale.low, scale.high) == (0, 1)
+    np.testing.assert_allclose(scale.places, np.linspace(0, 1, 9))
+    assert scale.labels == ("0", "2", "4", "6", "1e+03")
+    assert number_scale(x[:8], np.full(8, 1 / 8)).remark == ""
 
 
 def test_the_page_shows_functions_by_size_with_their_numbers() -> None:

@@ -12,8 +12,9 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from softreg.report.evaluation.number_format import MAX_NAME_LENGTH, shorten_middle
+from softreg.report.figures.number_scale import axis_number
 from softreg.report.figures.svg import BLUE, LINE, MUTED, ORANGE, class_title, figure_svg, report_style
-from softreg.report.figures.term_plots import ShownAxis, ShownTerm, axis_number, drawn_classes, shown_levels
+from softreg.report.figures.term_plots import ShownAxis, ShownTerm, drawn_classes, shown_levels
 from softreg.typing import Float64Array, IntArray
 
 MAX_MAPS = 3

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from softreg.report.evaluation.number_format import MAX_NAME_LENGTH, shorten_middle
 from softreg.report.figures.column_plots import MAX_BIN_NAME_LENGTH, decimals_of
+from softreg.report.figures.number_scale import number_scale
 from softreg.report.figures.svg import BLUE, INK, MUTED, ORANGE, class_title, figure_svg, report_style
 from softreg.typing import BoolArray, Float64Array, IntArray
 
@@ -22,10 +23,6 @@ MAX_LEVELS = 12
 """Levels that are drawn, the most frequent ones."""
 BINS = 40
 """Bins of the distribution of the training rows below a curve."""
-TAIL = 0.005
-"""Share of the training rows beyond each end of a curve that is cut."""
-LONG_TAIL = 2.0
-"""How many times the range without the tails the whole range has to be for a curve to be cut."""
 STRIP = 0.1
 """Height of the distribution of the training rows, as a share of the figure."""
 COLOURS = (BLUE, ORANGE, INK, MUTED)
@@ -179,8 +176,9 @@ def _probability_limits(term: ShownTerm) -> tuple[Float64Array | None, Float64Ar
 def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: bool) -> Figure:
     """Draw lines over numbers, with bands, the distribution of the rows and the point of missing values."""
     axis = term.axes[0]
-    k, x = len(axis.numbers), axis.numbers
-    low, high = central_range(x, axis.share[:k])
+    k = len(axis.numbers)
+    scale = number_scale(axis.numbers, axis.share[:k])
+    low, high, x = scale.low, scale.high, scale.places
     missing = float(axis.share[k:].sum()) > 0
     with report_style():
         figure = Figure(figsize=(4.0, 2.5))
@@ -195,8 +193,9 @@ def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: 
                                   alpha=0.16, linewidth=0)  # fmt: skip
         room = 0.08 * (high - low)
         axes.set_xlim(low - room / 4, high + (1.5 * room if missing else room / 4))
-        ticks = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= (high - room if missing else high)]
-        labels = [axis_number(t) for t in ticks]
+        last = high - 1.5 * room if missing else high  # the label of missing values needs room
+        ticks = [t for t in scale.ticks if t <= last]
+        labels = list(scale.labels[: len(ticks)])
         if missing:
             _points(axes, np.full(len(names), high + room), shown, k)
             ticks, labels = [*ticks, high + room], [*labels, "missing"]
@@ -205,51 +204,6 @@ def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: 
         _distribution(axes, x, axis.share[:k], (low, high))
         _finish(axes, term, names, binary)
     return figure
-
-
-def central_range(x: Float64Array, share: Float64Array) -> tuple[float, float]:
-    """Return the range of the numbers that is drawn: without the tails, if these take most of the room.
-
-    Parameters
-    ----------
-    x, share : array of float64 (k,)
-        Numbers, ascending, and the share of the rows at each.
-
-    Returns
-    -------
-    tuple of float
-        Least and greatest number.
-
-    Examples
-    --------
-    >>> central_range(np.array([0.0, 1.0, 2.0, 100.0]), np.array([0.3, 0.4, 0.299, 0.001]))
-    (0.0, 2.0)
-    """
-    low, high = float(x[0]), float(x[-1])
-    below = np.cumsum(share) / max(float(share.sum()), np.finfo(float).tiny)
-    first = float(x[np.searchsorted(below, TAIL)])
-    last = float(x[min(int(np.searchsorted(below, 1 - TAIL)), len(x) - 1)])
-    if last > first and high - low > LONG_TAIL * (last - first):
-        low, high = first, last
-    if not high > low:  # a constant
-        low, high = low - 1, high + 1
-    return low, high
-
-
-def axis_number(x: float, digits: int = 6) -> str:
-    """Return a number beside an axis.
-
-    Returns
-    -------
-    str
-        The number.
-
-    Examples
-    --------
-    >>> axis_number(-2.50)
-    '−2.5'
-    """
-    return f"{x:.{digits}g}".replace("-", "−")
 
 
 def _points(axes: Axes, at: Float64Array, shown: _Values, node: int) -> None:

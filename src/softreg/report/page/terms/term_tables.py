@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from softreg.report.figures.interaction_plots import has_empty_cells, interaction_maps, largest_logit
-from softreg.report.figures.term_plots import (
-    TAIL,
-    ShownTerm,
-    ShownTerms,
-    axis_number,
-    central_range,
-    drawn_classes,
-    term_plots,
-)
+from softreg.report.figures.number_scale import number_scale
+from softreg.report.figures.term_plots import ShownTerm, ShownTerms, drawn_classes, shown_levels, term_plots
 from softreg.report.page.table import Table, display_name, heading, left_out_note
 
 MAX_TERMS = 24
@@ -95,7 +88,7 @@ def _drawn(term: ShownTerm, name: str) -> DrawnTerm:
     """Return figures and numbers of a function."""
     deviation = f"standard deviation {term.size:.2g}"
     if term.kind != "interaction":
-        remark = f"{term.kind}, {deviation}{_cut(term)}"
+        remark = f"{term.kind}, {deviation}{_remark(term)}"
         return DrawnTerm(display_name(term.name), remark, term_plots(term, name), _numbers(term), "", "")
     largest = largest_logit(term)
     return DrawnTerm(
@@ -108,15 +101,14 @@ def _drawn(term: ShownTerm, name: str) -> DrawnTerm:
     )
 
 
-def _cut(term: ShownTerm) -> str:
-    """Return the range of a figure without the tails; empty where the whole range is drawn."""
+def _remark(term: ShownTerm) -> str:
+    """Return what the figures of a column leave out or change; empty where they show everything."""
     axis = term.axes[0]
-    if len(axis.numbers) < 2:
-        return ""
-    low, high = central_range(axis.numbers, axis.share[: len(axis.numbers)])
-    if (low, high) == (axis.numbers[0], axis.numbers[-1]):
-        return ""
-    return f"; drawn from {axis_number(low, 4)} to {axis_number(high, 4)}, without {TAIL:.1%} of the rows at each end"
+    if len(axis.numbers):
+        remark = number_scale(axis.numbers, axis.share[: len(axis.numbers)]).remark
+        return f"; {remark}" if remark else ""
+    levels, shown = int((axis.share > 0).sum()), len(shown_levels(axis.share))
+    return f"; the {shown} most frequent of {levels:,} levels" if shown < levels else ""
 
 
 def _numbers(term: ShownTerm) -> Table:
