@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from softreg.tables.classifier import TableClassifier
     from softreg.tables.columns.table_errors import TableError, TableNote, TableWarning
     from softreg.tables.encode.encoder import Encoder
+    from softreg.tables.fit.terms.functions.term_functions import TermAxis, TermFunction, TermFunctions
     from softreg.tables.fit.terms.term_options import Terms
     from softreg.tables.fit.terms.term_record import StageLoss, TermProgress, TermRecord, TermSize, TermStrength
     from softreg.tables.fit.terms.term_tests import TermTest, TermTests
@@ -43,6 +44,9 @@ _DEFINED_IN = {
     "TableNote": "columns.table_errors",
     "TableStatistics": "statistics.statistics_result",
     "TableWarning": "columns.table_errors",
+    "TermAxis": "fit.terms.functions.term_functions",
+    "TermFunction": "fit.terms.functions.term_functions",
+    "TermFunctions": "fit.terms.functions.term_functions",
     "TermProgress": "fit.terms.term_record",
     "TermRecord": "fit.terms.term_record",
     "TermSize": "fit.terms.term_record",
@@ -81,6 +85,9 @@ __all__ = [
     "TableNote",
     "TableStatistics",
     "TableWarning",
+    "TermAxis",
+    "TermFunction",
+    "TermFunctions",
     "TermProgress",
     "TermRecord",
     "TermSize",

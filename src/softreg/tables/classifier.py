@@ -332,6 +332,7 @@ class TableClassifier(ColumnRoles, InferringClassifier):
         fitted = prior.fit_in_batches(given, settings) if isinstance(given, TableScan) else prior.fit(given, settings)
         label_types.reorder_classes(fitted.model, prior.order(fitted.model.classes_))
         self.schema_, self.encoder_, self.path_, self.terms_ = fitted.schema, fitted.encoder, None, None
+        self.term_shares_ = None
         self.rare_, self.offset_, self.constraints_ = model.rare_, model.offset_, constraints
         dtype = None if isinstance(given, TableScan) else given.label_dtype
         self._take_model(fitted.model, model.label_type_, dtype)
@@ -442,6 +443,7 @@ class TableClassifier(ColumnRoles, InferringClassifier):
         kind = label_types.classes_label_type(types.field(schema.target), model.classes_.tolist(), self.rare_.pool)
         label_types.reorder_classes(model, label_types.class_order(model.classes_, kind))
         self.schema_, self.encoder_, self.path_, self.terms_ = schema, fitted.encoder, fitted.path, fitted.terms
+        self.term_shares_ = fitted.shares
         self._take_model(model, kind, dtype)
         return self
 

@@ -27,6 +27,7 @@ from softreg.cli.report_inputs.column_importance import analyse_rows
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.cli.report_inputs.row_images import report_title, row_images, without_images
+from softreg.cli.report_inputs.term_pictures import term_functions
 from softreg.probability import OperatingPoint, operating_point
 from softreg.report import Audit, audit
 from softreg.report.evaluation.model_audit import audit_blocks, is_streamed_audit
@@ -142,6 +143,7 @@ def _column_content(model: LoadedModel, rows: _LabelledTable, P: FloatArray | No
     return {
         "table": rows.table,
         "columns": model.table_model.describe(),
+        "terms": term_functions(model.table_model, rows.table),
         "explain_rows": row_explainer(model.table_model, rows.table, np.arange(rows.table.num_rows)),
         "analysis": None if P is None else analyse_rows(model.table_model, rows.table, rows.codes, P),
     }

@@ -48,6 +48,7 @@ from softreg.cli.report_inputs.model_evaluation import (
 from softreg.cli.report_inputs.provenance import provenance
 from softreg.cli.report_inputs.row_explanations import row_explainer
 from softreg.cli.report_inputs.row_images import report_title, row_images, without_images
+from softreg.cli.report_inputs.term_pictures import term_functions
 from softreg.probability import Classes, OperatingPoint
 from softreg.report import Audit
 from softreg.rows.cluster.fragments import FragmentError
@@ -336,5 +337,6 @@ def _write_report(
         analysis=analyse_columns(classifier, table, labels, training.rows, places, groups=groups)
         if with_analysis
         else None,
+        terms=term_functions(classifier, table, training.rows, trained=True),
         provenance=provenance(training.paths, request.seed),
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from softreg.cli.report_inputs.row_explanations import RowExplainer
     from softreg.models import Path as StrengthPath
     from softreg.models import SoftmaxRegression
+    from softreg.tables import TermFunctions
 
 MAX_TEXT_LENGTH = 200
 """Characters of a cell."""
@@ -63,6 +64,7 @@ def write_page(
     with_coefficients: bool = True,
     provenance: Sequence[tuple[str, str]] = (),
     group_search: GroupSearch | None = None,
+    terms: TermFunctions | None = None,
 ) -> None:
     """Write the report on audited rows.
 
@@ -107,6 +109,8 @@ def write_page(
         Lines of the footer.
     group_search : GroupSearch, optional
         Groups that a search found.
+    terms : TermFunctions, optional
+        Functions of the columns and interactions.
     """
     places = np.arange(audit.rows) if places is None else places
     show = _row_formatter(audit, numbers, places, _RowContent(table, images, explain_rows))
@@ -119,13 +123,13 @@ def write_page(
         columns=columns,
         warnings=warnings,
         operating=point,
-        trained=model is not None,
         path=path_of_strengths,
         provenance=provenance,
         group_search=group_search,
+        terms=terms,
         **_shown_rows(audit, show),
         **_table_content(table, places, columns, audit, training),
-        **({} if model is None else _fit_content(model, with_coefficients)),
+        **({"trained": False} if model is None else _fit_content(model, with_coefficients)),
         **({} if analysis is None else vars(analysis)),
     )
     write_report(path, data)

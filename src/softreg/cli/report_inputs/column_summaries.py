@@ -15,8 +15,10 @@ from softreg.models.inference.linearity_tests import MOST_PARAMETERS
 from softreg.report import Audit
 from softreg.report.evaluation.column_rates import ColumnRates, coded_rates, number_rates
 from softreg.report.page.report_data import MissingValues
+from softreg.tables.encode.discrete_changes import interacting_columns
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.schema.typed_values import read_levels, read_numbers
 from softreg.typing import Codes, Float64Array, FloatArray
 
@@ -75,10 +77,10 @@ def linearity_results(encoder: Encoder, X: Any, codes: Codes, P: FloatArray) -> 
 
 
 def _number_places(encoder: Encoder) -> dict[str, int]:
-    """Return the index among the features of X of each numeric column."""
-    places, start = {}, 0
+    """Return the index among the features of X of each numeric column without a curve or an interaction."""
+    places, start, interacting = {}, 0, interacting_columns(encoder)
     for code in encoder.column_encoders:
-        if isinstance(code, NumberEncoder):
+        if isinstance(code, NumberEncoder) and not isinstance(code, CurveEncoder) and code.name not in interacting:
             places[code.name] = start
         start += code.width
     return places

@@ -15,8 +15,9 @@ from softreg.report.page.report_data import OddsRatio
 from softreg.tables import TableClassifier
 from softreg.tables.encode.boolean_encoder import BooleanEncoder
 from softreg.tables.encode.category_encoder import CategoryEncoder
-from softreg.tables.encode.discrete_changes import discrete_changes, level_names
+from softreg.tables.encode.discrete_changes import discrete_changes, interacting_columns, level_names
 from softreg.tables.encode.number_encoder import Form, NumberEncoder
+from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.typing import Float64Array
 
 MAX_CHANGES = 400
@@ -25,6 +26,9 @@ MAX_CHANGES = 400
 
 def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
     """Compute the odds ratios of each class against the first; dates, texts, tags and vectors are left out.
+
+    Columns with a curve or an interaction are left out, too: their odds ratios depend on the value of the column, or of
+    another one (see `TableClassifier.term_functions`).
 
     Parameters
     ----------
@@ -43,10 +47,12 @@ def odds_ratios(classifier: TableClassifier, X: Any) -> tuple[OddsRatio, ...]:
     contrast = coefficients[1:] - coefficients[:1]  # (q - 1, d)
     changes = discrete_changes(encoder, X)
     ratios: list[OddsRatio] = []
-    start = 0
+    start, interacting = 0, interacting_columns(encoder)
     for code in encoder.column_encoders:
         places = range(start, start + code.width)
         start += code.width
+        if isinstance(code, CurveEncoder) or code.name in interacting:
+            continue
         if isinstance(code, NumberEncoder):
             ratios += _of_number(code, contrast, changes.get(places[0]), places, has_whole_numbers(code, X, places[0]))
         elif isinstance(code, CategoryEncoder):

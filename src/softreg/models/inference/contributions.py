@@ -39,6 +39,8 @@ class Explanation:
         Weights of the model.
     predicted, runner_up : ndarray of shape (n,)
         Codes of the most and second most probable class of each row.
+    sources : tuple of str
+        Column of the table from which each of the d columns comes, or interaction; the columns themselves for arrays.
     """
 
     classes: tuple[Any, ...]
@@ -49,6 +51,22 @@ class Explanation:
     weights: Array = field(repr=False)
     predicted: Array
     runner_up: Array
+    sources: tuple[str, ...] = ()
+
+    def grouped(self) -> dict[str, Array]:
+        """Return the contributions to the logits by column of the table, all levels of a category together.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n, q)
+            Sum of the contributions of the features of each column, and of each interaction. With `baseline_logits`
+            they sum to the logits.
+        """
+        sources, parts = self.sources or self.columns, self.contributions
+        places: dict[str, list[int]] = {}
+        for j, source in enumerate(sources):
+            places.setdefault(source, []).append(j)
+        return {source: parts[:, :, own].sum(axis=2) for source, own in places.items()}
 
     @property
     def contributions(self) -> Array:
@@ -134,14 +152,16 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     """Compute the contribution of each column to the logits of rows, and to the log-odds against the runner-up.
 
     The contribution of column j to the logit of class k is `w_kj (x_ij - m_j)`, relative to a baseline row m. Only
-    differences between classes are identified: a constant added to the logits of all classes changes no probability. A
-    linear model has no interactions, so the contributions are also Shapley values if the columns are independent.
+    differences between classes are identified: a constant added to the logits of all classes changes no probability.
+    The contributions of a model without interactions are also Shapley values if the columns are independent.
 
     Parameters
     ----------
     model : SoftmaxRegression, SoftmaxRegressionCV or TableClassifier
         A fitted model. With a `TableClassifier`, `X` and `baseline` are tables, columns are its features (one for each
-        level of a category), and values are encoded (numbers in standard deviations from the training mean).
+        level of a category), and values are encoded (numbers in standard deviations from the training mean). With
+        curves and interactions, features are basis functions: use `Explanation.grouped`, or
+        `TableClassifier.term_functions`, which also divides an interaction from the functions of its columns.
     X : array, sparse matrix, data frame or table of n rows
         The rows to explain.
     baseline : array_like of shape (d,), or rows, optional
@@ -167,8 +187,9 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     >>> np.allclose(why.baseline_log_odds + why.log_odds.sum(axis=1), -model.decision_function(X[:1]))
     True
     """
-    labels = None
+    labels, sources = None, ()
     if hasattr(model, "encode"):  # a table classifier: its regression, and the encoded rows
+        sources = model.encoder_.column_names
         X, baseline = model.encode(X), None if baseline is None else model.encode(baseline)
         model, labels = model.model_, model.classes_
     check_is_fitted(model, "coef_")
@@ -198,6 +219,7 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
         weights=model.coef_,
         predicted=largest.codes[:, 0],
         runner_up=largest.codes[:, 1],
+        sources=sources,
     )
 
 

@@ -170,6 +170,8 @@ class Inference(FitMeasures):
         where X has the user's units.
     read_offset : callable or None
         Function that returns the offset (n, q) of such rows from their columns; None where it is an argument.
+    no_effects : str
+        Why columns have no average marginal effects; "" where they have.
     """
 
     fitted: FittedRows = field(repr=False)
@@ -186,6 +188,7 @@ class Inference(FitMeasures):
     _A: Array = field(repr=False)
     read_value: Callable[[int, float], Mapping[int, float]] | None = field(repr=False, default=None)
     read_offset: Callable[[Any], Array | None] | None = field(default=None, repr=False)
+    no_effects: str = field(default="", repr=False)
 
     # --- the weights ----------------------------------------------------------------------------------------------
 
@@ -298,7 +301,14 @@ class Inference(FitMeasures):
         -------
         Estimates
             Effects (q, d); `frame()` describes the change in the column `change`.
+
+        Raises
+        ------
+        ValueError
+            For a table model with interactions, whose columns have no effect that is independent of the others.
         """
+        if self.no_effects:
+            raise ValueError(self.no_effects)
         with one_blas_thread():
             estimate, J = marginal_effects.effects(self.likelihood, self._theta, self.changes)
         error = np.sqrt(np.maximum(np.einsum("kjci,cids,kjds->kj", J, self._C, J, optimize=True), 0.0))

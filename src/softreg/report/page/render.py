@@ -34,6 +34,7 @@ from softreg.report.page.model_warnings import model_warnings
 from softreg.report.page.report_data import CONTRIBUTIONS, ReportData
 from softreg.report.page.summary_text import answers, assumptions, lead
 from softreg.report.page.table import MAX_LINES, display_name, heading
+from softreg.report.page.terms.term_tables import drawn_terms
 
 Context = dict[str, Any]
 """Variables of the templates."""
@@ -166,6 +167,7 @@ def _columns(data: ReportData) -> Context:
         "missing": column_tables.missing_values(data),
         "class_balance": column_tables.class_balance(data),
         "columns": result_tables.columns(data),
+        "terms": drawn_terms(data.terms),
     }
 
 

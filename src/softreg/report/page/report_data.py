@@ -13,6 +13,7 @@ from softreg.models import Added, CodeLength, LinearityTest
 from softreg.probability import OperatingPoint
 from softreg.report.evaluation.audit_result import Audit
 from softreg.report.evaluation.column_rates import ColumnRates
+from softreg.report.figures.term_plots import ShownTerms
 from softreg.report.figures.training_plots import FitRecord, StrengthSearch
 from softreg.report.groups.group_search import GroupSearch
 from softreg.typing import Array, FloatArray
@@ -202,6 +203,8 @@ class ReportData:
         Training rows of each class.
     group_search : GroupSearch or None
         Groups that a search found; those of named columns are in `audit.group_audit`.
+    terms : TermFunctions or None
+        Functions of the columns and interactions, from `TableClassifier.term_functions`.
     provenance : sequence of (str, str)
         Name and value of lines of the footer: version, date, command, seed, hash of the data.
 
@@ -251,6 +254,7 @@ class ReportData:
     training_rows: Sequence[int] = ()
     group_search: GroupSearch | None = None
     provenance: Sequence[tuple[str, str]] = ()
+    terms: ShownTerms | None = None
 
     def __post_init__(self) -> None:
         if self.coef is None:

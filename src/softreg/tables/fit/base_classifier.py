@@ -23,6 +23,7 @@ from softreg.tables.columns.table_errors import TableError, emit_warnings, quote
 from softreg.tables.columns.unseen_values import UnseenValues
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.stored_intervals import StoredIntervals
+from softreg.tables.fit.terms.functions.fitted_functions import FittedFunctions
 from softreg.tables.fit.terms.term_record import TermRecord
 from softreg.tables.fit.training_table import label_codes, with_labels
 from softreg.tables.fit.weight_terms.column_constraints import NO_CONSTRAINTS, ColumnConstraints
@@ -51,7 +52,7 @@ class NotFittedTable(TableError, NotFittedError):  # type: ignore[misc]
     """
 
 
-class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class BaseTableClassifier(FittedFunctions, Exportable, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The part of `TableClassifier` that uses only what was fitted: predictions, explanations and statistics.
 
     Examples

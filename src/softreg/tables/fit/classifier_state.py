@@ -14,17 +14,21 @@ from softreg.models.serialization.not_stored import NotStored, description_of
 from softreg.models.serialization.stored_evaluation import evaluation_from_state
 from softreg.models.serialization.weight_parameters import weight_parameter_from_json, weight_parameter_to_json
 from softreg.tables.columns.table_errors import column_names
+from softreg.tables.encode.encoder import Encoder
 from softreg.tables.fit.numeric_forms.choose_numeric_form import forms_state
 from softreg.tables.fit.predictor import MODEL_PREFIX, offset_state, schema_and_encoder
 from softreg.tables.fit.stored_intervals import intervals_from_state
+from softreg.tables.fit.terms.functions.node_shares import NodeShares, TermNodes
 from softreg.tables.fit.terms.term_options import Terms, requested_terms
 from softreg.tables.fit.terms.term_record import TermRecord
 from softreg.tables.fit.weight_terms.column_constraints import ColumnConstraints, column_constraints
 from softreg.tables.row_selection.rare_classes import NO_RARE, RareClasses
 from softreg.tables.schema import label_types
 from softreg.tables.schema.kinds import USER_KINDS
-from softreg.typing import Array
+from softreg.typing import Array, Float64Array
 
+TERM_SHARES = "terms.shares"
+"""Name of the array of the shares of the training rows at the nodes of terms."""
 REGRESSION_PARAMETERS = (
     "strength",
     "penalty",
@@ -79,6 +83,8 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
     if model.intervals_ is not None:
         kept, state["intervals"] = model.intervals_.to_state()
         arrays |= kept
+    if model.term_shares_ is not None:
+        arrays[TERM_SHARES] = model.term_shares_
     return arrays, state
 
 
@@ -130,6 +136,16 @@ def _terms_from_state(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], Term
     return {"terms": terms.mode if terms == Terms(terms.mode) else terms}, record
 
 
+def _term_shares(arrays: Mapping[str, Array], encoder: Encoder) -> Float64Array | None:
+    """Return the shares of the training rows at the nodes of terms; None for a file without."""
+    if TERM_SHARES not in arrays:
+        return None
+    try:
+        return NodeShares.from_flat(TermNodes(encoder), arrays[TERM_SHARES]).to_flat()
+    except ValueError as error:
+        raise ValueError(f"this is not the state of a table model: {error}") from error
+
+
 def _prior_text(prior: Any) -> str:
     """Return the description of a prior, of which the file stores no more."""
     if isinstance(prior, NotStored):
@@ -174,7 +190,7 @@ def classifier_from_state(cls: Any, arrays: Mapping[str, Array], metadata: Mappi
     kept |= terms
     self = cls(schema.target, drop=tuple(metadata.get("drop", ())), **kinds, **kept)
     self.schema_, self.encoder_, self.path_, self.offset_ = schema, encoder, path, offset
-    self.constraints_, self.terms_ = constraints, record
+    self.constraints_, self.terms_, self.term_shares_ = constraints, record, _term_shares(arrays, encoder)
     rare = metadata.get("rare")
     self.rare_ = NO_RARE if not rare else RareClasses(tuple(rare["labels"]), str(rare["how"]), str(rare["pool"]))
     kind = str(metadata.get("labels", label_types.TEXT))  # labels were text in earlier versions

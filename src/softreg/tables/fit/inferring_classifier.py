@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from softreg.models import Inference, infer
 from softreg.models.inputs.sample_and_class_weights import sample_weights
 from softreg.tables.columns.table_errors import TableError
-from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting
+from softreg.tables.encode.discrete_changes import discrete_changes, feature_setting, no_effects
 from softreg.tables.fit.base_classifier import BaseTableClassifier
 from softreg.tables.fit.stored_intervals import StoredIntervals
 from softreg.tables.fit.terms.term_options import requested_terms
@@ -99,6 +99,7 @@ class InferringClassifier(BaseTableClassifier):
             read_rows=lambda new: self.encoder_.encode(self._table(new)),
             read_value=lambda j, value: feature_setting(self.encoder_, j, value),
             read_offset=self.offsets,
+            no_effects=no_effects(self.encoder_),
         )
 
     def _labelled_rows(self, data: Any, rows: ArrayLike | None, y: Any, sample_weight: Any) -> _LabelledRows:

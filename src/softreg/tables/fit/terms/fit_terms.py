@@ -18,6 +18,7 @@ from softreg.tables.fit.choose_strength import fit_at_strength
 from softreg.tables.fit.cross_validation import CrossValidation, NumericForm
 from softreg.tables.fit.terms.choose_terms import compare_models
 from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
+from softreg.tables.fit.terms.functions.node_shares import kept_shares
 from softreg.tables.fit.terms.linear_trial import LinearTrial
 from softreg.tables.fit.terms.term_layout import MAIN, MISSING, term_layout
 from softreg.tables.fit.terms.term_options import Terms, requested_terms
@@ -157,7 +158,8 @@ def with_terms(
     X, y = encode(chosen.encoder)
     rows: dict[str, Any] = {} if y is None else {"weight": sample.weight, "offsets": sample.offsets}
     model = fit_at_strength(parameters, X, y, names, **rows)
-    return FittedParts(linear.schema, chosen.encoder, model, linear.path, chosen.record)
+    shares = kept_shares(chosen.encoder, sample.table, sample.rows, sample.weight)
+    return FittedParts(linear.schema, chosen.encoder, model, linear.path, chosen.record, shares)
 
 
 def _search(

@@ -19,7 +19,8 @@ from softreg.typing import Float64Array, IntArray, RowNumbers, TextArray
 class FittedParts:
     """The parts of a fitted classifier; `path` has the strengths that were tried, None where it was given.
 
-    `terms` is what the choice of curves and interactions found, None without it.
+    `terms` is what the choice of curves and interactions found, None without it; `shares` are those of the training
+    rows at the nodes of the terms, see `NodeShares.to_flat`.
     """
 
     schema: Schema
@@ -27,6 +28,7 @@ class FittedParts:
     model: SoftmaxRegression
     path: Path | None
     terms: TermRecord | None = None
+    shares: Float64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)

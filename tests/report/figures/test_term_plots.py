@@ -1,0 +1,122 @@
+"""Figures of the functions of columns and interactions."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from softreg import TableClassifier
+from softreg.report import ReportData, audit, render_report
+from softreg.report.figures.interaction_plots import interaction_maps, largest_logit
+from softreg.report.figures.number_scale import central_range, number_scale
+from softreg.report.figures.term_plots import MAX_CLASSES, drawn_classes, shown_levels, term_plots
+from softreg.report.page.terms.term_tables import MAX_TERMS, drawn_terms
+from softreg.tables import TermFunctions, Terms
+
+PAIRS = (("x", "wage"), ("x", "job"), ("job", "owner"))
+
+
+def fitted(q: int, posterior: bool = True, n: int = 400) -> tuple[TableClassifier, pa.Table]:
+    random = np.random.default_rng(0)
+    x, job, owner = random.normal(size=n), random.choice(["<cook>", "smith", "$a$"], n), random.random(n) < 0.4
+    wage = np.where(random.random(n) < 0.3, 0.0, np.exp(2 * random.normal(size=n)))
+    columns = [np.sin(2 * x + k) * 2 + (job == "smith") * x + owner for k in range(q - 1)]
+    logits = np.stack([np.zeros(n), *columns], axis=1)
+    y = (logits + random.gumbel(size=logits.shape)).argmax(axis=1)
+    x = np.where(random.random(n) < 0.05, np.nan, x)
+    table = pa.table(
+        {"x": pa.array(x, from_pandas=True), "wage": wage, "job": job, "owner": owner, "y": [f"c{k}" for k in y]}
+    )
+    terms = Terms("linear", smooth=("x", "wage"), interactions=PAIRS)
+    return TableClassifier("y", terms=terms, keep_posterior=posterior).fit(table), table
+
+
+@pytest.fixture(scope="module", params=[2, 3, 7])
+def functions(request: pytest.FixtureRequest) -> TermFunctions:
+    return fitted(request.param)[0].term_functions()
+
+
+def test_each_function_has_its_figures(functions: TermFunctions) -> None:
+    for i, term in enumerate(functions):
+        svgs = interaction_maps(term, f"t{i}") if term.kind == "interaction" else term_plots(term, f"t{i}")
+        for svg in svgs:
+            assert svg.startswith("<svg viewBox=")
+            assert svg.endswith("</svg>")
+            assert not re.search(r"[\"\s,]nan|inf[\"\s,]", svg)
+        if term.kind != "interaction":
+            assert len(svgs) == 2
+            classes = [term.classes[k] for k in drawn_classes(term)]
+            assert len(classes) == min(len(term.classes), MAX_CLASSES)
+            assert len(classes) == 1 or all(f">{name}<" in svgs[0] for name in classes)
+    assert "&lt;cook&gt;" in term_plots(functions.function("job"), "j")[0]
+
+
+def test_bands_and_points_of_missing_values_are_drawn(functions: TermFunctions) -> None:
+    logits, probability = term_plots(functions.function("x"), "x")
+    assert ">missing<" in logits
+    assert ">missing<" in probability
+    binary = len(functions.classes) == 1
+    assert logits.count("fill-opacity: 0.16") == len(drawn_classes(functions.function("x")))
+    assert probability.count("fill-opacity: 0.16") == (1 if binary else 0)
+
+
+def test_the_darkest_shade_is_the_largest_logit_of_the_shown_cells(functions: TermFunctions) -> None:
+    term = functions.function("x:job")
+    levels = shown_levels(term.axes[1].share)
+    assert len(levels) == 3 < len(term.axes[1].labels)
+    assert largest_logit(term) == np.abs(term.logits[:, levels]).max() > 0
+
+
+def test_levels_without_rows_are_left_out() -> None:
+    assert shown_levels(np.array([0.2, 0.0, 0.5, 0.3]), most=2).tolist() == [2, 3]
+    assert shown_levels(np.array([0.2, 0.0, 0.8])).tolist() == [0, 2]
+
+
+def test_a_long_tail_is_cut_and_a_constant_has_a_range() -> None:
+    x, share = np.array([0.0, 1.0, 2.0, 50.0]), np.array([0.3, 0.4, 0.299, 0.001])
+    assert central_range(x, share) == (0.0, 2.0)
+    assert central_range(x[:3], share[:3]) == (0.0, 2.0)
+    assert central_range(np.array([3.0]), np.array([1.0])) == (2.0, 4.0)
+
+
+def test_crowded_numbers_are_spaced_by_their_ranks() -> None:
+    x = np.concatenate([np.arange(8.0), [1000.0]])
+    scale = number_scale(x, np.full(9, 1 / 9))
+    assert scale.remark == "numbers are spaced by their ranks"
+    assert (scale.low, scale.high) == (0, 1)
+    np.testing.assert_allclose(scale.places, np.linspace(0, 1, 9))
+    assert scale.labels == ("0", "2", "4", "6", "1e+03")
+    assert number_scale(x[:8], np.full(8, 1 / 8)).remark == ""
+
+
+def test_the_page_shows_functions_by_size_with_their_numbers() -> None:
+    model, table = fitted(2)
+    functions = model.term_functions()
+    drawn = drawn_terms(functions)
+    assert drawn is not None
+    assert len(drawn.drawn) == len(functions) <= MAX_TERMS
+    assert [one.name for one in drawn.drawn] == [one.name for one in sorted(functions, key=lambda f: -f.size)]
+    assert "95% intervals from the posterior" in drawn.intervals
+    assert not drawn.left_out
+    owner = next(one for one in drawn.drawn if one.name == "owner").numbers
+    assert owner is not None
+    assert [row[0] for row in owner.rows] == ["false", "true"]
+    codes = np.searchsorted(model.model_.classes_, table["y"].to_pylist())
+    evaluation = audit(model.predict_proba(table), codes, ["c0", "c1"])
+    page = render_report(ReportData("title", evaluation, terms=functions))
+    assert page.count('id="terms"') == 1
+    assert '<a href="#terms">' in page
+    assert "<cook>" not in page
+    assert 'id="terms"' not in render_report(ReportData("title", evaluation))
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_without_a_covariance_the_page_says_that_there_are_no_bands() -> None:
+    drawn = drawn_terms(fitted(2, posterior=False)[0].term_functions())
+    assert drawn is not None
+    assert drawn.intervals.startswith("There are no bands")
+    assert all("fill-opacity: 0.16" not in svg for one in drawn.drawn if one.numbers for svg in one.figures)
