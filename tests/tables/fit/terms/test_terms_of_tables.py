@@ -224,14 +224,14 @@ def test_an_interaction_is_requested_once() -> None:
 
 def test_a_prior_and_terms() -> None:
     frame = people()
-    prior = fitted(frame, keep_posterior=True)
-    assert prior.encoder_.pairs
+    prior = fitted(frame, Terms("linear", smooth="age", interactions=["income:job"]), keep_posterior=True)
     later = TableClassifier("buys", prior=prior).fit(people(seed=5))
     assert later.feature_names_out_ == prior.feature_names_out_
     with pytest.raises(TableError, match=r"terms .* and a prior exclude each other"):
         TableClassifier("buys", prior=prior, terms="auto").fit(frame)
-    with pytest.raises(TableError, match="the prior has a curve of it"):
-        TableClassifier("buys", prior=prior, bounds={"age": "+"}).fit(frame)
+    for name, what in (("age", "a curve"), ("income", "an interaction")):
+        with pytest.raises(TableError, match=f"the prior has {what} of it"):
+            TableClassifier("buys", prior=prior, bounds={name: "+"}).fit(frame)
 
 
 # --- columns --------------------------------------------------------------------------------------------------------
