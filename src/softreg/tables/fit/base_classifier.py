@@ -399,8 +399,8 @@ class BaseTableClassifier(Exportable, ClassifierMixin, BaseEstimator):  # type: 
 
         if errors not in (None, "posterior") or self.model_._posterior is None:
             raise ValueError(
-                "a model with a prior or with columns without penalty has the intervals of its posterior alone; train "
-                "it with --keep-posterior (keep_posterior=True in Python)."
+                "a model with a prior, with columns without penalty or with terms has the intervals of its posterior "
+                "alone; train it with --keep-posterior (keep_posterior=True in Python)."
             )
         return StoredIntervals(ParameterDistribution.of_posterior(self.model_.posterior()), "posterior")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ import softreg
 from softreg import TableClassifier
 from softreg.tables import Terms
 from softreg.tables.columns.table_errors import TableError
+from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
+from softreg.tables.fit.terms.candidate_terms import with_curves
+from softreg.tables.schema.schema import infer_schema
 
 BY_HAND = Terms("linear", smooth="age", interactions=["age:job"], pool="job", monotone={"income": "+"})
 
@@ -312,6 +316,18 @@ def test_inputs_of_all_kinds_give_the_same_model() -> None:
     by_text = TableClassifier(terms=Terms("linear", smooth="0", interactions="0:1")).fit(X, y)
     assert_array_equal(by_number.predict_proba(X), by_text.predict_proba(X))
     assert np.abs(by_number.predict_proba(X) - by_number.predict_proba(X.astype(np.float32))).max() < 1e-4
+
+
+def test_many_columns_have_small_curves_or_none() -> None:
+    rng = np.random.default_rng(11)
+    linear = replace(Terms(), smooth="v0")
+    for columns, mode, expected in ((10, "auto", 10), (150, "auto", 150), (501, "auto", 1), (501, "linear", 1)):
+        table = pa.table({f"v{k}": rng.normal(size=60) for k in range(columns)} | {"y": ["a", "b"] * 30})
+        encoder = Encoder.fit(infer_schema(table, "y"), table)
+        curved = with_curves(encoder, table, None, replace(linear, mode=mode))
+        sizes = [code.n_curves for code in curved.column_encoders if isinstance(code, CurveEncoder)]
+        assert len(sizes) == expected
+        assert sum(sizes) <= 1_500
 
 
 # --- few rows and classes -------------------------------------------------------------------------------------------
