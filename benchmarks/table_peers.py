@@ -64,7 +64,7 @@ class Result:
         return float((self.softreg - self.pipeline).std(ddof=1) / np.sqrt(len(self.softreg)))
 
     @property
-    def assess_calibration(self) -> str:
+    def verdict(self) -> str:
         return "win" if self.difference < -MARGIN else "loss" if self.difference > MARGIN else "tie"
 
     def __str__(self) -> str:

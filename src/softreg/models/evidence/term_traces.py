@@ -88,7 +88,7 @@ def term_traces(
         repeats = len(H) // (d + 1)
         H[np.diag_indices_from(H)] += np.tile(diagonal, repeats)
         factor = cholesky(H, jitter=JITTER, unit_where_zero=True)
-        variance += share * np.diag(factor.inverse()).reshape(repeats, d + 1)[:, :d].sum(axis=0)
+        variance += share * factor.inverse_diagonal().reshape(repeats, d + 1)[:, :d].sum(axis=0)
         log_determinant += share * factor.log_det()
     return TermTraces(np.bincount(terms, variance, minlength=n_terms).astype(np.float64), log_determinant)
 

@@ -133,9 +133,10 @@ class InferringClassifier(BaseTableClassifier):
 
         The p-values are for strengths that are given. Where the same rows chose them, those of columns, curves and
         requested interactions are a little too small: at the 5% level, true null hypotheses were rejected in up to 8%
-        of drawn tables (`make bench PROBLEM=term_intervals`). Terms without evidence are not in the model and have no test. Interactions that a
-        search found are the strongest of many, and their p-values are too small; these are marked as `searched`. With
-        `refit=True` and rows that the fit did not have, the terms and strengths are independent of the tested rows.
+        of drawn tables (`make bench PROBLEM=term_intervals`). Terms without evidence are not in the model and have no
+        test. Interactions that a search found are the strongest of many, and their p-values are too small; these are
+        marked as `searched`. With `refit=True` and rows that the fit did not have, the terms and strengths are
+        independent of the tested rows.
 
         Parameters
         ----------

@@ -1,10 +1,9 @@
 """The choice of the terms of a table: linear, curves, or curves and interactions, by the loss of held-out rows.
 
-Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves,
-curves with the interactions for which there is strong evidence, and curves with all interactions for which there is
-evidence. Of small tables the search is repeated in each fold; of larger ones, one fold is held out. A larger model is
-chosen if its mean held-out loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of
-the difference.
+Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves, and
+curves with the interactions for which there is evidence. Of small tables the search is repeated in each fold; of larger
+ones, one fold is held out. A larger model is chosen if its mean held-out loss, with the weights of the rows, is less by
+more than `LEAST_GAIN_SE` standard errors of the difference.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from softreg.probability import softmax
 from softreg.splits import Split
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
 from softreg.tables.fit.terms.term_record import LINEAR, StageLoss, TermProgress, TermRecord
-from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch, strict_pairs
+from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch
 from softreg.typing import Float64Array, IntArray
 
 ONE_FOLD = 8_000
@@ -28,7 +27,7 @@ LEAST_GAIN_SE = 0.5
 """Standard errors by which a larger model has to be better on held-out rows."""
 LEAST_PROBABILITY = 1e-15
 """Held-out probabilities are limited to it, so that one row does not decide."""
-STAGES = (LINEAR, "curves", "strong interactions", "interactions")
+STAGES = (LINEAR, "curves", "interactions")
 """The models that are compared, in the order of their size."""
 
 LinearProbabilities = Callable[[IntArray, IntArray], Float64Array]
@@ -70,7 +69,8 @@ def compare_models(
     parts = list[_HeldOut]()
     for number, fold in enumerate(folds, start=1):
         report = None if on_progress is None else _FoldProgress(on_progress, number, len(folds))
-        parts.append(_held_out(problem, fold, linear, deadline, report))
+        start = parts[-1].models[0].fit.precision if parts else None
+        parts.append(_held_out(problem, fold, linear, deadline, start, report))
     reached = min(len(part.losses) for part in parts)
     losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
     share = np.concatenate([part.weight for part in parts])
@@ -83,9 +83,9 @@ def compare_models(
     stages = tuple(_stage(name, loss, losses[best], share) for name, loss in zip(STAGES, losses, strict=False))
     if best == 0:
         return TermRecord(STAGES[0], stages, (), len(problem.rows.codes))
-    if len(parts) == 1:
-        return problem.chosen(parts[0].models[best - 1], STAGES[best], stages)
-    models = list(_models(problem.search, problem.rows, best, Deadline(None)))
+    models = parts[-1].models
+    if len(parts) > 1:
+        models = list(_models(problem.search, problem.rows, best, Deadline(None), models[0].fit.precision))
     return problem.chosen(models[best - 1], STAGES[best], stages)
 
 
@@ -136,9 +136,10 @@ def _held_out(
     fold: Split,
     linear: LinearProbabilities,
     deadline: Deadline,
+    start: Float64Array | None,
     report: _FoldProgress | None,
 ) -> _HeldOut:
-    """Return the losses of the models on the test rows of a fold whose class has training rows."""
+    """Return the losses on the test rows of a fold whose class has training rows; strengths begin with `start`."""
     rows = problem.rows
     known = np.unique(rows.codes[fold.train])
     tested = fold.test[np.isin(rows.codes[fold.test], known)]
@@ -147,7 +148,7 @@ def _held_out(
     models = list[Model]()
     if report is not None:
         report(losses)
-    for model in _models(problem.search, train, len(STAGES) - 1, deadline):
+    for model in _models(problem.search, train, len(STAGES) - 1, deadline, start):
         models.append(model)
         X = problem.search.features(test.X, model.pairs)
         losses.append(_losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes))
@@ -156,20 +157,15 @@ def _held_out(
     return _HeldOut(losses, np.ones(len(tested)) if test.weight is None else test.weight, models)
 
 
-def _models(search: TermSearch, rows: TermRows, stages: int, deadline: Deadline) -> Iterator[Model]:
+def _models(
+    search: TermSearch, rows: TermRows, stages: int, deadline: Deadline, start: Float64Array | None
+) -> Iterator[Model]:
     """Yield the models of the first stages after the linear one; fewer once the time is over."""
-    main = last = search.main(rows)
+    main = search.main(rows, start)
     yield main
-    if stages == 1 or deadline.passed:
-        return
-    candidates = search.screen(rows, main)
-    strict = strict_pairs(candidates, len(search.sides) * (len(search.sides) - 1) // 2)
-    for pairs in (strict, candidates)[: stages - 1]:
-        if deadline.passed:
-            return
-        larger = len(main.pairs) + len(pairs) > len(last.pairs)
-        last = search.with_pairs(rows, main, pairs) if larger else last
-        yield last
+    if stages > 1 and not deadline.passed:
+        pairs = search.screen(rows, main)
+        yield search.with_pairs(rows, main, pairs) if pairs else main
 
 
 def _losses(P: Float64Array, codes: IntArray) -> Float64Array:

@@ -20,6 +20,8 @@ MAX_CANDIDATES = 1_000
 """Most pairs of columns that are looked at: with more, those of the columns of the largest effect."""
 MAX_PAIRS = 30
 """Most interactions of a model."""
+MULTIPLICITY = 0.25
+"""Share of the logarithm of the number of pairs looked at that the evidence for an interaction exceeds."""
 MAX_SCREEN_ROWS = 20_000
 """Most rows on which pairs are looked at."""
 LARGEST_START = 1e5
@@ -153,17 +155,33 @@ class TermSearch:
         blocks = [one.pair.block(bases[one.pair.left.column], bases[one.pair.right.column]) for one in pairs]
         return np.hstack([X, *blocks])
 
-    def main(self, rows: TermRows) -> Model:
-        """Return the model of the main effects and the requested interactions."""
+    def main(self, rows: TermRows, start: Float64Array | None = None) -> Model:
+        """Return the model of the main effects and the requested interactions.
+
+        Parameters
+        ----------
+        rows : TermRows
+            Rows.
+        start : array of float64, optional
+            Precisions from which the choice of the strengths begins.
+
+        Returns
+        -------
+        Model
+            Strengths and fit.
+        """
+        begin = None if start is None else np.minimum(start, LARGEST_START)
         if not self.requested:
-            return Model((), self._strengths(rows, rows.X, (), None))
+            return Model((), self._strengths(rows, rows.X, (), begin))
         bases = self.bases(rows.X)
         pairs = tuple(
             Candidate(PairEncoder.of(self.sides[a], self.sides[b], bases[a], bases[b]), np.nan, np.nan)
             for a, b in self.requested
         )
         pairs = tuple(one for one in pairs if one.pair.products)  # none where a column is constant in these rows
-        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, None))
+        if begin is not None and len(begin) != self.n_terms + len(pairs):
+            begin = None  # the strengths of another fold, in which such a column is not constant
+        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, begin))
 
     def screen(self, rows: TermRows, model: Model) -> list[Candidate]:
         """Return the interactions with evidence for them, the largest first, from the residuals of a model."""
@@ -182,12 +200,14 @@ class TermSearch:
                 new = screen.evidence(pair.block(bases[a], bases[b]))
                 found.append(Candidate(pair, new.log_ratio, new.precision))
         found.sort(key=lambda one: -one.log_ratio)
-        return [one for one in found if one.log_ratio > 0][:MAX_PAIRS]
+        least = MULTIPLICITY * np.log(max(1, len(found)))
+        return [one for one in found if one.log_ratio > least][:MAX_PAIRS]
 
     def with_pairs(self, rows: TermRows, model: Model, more: Sequence[Candidate]) -> Model:
         """Return the model with further interactions, whose strengths are chosen from those of the smaller model."""
         pairs = (*model.pairs, *more)
-        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, model))
+        start = np.concatenate([np.minimum(model.fit.precision, LARGEST_START), [one.precision for one in more]])
+        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, start))
 
     def _candidates(self, model: Model) -> list[tuple[str, str]]:
         """Return the pairs of columns to look at."""
@@ -200,21 +220,12 @@ class TermSearch:
         return list(combinations(names, 2))
 
     def _strengths(
-        self, rows: TermRows, X: Float64Array, pairs: Sequence[Candidate], smaller: Model | None
+        self, rows: TermRows, X: Float64Array, pairs: Sequence[Candidate], start: Float64Array | None
     ) -> TermStrengths:
         """Return the strengths of the terms of X, which has the features of these interactions last."""
         sizes = [one.pair.width for one in pairs]
         terms = np.concatenate([self.terms, np.repeat(np.arange(len(sizes)) + self.n_terms, sizes)])
-        start = None
-        if smaller is not None:
-            new = [one.precision for one in pairs[len(smaller.pairs) :]]
-            start = np.concatenate([np.minimum(smaller.fit.precision, LARGEST_START), new])
         fixed = np.concatenate([self.fixed, np.full(len(pairs), np.nan)])
         return choose_term_strengths(
             X, rows.codes, rows.n_classes, terms, weight=rows.weight, offset=rows.offset, start=start, fixed=fixed
         )
-
-
-def strict_pairs(candidates: Sequence[Candidate], n_looked_at: int) -> list[Candidate]:
-    """Return the candidates whose evidence exceeds the logarithm of the number of pairs that were looked at."""
-    return [one for one in candidates if one.log_ratio > np.log(max(1, n_looked_at))]
