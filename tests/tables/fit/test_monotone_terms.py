@@ -110,3 +110,12 @@ def test_three_classes_and_intervals_are_refused() -> None:
     frame.loc[:50, "label"] = "maybe"
     with pytest.raises(TableError, match="Column 'x' is requested as monotone, which needs two classes"):
         TableClassifier("label", terms=terms).fit(frame)
+
+
+def test_a_table_too_small_to_compare_models_keeps_the_promise() -> None:
+    frame = drawn("against it", seed=6, n=30)
+    frame["label"] = ["yes"] + ["no"] * 29
+    model = TableClassifier("label", terms=Terms("auto", monotone={"x": "+"})).fit(frame)
+    assert model.terms_ is not None
+    assert model.terms_.chosen == "requested"
+    assert steps(model, frame).min() >= -1e-12

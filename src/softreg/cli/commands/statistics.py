@@ -18,6 +18,7 @@ from softreg.atomic_files import atomic_path
 from softreg.cli.console.command_errors import CommandError
 from softreg.cli.console.messages import print_message, print_note
 from softreg.cli.console.output_files import check_writable, refuse_inputs
+from softreg.cli.data.load_model import load_model
 from softreg.cli.data.read_table import open_source, read_training_table
 from softreg.cli.options.column_arguments import resolve_column
 from softreg.models.inference.estimates import ChiSquared, Estimates
@@ -48,8 +49,19 @@ def run_statistics(data: Path, target: str | None, options: dict[str, Any]) -> N
         Column of labels; None where a formula names it.
     options : dict
         Options of the command by name.
+
+    Raises
+    ------
+    CommandError
+        If options exclude each other, or the table is not that of a model.
     """
     settings = dict(options)
+    model, refit = settings.pop("model"), settings.pop("refit")
+    if model is not None:
+        _print_term_tests(data, model, {**settings, "target": target}, refit=refit)
+        return
+    if refit:
+        raise CommandError("--refit fits the terms of a model to DATA; name the model: --model M.softreg.")
     kind = settings.pop("intervals")
     intervals, as_json = "Wald" if kind == "wald" else kind, settings.pop("as_json")
     output = StatisticsOutput(settings.pop("output"), settings.pop("effects"), intervals, as_json)
@@ -79,6 +91,32 @@ def run_statistics(data: Path, target: str | None, options: dict[str, Any]) -> N
         _write(coefficient_frame(result, output.intervals), output.coefficients, "Coefficients")
     if output.effects is not None:
         _write(result.effects().frame(), output.effects, "Effects")
+
+
+def _print_term_tests(data: Path, path: Path, settings: Mapping[str, Any], *, refit: bool) -> None:
+    """Print the tests of the terms of a model; raise `CommandError` for other options, and rows of another fit."""
+    for name in ("target", "formula", "reference", "weights", "errors", "clusters", "intervals", "output", "effects"):
+        if settings[name] is not None:
+            raise CommandError(f"--{name} and --model exclude each other: the model has a target and a form already.")
+    model = load_model(path).table_model
+    if model is None:
+        raise CommandError(f"--model: {str(path)!r} was fitted to an array; name a model of `softreg train`.")
+    table = open_source(data, settings["reading"]).read()
+    try:
+        tests = model.term_tests(table, refit=refit)
+    except ValueError as error:
+        other = "from the optimum of these rows" in str(error)
+        hint = f"{data.name} does not have exactly the rows of the fit (`softreg train` holds rows out, unless --test "
+        hint += "names a file). Test on rows that the fit did not have, with --refit."
+        raise CommandError(hint if other else str(error)) from None
+    if not settings["as_json"]:
+        click.echo(str(tests).replace("term_tests(rows, refit=True)", "--refit"))
+        return
+    frame = tests.frame()
+    found = [dict(zip(frame, values, strict=True)) for values in zip(*frame.values(), strict=True)]
+    tested = [{**_plain(test), "searched": test["searched"]} for test in found]
+    figures = {"rows": tests.rows, "refit": refit, "tests": tested, "notes": list(tests.notes)}
+    click.echo(json.dumps(figures, allow_nan=False, ensure_ascii=False))
 
 
 def _write(frame: Mapping[str, Any], path: Path, what: str) -> None:

@@ -59,6 +59,17 @@ OPTIONS = (
         "the default with Firth's penalty.",
     ),
     click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals."),
+    click.option(
+        "--model",
+        type=FILE,
+        metavar="MODEL",
+        help="Test the columns, curves and interactions of a model of `softreg train` on DATA, the rows of its fit.",
+    ),
+    click.option(
+        "--refit",
+        is_flag=True,
+        help="With --model: DATA are rows that the fit did not have; its terms and strengths are fitted to them.",
+    ),
     click.option("--output", type=FILE, metavar="OUT.csv", help="Write coefficients and odds ratios to a file."),
     click.option("--effects", type=FILE, metavar="OUT.csv", help="Write average marginal effects to a file."),
 )

@@ -132,11 +132,12 @@ class InferringClassifier(BaseTableClassifier):
         the term, up to a constant. Under the null hypothesis it is a sum of chi-squared variables whose weights add up
         to the effective degrees of freedom [1]_. Without a penalty it is Wald's test.
 
-        The p-values are for strengths that are given. Where the same rows chose them, those of columns and curves are
-        nearly correct: of true null hypotheses they reject about as many as they state (`make bench
-        PROBLEM=term_intervals`). Terms without evidence are not in the model and have no test. Interactions that a
-        search found are the strongest of many, and their p-values are too small; these are marked as `searched`. With
-        `refit=True` and rows that the fit did not have, the terms and strengths are independent of the tested rows.
+        The p-values are for strengths that are given. Where the same rows chose them, those of columns, curves and
+        requested interactions are a little too small: at the 5% level, true null hypotheses were rejected in up to 8%
+        of drawn tables (`make bench PROBLEM=term_intervals`). Terms without evidence are not in the model and have no
+        test. Interactions that a search found are the strongest of many, and their p-values are too small; these are
+        marked as `searched`. With `refit=True` and rows that the fit did not have, the terms and strengths are
+        independent of the tested rows.
 
         Parameters
         ----------

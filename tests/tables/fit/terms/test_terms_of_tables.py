@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ import softreg
 from softreg import TableClassifier
 from softreg.tables import Terms
 from softreg.tables.columns.table_errors import TableError
+from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
+from softreg.tables.fit.terms.candidate_terms import with_curves
+from softreg.tables.schema.schema import infer_schema
 
 BY_HAND = Terms("linear", smooth="age", interactions=["age:job"], pool="job", monotone={"income": "+"})
 
@@ -224,14 +228,14 @@ def test_an_interaction_is_requested_once() -> None:
 
 def test_a_prior_and_terms() -> None:
     frame = people()
-    prior = fitted(frame, keep_posterior=True)
-    assert prior.encoder_.pairs
+    prior = fitted(frame, Terms("linear", smooth="age", interactions=["income:job"]), keep_posterior=True)
     later = TableClassifier("buys", prior=prior).fit(people(seed=5))
     assert later.feature_names_out_ == prior.feature_names_out_
     with pytest.raises(TableError, match=r"terms .* and a prior exclude each other"):
         TableClassifier("buys", prior=prior, terms="auto").fit(frame)
-    with pytest.raises(TableError, match="the prior has a curve of it"):
-        TableClassifier("buys", prior=prior, bounds={"age": "+"}).fit(frame)
+    for name, what in (("age", "a curve"), ("income", "an interaction")):
+        with pytest.raises(TableError, match=f"the prior has {what} of it"):
+            TableClassifier("buys", prior=prior, bounds={name: "+"}).fit(frame)
 
 
 # --- columns --------------------------------------------------------------------------------------------------------
@@ -314,6 +318,18 @@ def test_inputs_of_all_kinds_give_the_same_model() -> None:
     assert np.abs(by_number.predict_proba(X) - by_number.predict_proba(X.astype(np.float32))).max() < 1e-4
 
 
+def test_many_columns_have_small_curves_or_none() -> None:
+    rng = np.random.default_rng(11)
+    linear = replace(Terms(), smooth="v0")
+    for columns, mode, expected in ((10, "auto", 10), (150, "auto", 150), (501, "auto", 1), (501, "linear", 1)):
+        table = pa.table({f"v{k}": rng.normal(size=60) for k in range(columns)} | {"y": ["a", "b"] * 30})
+        encoder = Encoder.fit(infer_schema(table, "y"), table)
+        curved = with_curves(encoder, table, None, replace(linear, mode=mode))
+        sizes = [code.n_curves for code in curved.column_encoders if isinstance(code, CurveEncoder)]
+        assert len(sizes) == expected
+        assert sum(sizes) <= 1_500
+
+
 # --- few rows and classes -------------------------------------------------------------------------------------------
 
 
@@ -381,6 +397,6 @@ def test_progress_has_a_record_for_each_model_of_each_part() -> None:
     records: list[Any] = []
     fitted(people(), verbose=records.append)
     told = [record for record in records if type(record).__name__ == "TermProgress"]
-    assert [record.part for record in told] == sorted(4 * [1, 2, 3, 4, 5])
-    assert [record.model for record in told[:4]] == ["linear", "curves", "strong interactions", "interactions"]
+    assert [record.part for record in told] == sorted(3 * [1, 2, 3, 4, 5])
+    assert [record.model for record in told[:3]] == ["linear", "curves", "interactions"]
     assert str(told[0]).startswith("terms: linear, held-out part 1 of 5, log loss 0.")

@@ -14,6 +14,7 @@ from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
 from softreg.tables.encode.terms.curve_basis import (
+    FEATURES,
     CurveBasis,
     curve_knots,
     increments_basis,
@@ -27,6 +28,10 @@ from softreg.typing import Float64Array, RowNumbers
 
 FEWEST_KNOTS = 3
 """Distinct numbers from which a column can have a curve: two are a line."""
+MAX_TOTAL = 1_500
+"""Most features of all curves together, beyond which each has fewer: the Hessian is of their size."""
+LEAST_FEATURES = 3
+"""Fewest features of a curve; with so many columns that these are too many, mode "auto" tries no curves."""
 MAX_PAIR_LEVELS = 300
 """Most features of a category in an interaction."""
 
@@ -53,16 +58,25 @@ def with_curves(encoder: Encoder, table: pa.Table, rows: RowNumbers | None, opti
     """
     chosen = table if rows is None else table.take(pa.array(rows))
     columns: list[Any] = []
+    wanted = _wanted_curves(encoder, options)
+    most = min(FEATURES, max(LEAST_FEATURES, MAX_TOTAL // max(1, len(wanted))))
     for code, cells in encoder.columns(chosen):
-        wanted = code.name in options.smooth or code.name in options.monotone or options.mode == "auto"
-        if isinstance(code, NumberEncoder) and wanted and code.name not in options.linear:
+        if isinstance(code, NumberEncoder) and code.name in wanted:
             knots, share = curve_knots(require_numbers(code.name, cells, WHOLE_TABLE))
             if len(knots) >= FEWEST_KNOTS:
                 sign = options.signs.get(code.name, 0)
-                basis = increments_basis(knots, share) if sign else random_walk_basis(knots, share)
+                basis = increments_basis(knots, share) if sign else random_walk_basis(knots, share, most)
                 code = CurveEncoder.of(code, basis, sign)
         columns.append(code)
     return replace(encoder, column_encoders=tuple(columns))
+
+
+def _wanted_curves(encoder: Encoder, options: Terms) -> set[str]:
+    """Return the columns of numbers that may have a curve: the requested ones, and in mode "auto" all others."""
+    named = {*options.smooth, *options.monotone}
+    numbers = {code.name for code in encoder.column_encoders if isinstance(code, NumberEncoder)} - {*options.linear}
+    every = options.mode == "auto" and len(numbers) * LEAST_FEATURES <= MAX_TOTAL
+    return numbers if every else numbers & named
 
 
 def without_curves(encoder: Encoder, columns: set[str]) -> Encoder:

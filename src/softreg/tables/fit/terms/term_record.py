@@ -20,7 +20,7 @@ class StageLoss:
     Attributes
     ----------
     name : str
-        "linear", "curves", "strong interactions" or "interactions".
+        "linear", "curves" or "interactions".
     log_loss : float
         Mean held-out log loss in nats.
     excess, error : float
