@@ -19,8 +19,8 @@ from softreg.linalg import cholesky
 from softreg.optimize.objective.hessian import contrasts
 from softreg.typing import Array, Float64Array, IntArray
 
-MAX_FULL_PARAMETERS = 2_500
-"""Most parameters of the whole Hessian (50 MB in float64); its inverse takes about a second."""
+MAX_FULL_PARAMETERS = 1_500
+"""Most parameters of the whole Hessian: with more, blocks between contrasts cost more than they change."""
 INTERCEPT_PRECISION = 1e-6
 """Precision of an intercept, which keeps the matrix of a class without rows definite."""
 JITTER = (0.0, 1e-7, 1e-5, 1e-3)

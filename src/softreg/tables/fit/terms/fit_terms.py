@@ -34,6 +34,10 @@ CLASSES = 2
 """Classes, and rows of the second largest one, that held-out rows need."""
 MAX_ROWS = 25_000
 """Most rows on which terms are chosen; the fit has all rows."""
+MAX_ROW_CLASSES = 150_000
+"""Most rows times classes on which terms are chosen."""
+MIN_ROWS = 5_000
+"""Rows on which terms are chosen in any case, if there are so many."""
 
 
 def checked_terms(
@@ -176,7 +180,8 @@ def _search(
     comparable = len(counts) >= CLASSES and counts[-CLASSES] >= CLASSES
     if not (comparable or terms.required):
         return TermRecord(LINEAR, (), (), len(sample.y))
-    some = sample_rows(len(sample.y), MAX_ROWS, 0 if seed is None else seed)
+    most = min(MAX_ROWS, max(MIN_ROWS, MAX_ROW_CLASSES // len(model.classes_)))
+    some = sample_rows(len(sample.y), most, 0 if seed is None else seed)
     chosen, y = sample.take(some), sample.y[some]
     codes = np.searchsorted(model.classes_, y)
     weight = evidence_weights(row_weights(chosen.weight, len(y), model.classes_, codes, settings["class_weight"]))

@@ -17,6 +17,7 @@ from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.discrete_changes import level_names
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.encode.terms.curve_basis import interpolation
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.terms.pair_encoder import PairSide
 from softreg.tables.schema.typed_values import require_numbers
@@ -69,11 +70,11 @@ class ColumnNodes:
         csr_array (n, m)
             Weights >= 0 that sum to 1 in each row.
         """
-        n, k = len(x), len(self.numbers)
-        place = np.interp(np.where(missing, self.numbers[0], x), self.numbers, np.arange(k, dtype=np.float64))
-        low = np.minimum(place.astype(np.intp), max(k - 2, 0))
-        share = np.where(missing, 0.0, place - low)
-        low = np.where(missing, len(self) - 1, low)
+        n, knots = len(x), np.asarray(self.numbers)
+        low, share = np.zeros(n, dtype=np.intp), np.zeros(n)
+        if len(knots) > 1:
+            low, share = interpolation(np.where(missing, knots[0], x), knots)
+        low, share = np.where(missing, len(self) - 1, low), np.where(missing, 0.0, share)
         columns = np.stack([low, np.minimum(low + 1, len(self) - 1)], axis=1)
         values = np.stack([1 - share, share], axis=1)
         matrix = sp.csr_array((values.ravel(), columns.ravel(), 2 * np.arange(n + 1)), shape=(n, len(self)))
