@@ -23,7 +23,7 @@ from softreg.typing import Float64Array, IntArray
 
 HELD_OUT = 1_500
 """Held-out rows from which no further fold is held out; the standard error of a mean loss is then about 0.01 nats."""
-LEAST_GAIN_SE = 0.5
+LEAST_GAIN_SE = 1.0
 """Standard errors by which a larger model has to be better on held-out rows."""
 LEAST_PROBABILITY = 1e-15
 """Held-out probabilities are limited to it, so that one row does not decide."""

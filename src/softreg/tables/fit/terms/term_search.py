@@ -20,6 +20,8 @@ MAX_CANDIDATES = 1_000
 """Most pairs of columns that are looked at: with more, those of the columns of the largest effect."""
 MAX_PAIRS = 30
 """Most interactions of a model."""
+MAX_LOGIT_PRODUCTS = 80_000_000
+"""Most products of a feature and a weight in the logits of all rows: with many classes, fewer interactions fit in."""
 MULTIPLICITY = 0.25
 """Share of the logarithm of the number of pairs looked at that the evidence for an interaction exceeds."""
 MAX_SCREEN_ROWS = 20_000
@@ -201,7 +203,13 @@ class TermSearch:
                 found.append(Candidate(pair, new.log_ratio, new.precision))
         found.sort(key=lambda one: -one.log_ratio)
         least = MULTIPLICITY * np.log(max(1, len(found)))
-        return [one for one in found if one.log_ratio > least][:MAX_PAIRS]
+        room = MAX_LOGIT_PRODUCTS // (n * rows.n_classes) - rows.X.shape[1]
+        kept = list[Candidate]()
+        for one in found[:MAX_PAIRS]:
+            room -= one.pair.width
+            if one.log_ratio > least and room >= 0:
+                kept.append(one)
+        return kept
 
     def with_pairs(self, rows: TermRows, model: Model, more: Sequence[Candidate]) -> Model:
         """Return the model with further interactions, whose strengths are chosen from those of the smaller model."""
