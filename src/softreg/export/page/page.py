@@ -22,8 +22,8 @@ def page_html(program: Program) -> str:
 
     The page has a control for each input and shows the class probabilities, what each column contributes to them, and
     which change of one column changes the predicted class. The page of a model with terms has pictures of its curves
-    and interactions, in which the values of the row are marked. It is a single file without references to others, and its
-    Content-Security-Policy forbids every request.
+    and interactions, in which the values of the row are marked. It is a single file without references to others, and
+    its Content-Security-Policy forbids every request.
 
     Parameters
     ----------

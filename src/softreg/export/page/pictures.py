@@ -85,8 +85,8 @@ def _introduction(functions: ShownTerms) -> str:
     else:
         bands = "There are no bands, as the model keeps no covariance of its weights. "
     return (
-        f"What each column, and each interaction beyond its two columns, adds to {what}, centred over the training rows; "
-        "beside it the probability with all other terms at their mean. A line or ring marks the values of the row. "
+        f"What each column, and each interaction beyond its two columns, adds to {what}, centred over the training "
+        "rows; beside it the probability with all other terms at their mean. A line or ring marks the row's values. "
         f"{bands}The grey area below a curve is the distribution of the training rows (square roots of their shares). "
         f"In a map, blue raises and orange lowers the logit.{some} The pictures describe the model, not causes."
     )

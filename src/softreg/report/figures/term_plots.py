@@ -225,7 +225,7 @@ def _probability_limits(term: ShownTerm) -> tuple[Float64Array | None, Float64Ar
 
 
 def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: bool) -> tuple[Figure, Float64Array]:
-    """Draw lines over numbers, with bands, the distribution of the rows and the point of missing values; also return the nodes' places."""
+    """Draw lines over numbers with bands, the rows, and a point of missing values; also return the nodes' places."""
     axis = term.axes[0]
     k = len(axis.numbers)
     scale = number_scale(axis.numbers, axis.share[:k])
