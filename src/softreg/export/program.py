@@ -12,10 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from softreg.export.probability_maps import Step
 from softreg.models.serialization.stored_evaluation import ReliabilityBin
 from softreg.typing import Float64Array
+
+if TYPE_CHECKING:
+    from softreg.tables import TermFunctions
 
 Label = str | int | float | bool
 """A class label that every target can write."""
@@ -490,6 +494,9 @@ class Program:
         Version of softreg that made the program.
     reliability : Reliability or None
         From the model's evaluation; None where the model has none, or steps follow the softmax.
+    functions : TermFunctions or None
+        Curves, levels and interactions as functions, for pictures; None for a model without curves and interactions, or
+        without the distribution of its training rows.
     """
 
     inputs: tuple[Input, ...]
@@ -503,6 +510,7 @@ class Program:
     covariance: Covariance | None = field(default=None, repr=False)
     version: str = ""
     reliability: Reliability | None = field(default=None, repr=False)
+    functions: TermFunctions | None = field(default=None, repr=False)
 
     @property
     def grids(self) -> tuple[GridTerm, ...]:

@@ -88,7 +88,7 @@ def test_crowded_numbers_are_spaced_by_their_ranks() -> None:
     assert scale.remark == "numbers are spaced by their ranks"
     assert (scale.low, scale.high) == (0, 1)
     np.testing.assert_allclose(scale.places, np.linspace(0, 1, 9))
-    assert scale.labels == ("0", "2", "4", "6", "1e+03")
+    assert scale.labels == ("0", "2", "4", "6", "1000")
     assert number_scale(x[:8], np.full(8, 1 / 8)).remark == ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -11,9 +12,7 @@ from softreg.export.build.calibrator_steps import calibrator_steps
 from softreg.export.build.program_parts import array_program, table_program
 from softreg.export.export_errors import ExportError
 from softreg.export.probability_maps import Step
-from softreg.export.program import (
-    Program,
-)
+from softreg.export.program import Program
 from softreg.models import Calibrator, SoftmaxRegression, SoftmaxRegressionCV
 from softreg.tables import TableClassifier
 
@@ -77,7 +76,7 @@ def build_program(
 def _table_program(model: TableClassifier, steps: tuple[Step, ...]) -> Program:
     """Return the program of a model of a table."""
     regression = model.model_
-    return table_program(
+    program = table_program(
         model.encoder_,
         regression.coef_,
         regression.intercept_,
@@ -89,3 +88,7 @@ def _table_program(model: TableClassifier, steps: tuple[Step, ...]) -> Program:
         evaluation=model.evaluation_,
         steps=steps,
     )
+    has_terms = bool(program.grids) or any(read.smooth for read in program.inputs)
+    if not has_terms or model.term_shares_ is None:
+        return program
+    return replace(program, functions=model.term_functions())

@@ -11,6 +11,7 @@ const start = columns.map(startCell);
 const cells = start.slice();
 const problems = columns.map(() => "");
 const waiting = { frame: 0, save: 0, speak: 0, search: 0, work: 0 };
+const alsoShown = [];
 let search = null;
 
 const controls = makeControls(columns, (i, cell, problem) => {
@@ -50,6 +51,7 @@ function update() {
     }
   }
   for (const control of controls) control.show(cells, shownProblems);
+  for (const show of alsoShown) show();
   const wrong = shownProblems.filter(Boolean).length;
   byId("problem").hidden = row !== null;
   if (row === null) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -13,7 +15,7 @@ from matplotlib.transforms import Affine2D
 
 from softreg.report.evaluation.number_format import MAX_NAME_LENGTH, shorten_middle
 from softreg.report.figures.number_scale import axis_number
-from softreg.report.figures.svg import BLUE, LINE, MUTED, ORANGE, class_title, figure_svg, report_style
+from softreg.report.figures.svg import BLUE, LINE, MUTED, ORANGE, class_title, figure_svg, report_style, viewbox_points
 from softreg.report.figures.term_plots import ShownAxis, ShownTerm, drawn_classes, shown_levels
 from softreg.typing import Float64Array, IntArray
 
@@ -47,6 +49,38 @@ def has_empty_cells(term: ShownTerm) -> bool:
     return bool((term.share[np.ix_(*(_shown_nodes(axis) for axis in term.axes))] <= 0).any())
 
 
+@dataclass(frozen=True, eq=False)
+class InteractionFigure:
+    """The map of the function of two columns for one class.
+
+    Attributes
+    ----------
+    figure : Figure
+        The figure.
+    label : str
+        Its description.
+    suffix : str
+        End of the prefix of its ids.
+    across, down : array of float64 (m_a,), (m_b,)
+        Place of each node of the columns along the horizontal and the vertical axis, nan where it is not drawn.
+    upright : bool
+        Whether the first column is along the horizontal axis.
+    """
+
+    figure: Figure
+    label: str
+    suffix: str
+    across: Float64Array
+    down: Float64Array
+    upright: bool
+
+    def points(self) -> tuple[Float64Array, Float64Array]:
+        """Return the places of the nodes along both axes in the coordinates of the SVG element."""
+        x = viewbox_points(self.figure, np.stack([self.across, np.zeros(len(self.across))], axis=1))[:, 0]
+        y = viewbox_points(self.figure, np.stack([np.zeros(len(self.down)), self.down], axis=1))[:, 1]
+        return x, y
+
+
 def interaction_maps(term: ShownTerm, name: str) -> tuple[Markup, ...]:
     """Draw the function of two columns as a map for the second of two classes, or for a few of several.
 
@@ -65,29 +99,54 @@ def interaction_maps(term: ShownTerm, name: str) -> tuple[Markup, ...]:
     tuple of Markup
         SVG elements, one a class.
     """
+    return tuple(figure_svg(one.figure, f"{name}{one.suffix}", one.label) for one in interaction_figures(term))
+
+
+def interaction_figures(term: ShownTerm) -> tuple[InteractionFigure, ...]:
+    """Draw the maps of the function of two columns, as figures of Matplotlib.
+
+    Parameters
+    ----------
+    term : ShownTerm
+        Function of two columns.
+
+    Returns
+    -------
+    tuple of InteractionFigure
+        Figures, one a class.
+    """
     largest = largest_logit(term)
     first, second = term.axes
     upright = bool(len(first.numbers)) or not len(second.numbers)  # numbers along the horizontal axis
     label = shorten_middle(term.name, MAX_NAME_LENGTH)
+    share = term.share.T if upright else term.share
+    across, down = (first, second) if upright else (second, first)
+    nodes = _shown_nodes(across), _vertical_nodes(down)
+    places = [np.full(len(axis.share), np.nan) for axis in (across, down)]
+    for place, shown in zip(places, nodes, strict=True):
+        place[shown] = np.arange(len(shown))
     maps = []
     for k in drawn_classes(term, MAX_MAPS):
         values = term.logits[:, :, k].T if upright else term.logits[:, :, k]
-        share = term.share.T if upright else term.share
-        across, down = (first, second) if upright else (second, first)
         figure = _draw(values, share, (across, down), largest)
         if len(term.classes) > 1:
             figure.axes[0].set_title(class_title(term.classes[k]), fontsize=9)
         text = f"Interaction {label}: logits of {shorten_middle(term.classes[k], MAX_NAME_LENGTH)}"
-        maps.append(figure_svg(figure, f"{name}m{k}", f"{text} between {-largest:.3g} and {largest:.3g}"))
+        text = f"{text} between {-largest:.3g} and {largest:.3g}"
+        maps.append(InteractionFigure(figure, text, f"m{k}", places[0], places[1], upright))
     return tuple(maps)
+
+
+def _vertical_nodes(axis: ShownAxis) -> IntArray:
+    """Return the indices of the nodes of a vertical axis from the top on, with the least number at the bottom."""
+    nodes = _shown_nodes(axis)
+    return nodes[::-1] if len(axis.numbers) else nodes
 
 
 def _draw(values: Float64Array, share: Float64Array, axes: tuple[ShownAxis, ShownAxis], largest: float) -> Figure:
     """Draw values (rows, columns) as cells."""
     across, down = axes
-    columns, rows = _shown_nodes(across), _shown_nodes(down)
-    if len(down.numbers):
-        rows = rows[::-1]  # the least number at the bottom
+    columns, rows = _shown_nodes(across), _vertical_nodes(down)
     values, share = values[np.ix_(rows, columns)], share[np.ix_(rows, columns)]
     with report_style():
         figure = Figure(figsize=(4.0, 0.95 + (0.16 if len(down.numbers) else 0.24) * max(len(rows), 3)))

@@ -15,6 +15,8 @@ LONG_TAIL = 2.0
 """How many times the range without the tails the whole range has to be for a curve to be cut."""
 CROWDED = 0.06
 """Share of the axis within which the middle half of the rows has to lie for numbers to be spaced by their ranks."""
+LONGEST_PLAIN = 1e6
+"""Numbers from here on are written with an exponent where their digits are rounded."""
 TICKS = 5
 """Numbers that are written beside the axis, at most."""
 
@@ -114,7 +116,7 @@ def central_range(x: Float64Array, share: Float64Array) -> tuple[float, float]:
 
 
 def axis_number(x: float, digits: int = 6) -> str:
-    """Return a number beside an axis.
+    """Return a number beside an axis: without an exponent up to a million.
 
     Returns
     -------
@@ -123,7 +125,10 @@ def axis_number(x: float, digits: int = 6) -> str:
 
     Examples
     --------
-    >>> axis_number(-2.50)
-    '−2.5'
+    >>> axis_number(-2.50), axis_number(4918.0, 3), axis_number(2.5e7)
+    ('−2.5', '4920', '2.5e+07')
     """
-    return f"{x:.{digits}g}".replace("-", "−")
+    text = f"{x:.{digits}g}"
+    if "e+" in text and abs(x) < LONGEST_PLAIN:
+        text = f"{float(text):.0f}"
+    return text.replace("-", "−")

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from softreg.report.evaluation.number_format import shorten_middle
+from softreg.typing import Float64Array
 
 # Placeholder colours: `figure_svg` replaces them by the colours of the page.
 INK, MUTED, LINE, BLUE, ORANGE, BAND = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
@@ -59,6 +60,8 @@ MAX_SIDE = 64
 """Pixels of a side of an image; larger ones are averaged down."""
 MAX_POINTS = 400
 """Points of a curve; more are not visible at the size of a page."""
+POINTS_PER_INCH = 72
+"""Units of the viewBox in an inch of a figure."""
 MAX_TITLE_LENGTH = 18
 """Characters of a class name above a small diagram."""
 
@@ -137,6 +140,33 @@ def figure_svg(figure: Figure, name: str, label: str) -> Markup:
         text = text.replace(colour, page_colour)
     text = re.sub(r"\s*\n\s*", "\n", text)
     return Markup(f'<svg viewBox="{box[1]}" role="img" aria-label="{escape(label)}">') + Markup(text.strip())
+
+
+def viewbox_points(figure: Figure, points: Float64Array) -> Float64Array:
+    """Return points of the first axes of a figure in the coordinates of its SVG element.
+
+    Parameters
+    ----------
+    figure : Figure
+        The figure.
+    points : array of float64 (..., 2)
+        Points in the units of its axes.
+
+    Returns
+    -------
+    array of float64 (..., 2)
+        Points in the coordinates of the viewBox, downwards from its upper left corner.
+
+    Examples
+    --------
+    >>> figure = Figure(figsize=(2, 1)); axes = figure.subplots()
+    >>> figure.subplots_adjust(left=0, right=1, bottom=0, top=1)
+    >>> viewbox_points(figure, np.array([[0.0, 0.0], [0.5, 1.0]])).round(6).tolist()
+    [[0.0, 72.0], [72.0, 0.0]]
+    """
+    flat = figure.axes[0].transData.transform(points.reshape(-1, 2)) * POINTS_PER_INCH / figure.dpi
+    placed: Float64Array = np.stack([flat[:, 0], POINTS_PER_INCH * figure.get_figheight() - flat[:, 1]], axis=1)
+    return placed.reshape(points.shape)
 
 
 def signed_svg(weights: ArrayLike, largest: float, label: str) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from softreg.report.evaluation.number_format import MAX_NAME_LENGTH, shorten_middle
 from softreg.report.figures.column_plots import MAX_BIN_NAME_LENGTH, decimals_of
 from softreg.report.figures.number_scale import number_scale
-from softreg.report.figures.svg import BLUE, INK, MUTED, ORANGE, class_title, figure_svg, report_style
+from softreg.report.figures.svg import BLUE, INK, MUTED, ORANGE, class_title, figure_svg, report_style, viewbox_points
 from softreg.typing import BoolArray, Float64Array, IntArray
 
 MAX_CLASSES = 4
@@ -124,6 +125,37 @@ def drawn_classes(term: ShownTerm, most: int = MAX_CLASSES) -> IntArray:
     return np.sort(order)
 
 
+@dataclass(frozen=True, eq=False)
+class TermFigure:
+    """A figure of the function of a column.
+
+    Attributes
+    ----------
+    figure : Figure
+        The figure.
+    label : str
+        Its description.
+    places : array of float64 (m,)
+        Place of each node along the axis of the column, nan where it is not drawn.
+    values : array of float64 (m, c)
+        Value of each class at the nodes.
+    upright : bool
+        Whether the nodes are along the horizontal axis.
+    """
+
+    figure: Figure
+    label: str
+    places: Float64Array
+    values: Float64Array
+    upright: bool
+
+    def points(self) -> Float64Array:
+        """Return the points (m, c, 2) of the values in the coordinates of the SVG element."""
+        places = np.broadcast_to(self.places[:, None], self.values.shape)
+        pairs = (places, self.values) if self.upright else (self.values, places)
+        return viewbox_points(self.figure, np.stack(pairs, axis=-1))
+
+
 def term_plots(term: ShownTerm, name: str) -> tuple[Markup, Markup]:
     """Draw the function of a column as logits and as probabilities.
 
@@ -139,21 +171,40 @@ def term_plots(term: ShownTerm, name: str) -> tuple[Markup, Markup]:
     tuple of Markup
         Both SVG elements.
     """
+    first, second = (
+        figure_svg(one.figure, f"{name}{kind}", one.label) for kind, one in zip("lp", term_figures(term), strict=True)
+    )
+    return first, second
+
+
+def term_figures(term: ShownTerm) -> tuple[TermFigure, TermFigure]:
+    """Draw the function of a column as logits and as probabilities, as figures of Matplotlib.
+
+    Parameters
+    ----------
+    term : ShownTerm
+        The function of one column.
+
+    Returns
+    -------
+    tuple of TermFigure
+        Both figures.
+    """
     classes = drawn_classes(term)
     binary = len(term.classes) == 1
     low, high = (None, None) if term.low is None or term.high is None else (term.low[:, classes], term.high[:, classes])
     logits = _Values(term.logits[:, classes], low, high, False)
-    shown = term.probability[:, 1:] if binary else term.probability[:, classes]
-    probability = _Values(shown, *(_probability_limits(term) if binary else (None, None)), True)
+    p = term.probability[:, 1:] if binary else term.probability[:, classes]
+    probability = _Values(p, *(_probability_limits(term) if binary else (None, None)), True)
     names = [term.classes[k] for k in classes]
     draw = _draw_levels if term.kind == "levels" else _draw_curves
     label = shorten_middle(term.name, MAX_NAME_LENGTH)
     words = (f"Contribution of {label} to the logits", f"Probability by {label}, all other terms at their mean")
-    first, second = (
-        figure_svg(draw(term, values, names, binary), f"{name}{kind}", text)
-        for kind, values, text in zip("lp", (logits, probability), words, strict=True)
-    )
-    return first, second
+    drawn = []
+    for shown, text in zip((logits, probability), words, strict=True):
+        figure, places = draw(term, shown, names, binary)
+        drawn.append(TermFigure(figure, text, places, shown.values, term.kind != "levels"))
+    return drawn[0], drawn[1]
 
 
 class _Values:
@@ -173,8 +224,8 @@ def _probability_limits(term: ShownTerm) -> tuple[Float64Array | None, Float64Ar
     return low, high
 
 
-def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: bool) -> Figure:
-    """Draw lines over numbers, with bands, the distribution of the rows and the point of missing values."""
+def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: bool) -> tuple[Figure, Float64Array]:
+    """Draw lines over numbers with bands, the rows, and a point of missing values; also return the nodes' places."""
     axis = term.axes[0]
     k = len(axis.numbers)
     scale = number_scale(axis.numbers, axis.share[:k])
@@ -203,7 +254,8 @@ def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: 
         _vertical(axes, shown, np.append(inside, [missing]))
         _distribution(axes, x, axis.share[:k], (low, high))
         _finish(axes, term, names, binary)
-    return figure
+    last_places = np.full(len(axis.share) - k, high + room if missing else np.nan)
+    return figure, np.append(np.where(inside, x, np.nan), last_places)
 
 
 def _points(axes: Axes, at: Float64Array, shown: _Values, node: int) -> None:
@@ -263,8 +315,8 @@ def shown_levels(share: Float64Array, most: int = MAX_LEVELS) -> IntArray:
     return np.sort(order[share[order] > 0])
 
 
-def _draw_levels(term: ShownTerm, shown: _Values, names: Sequence[str], binary: bool) -> Figure:
-    """Draw points with intervals, one line a level, from the largest value of the first class to the least."""
+def _draw_levels(term: ShownTerm, shown: _Values, names: Sequence[str], binary: bool) -> tuple[Figure, Float64Array]:
+    """Draw points with intervals, one line a level, by the value of the first class; also return the nodes' places."""
     axis = term.axes[0]
     levels = shown_levels(axis.share)
     levels = levels[np.argsort(-shown.values[levels, 0], kind="stable")]
@@ -290,7 +342,9 @@ def _draw_levels(term: ShownTerm, shown: _Values, names: Sequence[str], binary: 
             axes.figure.legend(loc="upper left", ncols=classes, fontsize=8, borderaxespad=0.1, labelcolor=MUTED,
                                handletextpad=0.3, columnspacing=1.0)  # fmt: skip
         figure.subplots_adjust(left=0.34, right=0.97, top=1 - top / height, bottom=bottom / height)
-    return figure
+    places = np.full(len(axis.share), np.nan)
+    places[levels] = np.arange(count)
+    return figure, places
 
 
 def _level_name(text: str) -> str:
