@@ -147,7 +147,10 @@ class Terms:
             if name not in kinds:
                 raise unknown_column_error(name, list(kinds))
             if name not in features:
-                raise TableError(f"Column {quote(name)} is named as a {what}, and is no feature of the model.")
+                raise TableError(
+                    f"Column {quote(name)} is named as a {what}, and is no feature of the model: it has another role, "
+                    "was left out, or has no two values among the training rows. Drop the request."
+                )
         for name in (*self.smooth, *self.monotone):
             if kinds[name] is not Kind.NUMBER:
                 raise TableError(
