@@ -64,3 +64,15 @@ def test_a_requested_curve_of_two_values_is_a_line() -> None:
     model = TableClassifier("y", terms=Terms("linear", smooth="a"), number=["a"]).fit(frame)
     assert not any(isinstance(code, CurveEncoder) for code in model.encoder_.column_encoders)
     assert_allclose(model.predict_proba(frame).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-5, 5e307])
+def test_numbers_of_any_size_have_functions(scale: float) -> None:
+    """Differences of numbers near the least and the largest float64 underflow and overflow."""
+    frame = noise(120)
+    frame = frame.assign(y=np.where(frame["a"] + (frame["c"] == "u") > 0, "yes", "no"), a=frame["a"] * scale)
+    model = TableClassifier("y", terms=Terms("linear", smooth="a", interactions="a:c")).fit(frame)
+    functions = model.term_functions()
+    logits = np.log(model.predict_proba(frame))
+    parts = functions.contributions(frame).sum(axis=1) + functions.bias
+    assert_allclose(parts[:, 0], logits[:, 1] - logits[:, 0], atol=1e-6)

@@ -17,6 +17,7 @@ from softreg.tables.encode.category_encoder import CategoryEncoder
 from softreg.tables.encode.discrete_changes import level_names
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.encode.terms.curve_basis import interpolation
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.terms.pair_encoder import PairSide
 from softreg.tables.schema.typed_values import require_numbers
@@ -70,10 +71,10 @@ class ColumnNodes:
             Weights >= 0 that sum to 1 in each row.
         """
         n, k = len(x), len(self.numbers)
-        place = np.interp(np.where(missing, self.numbers[0], x), self.numbers, np.arange(k, dtype=np.float64))
-        low = np.minimum(place.astype(np.intp), max(k - 2, 0))
-        share = np.where(missing, 0.0, place - low)
-        low = np.where(missing, len(self) - 1, low)
+        low, share = np.zeros(n, dtype=np.intp), np.zeros(n)
+        if k > 1:
+            low, share = interpolation(np.where(missing, self.numbers[0], x), self.numbers)
+        low, share = np.where(missing, len(self) - 1, low), np.where(missing, 0.0, share)
         columns = np.stack([low, np.minimum(low + 1, len(self) - 1)], axis=1)
         values = np.stack([1 - share, share], axis=1)
         matrix = sp.csr_array((values.ravel(), columns.ravel(), 2 * np.arange(n + 1)), shape=(n, len(self)))
@@ -166,9 +167,10 @@ def side_nodes(code: Any, side: PairSide) -> ColumnNodes:
 
 def _merged(own: Float64Array, others: Sequence[Float64Array]) -> Float64Array:
     """Return the union of nodes, without those that differ from one of `own` by rounding alone."""
-    least = SAME_NODE * max(float(own[-1] - own[0]), float(np.abs(own).max()) * np.finfo(np.float64).eps)
+    half = own / 2  # the difference of the largest numbers overflows, that of halves not
+    least = SAME_NODE * max(float(half[-1] - half[0]), float(np.abs(half).max()) * np.finfo(np.float64).eps)
     for more in others:
-        distance = np.abs(more[:, None] - own[None, :]).min(axis=1)
+        distance = np.abs(more[:, None] / 2 - own[None, :] / 2).min(axis=1)
         own = np.unique(np.concatenate([own, more[distance > least]]))
     return own
 
