@@ -92,6 +92,18 @@ def test_the_linear_model_of_a_straight_line_is_kept(run: Any, tmp_path: Path) -
     assert "chosen by 5-fold cross-validation" in done.stdout
 
 
+@pytest.mark.parametrize("option", [("--monotone", "age=+"), ("--bound", "age=+")])
+def test_intervals_of_weights_with_bounds_are_refused_before_the_fit(
+    run: Any, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    model = tmp_path / "m.softreg"
+    done = run("train", tmp_path / "not read.csv", "--target", "buys", *option, "--intervals", "--model", model)
+    assert done.exit_code == 2
+    assert f"--intervals cannot be combined with {option[0]}" in " ".join(done.stderr.split())
+    assert "Leave one of them out, or" in " ".join(done.stderr.split())
+    assert not model.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

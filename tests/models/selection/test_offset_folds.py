@@ -105,3 +105,30 @@ def test_resamples_have_the_offsets_of_their_rows() -> None:
     assert inside.mean() > 0.95
     with pytest.raises(ValueError, match="fitted with an offset"):
         bootstrap(model, X, y, 30)
+
+
+def test_a_class_that_only_the_latest_rows_have():
+    """No fold in the order of time has training rows of the class: the probabilities of the folds are 0 for it."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 2)), np.array(["a", "b", "c"])[np.r_[np.arange(100) % 2, np.full(20, 2)]]
+    folds = [(np.arange(start), np.arange(start, start + 40)) for start in (40, 80)]
+    with pytest.warns(UserWarning, match="hold out all rows of a class"):
+        model = SoftmaxRegressionCV([0.1, 0.01], cv=folds).fit(X, y)
+    assert model.oof_proba_.shape == (120, 3)
+    assert (model.oof_proba_[40:, 2] == 0).all()
+    assert np.isnan(model.oof_proba_[:40]).all()
+    assert np.isfinite(model.scores_).all()
+    assert list(model.classes_) == ["a", "b", "c"]
+
+
+def test_a_fold_whose_weights_are_nothing_beside_the_others_has_no_score():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2))
+    y = (X[:, 0] + rng.normal(size=100) > 0).astype(int)
+    weight = np.where(np.arange(100) < 20, 1e-300, 1e300)
+    parts = np.arange(100).reshape(5, 20)
+    folds = [(np.setdiff1d(parts, part), part) for part in parts]
+    model = SoftmaxRegressionCV([0.1, 0.01], cv=folds).fit(X, y, sample_weight=weight)
+    rest = SoftmaxRegressionCV([0.1, 0.01], cv=[(train[train >= 20] - 20, test - 20) for train, test in folds[1:]])
+    assert np.isnan(model.scores_[:, 0]).all()
+    np.testing.assert_allclose(model.scores_[:, 1:], rest.fit(X[20:], y[20:]).scores_, atol=1e-5)

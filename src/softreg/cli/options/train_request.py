@@ -197,6 +197,16 @@ def _check_intervals(request: TrainRequest) -> None:
             f"--intervals: --penalty {request.penalty} selects columns, and standard errors that ignore the selection "
             "are too small. Use --penalty l2 or none."
         )
+    limits: tuple[tuple[str, Any, str], ...] = (
+        ("--monotone", request.terms.monotone, "request the curve with --smooth"),
+        ("--bound", request.bounds, "compute intervals from bootstrap samples of the rows in Python"),
+    )
+    for option, given, instead in limits:
+        if given:
+            raise CommandError(
+                f"--intervals cannot be combined with {option}: an estimate at its bound has no normal distribution. "
+                f"Leave one of them out, or {instead}."
+            )
     for option, given in (("--weights", request.weights), ("--class-weight", request.class_weight)):
         if given:
             raise CommandError(

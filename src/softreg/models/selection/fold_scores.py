@@ -183,7 +183,7 @@ class FoldScorer:
         for k, rows in enumerate(self.folds.test):
             rows = rows[self._has_known_label(rows, self.stack.class_mass[k + 1])]
             share[k] = weight[rows].sum()
-            if len(rows) == 0:
+            if not share[k] > 0:  # no row, or weights that are 0 beside those of other folds
                 continue
             if isinstance(scorer, str):
                 values = row_scores(scorer, held_out_logits[self.stack.layer_of_fold[k], rows], self.labels[rows])

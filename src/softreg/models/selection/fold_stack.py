@@ -280,7 +280,7 @@ class FoldStack:
 
     def _merge_logits(self, logits: Sequence[Array]) -> Array:
         """Return the held-out logits (L, n, q) of all cohorts in one array."""
-        if len(self.cohorts) == 1:
+        if len(self.cohorts) == 1 and len(self.cohorts[0].classes) == self.q:
             return logits[0]
         merged = np.full((*self.fold_of_row.shape, self.q), np.nan, dtype=logits[0].dtype)
         for cohort, part in zip(self.cohorts, logits, strict=True):

@@ -159,7 +159,7 @@ class Encoder(DeprecatedAttributes):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The column of the table, or the interaction such as `age:job`, from which each column of X comes, (d,)."""
+        """The column of the table, or the interaction of two, from which each column of X comes, (d,)."""
         return tuple(name for name, code in zip(self.part_names, self.parts, strict=True) for _ in range(code.width))
 
     @cached_property

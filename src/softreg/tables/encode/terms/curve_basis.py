@@ -76,7 +76,7 @@ def curve_knots(x: Float64Array, most: int = KNOTS) -> tuple[Float64Array, Float
         probabilities = (np.arange(most - 2) + 0.5) / (most - 2)
         inner = np.quantile(x, probabilities, method="nearest")
         distinct = np.unique(np.concatenate([distinct[:1], inner, distinct[-1:]]))
-    middle = (distinct[1:] + distinct[:-1]) / 2
+    middle = distinct[1:] / 2 + distinct[:-1] / 2  # the sum of the largest numbers overflows
     counts = np.bincount(np.searchsorted(middle, x), minlength=len(distinct))
     return distinct, counts / max(1, len(x))
 

@@ -38,9 +38,11 @@ class Terms:
         "auto" compares, by the log loss of held-out rows, the linear model with curves of all columns of numbers, and
         with interactions of two columns; the best one is fitted to all rows. "linear" has the requested terms alone.
     smooth : names
-        Columns of numbers that have a curve.
+        Columns of numbers that have a curve. A column with fewer than three distinct values keeps its linear feature.
     interactions : sequence of pairs
-        Interactions that the model has in any case, as ("age", "job") or "age:job".
+        Interactions that the model has, as ("age", "job") or "age:job". A requested curve or interaction without
+        evidence has the largest precision, so that its weights are nearly 0; the record lists it with about 0
+        effective degrees of freedom.
     pool : names
         Categories whose levels have a strength of their own, so that the weights of rare levels are shrunk towards the
         mean of the levels (partial pooling). In mode "auto" every category has.
@@ -145,7 +147,10 @@ class Terms:
             if name not in kinds:
                 raise unknown_column_error(name, list(kinds))
             if name not in features:
-                raise TableError(f"Column {quote(name)} is named as a {what}, and is no feature of the model.")
+                raise TableError(
+                    f"Column {quote(name)} is named as a {what}, and is no feature of the model: it has another role, "
+                    "was left out, or has no two values among the training rows. Drop the request."
+                )
         for name in (*self.smooth, *self.monotone):
             if kinds[name] is not Kind.NUMBER:
                 raise TableError(

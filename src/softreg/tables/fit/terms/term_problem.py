@@ -68,6 +68,8 @@ class TermProblem:
         Search on such rows.
     kept_precision : float
         Precision of the features of texts and long vectors, that of the linear model.
+    requested : Terms
+        Requested terms, which the model has with or without evidence for them.
     """
 
     encoder: Encoder
@@ -76,6 +78,7 @@ class TermProblem:
     rows: TermRows
     search: TermSearch
     kept_precision: float
+    requested: Terms
 
     @classmethod
     def of(
@@ -135,7 +138,7 @@ class TermProblem:
         search = TermSearch(terms, sides, places, options.interactions, fixed)
         rows = TermRows(X, codes, len(model.classes_), weight, offset)
         total = float(len(codes) if weight is None else weight.sum())
-        return cls(encoder, layout, used, rows, search, float(model.strength) * total)
+        return cls(encoder, layout, used, rows, search, float(model.strength) * total, options)
 
     def chosen(self, model: Model, name: str, stages: tuple[StageLoss, ...]) -> ChosenTerms:
         """Return the terms of a model as encoder and precisions.
@@ -152,7 +155,8 @@ class TermProblem:
         Returns
         -------
         ChosenTerms
-            Curves and interactions without evidence are left out.
+            Curves and interactions without evidence are left out, unless they are requested: the weights of these are
+            nearly 0.
         """
         pairs = with_distinct_names(
             [one.pair for one in model.pairs], [code.name for code in self.encoder.column_encoders]
@@ -160,8 +164,16 @@ class TermProblem:
         keys = [*(self.layout.keys[term] for term in self.used), *((pair.name, INTERACTION) for pair in pairs)]
         precision = dict(zip(keys, model.fit.precision.tolist(), strict=True))
         degrees = dict(zip(keys, model.fit.degrees.tolist(), strict=True))
+        requested = self.requested
         gone = {column for column, part in keys if part == CURVE and np.isinf(precision[column, part])}
-        present = tuple(pair for pair in pairs if np.isfinite(precision[pair.name, INTERACTION]))
+        gone -= {*requested.smooth, *requested.monotone}
+        wanted = {frozenset(pair) for pair in requested.interactions}
+        present = tuple(
+            pair
+            for pair in pairs
+            if np.isfinite(precision[pair.name, INTERACTION])
+            or frozenset((pair.left.column, pair.right.column)) in wanted
+        )
         encoder = replace(without_curves(self.encoder, gone), pairs=present)
         layout = term_layout(encoder)
         of_term = [min(precision.get(key, self.kept_precision), ABSENT_PRECISION) for key in layout.keys]

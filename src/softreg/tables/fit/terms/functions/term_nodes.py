@@ -70,10 +70,10 @@ class ColumnNodes:
         csr_array (n, m)
             Weights >= 0 that sum to 1 in each row.
         """
-        n, knots = len(x), np.asarray(self.numbers)
+        n, k = len(x), len(self.numbers)
         low, share = np.zeros(n, dtype=np.intp), np.zeros(n)
-        if len(knots) > 1:
-            low, share = interpolation(np.where(missing, knots[0], x), knots)
+        if k > 1:
+            low, share = interpolation(np.where(missing, self.numbers[0], x), self.numbers)
         low, share = np.where(missing, len(self) - 1, low), np.where(missing, 0.0, share)
         columns = np.stack([low, np.minimum(low + 1, len(self) - 1)], axis=1)
         values = np.stack([1 - share, share], axis=1)
@@ -167,9 +167,10 @@ def side_nodes(code: Any, side: PairSide) -> ColumnNodes:
 
 def _merged(own: Float64Array, others: Sequence[Float64Array]) -> Float64Array:
     """Return the union of nodes, without those that differ from one of `own` by rounding alone."""
-    least = SAME_NODE * max(float(own[-1] - own[0]), float(np.abs(own).max()) * np.finfo(np.float64).eps)
+    half = own / 2  # the difference of the largest numbers overflows, that of halves not
+    least = SAME_NODE * max(float(half[-1] - half[0]), float(np.abs(half).max()) * np.finfo(np.float64).eps)
     for more in others:
-        distance = np.abs(more[:, None] - own[None, :]).min(axis=1)
+        distance = np.abs(more[:, None] / 2 - own[None, :] / 2).min(axis=1)
         own = np.unique(np.concatenate([own, more[distance > least]]))
     return own
 
