@@ -2,7 +2,7 @@
 
 Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves, and
 curves with the interactions for which there is evidence. The search is repeated in each fold, until `HELD_OUT` rows
-have been held out: of small tables in all folds, of larger ones in one. A larger model is chosen if its mean held-out
+have been held out, or fewer if all differences are clear. A larger model is chosen if its mean held-out
 loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of the difference.
 """
 
@@ -21,8 +21,14 @@ from softreg.tables.fit.terms.term_record import LINEAR, StageLoss, TermProgress
 from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch
 from softreg.typing import Float64Array, IntArray
 
-HELD_OUT = 1_500
+HELD_OUT = 4_000
 """Held-out rows from which no further fold is held out; the standard error of a mean loss is then about 0.01 nats."""
+FEWEST_HELD_OUT = 600
+"""Held-out rows from which no further fold is held out if all differences are clear."""
+CLEAR_SE = 3.0
+"""Standard errors from which a difference of the mean losses of two models is clear."""
+REFIT_ROWS = 10_000
+"""Rows below which the terms are searched again in all rows once a model is chosen, in place of those of the fold."""
 LEAST_GAIN_SE = 1.0
 """Standard errors by which a larger model has to be better on held-out rows."""
 LEAST_PROBABILITY = 1e-15
@@ -65,28 +71,51 @@ def compare_models(
     ChosenTerms or TermRecord
         The terms; the record alone if no larger model is better than the linear one.
     """
-    folds = _needed(folds)
-    parts = list[_HeldOut]()
-    for number, fold in enumerate(folds, start=1):
+    parts, first = list[_HeldOut](), 0 if may_be_linear else 1
+    for number, fold in enumerate(reversed(folds), start=1):  # of folds in the order of time, the last one first
         report = None if on_progress is None else _FoldProgress(on_progress, number, len(folds))
         start = parts[-1].models[0].fit.precision if parts else None
         parts.append(_held_out(problem, fold, linear, deadline, report, start))
-    reached = min(len(part.losses) for part in parts)
-    losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
-    share = np.concatenate([part.weight for part in parts])
-    share = share / share.sum()
-    best = 0 if may_be_linear else 1
-    for stage in range(best + 1, reached):
-        gain = _Mean.of(losses[best] - losses[stage], share)
-        if gain.value > LEAST_GAIN_SE * gain.error:
-            best = stage
-    stages = tuple(_stage(name, loss, losses[best], share) for name, loss in zip(STAGES, losses, strict=False))
+        compared = _Comparison.of(parts, first)
+        if len(compared.share) >= HELD_OUT or (compared.is_clear and len(compared.share) >= FEWEST_HELD_OUT):
+            break
+    best, stages = compared.best, compared.stages()
     if best == 0:
         return TermRecord(STAGES[0], stages, (), len(problem.rows.codes))
     models = parts[-1].models
-    if len(parts) > 1:
+    if len(parts) > 1 or len(problem.rows.codes) < REFIT_ROWS:
         models = list(_models(problem.search, problem.rows, best, Deadline(None), models[0].fit.precision))
     return problem.chosen(models[best - 1], STAGES[best], stages)
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """Losses of the held-out rows at each stage, their shares of the weight, and the stage that is chosen."""
+
+    losses: list[Float64Array]
+    share: Float64Array
+    best: int
+    is_clear: bool
+    """Whether each difference that decided is clear, or 0 in all rows."""
+
+    @classmethod
+    def of(cls, parts: Sequence[_HeldOut], first: int) -> _Comparison:
+        """Return the comparison of the stages from `first` on."""
+        reached = min(len(part.losses) for part in parts)
+        losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
+        share = np.concatenate([part.weight for part in parts])
+        share, best, is_clear = share / share.sum(), first, True
+        for stage in range(first + 1, reached):
+            gain = _Mean.of(losses[best] - losses[stage], share)
+            is_clear &= abs(gain.value) >= CLEAR_SE * gain.error
+            if gain.value > LEAST_GAIN_SE * gain.error:
+                best = stage
+        return cls(losses, share, best, is_clear)
+
+    def stages(self) -> tuple[StageLoss, ...]:
+        """Return the mean losses of all stages."""
+        best = self.losses[self.best]
+        return tuple(_stage(name, loss, best, self.share) for name, loss in zip(STAGES, self.losses, strict=False))
 
 
 @dataclass(frozen=True)
@@ -166,16 +195,6 @@ def _models(
     if stages > 1 and not deadline.passed:
         pairs = search.screen(rows, main)
         yield search.with_pairs(rows, main, pairs) if pairs else main
-
-
-def _needed(folds: Sequence[Split]) -> list[Split]:
-    """Return the first folds that hold out `HELD_OUT` rows, or all; of folds in the order of time the last ones."""
-    needed, rows = list[Split](), 0
-    for fold in reversed(folds):
-        if rows < HELD_OUT:
-            needed.append(fold)
-            rows += len(fold.test)
-    return needed
 
 
 def _losses(P: Float64Array, codes: IntArray) -> Float64Array:
