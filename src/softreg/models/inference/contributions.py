@@ -189,8 +189,8 @@ def explain(model: Any, X: Any, *, baseline: Any = None) -> Explanation:
     """
     labels, sources = None, ()
     if hasattr(model, "encode"):  # a table classifier: its regression, and the encoded rows
-        sources = model.encoder_.column_names
         X, baseline = model.encode(X), None if baseline is None else model.encode(baseline)
+        sources = model.encoder_.column_names
         model, labels = model.model_, model.classes_
     check_is_fitted(model, "coef_")
     if model.has_offset_:

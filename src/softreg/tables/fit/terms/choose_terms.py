@@ -25,7 +25,7 @@ HELD_OUT = 4_000
 """Held-out rows from which no further fold is held out; the standard error of a mean loss is then about 0.01 nats."""
 FEWEST_HELD_OUT = 600
 """Held-out rows from which no further fold is held out if all differences are clear."""
-CLEAR_SE = 3.0
+CLEAR_SE = 4.0
 """Standard errors from which a difference of the mean losses of two models is clear."""
 REFIT_ROWS = 10_000
 """Rows below which the terms are searched again in all rows once a model is chosen, in place of those of the fold."""
