@@ -23,9 +23,7 @@ parameter optimization.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -100,8 +98,6 @@ def choose_term_strengths(
     offset: Float64Array | None = None,
     start: Float64Array | None = None,
     fixed: Float64Array | None = None,
-    max_steps: int = MAX_STEPS,
-    on_step: Callable[[int, Float64Array], Any] | None = None,
 ) -> TermStrengths:
     """Choose the precision of each term by the Laplace approximation to the evidence.
 
@@ -123,10 +119,6 @@ def choose_term_strengths(
         Precisions from which the iteration starts; infinite ones stay out.
     fixed : array of float64 (m,), optional
         Precisions of terms that are not chosen; nan for the others.
-    max_steps : int
-        Most fits.
-    on_step : callable, optional
-        Receives the number of the step and the effective degrees of freedom.
 
     Returns
     -------
@@ -150,18 +142,14 @@ def choose_term_strengths(
         precision[given] = fixed[given]
     fits = _Fits(X, codes, n_classes, terms, weight, offset)
     degrees, settled, step = np.zeros(n_terms), False, 0
-    for step in range(1, max_steps + 1):
+    for step in range(1, MAX_STEPS + 1):
         alive = precision < MAX_PRECISION
         solution, traces = fits.at(precision)
         degrees = np.where(alive, np.maximum(sizes - np.where(alive, precision, 0.0) * traces.trace, 0.0), 0.0)
-        if on_step is not None:
-            on_step(step, degrees)
         updated = np.where(given, precision, _update(precision, degrees, fits.squares))
         change = np.abs(np.log(updated[alive] / precision[alive]))
         settled = not (change[degrees[alive] > NOTICED] > SETTLED).any()
-        if settled and step >= FEWEST_STEPS:
-            break
-        if step == max_steps:
+        if (settled and step >= FEWEST_STEPS) or step == MAX_STEPS:
             break
         if step >= FEWEST_STEPS:
             updated[~given & (degrees < ABSENT * (n_classes - 1))] = np.inf

@@ -164,20 +164,8 @@ class Encoder(DeprecatedAttributes):
 
     @cached_property
     def part_names(self) -> tuple[str, ...]:
-        """The names of the columns and interactions, in the order of X; all are distinct.
-
-        Returns
-        -------
-        tuple of str
-            Names. An interaction `a:b` beside a column or another interaction of this name is `a:b (interaction)`.
-        """
-        names: dict[str, None] = {}
-        for code in self.parts:
-            name = code.name
-            while name in names:
-                name += " (interaction)"
-            names[name] = None
-        return tuple(names)
+        """The names of the columns and interactions, in the order of X; all are distinct."""
+        return tuple(code.name for code in self.parts)
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
@@ -390,8 +378,8 @@ class Encoder(DeprecatedAttributes):
             If the state is not that of an encoder, or was written by a newer version.
         """
         columns = tuple(column_encoder_from_state(column) for column in fields.mappings(state, "codes"))
-        fields.distinct([column.name for column in columns], "coded column")
         pairs = tuple(map(PairEncoder.from_state, fields.mappings(state, "pairs"))) if "pairs" in state else ()
+        fields.distinct([*(column.name for column in columns), *(pair.name for pair in pairs)], "coded column")
         check_sides(pairs, columns)
         formats, na = formats_from_state(state, "formats"), fields.texts(state, "na", ())
         return cls(columns, fields.flag(state, "sparse"), formats, na, pairs)

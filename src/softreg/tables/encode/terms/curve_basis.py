@@ -40,13 +40,10 @@ class CurveBasis:
         Knots, ascending.
     values : array of float64 (m, r)
         Value of each basis function at the knots.
-    variance : array of float64 (r,)
-        Mean square of each basis function over the training rows; the sum is at most 1.
     """
 
     knots: Float64Array
     values: Float64Array
-    variance: Float64Array
 
 
 def curve_knots(x: Float64Array, most: int = KNOTS) -> tuple[Float64Array, Float64Array]:
@@ -100,7 +97,7 @@ def random_walk_basis(knots: Float64Array, share: Float64Array, most: int = FEAT
     Examples
     --------
     >>> basis = random_walk_basis(np.array([0.0, 1.0, 2.0]), np.full(3, 1 / 3))
-    >>> basis.values.shape, basis.variance.sum().round(6)
+    >>> basis.values.shape, (basis.values**2).mean(axis=0).sum().round(6)
     ((3, 2), np.float64(1.0))
     """
     position = knot_positions(share)
@@ -116,7 +113,7 @@ def random_walk_basis(knots: Float64Array, share: Float64Array, most: int = FEAT
     keep[most:] = False
     signs = np.where(vectors[-1, keep] < 0, -1.0, 1.0)
     values = vectors[:, keep] * signs / root[:, None] * np.sqrt(variance[keep] / max(total, 1e-300))
-    return CurveBasis(knots, values, variance[keep] / max(total, 1e-300))
+    return CurveBasis(knots, values)
 
 
 def increments_basis(knots: Float64Array, share: Float64Array) -> CurveBasis:
@@ -141,9 +138,8 @@ def increments_basis(knots: Float64Array, share: Float64Array) -> CurveBasis:
     position = knot_positions(share)
     steps = np.tril(np.ones((len(knots), len(knots) - 1)), -1) * np.sqrt(np.diff(position))
     centred = steps - share @ steps
-    variance = share @ centred**2
-    total = max(float(variance.sum()), 1e-300)
-    return CurveBasis(knots, centred / np.sqrt(total), variance / total)
+    total = max(float((share @ centred**2).sum()), 1e-300)
+    return CurveBasis(knots, centred / np.sqrt(total))
 
 
 def interpolation(x: Float64Array, knots: Float64Array) -> tuple[IntArray, Float64Array]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from softreg.models import SoftmaxRegression
+from softreg.tables.fit.choose_strength import fit_at_strength
 from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
 from softreg.tables.fit.weight_terms.column_constraints import bounds_of_classes
 from softreg.typing import Float64Array, IntArray
@@ -57,14 +57,13 @@ class LinearTrial:
         array of float64 (k, q)
             Probabilities; 0 for a class without training rows.
         """
-        sample, offset = self.sample, self.offset
-        weight = None if sample.weight is None else sample.weight[train]
-        classes, known = self.linear.model.classes_, np.unique(sample.y[train])
-        model = SoftmaxRegression(**bounds_of_classes(self.settings, known))
-        model._column_names = np.array(self.linear.encoder.feature_names_out, dtype=object)
+        part, classes = self.sample.take(train), self.linear.model.classes_
+        known = np.unique(part.y)
+        names = np.array(self.linear.encoder.feature_names_out, dtype=object)
+        rows: dict[str, Any] = {"weight": part.weight, "offsets": part.offsets}
+        model = fit_at_strength(bounds_of_classes(self.settings, known), self._X[train], part.y, names, **rows)
         place = np.searchsorted(classes, known)
-        fixed, of_test = (None if offset is None else offset[rows][:, place] for rows in (train, test))
-        model.fit(self._X[train], sample.y[train], weight, offset=fixed)
+        of_test = None if self.offset is None else self.offset[test][:, place]
         P = np.zeros((len(test), len(classes)))
         P[:, place] = model.predict_proba(self._X[test], of_test)
         return P
