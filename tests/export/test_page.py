@@ -78,7 +78,8 @@ def expected(model: TableClassifier, **cells: Any) -> np.ndarray:
 
 
 def shown_row(opened: OpenPage) -> dict[str, Any]:
-    """The cells of the clients that the controls show, read from the controls."""
+    """The cells of the clients that the controls show once they are settled, read from the controls."""
+    opened.settle()
     numbers = {name: float(opened.column(name).locator("input[type=number]").input_value()) for name in NUMBERS}
     dates = {name: opened.column(name).locator("input:not([type=range])").nth(1).input_value() for name in DATES}
     job = opened.column("job").locator("select")
