@@ -19,7 +19,7 @@ from softreg import Calibrator
 class SoftregCalibrator(ProbmetricsCalibrator):  # type: ignore[misc]
     """A calibrator of probmetrics that is `softreg.Calibrator(method, caution=caution)`."""
 
-    def __init__(self, method: str = "auto", caution: float = 1.0) -> None:
+    def __init__(self, method: str = "auto", caution: float = 1.5) -> None:
         super().__init__()
         self.method = method
         self.caution = caution

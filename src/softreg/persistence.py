@@ -26,7 +26,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, GroupCalibrator or PredictionSets
+    SoftmaxRegression, SoftmaxRegressionCV, TableClassifier, Calibrator, GroupCalibrator or PredictionSets
         The fitted model, calibrator or prediction sets.
 
     Raises
@@ -62,6 +62,10 @@ def load(path: str | os.PathLike[str]) -> Any:
             from softreg.tables import TableClassifier
 
             return TableClassifier.from_state(stored.arrays, stored.metadata)
+        if stored.kind == "calibrator":
+            from softreg.models.calibration.calibrator import Calibrator
+
+            return Calibrator.from_state(stored.arrays, stored.metadata)
         if stored.kind == "group calibrator":
             from softreg.models.calibration.group_calibrator import GroupCalibrator
 

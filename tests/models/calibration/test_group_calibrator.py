@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 import softreg
-from softreg.models import GroupCalibrator, ModelFileError, read_model, write_model
+from softreg.models import Calibrator, GroupCalibrator, ModelFileError, read_model, write_model
 from softreg.models.calibration.group_offsets import POOLED_DEVIATION, fit_offsets
 from softreg.probability import log_loss, log_softmax, softmax
 
@@ -151,3 +151,16 @@ def test_bad_arguments_are_errors() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("occurs", [False, True])
+def test_zeros_share_the_probability_that_they_share_in_calibrator(occurs: bool) -> None:
+    """Where no class of probability 0 occurs in many rows, it does not get half of the smallest probability."""
+    P, y, g, _ = sample(600, [0.0, 0.5])
+    P[:400], y[:400] = [1.0, 0.0], 0
+    y[:3] = int(occurs)
+    calibrator = GroupCalibrator("none").fit(P, y, LEVELS[g])
+    assert calibrator.floor_ == Calibrator("none").fit(P, y).floor_
+    assert calibrator.floor_ == pytest.approx(min((3.5 if occurs else 0.5) / 401, P[P > 0].min() / 2))
+    expected = Calibrator("none").fit(P, y).predict_proba(P[:5])
+    np.testing.assert_allclose(calibrator.predict_proba(P[:5], LEVELS[g[:5]]), expected, rtol=1e-12)

@@ -10,10 +10,10 @@ import scipy.optimize
 from sklearn.base import clone
 
 from softreg import Calibrator
-from softreg.models.calibration.map_designs import MatrixDesign, OddsDesign
-from softreg.models.calibration.newton_fit import fit_map
-from softreg.models.calibration.odds_maps import QuadraticOdds, fit_beta, fit_quadratic
-from softreg.models.calibration.structured import (
+from softreg.models.calibration.maps.map_designs import MatrixDesign, OddsDesign
+from softreg.models.calibration.maps.newton_fit import fit_map
+from softreg.models.calibration.maps.odds_maps import QuadraticOdds, fit_beta, fit_quadratic
+from softreg.models.calibration.maps.structured import (
     FACTORS,
     TEMPERATURE_STRENGTH,
     StructuredMap,
@@ -22,7 +22,7 @@ from softreg.models.calibration.structured import (
     fit_temperature,
     penalty_matrix,
 )
-from softreg.models.calibration.vector_fit import VectorObjective, fit_vector
+from softreg.models.calibration.maps.vector_fit import VectorObjective, fit_vector
 from softreg.probability import log_loss, log_softmax, softmax
 
 METHODS = ("temperature", "vector", "matrix", "structured", "curved", "beta", "quadratic", "isotonic")
@@ -76,7 +76,7 @@ def test_the_certificate_holds_before_the_minimum(monkeypatch: pytest.MonkeyPatc
     best = fit_map(design, y, design.center, penalty).value
     seen = []
     for tolerance in (1e-2, 1e-3, 1e-4):
-        monkeypatch.setattr("softreg.models.calibration.newton_fit.TOLERANCE", tolerance)
+        monkeypatch.setattr("softreg.models.calibration.maps.newton_fit.TOLERANCE", tolerance)
         early = fit_map(design, y, design.center, penalty)
         assert early.value - best <= early.gap
         seen.append(early.gap)
@@ -162,14 +162,15 @@ def test_calibrated_probabilities_are_left_alone_or_hardly_changed(q: int) -> No
 
 def test_maps_are_shrunk_by_the_strength_of_the_evidence() -> None:
     P, y = distorted(0, 2000, 3)
-    full = fit_structured(P, y, start=fit_temperature(P, y).fitted)
+    full = fit_structured(P, y, curved=True, start=fit_temperature(P, y).fitted)
     difference = -np.log(P[np.arange(2000), y]) - full.losses
     evidence = difference.mean() / (difference.std(ddof=1) / np.sqrt(2000))
     assert evidence > 3
     fitted = Calibrator(caution=0.5 * evidence).fit(P, y)
-    assert fitted.method_ == "structured"
-    np.testing.assert_allclose(fitted.recalibration_.W, full.fitted.shrunk(1 - 0.5**4).W)
-    assert fitted.recalibration_.b == pytest.approx(full.fitted.b * (1 - 0.5**4))
+    assert fitted.method_ == "curved"
+    np.testing.assert_allclose(fitted.recalibration_.W, full.fitted.shrunk(1 - 0.5**5).W)
+    assert fitted.recalibration_.b == pytest.approx(full.fitted.b * (1 - 0.5**5))
+    assert fitted.recalibration_.c == pytest.approx(full.fitted.c * (1 - 0.5**5))
     assert full.fitted.shrunk(0.0).apply(P) == pytest.approx(P, abs=1e-12)
     assert full.fitted.shrunk(1.0).apply(P) == pytest.approx(full.fitted.apply(P))
     assert Calibrator(caution=1.01 * evidence).fit(P, y).method_ == "none"

@@ -20,9 +20,10 @@ from softreg.export.probability_maps import (
     StepCurve,
 )
 from softreg.models import Calibrator
-from softreg.models.calibration.methods import Identity, Isotonic, Matrix, Scaled
-from softreg.models.calibration.odds_maps import QuadraticOdds
-from softreg.models.calibration.structured import LEAST_LOG, StructuredMap
+from softreg.models.calibration.maps.isotonic import Isotonic
+from softreg.models.calibration.maps.odds_maps import QuadraticOdds
+from softreg.models.calibration.maps.structured_map import LEAST_LOG, StructuredMap
+from softreg.models.calibration.methods import Identity, Matrix, Scaled
 from softreg.models.calibration.temperature import SMALLEST
 from softreg.probability.class_prior import shift_rates
 from softreg.value_text import value_text
@@ -91,10 +92,7 @@ def _recalibration(fitted: Any) -> list[Step]:
         case QuadraticOdds():
             raise ExportError("quadratic recalibration is not exported; use Calibrator(method='beta') or 'curved'.")
         case Isotonic():
-            curves = [
-                StepCurve(tuple(step.X_thresholds_.tolist()), tuple(step.y_thresholds_.tolist()))
-                for step in fitted.steps
-            ]
+            curves = [StepCurve(tuple(step.knots.tolist()), tuple(step.values.tolist())) for step in fitted.steps]
             return [IsotonicShares(tuple(curves), float(fitted.kept))]
     raise TypeError(f"no program is known for the recalibration {type(fitted).__name__}")
 

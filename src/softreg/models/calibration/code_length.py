@@ -14,8 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from softreg.models.calibration.temperature import Codes, Floats
 from softreg.models.estimators.regression import SoftmaxRegression
-from softreg.probability import Classes
-from softreg.probability.intervals import design_effect
+from softreg.probability import Classes, Interval
+from softreg.probability.intervals import design_effect, mean_interval
 from softreg.rows import Array
 from softreg.splits import stratified_fold_numbers
 
@@ -177,11 +177,14 @@ class Added:
         carry the same information or the column carries none.
     error : float
         Standard error of `nats`.
+    interval : Interval or None
+        `nats` with its 95% interval for a mean of skewed differences.
     """
 
     name: str
     nats: float
     error: float
+    interval: Interval | None = None
 
 
 def added_information(
@@ -246,7 +249,7 @@ def added_information(
         rest = np.setdiff1d(np.arange(X.shape[1]), np.asarray(columns))
         difference = _held_out(_select(X, None, rest), codes, fold, make) - with_all
         error = float(difference.std(ddof=1) / math.sqrt(len(codes))) if len(codes) > 1 else math.inf
-        added.append(Added(str(name), float(difference.mean()), error))
+        added.append(Added(str(name), float(difference.mean()), error, mean_interval(difference)))
     return added
 
 
@@ -313,7 +316,7 @@ def added_on_rows(
         error = float(difference.std(ddof=1) / math.sqrt(len(new))) if len(new) > 1 else math.inf
         if dependent is not None:
             error *= math.sqrt(design_effect(difference, dependent)[0])
-        added.append(Added(str(name), float(difference.mean()), error))
+        added.append(Added(str(name), float(difference.mean()), error, mean_interval(difference, groups=dependent)))
     return added
 
 

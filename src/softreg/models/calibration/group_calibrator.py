@@ -15,13 +15,14 @@ from softreg.models.calibration.calibrator import (
     Trial,
     check_choice,
     check_labelled,
+    mass_of_zeros,
     mean_loss_reduction,
     probabilities_of,
 )
 from softreg.models.calibration.group_columns import group_columns
 from softreg.models.calibration.group_offsets import GroupOffsets, fit_offsets, no_offsets
 from softreg.models.calibration.group_rules import GroupRule, fit_group_rule
-from softreg.models.calibration.temperature import Codes, Floats, least_positive, without_zeros
+from softreg.models.calibration.temperature import Codes, Floats, without_zeros
 from softreg.models.serialization import fields
 from softreg.models.serialization.label_state import labels_from_json, labels_to_state
 from softreg.models.serialization.model_file import write_model
@@ -86,7 +87,7 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
     gap_ : float
         Certified distance of the objective, divided by the number of rows, to its minimum, in nats.
     floor_ : float
-        Probability that the zeros of a row share.
+        Probability that the zeros of a row share, by the rule of `Calibrator`.
 
     References
     ----------
@@ -144,7 +145,7 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
         columns = group_columns(groups, len(P), "groups")
         self.rules_ = tuple(fit_group_rule(column, name) for name, column in columns.items())
         codes = tuple(rule.codes(column) for rule, column in zip(self.rules_, columns.values(), strict=True))
-        self.floor_ = least_positive(P) if (P == 0).any() else min(least_positive(P), 0.5 / len(P))
+        self.floor_ = mass_of_zeros(P, y)
         L = np.log(without_zeros(P, self.floor_))
         sizes = tuple(len(rule.names) for rule in self.rules_)
         self.trials_, self.deviation_ = self._compare(L, y, codes, sizes)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from softreg.models.calibration.odds_maps import fit_beta, fit_quadratic
-from softreg.models.calibration.structured import StructuredMap, fit_structured, fit_temperature, mixes
+from softreg.models.calibration.maps.isotonic import fit_isotonic
+from softreg.models.calibration.maps.odds_maps import fit_beta, fit_quadratic
+from softreg.models.calibration.maps.structured import FACTORS, fit_structured, fit_temperature, mixes
+from softreg.models.calibration.maps.structured_map import StructuredMap
+from softreg.models.calibration.maps.two_classes import fit_two_classes
 from softreg.models.calibration.temperature import Codes, Floats, Scaling, fit_scaling
 from softreg.optimize import l2, minimise
 from softreg.probability import softmax
@@ -20,9 +22,6 @@ ROWS_OF_A_CLASS = 1000
 """Least number of rows of the rarest class for isotonic regression."""
 RIDGE = 0.1
 """Strength of the l2 penalty of matrix scaling, times the number of rows; it keeps the weights finite."""
-MOST_KEPT, KEPT_ROWS = 0.05, 10
-"""Share of the original probability mixed into isotonic regression: at most the first, and as much as so many rows of
-each class have."""
 
 
 class Recalibration(Protocol):
@@ -44,7 +43,7 @@ class Identity:
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """Temperature and vector scaling: `softmax(scale * log P + bias)`."""
+    """Vector scaling: `softmax(scale * log P + bias)`."""
 
     scaling: Scaling
 
@@ -65,65 +64,40 @@ class Matrix:
         return np.asarray(softmax(np.log(P) @ self.W + self.b), dtype=np.float64)
 
 
-@dataclass(frozen=True, eq=False)
-class Isotonic:
-    """Isotonic regression of each class against the others; rows are then divided by their sum.
-
-    The step functions can be 0 or 1, so the share `kept` of the original probability is mixed in.
-    """
-
-    steps: tuple[Any, ...]
-    kept: float
-
-    def apply(self, P: Floats) -> Floats:
-        """Map the probability of each class by its step function."""
-        mapped = np.column_stack([step.predict(P[:, k]) for k, step in enumerate(self.steps)])
-        mass = mapped.sum(axis=1, keepdims=True)
-        shared = np.divide(mapped, mass, out=P.copy(), where=mass > 0)
-        return np.asarray((1 - self.kept) * shared + self.kept * P)
-
-
-def identity(P: Floats, y: Codes) -> Recalibration:
+def identity(P: Floats, y: Codes, weights: Floats | None = None) -> Recalibration:
     """Return the identity."""
     return Identity()
 
 
-def temperature(P: Floats, y: Codes) -> Recalibration:
+def temperature(P: Floats, y: Codes, weights: Floats | None = None) -> Recalibration:
     """Fit temperature scaling: one scale for all log-probabilities."""
-    return Scaled(fit_scaling(np.log(P), y, shared=True))
+    return fit_temperature(P, y, weights).fitted
 
 
-def vector(P: Floats, y: Codes) -> Recalibration:
+def vector(P: Floats, y: Codes, weights: Floats | None = None) -> Recalibration:
     """Fit vector scaling: a scale and a bias for each class."""
-    return Scaled(fit_scaling(np.log(P), y, shared=False))
+    return Scaled(fit_scaling(np.log(P), y, shared=False, weights=weights))
 
 
-def matrix(P: Floats, y: Codes) -> Recalibration:
+def matrix(P: Floats, y: Codes, weights: Floats | None = None) -> Recalibration:
     """Fit matrix scaling: a softmax regression on the log-probabilities with a weak l2 penalty."""
-    (solution,) = minimise(as_rows(np.log(P), y, None), P.shape[1], l2(RIDGE / len(y)))
+    (solution,) = minimise(
+        as_rows(np.log(P), y, None if weights is None else weights[None, :]), P.shape[1], l2(RIDGE / len(y))
+    )
     return Matrix(solution.W, solution.b)
 
 
-def isotonic(P: Floats, y: Codes) -> Recalibration:
-    """Fit isotonic regression for each class against the others."""
-    from sklearn.isotonic import IsotonicRegression  # imported here: it is slow to import
-
-    q = P.shape[1]
-    fits = (IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(P[:, k], y == k) for k in range(q))
-    return Isotonic(tuple(fits), kept=min(MOST_KEPT, KEPT_ROWS * q / len(y)))
-
-
-def structured(P: Floats, y: Codes) -> Recalibration:
+def structured(P: Floats, y: Codes, weights: Floats | None = None) -> Recalibration:
     """Fit structured scaling: temperature, vector, matrix and bias, each with a strength of its own."""
-    return fit_structured(P, y).fitted
+    return fit_structured(P, y, weights=weights).fitted
 
 
-def curved(P: Floats, y: Codes) -> Recalibration:
+def curved(P: Floats, y: Codes, weights: Floats | None = None) -> Recalibration:
     """Fit structured scaling with a curve of the log-probabilities."""
-    return fit_structured(P, y, curved=True).fitted
+    return fit_structured(P, y, curved=True, weights=weights).fitted
 
 
-METHODS: dict[str, Callable[[Floats, Codes], Recalibration]] = {
+METHODS: dict[str, Callable[[Floats, Codes, Floats | None], Recalibration]] = {
     "none": identity,
     "temperature": temperature,
     "vector": vector,
@@ -132,7 +106,7 @@ METHODS: dict[str, Callable[[Floats, Codes], Recalibration]] = {
     "curved": curved,
     "beta": fit_beta,
     "quadratic": fit_quadratic,
-    "isotonic": isotonic,
+    "isotonic": fit_isotonic,
 }
 """Methods by name."""
 
@@ -154,7 +128,9 @@ class Candidate:
         return self.recalibration if isinstance(self.recalibration, StructuredMap) else None
 
 
-def automatic_candidates(P: Floats, y: Codes, folds: Callable[[], Codes]) -> Iterator[Candidate]:
+def automatic_candidates(
+    P: Floats, y: Codes, folds: Callable[[], Codes], weights: Floats | None = None
+) -> Iterator[Candidate]:
     """Yield the methods that "auto" compares, from the simplest to the most flexible.
 
     Parameters
@@ -165,24 +141,41 @@ def automatic_candidates(P: Floats, y: Codes, folds: Callable[[], Codes]) -> Ite
         Class codes.
     folds : callable
         Returns the fold (n,) of each row; for isotonic regression, as the other methods have leave-one-out losses.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Yields
     ------
     Candidate
-        Temperature, structured and curved scaling; isotonic regression where there are enough rows of each class.
+        Temperature and curved scaling, without a curve where there are too many classes for the matrix part. Isotonic
+        regression where there are enough rows of each class, and the loss of its fit plus its number of parameters over
+        n, which estimates the loss on other rows, is the least.
     """
-    found = fit_temperature(P, y)
-    yield Candidate("temperature", found.fitted, found.losses)
-    found = fit_structured(P, y, start=found.fitted)
-    yield Candidate("structured", found.fitted, found.losses)
-    if mixes(*P.shape):
-        found = fit_structured(P, y, curved=True, factor=found.fitted.factor, start=found.fitted)
-        yield Candidate("curved", found.fitted, found.losses)
+    least = float(np.average(-np.log(P[np.arange(len(y)), y]), weights=weights))
+    for one in _scalings(P, y, weights):
+        least = min(least, float(np.average(one.losses, weights=weights)))
+        yield one
     if np.bincount(y, minlength=P.shape[1]).min() >= ROWS_OF_A_CLASS:
-        yield candidate("isotonic", P, y, folds)
+        fitted = fit_isotonic(P, y, weights)
+        inside = -np.log(fitted.apply(P)[np.arange(len(y)), y])
+        if float(np.average(inside, weights=weights)) + fitted.parameters / len(y) < least:
+            yield candidate("isotonic", P, y, folds, weights)
 
 
-def candidate(name: str, P: Floats, y: Codes, folds: Callable[[], Codes]) -> Candidate:
+def _scalings(P: Floats, y: Codes, weights: Floats | None) -> Iterator[Candidate]:
+    """Yield temperature and curved scaling; structured scaling where there are too many classes for a matrix."""
+    if P.shape[1] == 2:
+        for name, fit in fit_two_classes(P, y, ["temperature", "curved"], FACTORS, weights).items():
+            yield Candidate(name, fit.fitted, fit.losses)
+        return
+    found = fit_temperature(P, y, weights)
+    yield Candidate("temperature", found.fitted, found.losses)
+    bends = mixes(*P.shape)
+    found = fit_structured(P, y, curved=bends, start=found.fitted, weights=weights)
+    yield Candidate("curved" if bends else "structured", found.fitted, found.losses)
+
+
+def candidate(name: str, P: Floats, y: Codes, folds: Callable[[], Codes], weights: Floats | None = None) -> Candidate:
     """Return a method fitted to all rows, with the losses of fits without the row or without its fold.
 
     Parameters
@@ -194,7 +187,9 @@ def candidate(name: str, P: Floats, y: Codes, folds: Callable[[], Codes]) -> Can
     y : ndarray of shape (n,)
         Class codes.
     folds : callable
-        Returns the fold (n,) of each row; structured and curved scaling have leave-one-out losses.
+        Returns the fold (n,) of each row; temperature, structured and curved scaling have leave-one-out losses.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -209,18 +204,25 @@ def candidate(name: str, P: Floats, y: Codes, folds: Callable[[], Codes]) -> Can
     """
     if name == "none":
         return Candidate(name, Identity(), -np.log(P[np.arange(len(y)), y]))
-    if name in ("structured", "curved"):
-        found = fit_structured(P, y, curved=name == "curved")
+    if name in ("temperature", "structured", "curved"):
+        heat = name == "temperature"
+        found = (
+            fit_temperature(P, y, weights) if heat else fit_structured(P, y, curved=name == "curved", weights=weights)
+        )
         return Candidate(name, found.fitted, found.losses)
-    return Candidate(name, METHODS[name](P, y), out_of_fold_losses(name, P, y, folds()))
+    fold, losses = folds(), np.empty(len(y))
+    order = np.argsort(P[:, -1], kind="stable")  # sorted once, isotonic regression sorts each fold in linear time
+    given = None if weights is None else weights[order]
+    losses[order] = out_of_fold_losses(name, P[order], y[order], fold[order], given)
+    return Candidate(name, METHODS[name](P, y, weights), losses)
 
 
-def out_of_fold_losses(name: str, P: NDArray[np.float64], y: Codes, fold: Codes) -> Floats:
+def out_of_fold_losses(name: str, P: Floats, y: Codes, fold: Codes, weights: Floats | None = None) -> Floats:
     """Return the log loss (n,) of each row after recalibration fitted without the fold of the row."""
     losses = np.empty(len(y))
     for k in np.unique(fold):
         inside, rest = fold == k, fold != k
-        after = METHODS[name](P[rest], y[rest]).apply(P[inside])
+        after = METHODS[name](P[rest], y[rest], None if weights is None else weights[rest]).apply(P[inside])
         with np.errstate(divide="ignore"):
             losses[inside] = 0.0 - np.log(np.minimum(after[np.arange(inside.sum()), y[inside]], 1.0))
     return losses

@@ -54,7 +54,9 @@ class Scaling:
         return cast(Floats, -o[np.arange(len(y)), y])
 
 
-def fit_scaling(L: Floats, y: Codes, *, shared: bool, strength: float | None = None) -> Scaling:
+def fit_scaling(
+    L: Floats, y: Codes, *, shared: bool, strength: float | None = None, weights: Floats | None = None
+) -> Scaling:
     """Fit temperature or vector scaling by Newton's method.
 
     The objective over s (q,) and b (q,) is strictly convex for a positive strength::
@@ -71,6 +73,8 @@ def fit_scaling(L: Floats, y: Codes, *, shared: bool, strength: float | None = N
         Whether all classes share one s and have no bias (temperature 1 / s).
     strength : float, optional
         Strength of the penalty, 1 / n by default; it keeps classes with few rows near the identity.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -96,11 +100,11 @@ def fit_scaling(L: Floats, y: Codes, *, shared: bool, strength: float | None = N
         return Scaling(np.full(q, theta[0]), np.zeros(q)) if shared else Scaling(theta[:q], theta[q:])
 
     def value(theta: Floats) -> float:
-        return float(scaling(theta).losses(L, y).mean() + 0.5 * ridge @ (theta - start) ** 2)
+        return float(np.average(scaling(theta).losses(L, y), weights=weights) + 0.5 * ridge @ (theta - start) ** 2)
 
     theta, current = start, value(start)
     for _ in range(STEPS):
-        gradient, hessian = _derivatives(scaling(theta).apply(L), L, y, shared)
+        gradient, hessian = _derivatives(scaling(theta).apply(L), L, y, shared, weights)
         gradient = gradient + ridge * (theta - start)
         hessian[np.diag_indices_from(hessian)] += ridge + JITTER * (1 + np.trace(hessian))
         step = -np.linalg.solve(hessian, gradient)
@@ -116,7 +120,7 @@ def fit_scaling(L: Floats, y: Codes, *, shared: bool, strength: float | None = N
     return scaling(theta)
 
 
-def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool) -> tuple[Floats, Floats]:
+def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool, weights: Floats | None) -> tuple[Floats, Floats]:
     """Return gradient and Hessian of the mean cross-entropy with respect to (s, b), or to the shared s."""
     n, q = P.shape
     weighted = P * L
@@ -124,11 +128,18 @@ def _derivatives(P: Floats, L: Floats, y: Codes, shared: bool) -> tuple[Floats, 
     if shared:
         mean = weighted.sum(axis=1)
         variance = np.einsum("nq,nq->n", weighted, L) - mean**2
-        return np.array([(mean - given).mean()]), np.array([[max(float(variance.mean()), 0.0)]])
-    gradient = np.concatenate(
-        [weighted.sum(axis=0) - np.bincount(y, given, minlength=q), P.sum(axis=0) - np.bincount(y, minlength=q)]
-    )
+        slope, curvature = (float(np.average(values, weights=weights)) for values in (mean - given, variance))
+        return np.array([slope]), np.array([[max(curvature, 0.0)]])
     B = np.hstack([weighted, P])
+    if weights is not None:  # B by the roots, its sums and the given ones by the weights
+        B, weighted, P, given = (
+            B * np.sqrt(weights)[:, None],
+            weighted * weights[:, None],
+            P * weights[:, None],
+            given * weights,
+        )
+    occurred = np.bincount(y, weights, minlength=q)
+    gradient = np.concatenate([weighted.sum(axis=0) - np.bincount(y, given, minlength=q), P.sum(axis=0) - occurred])
     hessian = -(B.T @ B)
     k = np.arange(q)
     hessian[k, k] += np.einsum("nq,nq->q", weighted, L)
@@ -172,8 +183,8 @@ def without_zeros(P: NDArray[np.floating], floor: float) -> Floats:
     [[0.8, 0.2], [0.999, 0.001]]
     """
     positive: Floats = np.array(P, dtype=np.float64)
-    rows = np.flatnonzero((positive == 0).any(axis=1))
-    if len(rows):
+    if not positive.all():
+        rows = np.flatnonzero((positive == 0).any(axis=1))
         changed = positive[rows]
         zero = changed == 0
         least = np.where(zero, np.inf, changed).min(axis=1) / 2

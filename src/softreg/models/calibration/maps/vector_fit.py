@@ -1,9 +1,10 @@
 """Structured vector scaling for many classes: a scale and a bias of each class by Newton's method without a Hessian.
 
-The objective is the mean cross-entropy of `softmax(s * l + b)` plus `strength (||s - t||^2 + ||b||^2) / (2 n)`, with
-the scale t of temperature scaling. Directions are found by conjugate gradients, which need products with the Hessian
-(a few operations for each log-probability) and are preconditioned by its blocks (2, 2), one a class. The certificate
-uses that n times the Hessian is at least the strength. Leave-one-out losses use the blocks in place of the Hessian.
+The objective is the mean (weighted) cross-entropy of `softmax(s * l + b)`, plus
+`strength (||s - t||^2 + ||b||^2) / (2 n)` with the scale t of temperature scaling. Directions are found by conjugate
+gradients, which need products with the Hessian (a few operations for each log-probability) and are preconditioned by
+its blocks (2, 2), one a class. The certificate uses that n times the Hessian is at least the strength. Leave-one-out
+losses use the blocks in place of the Hessian.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softreg.models.calibration.newton_fit import STEPS, NewtonFit, backtrack
+from softreg.models.calibration.maps.newton_fit import STEPS, NewtonFit, backtrack
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
 from softreg.probability import log_softmax
 from softreg.typing import Float64Array, IntArray
@@ -34,18 +35,26 @@ class VectorObjective:
     y: IntArray
     strength: float
     center: Float64Array
+    weights: Float64Array | None = None
 
     def value(self, theta: Float64Array) -> tuple[float, Float64Array]:
         """Return the value and the logarithms (n, q) of the probabilities."""
         o = np.asarray(log_softmax(self.L * theta[0] + theta[1]), dtype=np.float64)
         penalty = self.strength / 2 * float(((theta - self.center) ** 2).sum())
-        return penalty - float(o[np.arange(len(self.y)), self.y].sum()), o
+        return penalty - float(self._weighted(o[np.arange(len(self.y)), self.y]).sum()), o
+
+    def _weighted(self, values: Float64Array) -> Float64Array:
+        """Return values (n,) or (n, q) times the weights of their rows."""
+        if self.weights is None:
+            return values
+        return values * (self.weights if values.ndim == 1 else self.weights[:, None])
 
     def gradient(self, theta: Float64Array, P: Float64Array) -> Float64Array:
         """Return the gradient (2, q)."""
-        q = P.shape[1]
-        own = self.L[np.arange(len(self.y)), self.y]
-        loss = [np.einsum("nq,nq->q", P, self.L) - np.bincount(self.y, own, q), P.sum(0) - np.bincount(self.y, None, q)]
+        q, P = P.shape[1], self._weighted(P)
+        own = self._weighted(self.L[np.arange(len(self.y)), self.y])
+        occurred = np.bincount(self.y, self.weights, q)
+        loss = [np.einsum("nq,nq->q", P, self.L) - np.bincount(self.y, own, q), P.sum(0) - occurred]
         return np.stack(loss) + self.strength * (theta - self.center)
 
     def product(self, P: Float64Array, direction: Float64Array) -> Float64Array:
@@ -53,19 +62,21 @@ class VectorObjective:
         U = self.L * direction[0]
         U += direction[1]
         U -= np.einsum("nq,nq->n", P, U)[:, None]
-        U *= P
+        U *= self._weighted(P)
         return np.stack([np.einsum("nq,nq->q", U, self.L), U.sum(axis=0)]) + self.strength * direction
 
     def inverse_blocks(self, P: Float64Array) -> Float64Array:
         """Return the inverses (2, 2, q) of the diagonal blocks of the Hessian."""
-        V = P * (1 - P)
+        V = self._weighted(P * (1 - P))
         VL = V * self.L
         a = np.einsum("nq,nq->q", VL, self.L) + self.strength
         b, d = VL.sum(axis=0), V.sum(axis=0) + self.strength
         return np.asarray(np.array([[d, -b], [-b, a]]) / (a * d - b * b))
 
 
-def fit_vector(L: Float64Array, y: IntArray, strength: float, scale: float) -> NewtonFit:
+def fit_vector(
+    L: Float64Array, y: IntArray, strength: float, scale: float, weights: Float64Array | None = None
+) -> NewtonFit:
     """Fit a scale and a bias of each class.
 
     Parameters
@@ -78,6 +89,8 @@ def fit_vector(L: Float64Array, y: IntArray, strength: float, scale: float) -> N
         Strength of the penalty of the differences of the scales from `scale`, and of the biases.
     scale : float
         Scale of temperature scaling.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -94,7 +107,7 @@ def fit_vector(L: Float64Array, y: IntArray, strength: float, scale: float) -> N
     n = len(y)
     q = L.shape[1]
     center = np.stack([np.full(q, scale), np.zeros(q)])
-    objective, theta = VectorObjective(L, y, strength, center), center
+    objective, theta = VectorObjective(L, y, strength, center, weights), center
     value, o = objective.value(theta)
     for _ in range(STEPS):
         P = np.exp(o)
@@ -111,7 +124,7 @@ def fit_vector(L: Float64Array, y: IntArray, strength: float, scale: float) -> N
         theta, value, o = shorter
     largest = 2 * (float((L * L).max()) + 1) / strength
     gap = self_concordant_gap(float(np.sqrt(decrement / n)), float(np.sqrt(n * largest)))
-    return NewtonFit(theta.ravel(), value / n, gap, _leave_one_out(L, y, o, blocks))
+    return NewtonFit(theta.ravel(), value / n, gap, _leave_one_out(L, y, o, blocks, weights))
 
 
 def _direction(
@@ -135,11 +148,14 @@ def _direction(
     return x, max(0.0, float(-(g * x).sum() - (r * x).sum() + (r * r).sum() / objective.strength))
 
 
-def _leave_one_out(L: Float64Array, y: IntArray, o: Float64Array, blocks: Float64Array) -> Float64Array:
+def _leave_one_out(
+    L: Float64Array, y: IntArray, o: Float64Array, blocks: Float64Array, weights: Float64Array | None
+) -> Float64Array:
     """Return leave-one-out losses (n,) with a diagonal leverage a of the logits of each row."""
     # with residual r, (I - (diag(p) - p p') diag(a))^-1 r is solved by the formula of Sherman and Morrison
     rows = np.arange(len(y))
     a = blocks[0, 0] * L * L + 2 * blocks[0, 1] * L + blocks[1, 1]
+    a = a if weights is None else a * weights[:, None]
     p = np.exp(o)
     shrink = 1 / (1 - p * a)
     residual = p.copy()

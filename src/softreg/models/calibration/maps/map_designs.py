@@ -29,8 +29,8 @@ class Design(Protocol):
         """Return the gradient (p,) of the summed loss from residuals (n, q)."""
         ...
 
-    def hessian(self, P: Float64Array) -> Float64Array:
-        """Return the Hessian (p, p) of the summed loss at probabilities (n, q)."""
+    def hessian(self, P: Float64Array, weights: Float64Array | None = None) -> Float64Array:
+        """Return the Hessian (p, p) of the sum of the losses, weighted, at probabilities (n, q)."""
         ...
 
     def leverage(self, inverse: Float64Array, part: slice) -> Float64Array:
@@ -97,13 +97,15 @@ class MatrixDesign:
         rows = np.column_stack([R.T @ self.L, R.sum(axis=0)]).ravel()
         return np.append(rows, (R * curve(self.L)).sum()) if self.curved else rows
 
-    def hessian(self, P: Float64Array) -> Float64Array:
-        """Return the Hessian (p, p) of the summed loss at probabilities (n, q)."""
+    def hessian(self, P: Float64Array, weights: Float64Array | None = None) -> Float64Array:
+        """Return the Hessian (p, p) of the sum of the losses, weighted, at probabilities (n, q)."""
         q = self.L.shape[1]
         d, p = q + 1, q * (q + 1)
         H = np.zeros((p + self.curved, p + self.curved))
         main = H[:p, :p]
         for part, F in self._blocks(p):
+            root = None if weights is None else np.sqrt(weights[part, None])
+            F = F if root is None else F * root
             scaled = P[part, :, None] * F[:, None, :]
             flat = scaled.reshape(len(F), p)
             main -= flat.T @ flat
@@ -112,6 +114,7 @@ class MatrixDesign:
                 main[place, place] += F.T @ scaled[:, k]
             if self.curved:
                 bend = curve(self.L[part])
+                bend = bend if root is None else bend * root
                 pull = P[part] * (bend - (P[part] * bend).sum(axis=1, keepdims=True))
                 H[-1, :p] += (pull.T @ F).ravel()
                 H[-1, -1] += (pull * bend).sum()
@@ -157,9 +160,11 @@ class OddsDesign:
         """Return the gradient (r,) of the summed loss from residuals (n, 2)."""
         return self.F.T @ R[:, 1]
 
-    def hessian(self, P: Float64Array) -> Float64Array:
-        """Return the Hessian (r, r) of the summed loss at probabilities (n, 2)."""
-        return np.asarray(self.F.T @ (self.F * (P[:, 0] * P[:, 1])[:, None]))
+    def hessian(self, P: Float64Array, weights: Float64Array | None = None) -> Float64Array:
+        """Return the Hessian (r, r) of the sum of the losses, weighted, at probabilities (n, 2)."""
+        variance = P[:, 0] * P[:, 1]
+        variance = variance if weights is None else variance * weights
+        return np.asarray(self.F.T @ (self.F * variance[:, None]))
 
     def leverage(self, inverse: Float64Array, part: slice) -> Float64Array:
         """Return `J_i inverse J_i'` (b, 2, 2) for the derivative J_i (2, r) of the logits of each row of a part."""

@@ -3,12 +3,12 @@
 For a design with logits `o_i(theta) = J_i theta`, a center c and a positive semidefinite matrix `Lambda`, a fit
 minimises
 
-    (1 / n) sum_i CE(y_i, softmax(o_i(theta))) + (theta - c)' Lambda (theta - c) / (2 n).
+    (1 / n) sum_i w_i CE(y_i, softmax(o_i(theta))) + (theta - c)' Lambda (theta - c) / (2 n).
 
 The certificate is the Newton decrement with the self-concordance of the loss, whose constant is the largest leverage of
 a difference of two logits. The leave-one-out loss of row i takes one Newton step from the minimiser without row i:
-with `A_i = J_i H^-1 J_i'`, probabilities p_i, `V_i = diag(p_i) - p_i p_i'` and residual `r_i = p_i - y_i`, the logits
-become `o_i + A_i (I - V_i A_i)^-1 r_i`.
+with `A_i = w_i J_i H^-1 J_i'`, probabilities p_i, `V_i = diag(p_i) - p_i p_i'` and residual `r_i = p_i - y_i`, the
+logits become `o_i + A_i (I - V_i A_i)^-1 r_i`.
 
 References
 ----------
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from softreg.linalg import Cholesky, cholesky
-from softreg.models.calibration.map_designs import Design
+from softreg.models.calibration.maps.map_designs import Design
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
 from softreg.typing import Float64Array, IntArray
 
@@ -65,7 +65,12 @@ class NewtonFit:
 
 
 def fit_map(
-    design: Design, y: IntArray, center: Float64Array, penalty: Float64Array, start: Float64Array | None = None
+    design: Design,
+    y: IntArray,
+    center: Float64Array,
+    penalty: Float64Array,
+    start: Float64Array | None = None,
+    weights: Float64Array | None = None,
 ) -> NewtonFit:
     """Minimise the penalised loss of a recalibration map.
 
@@ -81,6 +86,8 @@ def fit_map(
         Matrix of the penalty; the Hessian must be positive definite with it.
     start : ndarray of shape (p,), optional
         Parameters to begin with; the center by default.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -89,7 +96,7 @@ def fit_map(
 
     Examples
     --------
-    >>> from softreg.models.calibration.map_designs import OddsDesign
+    >>> from softreg.models.calibration.maps.map_designs import OddsDesign
     >>> odds = OddsDesign(np.log([[9.0], [9.0], [9.0], [1 / 9]]))
     >>> fit = fit_map(odds, np.array([1, 1, 0, 0]), np.ones(1), np.array([[1e-9]]))
     >>> fit.theta.round(3), fit.gap < 1e-9
@@ -97,18 +104,24 @@ def fit_map(
     """
     n = len(y)
     theta = center if start is None else start
-    value, o = _value(design, y, theta, center, penalty)
+
+    def evaluate(theta: Float64Array) -> tuple[float, Float64Array]:
+        o, change = _log_shares(design.logits(theta)), theta - center
+        own = o[np.arange(n), y]
+        return float(change @ penalty @ change) / 2 - float(own.sum() if weights is None else own @ weights), o
+
+    value, o = evaluate(theta)
     for _ in range(STEPS):
-        g, factor = _derivatives(design, y, o, penalty @ (theta - center), penalty)
+        g, factor = _derivatives(design, y, o, weights, penalty=penalty, pull=penalty @ (theta - center))
         step = -factor.solve(g)
         decrement = max(0.0, float(-g @ step))
         if decrement <= 2 * TOLERANCE * n:
             break
-        shorter = backtrack(lambda theta: _value(design, y, theta, center, penalty), theta, step, value, decrement)
+        shorter = backtrack(evaluate, theta, step, value, decrement)
         if shorter is None:
             break
         theta, value, o = shorter
-    losses, spread = _leave_one_out(design, y, o, factor)
+    losses, spread = _leave_one_out(design, y, o, factor, weights)
     gap = self_concordant_gap(float(np.sqrt(decrement / n)), float(np.sqrt(n * spread)))
     return NewtonFit(theta, value / n, gap if factor.exact else float("inf"), losses)
 
@@ -154,26 +167,25 @@ def backtrack(
     return None if length < SHORTEST else (theta + length * step, after, logits)
 
 
-def _value(
-    design: Design, y: IntArray, theta: Float64Array, center: Float64Array, penalty: Float64Array
-) -> tuple[float, Float64Array]:
-    """Return n times the objective, and the logarithms (n, q) of the probabilities."""
-    o = _log_shares(design.logits(theta))
-    change = theta - center
-    return float(change @ penalty @ change) / 2 - float(o[np.arange(len(y)), y].sum()), o
-
-
 def _derivatives(
-    design: Design, y: IntArray, o: Float64Array, pull: Float64Array, penalty: Float64Array
+    design: Design,
+    y: IntArray,
+    o: Float64Array,
+    weights: Float64Array | None,
+    *,
+    penalty: Float64Array,
+    pull: Float64Array,
 ) -> tuple[Float64Array, Cholesky]:
     """Return the gradient (p,) of n times the objective and the factor of its Hessian."""
     P = np.exp(o)
-    factor = cholesky(design.hessian(P) + penalty, jitter=JITTER).merged()
+    factor = cholesky(design.hessian(P, weights) + penalty, jitter=JITTER).merged()
     P[np.arange(len(y)), y] -= 1
-    return design.gradient(P) + pull, factor
+    return design.gradient(P if weights is None else P * weights[:, None]) + pull, factor
 
 
-def _leave_one_out(design: Design, y: IntArray, o: Float64Array, factor: Cholesky) -> tuple[Float64Array, float]:
+def _leave_one_out(
+    design: Design, y: IntArray, o: Float64Array, factor: Cholesky, weights: Float64Array | None
+) -> tuple[Float64Array, float]:
     """Return the leave-one-out losses (n,), and the largest leverage of a difference of two logits of a row."""
     n, q = o.shape
     inverse = factor.inverse()
@@ -184,6 +196,7 @@ def _leave_one_out(design: Design, y: IntArray, o: Float64Array, factor: Cholesk
         at = np.arange(len(p)), y[part]
         own = np.einsum("nkk->nk", a)
         spread = max(spread, float((own[:, :, None] + own[:, None, :] - 2 * a).max()))
+        a = a if weights is None else a * weights[part, None, None]
         pa = p[:, :, None] * a
         residual = p.copy()
         residual[at] -= 1

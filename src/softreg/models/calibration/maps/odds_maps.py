@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.models.calibration.map_designs import OddsDesign
-from softreg.models.calibration.newton_fit import NewtonFit, fit_map
-from softreg.models.calibration.structured import StructuredMap, bounded_logs
+from softreg.models.calibration.maps.map_designs import OddsDesign
+from softreg.models.calibration.maps.newton_fit import NewtonFit, fit_map
+from softreg.models.calibration.maps.structured_map import StructuredMap, bounded_logs
 from softreg.probability import softmax
 from softreg.typing import Float64Array, IntArray
 
@@ -69,7 +69,7 @@ class QuadraticOdds:
         return np.asarray(softmax(np.column_stack([np.zeros(len(odds)), odds])), dtype=np.float64)
 
 
-def fit_beta(P: Float64Array, y: IntArray) -> StructuredMap:
+def fit_beta(P: Float64Array, y: IntArray, weights: Float64Array | None = None) -> StructuredMap:
     """Fit beta calibration.
 
     Parameters
@@ -78,6 +78,8 @@ def fit_beta(P: Float64Array, y: IntArray) -> StructuredMap:
         Positive probabilities.
     y : ndarray of shape (n,)
         Class codes.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -98,12 +100,12 @@ def fit_beta(P: Float64Array, y: IntArray) -> StructuredMap:
     _check_two(P, "beta")
     L = bounded_logs(P)
     F = np.column_stack([L[:, 1], -L[:, 0], np.ones(len(L))])
-    fit = _constrained(F, y, np.array([1.0, 1.0, 0.0]), np.eye(2, 3))
+    fit = _constrained(F, y, weights, center=np.array([1.0, 1.0, 0.0]), least_zero=np.eye(2, 3))
     a, b, c = fit.theta
     return StructuredMap(np.array([b, a]), np.array([0.0, c]), 0.0, fit.gap)
 
 
-def fit_quadratic(P: Float64Array, y: IntArray) -> QuadraticOdds:
+def fit_quadratic(P: Float64Array, y: IntArray, weights: Float64Array | None = None) -> QuadraticOdds:
     """Fit a quadratic polynomial of the log-odds.
 
     Parameters
@@ -112,6 +114,8 @@ def fit_quadratic(P: Float64Array, y: IntArray) -> QuadraticOdds:
         Positive probabilities.
     y : ndarray of shape (n,)
         Class codes.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -136,17 +140,20 @@ def fit_quadratic(P: Float64Array, y: IntArray) -> QuadraticOdds:
     z = L[:, 1] - L[:, 0]
     low, high = float(z.min()), float(z.max())
     slopes = np.array([[1.0, 2 * low / UNIT, 0.0], [1.0, 2 * high / UNIT, 0.0]])
-    fit = _constrained(np.column_stack([z, z * z / UNIT, np.ones(len(z))]), y, np.array([1.0, 0.0, 0.0]), slopes)
+    F = np.column_stack([z, z * z / UNIT, np.ones(len(z))])
+    fit = _constrained(F, y, weights, center=np.array([1.0, 0.0, 0.0]), least_zero=slopes)
     a, b, c = fit.theta
     return QuadraticOdds(float(a), float(b / UNIT), float(c), low, high, fit.gap)
 
 
-def _constrained(F: Float64Array, y: IntArray, center: Float64Array, least_zero: Float64Array) -> NewtonFit:
+def _constrained(
+    F: Float64Array, y: IntArray, weights: Float64Array | None, *, center: Float64Array, least_zero: Float64Array
+) -> NewtonFit:
     """Return the fit with `least_zero @ theta >= 0`, two constraints."""
     found = []
     for active in ([], [0], [1], [0, 1]):
         basis = sl.null_space(least_zero[active]) if active else np.eye(len(center))
-        fit = fit_map(OddsDesign(F @ basis), y, basis.T @ center, STRENGTH * np.eye(basis.shape[1]))
+        fit = fit_map(OddsDesign(F @ basis), y, basis.T @ center, STRENGTH * np.eye(basis.shape[1]), weights=weights)
         theta = basis @ fit.theta
         if (least_zero @ theta >= -SLACK).all():
             distance = center - basis @ (basis.T @ center)

@@ -17,104 +17,29 @@ Berta, Holzmueller, Jordan and Bach (2025), Structured matrix scaling for multi-
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from softreg.models.calibration.map_designs import MatrixDesign, curve
-from softreg.models.calibration.newton_fit import ARMIJO, SHORTEST, STEPS, TOLERANCE, NewtonFit, fit_map
-from softreg.models.calibration.vector_fit import fit_vector
+from softreg.models.calibration.maps.map_designs import MatrixDesign
+from softreg.models.calibration.maps.newton_fit import ARMIJO, SHORTEST, STEPS, TOLERANCE, NewtonFit, fit_map
+from softreg.models.calibration.maps.structured_map import (
+    CURVE_STRENGTH,
+    TEMPERATURE_STRENGTH,
+    HeldOutFit,
+    StructuredMap,
+    bounded_logs,
+)
+from softreg.models.calibration.maps.two_classes import fit_two_classes
+from softreg.models.calibration.maps.vector_fit import fit_vector
 from softreg.optimize.certificate.self_concordance import self_concordant_gap
-from softreg.probability import log_softmax, softmax
+from softreg.probability import log_softmax
 from softreg.typing import Float64Array, IntArray
 
-LEAST_LOG = -30.0
-"""Log-probabilities below this are raised to it: weights of numbers such as -700 would depend on few rows."""
 FACTORS = (3.0, 0.3)
 """Factors of the strengths that are compared, strongest first."""
-TEMPERATURE_STRENGTH = 1.0
-"""Strength of the penalty of (t - 1)^2: one row's worth, so that t is finite where all rows are right."""
-CURVE_STRENGTH = 4.0
-"""Strength of the penalty of c^2, times the factor."""
 MOST_MIXED = 31
 """Largest number of classes of the matrix part; its Hessian has (q (q + 1))^2 numbers."""
 MOST_WORK = 2e10
 """Largest n (q (q + 1))^2 of the matrix part: multiplications of a Hessian, about a second."""
-
-
-@dataclass(frozen=True, eq=False)
-class StructuredMap:
-    """The map `softmax(W l + b + c curve(l))` of log-probabilities l.
-
-    Attributes
-    ----------
-    W : ndarray of shape (q, q) or (q,)
-        Weights: row k has those of the logit of class k; or a scale for each class.
-    b : ndarray of shape (q,)
-        Bias of each class.
-    c : float
-        Weight of the curve.
-    gap : float
-        Certified upper bound, in nats, of the difference between the objective of the fit and its minimum.
-    factor : float
-        Factor of the strengths.
-
-    Examples
-    --------
-    >>> StructuredMap(np.array([2.0, 2.0]), np.zeros(2)).apply(np.array([[0.8, 0.2]])).round(3)
-    array([[0.941, 0.059]])
-    """
-
-    W: Float64Array
-    b: Float64Array
-    c: float = 0.0
-    gap: float = 0.0
-    factor: float = 1.0
-
-    def apply(self, P: Float64Array) -> Float64Array:
-        """Return recalibrated probabilities (n, q) of probabilities (n, q)."""
-        L = bounded_logs(P)
-        o = (L * self.W if self.W.ndim == 1 else L @ self.W.T) + self.b
-        if self.c:
-            o = o + self.c * curve(L)
-        return np.asarray(softmax(o), dtype=np.float64)
-
-    def shrunk(self, kept: float) -> StructuredMap:
-        """Return the map between the identity (kept = 0) and this one (kept = 1)."""
-        q = len(self.b)
-        identity = np.ones(q) if self.W.ndim == 1 else np.eye(q)
-        W = identity + kept * (self.W - identity)
-        return StructuredMap(W, kept * self.b, kept * self.c, self.gap, self.factor)
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOutFit:
-    """A fitted map with the losses (n,) of its rows in nats, each without the row itself."""
-
-    fitted: StructuredMap
-    losses: Float64Array
-
-
-def bounded_logs(P: Float64Array) -> Float64Array:
-    """Return log-probabilities of at least `LEAST_LOG`.
-
-    Parameters
-    ----------
-    P : ndarray of shape (n, q)
-        Probabilities.
-
-    Returns
-    -------
-    ndarray of shape (n, q)
-        Log-probabilities.
-
-    Examples
-    --------
-    >>> bounded_logs(np.array([[1.0, 0.0]])).tolist()
-    [[0.0, -30.0]]
-    """
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.maximum(np.log(P), LEAST_LOG))
 
 
 def mixes(n: int, q: int) -> bool:
@@ -176,6 +101,7 @@ def fit_structured(
     curved: bool = False,
     factor: float | None = None,
     start: StructuredMap | None = None,
+    weights: Float64Array | None = None,
 ) -> HeldOutFit:
     """Fit structured scaling, with the strength of the smallest leave-one-out loss.
 
@@ -191,6 +117,8 @@ def fit_structured(
         Factor of the strengths; by default the better of `FACTORS`.
     start : StructuredMap, optional
         Map to begin with; the minimum does not depend on it.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -200,6 +128,7 @@ def fit_structured(
 
     Examples
     --------
+    >>> from softreg.probability import softmax
     >>> random = np.random.default_rng(0)
     >>> o = random.normal(size=(500, 3))
     >>> y = np.array([random.choice(3, p=p) for p in softmax(o)])
@@ -207,26 +136,34 @@ def fit_structured(
     >>> float(np.diag(fit.W).mean().round(1)), fit.gap < 1e-8
     (0.5, True)
     """
-    L, q = bounded_logs(P), P.shape[1]
+    q = P.shape[1]
     factors = FACTORS if factor is None else (factor,)
+    if q == 2:
+        method = "curved" if curved else "structured"
+        return fit_two_classes(P, y, [method], factors, weights)[method]
+    L, fits = bounded_logs(P), list[NewtonFit]()
     if not mixes(*P.shape):
-        scale = float((fit_temperature(P, y).fitted if start is None else start).W[0])
-        vectors = [fit_vector(L, y, 2.0 * q * f, scale) for f in factors]
-        best = min(range(len(factors)), key=lambda k: float(vectors[k].losses.mean()))
-        scales, bias = vectors[best].theta.reshape(2, q)
-        return HeldOutFit(StructuredMap(scales, bias, 0.0, vectors[best].gap, factors[best]), vectors[best].losses)
+        scale = float((fit_temperature(P, y, weights).fitted if start is None else start).W[0])
+        fits = [fit_vector(L, y, 2.0 * q * f, scale, weights) for f in factors]
+        best = _least_loss(fits, weights)
+        scales, bias = fits[best].theta.reshape(2, q)
+        return HeldOutFit(StructuredMap(scales, bias, 0.0, fits[best].gap, factors[best]), fits[best].losses)
     design = MatrixDesign(L, curved)
     theta = design.center if start is None else design.joined(start.W, start.b, start.c)
-    fits: list[NewtonFit] = []
     for f in factors:
-        fits.append(fit_map(design, y, design.center, penalty_matrix(q, f, curved), theta))
+        fits.append(fit_map(design, y, design.center, penalty_matrix(q, f, curved), theta, weights))
         theta = fits[-1].theta
-    best = min(range(len(factors)), key=lambda k: float(fits[k].losses.mean()))
+    best = _least_loss(fits, weights)
     W, b, c = design.split(fits[best].theta)
     return HeldOutFit(StructuredMap(W, b, c, fits[best].gap, factors[best]), fits[best].losses)
 
 
-def fit_temperature(P: Float64Array, y: IntArray) -> HeldOutFit:
+def _least_loss(fits: list[NewtonFit], weights: Float64Array | None) -> int:
+    """Return the number of the fit with the least mean leave-one-out loss."""
+    return min(range(len(fits)), key=lambda k: float(np.average(fits[k].losses, weights=weights)))
+
+
+def fit_temperature(P: Float64Array, y: IntArray, weights: Float64Array | None = None) -> HeldOutFit:
     """Fit a temperature, with leave-one-out losses.
 
     Parameters
@@ -235,6 +172,8 @@ def fit_temperature(P: Float64Array, y: IntArray) -> HeldOutFit:
         Positive probabilities.
     y : ndarray of shape (n,)
         Class codes.
+    weights : ndarray of shape (n,), optional
+        Weights of the rows, of mean 1.
 
     Returns
     -------
@@ -248,14 +187,17 @@ def fit_temperature(P: Float64Array, y: IntArray) -> HeldOutFit:
     array([0.5, 0.5])
     """
     L, n, q = bounded_logs(P), len(y), P.shape[1]
-    scale, (value, residual, variance) = 1.0, _moments(L, y, 1.0)
+    scale, (value, residual, variance) = 1.0, _moments(L, y, 1.0, weights)
     for _ in range(STEPS):
         curvature = float(variance.sum()) + TEMPERATURE_STRENGTH
         slope = float(residual.sum()) + TEMPERATURE_STRENGTH * (scale - 1)
         decrement, length = slope**2 / curvature, 1.0
         if decrement <= 2 * TOLERANCE * n:
             break
-        while (after := _moments(L, y, scale - length * slope / curvature))[0] > value - ARMIJO * length * decrement:
+        while True:
+            after = _moments(L, y, scale - length * slope / curvature, weights)
+            if after[0] <= value - ARMIJO * length * decrement:
+                break
             length /= 2
             if length < SHORTEST:
                 break
@@ -267,8 +209,10 @@ def fit_temperature(P: Float64Array, y: IntArray) -> HeldOutFit:
     return HeldOutFit(StructuredMap(np.full(q, scale), np.zeros(q), 0.0, gap), losses)
 
 
-def _moments(L: Float64Array, y: IntArray, scale: float) -> tuple[float, Float64Array, Float64Array]:
-    """Return n times the objective of a temperature, and slope (n,) and curvature (n,) of the loss of each row."""
+def _moments(
+    L: Float64Array, y: IntArray, scale: float, weights: Float64Array | None
+) -> tuple[float, Float64Array, Float64Array]:
+    """Return n times the objective of a temperature, and weighted slope (n,) and curvature (n,) of each row's loss."""
     o = scale * L
     o -= o.max(axis=1, keepdims=True)
     own = o[np.arange(len(y)), y]
@@ -276,5 +220,7 @@ def _moments(L: Float64Array, y: IntArray, scale: float) -> tuple[float, Float64
     mass = P.sum(axis=1)
     mean = np.einsum("nq,nq->n", P, L) / mass
     variance = np.maximum(np.einsum("nq,nq,nq->n", P, L, L) / mass - mean**2, 0.0)
-    value = float((np.log(mass) - own).sum()) + TEMPERATURE_STRENGTH / 2 * (scale - 1) ** 2
-    return value, mean - L[np.arange(len(y)), y], variance
+    losses, slope = np.log(mass) - own, mean - L[np.arange(len(y)), y]
+    if weights is not None:
+        losses, slope, variance = losses * weights, slope * weights, variance * weights
+    return float(losses.sum()) + TEMPERATURE_STRENGTH / 2 * (scale - 1) ** 2, slope, variance
