@@ -1,4 +1,10 @@
 // The kernels for CSR rows as Python functions.
+#include <optional>
+#include <tuple>
+
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
+
 #include "bindings.hpp"
 #include "columns.hpp"
 
@@ -121,6 +127,87 @@ bool repeats(Numbers<const I> index, Numbers<const I> start, Numbers<I> seen) {
     return csr_repeats(index.data(), start.data(), static_cast<std::ptrdiff_t>(n), seen.data());
 }
 
+using Reals = Numbers<const double>;
+using Indices = Numbers<const std::int64_t>;
+
+std::ptrdiff_t size(std::size_t count) { return static_cast<std::ptrdiff_t>(count); }
+
+template <class D>
+const SparseKernels<D>& sparse_kernels() {
+    if constexpr (sizeof(D) == 4) return level.csr->sparse_of_float;
+    else return level.csr->sparse_of_double;
+}
+
+template <class D>
+SparseColumns<D> columns(const Numbers<const D>& data, const Numbers<const std::int32_t>& index, const Indices& first,
+                         const Reals& inverse, const Reals& zero, std::size_t n) {
+    const auto k = zero.shape(0);
+    require(k > 0 && inverse.shape(0) == k && first.shape(0) == k + 1 && index.shape(0) == data.shape(0));
+    require(first.data()[0] == 0 && first.data()[k] == size(data.shape(0)));
+    for (std::size_t j = 0; j < k; ++j) require(first.data()[j] <= first.data()[j + 1]);
+    for (std::size_t p = 0; p < index.shape(0); ++p) require(index.data()[p] >= 0 && index.data()[p] < size(n));
+    return {data.data(), index.data(), first.data(), inverse.data(), zero.data(), size(k)};
+}
+
+using Efforts = std::tuple<int, int, int, double, double>;  // the fields of Effort
+
+Effort effort_of(const Efforts& of) {
+    return {std::get<0>(of), std::get<1>(of), std::get<2>(of), std::get<3>(of), std::get<4>(of)};
+}
+
+// Column and row indices are checked. Returns the stored numbers that were read.
+template <class D>
+double minimise_sparse(Numbers<const D> data, Numbers<const std::int32_t> index, Indices first, Reals inverse, Reals zero,
+                       std::optional<Matrix<const double>> P, Matrix<const double> C, Indices group, Indices column,
+                       Matrix<const std::int64_t> whole, Reals gradient, Reals ridge, Numbers<double> x, Reals kink, Reals low,
+                       Reals high, Efforts effort) {
+    const auto f = x.shape(0), q = C.shape(0), n = C.shape(1);
+    const SparseColumns<D> of = columns<D>(data, index, first, inverse, zero, n);
+    require(!P || (P->shape(0) == q && P->shape(1) == n));
+    require(group.shape(0) == f && column.shape(0) == f && gradient.shape(0) == f && ridge.shape(0) == f);
+    require(kink.shape(0) == f && low.shape(0) == f && high.shape(0) == f && (!whole.shape(0) || whole.shape(1) == q));
+    for (std::size_t a = 0; a < f; ++a)
+        require(group.data()[a] >= 0 && group.data()[a] < size(q) && column.data()[a] >= 0 && column.data()[a] < of.count);
+    for (std::size_t a = 0; a < whole.size(); ++a) require(whole.data()[a] >= 0 && whole.data()[a] < size(f));
+    const Weights weights{x.data(), kink.data(), low.data(), high.data(), size(f)};
+    const SparseModelTask<D> task{of, P ? P->data() : nullptr, C.data(), group.data(), column.data(), whole.data(),
+                                  gradient.data(), ridge.data(), size(n), size(q), size(whole.shape(0)), effort_of(effort)};
+    nb::gil_scoped_release released;
+    return sparse_kernels<D>().minimise(task, weights);
+}
+
+// Returns the steps, negative where they failed.
+template <class D>
+int sparse_fit(Numbers<const D> data, Numbers<const std::int32_t> index, Indices first, Reals inverse, Reals zero,
+               Indices codes, Reals weights, Reals ridge, Reals kink, Matrix<double> x, Matrix<double> history, double goal, double tolerance,
+               std::int64_t first_weights, Efforts effort) {
+    const auto n = codes.shape(0), k = x.shape(1), groups = x.shape(0), steps = history.shape(1);
+    const SparseColumns<D> of = columns<D>(data, index, first, inverse, zero, n);
+    require(of.count == size(k) && n % 8 == 0 && weights.shape(0) == n && ridge.shape(0) == k && kink.shape(0) == k);
+    require(groups > 0 && history.shape(0) == 3 && steps > 0 && first_weights > 0);
+    const std::int64_t classes = size(groups == 1 ? 2 : groups);
+    for (std::size_t i = 0; i < n; ++i) require(codes.data()[i] >= 0 && codes.data()[i] < classes);
+    const SparseFitTask<D> task{of, codes.data(), weights.data(), ridge.data(), kink.data(), x.data(), history.data(), goal, tolerance,
+                                size(n), size(groups), first_weights, static_cast<int>(steps) - 1, effort_of(effort)};
+    nb::gil_scoped_release released;
+    return sparse_kernels<D>().fit(task);
+}
+
+template <class D>
+void add_sparse(nb::module_& m) {
+    m.def("minimise_sparse", &minimise_sparse<D>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
+          nb::arg("indptr").noconvert(), nb::arg("inverse").noconvert(), nb::arg("zero").noconvert(),
+          nb::arg("P").noconvert().none(), nb::arg("C").noconvert(), nb::arg("group").noconvert(),
+          nb::arg("column").noconvert(), nb::arg("whole").noconvert(), nb::arg("gradient").noconvert(),
+          nb::arg("ridge").noconvert(), nb::arg("x").noconvert(), nb::arg("kink").noconvert(), nb::arg("low").noconvert(),
+          nb::arg("high").noconvert(), nb::arg("effort"));
+    m.def("sparse_fit", &sparse_fit<D>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
+          nb::arg("indptr").noconvert(), nb::arg("inverse").noconvert(), nb::arg("zero").noconvert(),
+          nb::arg("codes").noconvert(), nb::arg("weights").noconvert(), nb::arg("ridge").noconvert(),
+          nb::arg("kink").noconvert(), nb::arg("x").noconvert(), nb::arg("history").noconvert(), nb::arg("goal"),
+          nb::arg("tolerance"), nb::arg("first_weights"), nb::arg("effort"));
+}
+
 template <class D, class T, class I>
 void add_products(nb::module_& m) {
     m.def("csr_times", &csr_times<D, T, I>, nb::arg("data").noconvert(), nb::arg("indices").noconvert(),
@@ -164,6 +251,8 @@ void add_with_indices(nb::module_& m) {
 }  // namespace
 
 void add_csr(nb::module_& m) {
+    add_sparse<float>(m);
+    add_sparse<double>(m);
     add_with_indices<std::int32_t>(m);
     add_with_indices<std::int64_t>(m);
 }

@@ -155,20 +155,46 @@ double sweep_rows(Matrix<const float> Z, std::optional<Matrix<const float>> P, M
 
 int small_newton(Matrix<const double> Z, Numbers<const std::int64_t> codes, Numbers<const double> weights,
                  Numbers<const double> ridge, std::optional<Numbers<const double>> kink, Matrix<double> theta,
-                 Matrix<double> history, double goal) {
+                 Matrix<double> history, double goal, bool exact, bool balanced, Matrix<double> gradient,
+                 Numbers<double> loss, std::optional<Matrix<double>> logits) {
     const auto k = Z.shape(0), n = Z.shape(1), q = theta.shape(0), steps = history.shape(1);
     require(n % 8 == 0 && codes.shape(0) == n && weights.shape(0) == n && ridge.shape(0) == k && theta.shape(1) == k &&
             q > 1 && history.shape(0) == 3 && steps > 0 && (!kink || kink->shape(0) == k));
+    require((!exact || (q == 2 && !kink)) && gradient.shape(0) == q && gradient.shape(1) == k && loss.shape(0) == 1 &&
+            (!logits || (logits->shape(0) == q && logits->shape(1) == n && !exact)));
     for (std::size_t i = 0; i < n; ++i) require(codes.data()[i] >= 0 && size(codes.data()[i]) < size(q));
     double* const told = history.data();
     nb::gil_scoped_release released;
     return level.dense->small_newton({Z.data(), codes.data(), weights.data(), ridge.data(), kink ? kink->data() : nullptr,
                                       theta.data(), told, told + steps, told + 2 * steps, goal, size(n), size(k), size(q),
-                                      static_cast<int>(steps) - 1});
+                                      static_cast<int>(steps) - 1, exact, balanced, gradient.data(), loss.data(),
+                                      logits ? logits->data() : nullptr});
+}
+
+// out (d + 1, n): standardised columns of rows from `first` on, and the bias column
+template <class T>
+void standard_columns(Matrix<const T> X, Numbers<const double> shift, Numbers<const double> scale, double bias,
+                      std::ptrdiff_t first, Matrix<double> out) {
+    const auto b = size(X.shape(0)), d = size(X.shape(1)), n = size(out.shape(1));
+    require(size(shift.shape(0)) == d && size(scale.shape(0)) == d && size(out.shape(0)) == d + 1 && first >= 0 &&
+            first + b <= n);
+    const T* x = X.data();
+    const double *s = shift.data(), *c = scale.data();
+    double* to = out.data() + first;
+    constexpr std::ptrdiff_t some = 16;  // rows whose numbers stay in the cache
+    nb::gil_scoped_release released;
+    for (std::ptrdiff_t i = 0; i < b; i += some) {
+        const std::ptrdiff_t stop = i + some < b ? i + some : b;
+        for (std::ptrdiff_t j = 0; j < d; ++j)
+            for (std::ptrdiff_t r = i; r < stop; ++r) to[j * n + r] = (static_cast<double>(x[r * d + j]) - s[j]) / c[j];
+        for (std::ptrdiff_t r = i; r < stop; ++r) to[d * n + r] = bias;
+    }
 }
 
 template <class T>
 void add_kernels(nb::module_& m) {
+    m.def("standard_columns", &standard_columns<T>, nb::arg("X").noconvert(), nb::arg("shift").noconvert(),
+          nb::arg("scale").noconvert(), nb::arg("bias"), nb::arg("first"), nb::arg("out").noconvert());
     m.def("times", &times<T>, nb::arg("W").noconvert(), nb::arg("X").noconvert(), nb::arg("out").noconvert());
     m.def("transposed_times", &transposed_times<T>, nb::arg("R").noconvert(), nb::arg("X").noconvert(),
           nb::arg("out").noconvert());
@@ -198,7 +224,9 @@ void add_dense(nb::module_& m) {
           nb::arg("kink").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert());
     m.def("small_newton", &small_newton, nb::arg("Z").noconvert(), nb::arg("codes").noconvert(),
           nb::arg("weights").noconvert(), nb::arg("ridge").noconvert(), nb::arg("kink").noconvert().none(),
-          nb::arg("theta").noconvert(), nb::arg("history").noconvert(), nb::arg("goal"));
+          nb::arg("theta").noconvert(), nb::arg("history").noconvert(), nb::arg("goal"), nb::arg("exact"),
+          nb::arg("balanced"), nb::arg("gradient").noconvert(), nb::arg("loss").noconvert(),
+          nb::arg("logits").noconvert().none());
     add_kernels<float>(m);
     add_kernels<double>(m);
 }

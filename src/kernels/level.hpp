@@ -181,6 +181,62 @@ struct RowHessian {
     std::ptrdiff_t n;
 };
 
+// Columns (k,) as stored numbers of type D, column by column: those of column j, first[j] ... first[j + 1], are at the rows
+// `index` and multiplied by `inverse`, and `zero` is added in all rows.
+template <class D>
+struct SparseColumns {
+    const D* data;
+    const std::int32_t* index;
+    const std::int64_t* first;
+    const double *inverse, *zero;
+    std::ptrdiff_t count;
+
+    double stored(std::ptrdiff_t j) const { return static_cast<double>(first[j + 1] - first[j]); }
+};
+
+// How closely a model is minimised: rounds of sweeps and a Newton step, sweeps before each, steps of conjugate gradients,
+// and the relative move and residual at which sweeps and these steps end
+struct Effort {
+    int most_rounds, sweeps, most_steps;
+    double tolerance, residual;
+};
+
+// A quadratic model of cross-entropy in single weights of sparse columns. P, C: as in RowHessian. `whole` (whole_count, q)
+// has the weights of the columns in which a shift common to all classes is free.
+template <class D>
+struct SparseModelTask {
+    SparseColumns<D> columns;
+    const double *P, *C;
+    const std::int64_t *group, *column, *whole;
+    const double *gradient, *ridge;
+    std::ptrdiff_t n, q, whole_count;
+    Effort effort;
+};
+
+// A softmax regression with an l1 part on sparse columns, the last one for the bias: n rows padded to whole vectors by
+// weights of 0, labels, weights that sum to 1, l2 and l1 coefficients of each column, and the parameters x (groups, k) to
+// begin with, which are replaced; of two classes, groups = 1 and x is the difference. The steps end at a duality gap within the
+// tolerance, or after a step whose estimated gap was below the goal. `told` (3, most_steps + 1): objective,
+// estimated gap and stored numbers read before each step. At most `first_weights` weights enter at once, or as many as
+// there are.
+template <class D>
+struct SparseFitTask {
+    SparseColumns<D> columns;
+    const std::int64_t* codes;
+    const double *weights, *ridge, *kink;
+    double *x, *told;
+    double goal, tolerance;
+    std::ptrdiff_t n, groups, first_weights;
+    int most_steps;
+    Effort effort;
+};
+
+template <class D>
+struct SparseKernels {
+    double (*minimise)(const SparseModelTask<D>& task, const Weights& weights);
+    int (*fit)(const SparseFitTask<D>& task);
+};
+
 struct Sweeps {
     double (*matrix)(const double* H, double* gradient, const Weights& weights);
     double (*rows)(const RowHessian& H, const Weights& weights);
@@ -188,7 +244,9 @@ struct Sweeps {
 
 // A small softmax regression: columns Z (k, n) with rows padded to whole vectors by weights of 0, labels, weights that
 // sum to 1, the ridge of each column, and the parameters (q, k) to begin with, which are replaced. `values`, `gaps` and
-// `products` have a number for each step and one more: objective, estimated gap and Hessian products before it.
+// `products` have a number for each step and one more: objective, estimated gap and Hessian products before it. At the
+// end the bias is balanced if `balanced`; `gradient` (q, k) and `loss` are those of the loss alone at the parameters returned, and
+// `logits` (q, n) those there.
 struct NewtonTask {
     const double* Z;
     const std::int64_t* codes;
@@ -198,6 +256,8 @@ struct NewtonTask {
     double goal;
     std::ptrdiff_t n, k, q;
     int most_steps;
+    bool exact, balanced;  // two classes: an exact Hessian in every step
+    double *gradient, *loss, *logits;  // logits may be null
 };
 
 struct DenseKernels {
@@ -219,6 +279,8 @@ struct CsrOf {
 struct CsrKernels {
     CsrOf<std::int32_t> of_int32;
     CsrOf<std::int64_t> of_int64;
+    SparseKernels<float> sparse_of_float;
+    SparseKernels<double> sparse_of_double;
 };
 
 extern const DenseKernels baseline_dense;

@@ -49,7 +49,7 @@ void choose(const std::string& name) {
 
 NB_MODULE(_compiled, m) {
     m.doc() = "Products of blocks of rows with a handful of columns.";
-    m.attr("INTERFACE") = 8;
+    m.attr("INTERFACE") = 9;
     m.def("levels", &names, "Instruction sets that this machine has kernels for, the best last.");
     m.def("level", [] { return std::string(level.name); }, "The instruction set in use.");
     m.def("choose", &choose, nb::arg("name"), "Use another instruction set.");

@@ -344,3 +344,34 @@ def test_integers_at_the_ends_of_their_range(values):
     lowest = values.min()
     assert classes.find([lowest + 1]).tolist() == [-1]
     assert Classes.of(values[:1]).find(values).tolist() == [0 if v == values[0] else -1 for v in values]
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [7, 3, 7],
+        np.array([-128, 127, -128], np.int8),
+        np.array([250, 2, 250, 9], np.uint8),
+        np.array([2**63, 2**64 - 1], np.uint64),
+        np.array([-(2**62), 2**62]),
+        [True, False],
+        ["dog", "cat", "dog"],
+        [2.0, 1.0, 1],
+    ],
+)
+def test_classes_with_their_codes_are_those_of_two_calls(y: Any) -> None:
+    classes, codes = Classes.with_codes(y)
+    np.testing.assert_array_equal(classes.labels, Classes(y).labels)
+    assert classes.labels.dtype == Classes(y).labels.dtype
+    np.testing.assert_array_equal(codes, Classes(y).encode(y))
+    assert codes.dtype == Classes(y).encode(y).dtype
+    assert not classes.labels.flags.writeable
+
+
+@pytest.mark.parametrize("y", [[], [1.5, 2.0], [None, 1], ["a", 1], [float("nan"), 1.0]])
+def test_classes_with_their_codes_refuse_what_classes_do(y: Any) -> None:
+    with pytest.raises(ValueError) as expected:  # noqa: PT011  # the message is compared below
+        Classes(y)
+    with pytest.raises(ValueError) as found:  # noqa: PT011
+        Classes.with_codes(y)
+    assert str(found.value) == str(expected.value)

@@ -16,6 +16,7 @@ from softreg.optimize.many_classes.streamed_fit import fit_streamed
 from softreg.optimize.many_classes.wide_dual_ascent import fit_dual
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
+from softreg.optimize.plan.compiled_start import compiled_start
 from softreg.optimize.plan.conditions import first_sample
 from softreg.optimize.plan.dual_cost import dual_budgets
 from softreg.optimize.plan.problem_facts import Facts, facts_of
@@ -33,16 +34,12 @@ from softreg.optimize.problem_reduction.working_sets import Screening, Weights, 
 from softreg.optimize.solvers.class_mean_start import from_class_means
 from softreg.optimize.solvers.descent_loop import FINE, Descent
 from softreg.optimize.solvers.nested_newton import nested_newton
-from softreg.optimize.solvers.one_pass_newton import target_gap
-from softreg.optimize.solvers.proximal_newton import TARGET_GAP
-from softreg.optimize.solvers.small_start import SmallStart, small_start
+from softreg.optimize.solvers.small_start import MAX_KINKED_NUMBERS
 from softreg.optimize.solvers.stack_members import StackResult
 from softreg.rows import Array, DenseRows, Rows, SparseRows, one_blas_thread
 
 WIDE_SWEEPS = 120.0
 """Sweeps of dual coordinate ascent for many classes after which the next rule goes on."""
-SMALL_START_SHARE = 0.01
-"""Share of the gap at which the method of the plan ends, to which compiled steps approach the minimum before it."""
 CLASS_MEAN_ROWS = 5000
 """Rows (at least five of each class) on which the length of the class-mean start is chosen."""
 
@@ -155,6 +152,10 @@ def _in_row_space(
 ) -> tuple[Solution, ...]:
     """Minimise in as many dimensions as there are rows."""
     reduction = reduce(rows, coordinates)
+    if start is None and coordinates.is_ordinary:
+        some = Coordinates.identity(reduction.rows.d)
+        if (few := _of_few_numbers(reduction.rows, some, plan, _of_transformed(options))) is not None:
+            return (reduction.back(few),)
     reduced_start = None if start is None else reduction.start(*start)
     solutions = _minimise_rows(reduction.rows, _of_transformed(options), reduced_start)
     return tuple(_with_transform(plan, reduction.back(solution)) for solution in solutions)
@@ -192,8 +193,11 @@ def _start_pays(strengths: list[float], W: Array) -> bool:
 def _on_working_sets(
     rows: Rows, coordinates: Coordinates, plan: Plan, options: FitOptions, start: Weights | None
 ) -> tuple[Solution, ...]:
-    """Minimise on working sets of the columns; with all columns where too many are active."""
+    """Minimise on working sets of the columns; with all columns where too many are active, or few numbers."""
+    forced = options.solver not in FAMILIES
     options = _of_transformed(options)
+    if not forced and start is None and (solution := _of_few_numbers(rows, coordinates, plan, options)) is not None:
+        return (solution,)
     exact = rows if options.tol >= FINE or rows.dtype == np.float64 else rows.with_higher_precision()
     screening = Screening(rows, coordinates, options.n_classes, options.fit_intercept)
     search, rounds = WorkingSetSearch(screening, exact, options.penalty, start), Rounds(options)
@@ -211,6 +215,19 @@ def _on_working_sets(
         search.grow(check)
     solutions = _optimum(rows, coordinates, options, search.start_for_all)
     return tuple(_with_transform(plan, solution) for solution in solutions)
+
+
+def _of_few_numbers(rows: Rows, coordinates: Coordinates, plan: Plan, options: FitOptions) -> Solution | None:
+    """Return the minimum of a transformed problem by compiled steps; None where there are more numbers."""
+    if len(options.penalty) > 1 or rows.n * rows.d > MAX_KINKED_NUMBERS:
+        return None
+    facts = facts_of(rows, options.n_classes, options.penalty, tolerance=options.tol)
+    inner = choose(replace(facts, column_access=False), options.solver, options.limits)
+    objective = Objective(rows, options.n_classes, options.penalty, coordinates, options.fit_intercept)
+    small = compiled_start(objective, _start(objective, coordinates, None), inner, options)
+    if small is None or small.gap > options.tol:
+        return None
+    return _with_transform(plan, _solution(objective, coordinates, small.result(), inner, 0))
 
 
 def _optimum(
@@ -252,16 +269,17 @@ def _by_plan(
     kind = RecomputedObjective if plan.logits is Logits.RECOMPUTED else Objective
     objective = kind(rows, options.n_classes, options.penalty, coordinates, options.fit_intercept)
     theta = _start(objective, coordinates, start)
-    small = _small_start(objective, theta, plan, options)
+    small = compiled_start(objective, theta, plan, options)
     if small is None:
         outcome = _by_method(objective, theta, facts, plan, options)
+    elif small.gap <= options.tol:
+        outcome = small.result()
     else:
-        objective.half_passes += small.half_passes
         rest = replace(without_single_rows(facts), started=True)
         then = choose(rest, "lbfgs", options.limits) if plan.method is Method.DUAL_ASCENT else plan
         then = replace(then, start=Start.GIVEN)
         left = replace(options, max_iter=options.max_iter - small.steps, on_progress=small.later(options.on_progress))
-        outcome = _by_method(objective, small.theta, facts, then, left)
+        outcome = _by_method(objective, small.theta, facts, then, left, small.proof_first)
         outcome.n_iter = outcome.n_iter + small.steps
         outcome.history[:] = [*small.history, *map(small.moved, outcome.history)]
     with objective.meter.certificate():
@@ -269,27 +287,9 @@ def _by_plan(
     return tuple(_solution(objective, coordinates, outcome, plan, j) for j in range(len(theta)))
 
 
-def _small_start(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> SmallStart | None:
-    """Return a start from compiled steps for few numbers, unless the plan is forced or has a start of its own."""
-    kinked = plan.method is Method.WEIGHT_PROXIMAL_NEWTON
-    starts = (Start.ZERO, Start.CLASS_MEANS, *[Start.GIVEN] * kinked)
-    methods = (Method.ONE_PASS_NEWTON, Method.LBFGS, Method.DUAL_ASCENT, Method.WEIGHT_PROXIMAL_NEWTON)
-    forced = options.solver not in FAMILIES
-    if forced or plan.start not in starts or plan.method not in methods or plan.logits is Logits.RECOMPUTED:
-        return None
-    near = min(options.tol, TARGET_GAP) if kinked else options.tol
-    goal = SMALL_START_SHARE * (target_gap(options.tol) if plan.method is Method.ONE_PASS_NEWTON else near)
-    with objective.meter.passes():
-        small = small_start(objective, theta, goal, options.max_iter)
-    if small is not None:
-        read, rows = small.half_passes / 2, objective.rows
-        objective.meter.count(read * rows.stored_bytes, 4.0 * read * rows.stored * objective.q)
-        if options.on_progress is not None:
-            list(map(options.on_progress, small.history))
-    return small
-
-
-def _by_method(objective: Objective, theta: Array, facts: Facts, plan: Plan, options: FitOptions) -> StackResult:
+def _by_method(
+    objective: Objective, theta: Array, facts: Facts, plan: Plan, options: FitOptions, proof_first: bool = False
+) -> StackResult:
     """Minimise from these parameters by the method of the plan."""
     if plan.method is Method.ONE_PASS_NEWTON:
         first = first_sample(facts, options.limits) if plan.start is Start.NESTED_SAMPLES else None
@@ -304,7 +304,7 @@ def _by_method(objective: Objective, theta: Array, facts: Facts, plan: Plan, opt
         )
     if plan.method is Method.DUAL_ASCENT:
         return _dual_ascent(objective, theta, facts, options)
-    return _descend(objective, theta, plan, options)
+    return _descend(objective, theta, plan, options, proof_first)
 
 
 def _start(objective: Objective, coordinates: Coordinates, start: Weights | None) -> Array:
@@ -328,7 +328,9 @@ def _dual_ascent(objective: Objective, theta: Array, facts: Facts, options: FitO
     return _descend(objective, theta, choose(rest, "lbfgs", options.limits), options)
 
 
-def _descend(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> StackResult:
+def _descend(
+    objective: Objective, theta: Array, plan: Plan, options: FitOptions, proof_first: bool = False
+) -> StackResult:
     """Minimise by line searches along the directions of the plan."""
     sample, limits = objective.rows, options.limits
     if plan.start is Start.SAMPLE or plan.curvature is CurvatureModel.SAMPLED:
@@ -345,6 +347,7 @@ def _descend(objective: Objective, theta: Array, plan: Plan, options: FitOptions
         tol=options.tol,
         max_iter=options.max_iter,
         on_progress=options.on_progress,
+        proof_first=proof_first,
     ).run()
 
 
@@ -373,7 +376,7 @@ def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResu
     """Return the solution of model j in the user's columns."""
     with np.errstate(over="ignore", invalid="ignore"):
         W, b = coordinates.to_user(outcome.theta[j : j + 1])
-    _refuse_overflow(W[0], b[0], coordinates)
+    coordinates.refuse_overflow(W[0], b[0])
     return Solution(
         W=np.ascontiguousarray(W[0].T),
         b=b[0],
@@ -386,15 +389,4 @@ def _solution(objective: Objective, coordinates: Coordinates, outcome: StackResu
         history=tuple(outcome.history),
         separation=outcome.separation[j],
         plan=plan,
-    )
-
-
-def _refuse_overflow(W: Array, b: Array, coordinates: Coordinates) -> None:
-    """Raise `ValueError` where weights (q, d) or bias (q,) of the user's columns are beyond float64."""
-    if np.isfinite(W).all() and np.isfinite(b).all():
-        return
-    column = int(np.argmin(coordinates.scale))
-    raise ValueError(
-        f"the weights are beyond float64, because column {column} varies by only {coordinates.scale[column]:.0e}. "
-        f"Multiply the column by a power of ten, or leave it out."
     )

@@ -22,6 +22,7 @@ from softreg.typing import Array
 from ..group_reference import least_objective
 
 SMOOTH = {"one-pass-newton", "line-search-newton", "lbfgs-clusters", "lbfgs-diagonal", "lbfgs-sampled"}
+PRODUCTS = {"truncated-newton"}
 STREAMED = {"streamed-lbfgs", "streamed-newton"}
 DUAL = {"dual-ascent", "wide-dual-ascent"}
 ROUNDED = {"streamed-lbfgs": 1e-6, "streamed-newton": 1e-6, "wide-dual-ascent": 1e-6}
@@ -49,17 +50,17 @@ class Case:
 
 
 CASES = {
-    "dense": Case(SMOOTH | STREAMED),
+    "dense": Case(SMOOTH | PRODUCTS | STREAMED),
     "sparse": Case(SMOOTH | DUAL, d=30, store=sp.csr_array),
-    "wide": Case(SMOOTH | STREAMED | {"row-space"}, n=40, d=70),
+    "wide": Case(SMOOTH | PRODUCTS | STREAMED | {"row-space"}, n=40, d=70),
     "wide sparse": Case(SMOOTH | DUAL | {"row-space"}, n=40, d=70, store=sp.csr_array),
-    "tall": Case(SMOOTH | STREAMED | {"nested-newton"}, n=10_000, d=3),
-    "many classes": Case(SMOOTH | STREAMED, n=600, d=4, q=35),
-    "two classes": Case(SMOOTH | STREAMED, q=2),
-    "float32": Case(SMOOTH | STREAMED, store=np.float32),
-    "weights": Case(SMOOTH | STREAMED, weighted=True),
-    "soft labels": Case(SMOOTH, soft=True),
-    "no intercept": Case(SMOOTH | STREAMED, fit_intercept=False),
+    "tall": Case(SMOOTH | PRODUCTS | STREAMED | {"nested-newton"}, n=10_000, d=3),
+    "many classes": Case(SMOOTH | PRODUCTS | STREAMED, n=600, d=4, q=35),
+    "two classes": Case(SMOOTH | PRODUCTS | STREAMED, q=2),
+    "float32": Case(SMOOTH | PRODUCTS | STREAMED, store=np.float32),
+    "weights": Case(SMOOTH | PRODUCTS | STREAMED, weighted=True),
+    "soft labels": Case(SMOOTH | PRODUCTS, soft=True),
+    "no intercept": Case(SMOOTH | PRODUCTS | STREAMED, fit_intercept=False),
     "no penalty": Case(SMOOTH - {"one-pass-newton"}, l2=0.0),
     "l1": Case(KINKED, d=20, l1=0.02, l2=0.0),
     "l1, sparse": Case(KINKED, d=20, l1=0.02, l2=0.0, store=sp.csr_array),

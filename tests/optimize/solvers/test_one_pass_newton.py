@@ -128,7 +128,7 @@ def test_a_hessian_without_a_factor_is_left_to_the_other_loop(
         return Cholesky(np.eye(len(H)), None, np.inf, exact=False)
 
     monkeypatch.setattr(one_pass, "factor_hessian", refuse)
-    (found,) = minimise(as_rows(X, y), 3, l2(1e-3))
+    (found,) = minimise(as_rows(X, y), 3, l2(1e-3), solver="one-pass-newton")
     assert calls
     assert found.converged
     np.testing.assert_allclose(found.W, expected.W, atol=1e-6)

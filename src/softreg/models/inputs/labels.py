@@ -42,13 +42,13 @@ def classes_and_labels(y: Any) -> tuple[Array, Array]:
     if are_probabilities(values):
         return np.arange(values.shape[1]) if columns is None else columns, values
     try:
-        classes = Classes(values)
+        classes, codes = Classes.with_codes(values)
     except ValueError as error:
         kind = getattr(getattr(values, "dtype", None), "kind", "")
         if kind == "f" and not np.isfinite(values).all():
             raise ValueError(f"Input y contains NaN or infinity: {error}") from None
         raise
-    return classes.labels, classes.encode(values)
+    return classes.labels, codes
 
 
 def encode_known_labels(y: Any, known: Classes, names: Array | None = None) -> Array:

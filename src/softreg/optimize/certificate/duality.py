@@ -31,6 +31,7 @@ Berger, Della Pietra and Della Pietra (1996), A maximum entropy approach to natu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -133,7 +134,20 @@ def dual_gap(objective: Objective, theta: Array, loss: Array, G: Array) -> Array
     return gap_of(objective, objective.penalty, np.zeros(theta.shape[:2]), loss, A, W)
 
 
-def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A: Array, W: Array) -> Array:
+class HasEntropy(Protocol):
+    """Kept logits, of which a certificate asks the entropy; an `Objective`, for instance."""
+
+    @property
+    def rows(self) -> Any:
+        """The rows, of which the certificate reads the precision."""
+        ...
+
+    def entropy(self, shift: Array, share: Array) -> Array:
+        """Return the mean (m,) of the entropy of `Q = Y + share * (P - Y)` at the kept logits plus `shift`."""
+        ...
+
+
+def gap_of(objective: HasEntropy, penalty: Penalty, shift: Array, loss: Array, A: Array, W: Array) -> Array:
     """Return the certified gap (m,) at the kept logits plus `shift`.
 
     An infeasible dual point is scaled: `Y + share (p - Y)` is a distribution for every share in [0, 1], and its
@@ -142,7 +156,7 @@ def gap_of(objective: Objective, penalty: Penalty, shift: Array, loss: Array, A:
 
     Parameters
     ----------
-    objective : Objective
+    objective : HasEntropy
         Keeps the logits.
     penalty : Penalty
         The penalty on the columns of A and W.

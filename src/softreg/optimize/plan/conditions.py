@@ -5,6 +5,7 @@ from __future__ import annotations
 from softreg.optimize.plan.dual_cost import dual_budgets, needs_diagonal
 from softreg.optimize.plan.problem_facts import Facts
 from softreg.optimize.problem.limits import LIMITS, Limits
+from softreg.optimize.problem.penalty_protocol import Trait
 from softreg.optimize.problem.solver_plan import CurvatureModel, Logits, Start
 
 
@@ -32,7 +33,13 @@ def row_space_pays(f: Facts, limits: Limits) -> bool:
 
 def can_use_working_set(f: Facts, limits: Limits) -> bool:
     """Return True if columns are so many that fits on some of them are quicker."""
-    return not f.working_set and f.d >= limits.working_set_columns
+    return not f.working_set and f.d >= limits.working_set_columns and not steps_are_sparse(f)
+
+
+def steps_are_sparse(f: Facts) -> bool:
+    """Return True if compiled steps on all columns of sparse rows choose the weights that may move."""
+    single = f.m == 1 and not f.is_path
+    return single and f.sparse_models and f.hard_labels and not f.has_offset and Trait.SEPARABLE in f.traits
 
 
 def has_few_parameters(f: Facts, limits: Limits) -> bool:
@@ -84,6 +91,12 @@ def streaming_pays(f: Facts, limits: Limits) -> bool:
 def truncation_pays(f: Facts, limits: Limits) -> bool:
     """Return True if the products of leading pairs of a row and a class cost little beside a pass."""
     return f.q >= limits.truncated_classes and streaming_pays(f, limits)
+
+
+def products_pay(f: Facts, limits: Limits) -> bool:
+    """Return True if Newton's method by conjugate gradients is expected to cost less than L-BFGS."""
+    few_rows = f.n <= limits.truncated_newton_rows * (f.d + 1) and f.n * (f.d + 1) <= limits.truncated_newton_numbers
+    return f.q > 2 and few_rows
 
 
 def clusters_pay(f: Facts, limits: Limits) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from softreg.optimize.curvature.sparse_models import is_sparse
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.rows import DenseRows, Rows, SparseRows
 
@@ -63,6 +64,8 @@ class Facts:
         Whether the logits of the rows have an offset.
     hard_labels : bool
         Whether the labels of rows in memory are known to be classes, not probabilities.
+    sparse_models : bool
+        Whether quadratic models of the columns are compiled for sparse rows, and rows are sparse enough for them.
     """
 
     n: int
@@ -85,6 +88,7 @@ class Facts:
     tolerance: float
     has_offset: bool = False
     hard_labels: bool = False
+    sparse_models: bool = False
 
     @property
     def parameters(self) -> int:
@@ -160,4 +164,5 @@ def facts_of(
         tolerance=tolerance,
         has_offset=rows.has_offset,
         hard_labels=bool(type(rows) in (DenseRows, SparseRows) and rows.labels.ndim == 1),  # type: ignore[attr-defined]
+        sparse_models=is_sparse(rows),
     )

@@ -24,6 +24,7 @@ from softreg.optimize.plan.conditions import (
     newton_pays,
     no_curvature,
     orthant_needs_diagonal,
+    products_pay,
     row_space_pays,
     sampled_curvature,
     start_at_class_means,
@@ -158,7 +159,8 @@ RULES = (
     ),
     Rule(
         "working-set", "", Method.NONE, (SELECTING, COLUMNS),
-        "d >= {working_set_columns:,}",
+        "d >= {working_set_columns:,}; not for a fit with a penalty that is a sum over single weights on CSR rows with "
+        "at most a tenth of the numbers stored",
         can_use_working_set,
         "fits on the columns that may have weights other than 0, checked on all columns; each fit is "
         "planned in turn, and so is the fit on all columns where too many are active",
@@ -217,6 +219,13 @@ RULES = (
         "L-BFGS as in lbfgs-clusters, with arrays in the precision of the rows and as few as memory allows; logits are "
         "computed by chunks of classes",
         class_clusters, start_at_class_means, fallback=_after_dual,
+    ),
+    Rule(
+        "truncated-newton", "newton", Method.TRUNCATED_NEWTON, (SMOOTH, STRONGLY_CONVEX, DENSE_ROWS, NO_PATH),
+        "q > 2; n <= {truncated_newton_rows} (d + 1); n (d + 1) <= {truncated_newton_numbers:,}",
+        products_pay,
+        "Newton's method by conjugate gradients, with products of the exact Hessian and a copy of the rows in float32",
+        exact_hessian, start_at_zero,
     ),
     Rule(
         "lbfgs-clusters", "lbfgs", Method.LBFGS, (SMOOTH,),

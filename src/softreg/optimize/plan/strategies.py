@@ -20,7 +20,7 @@ from softreg.optimize.solvers.descent_loop import Descent
 from softreg.optimize.solvers.direction import DirectionMethod
 from softreg.optimize.solvers.group_proximal import GroupProximalNewton
 from softreg.optimize.solvers.lbfgs import LBFGS, REVIEWS
-from softreg.optimize.solvers.newton import Newton
+from softreg.optimize.solvers.newton import Newton, TruncatedNewton
 from softreg.optimize.solvers.orthant_lbfgs import OrthantLBFGS
 from softreg.optimize.solvers.proximal_newton import ProximalNewton
 from softreg.rows import Array, Rows
@@ -77,6 +77,8 @@ def strategy_for(
     """
     if plan.method is Method.LINE_SEARCH_NEWTON:
         return Newton()
+    if plan.method is Method.TRUNCATED_NEWTON:
+        return TruncatedNewton()
     if plan.curvature is CurvatureModel.CLASS_CLUSTERS:
         return LBFGS(ClassClusterCurvature(), CLUSTER_REVIEWS)
     kind = DiagonalCurvature if plan.curvature is CurvatureModel.DIAGONAL else SubsampledCurvature

@@ -42,6 +42,7 @@ class Method(StrEnum):
     """The method of the transformed problem."""
     ONE_PASS_NEWTON = "Newton, one pass a step"
     LINE_SEARCH_NEWTON = "Newton with line search"
+    TRUNCATED_NEWTON = "Newton with conjugate gradients"
     LBFGS = "L-BFGS"
     STREAMED_LBFGS = "L-BFGS with a memory of a few times the weights"
     STREAMED_NEWTON = "Newton's method with a Hessian from the largest probabilities"

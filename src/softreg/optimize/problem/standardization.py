@@ -62,6 +62,16 @@ class Coordinates:
     faint: tuple[int, ...] = ()
     """Columns that vary by less than `FAINTEST`; they count as constant."""
 
+    @classmethod
+    def identity(cls, d: int) -> Coordinates:
+        """Return the coordinates in which the columns are what they are."""
+        return cls(np.zeros(d), np.ones(d), np.zeros(d, dtype=bool))
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether squares of the columns neither overflow nor underflow."""
+        return bool(self.scale.min(initial=1.0) > TINY and self.scale.max(initial=1.0) < HUGE)
+
     def to_user(self, theta: Array) -> tuple[Array, Array]:
         """Return weights (m, q, d) and bias (m, q) of the user's columns from parameters (m, q, d + 1) in z."""
         W = theta[..., :-1] / self.scale
@@ -114,6 +124,16 @@ class Coordinates:
                 f"column {j} varies by less than {FAINTEST:g}, so float64 cannot represent its weight without a "
                 f"penalty. Multiply the column by a power of ten, or leave it out."
             )
+
+    def refuse_overflow(self, W: Array, b: Array) -> None:
+        """Raise `ValueError` where weights (q, d) or bias (q,) of the user's columns are beyond float64."""
+        if np.isfinite(W).all() and np.isfinite(b).all():
+            return
+        column = int(np.argmin(self.scale))
+        raise ValueError(
+            f"the weights are beyond float64, because column {column} varies by only {self.scale[column]:.0e}. "
+            f"Multiply the column by a power of ten, or leave it out."
+        )
 
 
 def standardise(rows: Rows, centred: bool, robust: bool = False) -> tuple[Rows, Coordinates]:

@@ -71,9 +71,10 @@ class Descent:
         max_iter: int,
         certify: bool = True,
         on_progress: Callable[[Progress], object] | None = None,
+        proof_first: bool = False,
     ) -> None:
         self.objective, self.method = objective, method
-        self.tol, self.max_iter, self.certify = tol, max_iter, certify
+        self.tol, self.max_iter, self.certify, self.proof_first = tol, max_iter, certify, proof_first
         by_decrement = method.has_certificate or not objective.penalty.strong_convexity.any()
         self.target_gap = min(tol, method.target_gap) if by_decrement else tol
         self.on_progress, self.start_time = on_progress, perf_counter()
@@ -115,7 +116,7 @@ class Descent:
     def _start_is_optimal(self) -> bool:
         """Return True if every model already meets the gap tolerance (checked before building the preconditioner)."""
         estimate = certificate.dual_estimate(self.objective, self.members.theta, self.members.gradient)
-        if (estimate <= START_RATIO * self.target_gap).any():
+        if self.proof_first or (estimate <= START_RATIO * self.target_gap).any():
             self._report(estimate)
             with self.objective.meter.certificate():
                 self._certify(estimate, estimate)
@@ -236,7 +237,7 @@ class Descent:
             slope0=slope,
             nonsmooth_slope=self._nonsmooth_slope(D),
             max_step=1.0 if self.objective.penalty.has_kink else np.inf,
-            always_search=bool(self._unpenalised().any()),
+            always_search=self.method.searches_closely or bool(self._unpenalised().any()),
             keeps_signs=self.method.keeps_signs,
         )
         step = line.advance()

@@ -15,6 +15,8 @@ class DirectionMethod(Protocol):
     """Whether `decrement_bound` can prove a gap."""
     keeps_signs: bool
     """Whether no weight with an l1 part changes its sign before the end of a direction."""
+    searches_closely: bool
+    """Whether a step length at which the slope is small pays even where the full step would do."""
     target_gap: float
     """Gap in nats down to which the loop goes on even where the tolerance is wider, because it takes a step or two."""
 

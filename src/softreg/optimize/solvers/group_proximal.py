@@ -41,6 +41,7 @@ class GroupProximalNewton:
 
     keeps_signs = True
     has_certificate = False
+    searches_closely = False
     target_gap = np.inf
 
     def __init__(self) -> None:

@@ -33,6 +33,7 @@ class LBFGS:
 
     keeps_signs = True
     has_certificate = False
+    searches_closely = False
     target_gap = np.inf
 
     def __init__(

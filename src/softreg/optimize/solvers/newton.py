@@ -1,17 +1,41 @@
-"""Newton's method with the exact Hessian, for models of few parameters; its decrement gives a certificate."""
+"""Newton's method: with the exact Hessian, whose decrement gives a certificate, or with conjugate gradients.
+
+References
+----------
+Nash and Sofer (1990), Assessing a search direction within a truncated-Newton method.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
-from softreg.linalg import Cholesky, cholesky
+from softreg.linalg import TINY, Cholesky, cholesky
 from softreg.optimize.certificate.self_concordance import decrement_gaps
+from softreg.optimize.curvature.class_hessian import ClassHessian, ClassPreconditioner
+from softreg.optimize.curvature.hessian_products import StandardisedColumns
+from softreg.optimize.curvature.preconditioners import Preconditioner
+from softreg.optimize.curvature.subsampled import MemberWeights
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, HessianSums, assemble, contrasts
+from softreg.optimize.objective.stack_state import StackState
+from softreg.probability import block_loss as loss
+from softreg.rows import Array, Block
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
 JITTER = (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3, np.inf)
 """Parts of a Hessian's unit diagonal that are added to it, in turn, until it has a Cholesky factor."""
+LOOSEST, TIGHTEST = 0.3, 0.1
+"""Residual at which conjugate gradients end, in the norm of the preconditioner and relative to the gradient: at an
+estimated gap of 1 nat and more, and at 1e-2 and less."""
+GAIN = 0.25
+"""They also end where the last product lowers the model by less than this share of the mean of all products."""
+SLOW = 0.5
+"""Ratio of the estimated gaps of two steps above which the next system is solved more closely, by this factor."""
+MOST_PRODUCTS = 400
+"""Products with the Hessian in one linear system."""
 MIN_PIVOT = 1e-7
 """Diagonal element of the scaled factor below which rounding errors decide: about the root of the unit roundoff."""
 
@@ -21,6 +45,7 @@ class Newton:
 
     keeps_signs = True
     has_certificate = True
+    searches_closely = False
     target_gap = 1e-13
 
     def __init__(self) -> None:
@@ -79,3 +104,139 @@ def factor_hessian(H: Float64Array) -> Cholesky:
         The factor in the units of H.
     """
     return cholesky(H, jitter=JITTER, min_pivot=MIN_PIVOT, unit_where_zero=True).merged()
+
+
+class TruncatedNewton:
+    """Newton directions by conjugate gradients, with products of the exact Hessian and a copy of the rows."""
+
+    keeps_signs = True
+    has_certificate = False
+    searches_closely = True
+    target_gap = np.inf
+
+    def __init__(self) -> None:
+        self.Z: FloatArray | None = None
+        self.models: list[TruncatedModel] = []
+
+    def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
+        """Return an approximate Newton direction (m, q, d + 1) at parameters `theta` with gradient `G`."""
+        if self.Z is None:
+            columns = np.arange(objective.rows.d + 1)
+            shift, scale = objective.coordinates.for_block()
+            self.Z = objective.rows.map(StandardisedColumns(shift, scale, columns, float(objective.fit_intercept)))
+            self.models = [TruncatedModel() for _ in G]
+        P = objective.map(KeptProbabilities(objective.state))
+        V = np.asarray(objective.rows.map(MemberWeights(objective.state)))
+        D = np.empty(G.shape)
+        for j, model in enumerate(self.models):
+            v = (V[:, j] / objective.mass[j]).astype(self.Z.dtype)
+            hessian = ClassHessian.of(self.Z, np.ascontiguousarray(P[:, j].T), v, objective.ridge[j])
+            D[j] = model.direction(hessian, np.asarray(G[j], dtype=np.float64))
+            objective.half_passes += 2 * model.products
+            work = 2 * model.products * hessian.multiplications
+            objective.meter.count(2.0 * model.products * self.Z.nbytes, work, self.Z.dtype)
+        return D
+
+    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
+        """Return the Newton direction."""
+        return D
+
+    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
+        """Return inf (m,): the linear system is not solved exactly, which proves nothing."""
+        return np.full(objective.m, np.inf)
+
+    def update(self, step: FloatArray, change: FloatArray) -> None:
+        """Do nothing: each Hessian is exact."""
+
+    def drop_members(self, keep: BoolArray) -> None:
+        """Keep only the members marked in `keep` (m,)."""
+        self.models = [model for model, kept in zip(self.models, keep, strict=False) if kept]
+
+    def reset(self) -> None:
+        """Do nothing: nothing is learned from steps."""
+
+
+class TruncatedModel:
+    """The linear systems of one model."""
+
+    def __init__(self) -> None:
+        self.preconditioner = ClassPreconditioner()
+        self.estimate, self.gain, self.products = np.inf, GAIN, 0
+
+    def direction(self, hessian: ClassHessian, G: Float64Array) -> Float64Array:
+        """Return an approximate Newton direction (q, k) at the gradient G."""
+        inverse = self.preconditioner.at(hessian)
+        residual = min(LOOSEST, max(TIGHTEST, float(np.sqrt(self.estimate))))
+        D, self.products = conjugate_gradients(hessian, inverse, -G, residual, self.gain)
+        self.preconditioner.count(self.products)
+        estimate = -float((G * D).sum()) / 2
+        if estimate > SLOW * self.estimate:
+            self.gain *= SLOW
+        self.estimate = estimate
+        return D
+
+
+def conjugate_gradients(
+    hessian: ClassHessian, inverse: Preconditioner, right: Float64Array, residual: float, gain: float
+) -> tuple[Float64Array, int]:
+    """Return an approximate solution (q, k) of Hessian times D = right, and the products that it took.
+
+    Parameters
+    ----------
+    hessian, inverse
+        The Hessian and its preconditioner.
+    right
+        Right-hand side (q, k).
+    residual
+        Relative residual at the end.
+    gain
+        Smallest decrease of the quadratic model by a product, relative to the mean of all products.
+
+    Returns
+    -------
+    D : Float64Array
+    products : int
+    """
+    size = float(np.abs(right).max())
+    if not size > 0:
+        return np.zeros_like(right), 0
+    r, D = right / size, np.zeros_like(right)
+
+    def solved(r: Float64Array) -> Float64Array:
+        y = np.asarray(inverse.solve(r[None])[0], dtype=np.float64)
+        return np.asarray(y - y.mean(axis=0))  # softmax ignores a common shift of all classes
+
+    y = solved(r)
+    d, square, decrease = y.copy(), float((r * y).sum()), 0.0
+    first, products = square, 0
+    while products < MOST_PRODUCTS and square > residual**2 * first:
+        H = hessian.times(d)
+        bend = float((d * H).sum())
+        products += 1
+        if not bend > 0:
+            break
+        length = square / bend
+        last, decrease = length * square, decrease + length * square
+        D += length * d
+        r -= length * H
+        if products > 1 and products * last < gain * decrease:
+            break
+        y = solved(r)
+        following = float((r * y).sum())
+        d *= following / max(square, TINY)
+        d += y
+        square = following
+    return (D if np.isfinite(D).all() and D.any() else solved(right / size)) * size, products
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptProbabilities:
+    """The probabilities (n, m, q) at the kept logits, in float32."""
+
+    state: StackState
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the probabilities of one block."""
+        P, _ = loss.probabilities(self.state.logits(block))
+        return np.moveaxis(P, 2, 0).astype(np.float32)

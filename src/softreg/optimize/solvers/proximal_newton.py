@@ -21,6 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from softreg.optimize.curvature.hessian_products import MOST_NUMBERS, MOST_READ_ROWS, Probabilities, StandardisedColumns
+from softreg.optimize.curvature.sparse_models import exact_curvature, sparse_columns
 from softreg.optimize.curvature.subsampled import MemberWeights
 from softreg.optimize.curvature.weight_models import (
     MatrixModel,
@@ -36,11 +37,14 @@ from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.probability import block_loss as loss
 from softreg.rows import Block, DenseRows, Rows, SparseRows
 from softreg.rows.kernels.coordinate_sweeps import RowHessian, Weights
+from softreg.rows.kernels.sparse_model import Effort, SparseColumns, SparseModel, minimise_sparse
 from softreg.typing import Array, BoolArray, Float64Array, FloatArray, IntArray
 
 TARGET_GAP = 1e-9
 """Estimated gap at which a certificate is tried without an l2 part: that gap is linear in the errors of the gradient,
 the estimate quadratic, and another step costs less than a certificate that fails."""
+EFFORT = Effort()
+"""How closely the models on sparse columns are minimised."""
 FIRST_WEIGHTS = 100
 """Weights that may enter the empty working set at once; otherwise at most as many enter as it has."""
 COPIED_AT_ONCE = 1 << 23
@@ -73,11 +77,16 @@ class ProximalNewton:
     """Directions (m, q, d + 1) to the minimum of a quadratic model plus the penalty, on a working set of weights."""
 
     has_certificate = False
+    searches_closely = False
     keeps_signs = False
     target_gap = TARGET_GAP
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.limits, self.columns = limits, CopiedColumns()
+        self.sparse: SparseColumns | None = None
+        """Columns of sparse rows, which are not copied as dense ones; None where the columns are copied."""
+        self.seen = False
+        """Whether the storage of the rows has been looked at."""
 
     def direction(self, objective: Objective, theta: FloatArray, G: FloatArray) -> FloatArray:
         """Return the direction at parameters `theta` with gradient `G` of loss and l2 part."""
@@ -87,15 +96,40 @@ class ProximalNewton:
         g = (G[:, 1:] - G[:, :1]) / 2 if single else G
         sets = [terms.working_set(objective, x[j], g[j], j) for j in range(objective.m)]
         starts = [own.weights.x.copy() for own in sets]
+        if not self.seen:
+            self.sparse, self.seen = sparse_columns(objective), True
+        if self.sparse is not None:
+            self._minimise_sparse(objective, self.sparse, sets, single)
+        else:
+            self._minimise_dense(objective, theta, sets, single)
+        D = np.zeros(x.shape)
+        for j, (own, start) in enumerate(zip(sets, starts, strict=True)):
+            D[j][own.group, own.column] = own.weights.x - start
+        return in_both_classes(objective, theta, x, D) if single else D
+
+    def _minimise_sparse(
+        self, objective: Objective, columns: SparseColumns, sets: list[WorkingSet], single: bool
+    ) -> None:
+        """Move the weights of each model to the minimum of its quadratic model on sparse columns."""
+        objective.half_passes += 1
+        P, V = exact_curvature(objective)
+        read, groups = 0.0, 1 if single else objective.q
+        for own, p, v in zip(sets, P, V, strict=True):
+            C = p[1:] * p[:1] * v if single else p * v
+            model = SparseModel(
+                columns, None if single else p, C, own.group, own.column, own.gradient, np.ascontiguousarray(own.ridge)
+            )
+            shifts = objective.q > 2 and objective.penalty.bounds is None
+            read += minimise_sparse(model, own.weights, EFFORT, own.whole(objective.q) if shifts else None)
+        objective.half_passes += round(2 * read / max(1, groups * len(columns.data)))
+
+    def _minimise_dense(self, objective: Objective, theta: FloatArray, sets: list[WorkingSet], single: bool) -> None:
+        """Move the weights of each model to the minimum of its quadratic model on copied columns."""
         for model, own in zip(self.columns.models(objective, theta, sets, single), sets, strict=True):
             shifts = objective.q > 2 and objective.penalty.bounds is None
             minimise_model(self._with_matrix(model), own.weights, own.whole(objective.q) if shifts else None)
             if isinstance(model, ProductModel):
                 objective.half_passes += round(2 * model.products)
-        D = np.zeros(x.shape)
-        for j, (own, start) in enumerate(zip(sets, starts, strict=True)):
-            D[j][own.group, own.column] = own.weights.x - start
-        return in_both_classes(objective, theta, x, D) if single else D
 
     def _with_matrix(self, model: ProductModel) -> WeightModel:
         """Return the model with its Hessian as a matrix if it has few weights."""

@@ -1,11 +1,13 @@
-"""A start near the minimum for few numbers, from compiled Newton steps; the method of the plan then proves the gap.
+"""The minimum for few numbers, from compiled Newton steps, with its duality gap.
 
 With few rows and columns the time of a fit is that of the calls from Python, some hundred in each iteration. Compiled
-as a whole, Newton's method with conjugate gradients takes a tenth of it.
+as a whole, Newton's method takes a tenth of it. Where its gap is not below the tolerance, the method of the plan goes
+on from its parameters.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -13,17 +15,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from softreg.optimize.certificate.duality import BALANCED, gap_of
 from softreg.optimize.objective.base import Stack
 from softreg.optimize.objective.hessian import Columns
 from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.penalty_protocol import Trait
-from softreg.optimize.problem.result import Progress
+from softreg.optimize.problem.result import Progress, Status
+from softreg.optimize.solvers.stack_members import StackResult
+from softreg.probability.block_loss import mixed_entropy
 from softreg.rows import Array, Block, DenseRows, SparseRows
-from softreg.rows.kernels.small_newton import SmallFit, small_newton
+from softreg.rows.kernels.small_newton import PADDING, SmallFit, small_newton, standard_columns
 
 MAX_NUMBERS = 65_536
-"""Largest count of the standardised numbers n (d + 1), which are copied. Beyond, Newton steps by BLAS are faster:
-4,726 x 31 with two classes 4.8 ms, and 7.2 with compiled steps."""
+"""Largest count of the standardised numbers n (d + 1), which are copied. Beyond, Newton steps by BLAS are faster, but
+for exact steps of two classes."""
 MAX_PRODUCT = 2_000_000
 """Largest count of multiplications n (d + 1) q of a product with the rows: beyond, the calls from Python matter less
 than the products, which BLAS does faster."""
@@ -32,18 +37,34 @@ MAX_FACTORS = 33_000_000
 MAX_KINKED_NUMBERS = 65_536
 """Largest count n (d + 1) q, without q for two classes, with an l1 part: beyond, the method of the plan takes fewer
 steps. Five classes, 1,000 rows with 40 correlated columns: 21 ms, and 145 with compiled steps."""
+MAX_EXACT_NUMBERS, MAX_EXACT_COLUMNS, MAX_EXACT_HESSIAN = 524_288, 140, 20_000_000
+"""Largest counts of numbers n (d + 1), of columns d + 1 and of multiplications n (d + 1)^2 / 2 of a Hessian up to which
+two classes have exact Newton steps."""
 MAX_STEPS = 60
 """Newton steps; a fit that needs more is left to the method of the plan."""
+GOAL = 0.1
+"""The first goal is this part of the squared tolerance: a Newton step at a gap g leads to one of about g^2."""
+CLOSER = 1e-4
+"""Part of the goal to which the steps go on where the gap is not proved."""
+ALIASED = 512
+"""Rows whose multiples get a few more of weight 0: columns a power of two apart share places of the cache."""
 
 
 @dataclass(frozen=True)
 class SmallStart:
-    """Parameters (1, q, d + 1) near the minimum, with the number of steps and their history."""
+    """Parameters (1, q, d + 1) near the minimum, with the number of steps and their history.
+
+    `value` is the objective and `gap` its proved distance to the minimum, which is inf without a proof.
+    """
 
     theta: Array
     steps: int
     half_passes: int
     history: list[Progress]
+    value: float = math.nan
+    gap: float = math.inf
+    proof_first: bool = False
+    """Whether a proof of the gap is to be tried before a further step."""
 
     def moved(self, entry: Progress) -> Progress:
         """Return a record of the method that goes on, with its seconds counted from the start of the steps."""
@@ -52,6 +73,19 @@ class SmallStart:
     def later(self, on_progress: Callable[[Progress], Any] | None) -> Callable[[Progress], Any] | None:
         """Return the function to be called with the records of the method that goes on."""
         return None if on_progress is None else lambda entry: on_progress(self.moved(entry))
+
+    def result(self) -> StackResult:
+        """Return the result of a fit whose gap is proved to be below the tolerance."""
+        return StackResult(
+            theta=self.theta,
+            value=np.array([self.value]),
+            gap=np.array([self.gap]),
+            bound=["duality"],
+            status=[Status.CONVERGED],
+            n_iter=np.array([self.steps]),
+            separation=[None],
+            history=list(self.history),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +104,51 @@ class LabelledColumns:
         return out
 
 
-def small_start(objective: Stack, theta: Array, goal: float, max_iter: int) -> SmallStart | None:
-    """Return parameters at which the estimated gap is below the goal; None where the problem is not small.
+@dataclass(frozen=True)
+class SmallRows:
+    """Standardised columns (d + 1, n), labels (n,) and weights (n,) of sum 1, with rows of weight 0 at the end."""
+
+    Z: Array
+    codes: Array
+    weights: Array
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float64)
+
+    @classmethod
+    def of(cls, objective: Stack) -> SmallRows:
+        """Return the rows of a single model in float64."""
+        rows, n = objective.rows, objective.rows.n
+        size = n + -n % PADDING
+        size += PADDING * (size % ALIASED == 0)
+        Z, codes, weights = np.zeros((rows.d + 1, size)), np.zeros(size, dtype=np.int64), np.zeros(size)
+        if type(rows) is DenseRows and rows.shift is None and rows.dtype == rows.X.dtype:
+            shift, scale = objective.coordinates.for_block()
+            if standard_columns(rows.X, shift, scale, float(objective.fit_intercept), 0, Z):
+                codes[:n] = rows.labels
+                weights[:n] = 1.0 if rows.weights is None else rows.weights[0]
+                weights /= objective.mass[0]
+                return cls(Z, codes, weights)
+        exact = rows if rows.dtype == np.float64 else rows.with_higher_precision()
+        found = exact.map(LabelledColumns(objective.state, Columns(objective)))
+        Z[:, :n], codes[:n], weights[:n] = found[:, :-2].T, found[:, -2], found[:, -1]
+        weights /= objective.mass[0]
+        return cls(Z, codes, weights)
+
+
+@dataclass(frozen=True)
+class SmallLogits:
+    """Logits (q, n) of small rows, of which a certificate asks the entropy."""
+
+    rows: SmallRows
+    logits: Array
+
+    def entropy(self, shift: Array, share: Array) -> Array:
+        """Return the mean (1,) of the entropy of `Q = Y + share * (P - Y)` at the logits plus `shift` (1, q)."""
+        o = self.logits[None] + shift[..., None]
+        return mixed_entropy(o, self.rows.codes, self.rows.weights[None], share)
+
+
+def small_start(objective: Stack, theta: Array, tol: float, goal: float, max_iter: int) -> SmallStart | None:
+    """Return parameters whose gap is proved, or estimated to be below the goal; None where the problem is not small.
 
     Parameters
     ----------
@@ -79,8 +156,10 @@ def small_start(objective: Stack, theta: Array, goal: float, max_iter: int) -> S
         A single model with an l2 and an l1 penalty that are the same for all classes.
     theta : ndarray of shape (1, q, d + 1)
         The start.
+    tol : float
+        Nats: a gap that is to be proved.
     goal : float
-        Nats.
+        Nats: estimated gap at which the steps end at the latest.
     max_iter : int
         Steps at most.
 
@@ -89,48 +168,133 @@ def small_start(objective: Stack, theta: Array, goal: float, max_iter: int) -> S
     SmallStart or None
         None as well without compiled kernels, and where the steps end before the goal.
     """
-    if not _is_small(objective):
+    exact = _has_exact_steps(objective)
+    if not _is_possible(objective) or not (exact or _is_small(objective)):
         return None
     started = perf_counter()
-    rows = objective.map(LabelledColumns(objective.state, Columns(objective)))
-    kinked = Trait.SMOOTH not in objective.penalty.traits
-    found = np.array(theta[0] if kinked and objective.q > 2 else theta[0] - theta[0].mean(axis=0), order="C")
-    fit = small_newton(
-        rows[:, :-2].T,
-        rows[:, -2].astype(np.int64),
-        rows[:, -1] / objective.mass[0],
-        objective.ridge[0, 0],
-        found,
-        goal=goal,
-        max_steps=min(max_iter, MAX_STEPS),
-        kink=objective.l1_scaled[0, 0] if kinked else None,
-    )
-    if fit is None or not fit.converged:
-        return None
-    if kinked and objective.q == 2:
-        _in_one_class(found, objective.ridge[0, 0], objective.l1_scaled[0, 0])
-    history = _history(fit, objective.rows.n, objective.half_passes, perf_counter() - started)
-    half_passes = 2 * (int(fit.products[-1]) + fit.steps + 1)
-    return SmallStart(found[None], fit.steps, half_passes, history)
+    with objective.meter.passes():
+        rows = SmallRows.of(objective)
+    kink = None if Trait.SMOOTH in objective.penalty.traits else objective.l1_scaled[0, 0]
+    centred = kink is None or objective.q == 2
+    found = np.array(theta[0] - theta[0].mean(axis=0) if centred else theta[0], order="C")
+    ridge = objective.ridge[0, 0].copy()
+    ridge[-1] = 0.0 if objective.fit_intercept or kink is not None else 1.0  # the column of the bias is 0 then
+    task = SmallTask(objective, rows, ridge, kink, exact, started)
+    start = task.approach(found, tol, max(goal, min(tol, GOAL * tol * tol)), goal, min(int(max_iter), MAX_STEPS))
+    if kink is not None and objective.q == 2:
+        _in_one_class(found, objective.ridge[0, 0], kink)
+    return start
 
 
-def _is_small(objective: Stack) -> bool:
-    """Return True if the steps are possible and expected to save time."""
-    rows, q, k = objective.rows, objective.q, objective.rows.d + 1
+@dataclass(frozen=True)
+class SmallTask:
+    """What compiled steps minimise, and when that began."""
+
+    objective: Stack
+    rows: SmallRows
+    ridge: Array
+    kink: Array | None
+    exact: bool
+    started: float
+
+    def approach(self, theta: Array, tol: float, first: float, last: float, most: int) -> SmallStart | None:
+        """Return the start at `theta` (q, d + 1), which is changed, after steps to one goal after another.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (q, d + 1)
+            The start and the result.
+        tol : float
+            Gap to be proved.
+        first, last : float
+            First and last goal.
+        most : int
+            Steps at most.
+
+        Returns
+        -------
+        SmallStart or None
+            None where the steps fail.
+        """
+        objective, rows = self.objective, self.rows
+        n, steps, halves, history, goal = objective.rows.n, 0, objective.half_passes, list[Progress](), first
+        while True:
+            with objective.meter.passes():
+                fit = self._steps(theta, goal, most - steps)
+            if fit is None or not fit.converged:
+                return None
+            begin = history[-1].seconds if history else 0.0
+            history += _history(fit, n, halves, begin, perf_counter() - self.started)
+            steps, halves = steps + fit.steps, halves + 2 * (int(fit.products[-1]) + fit.steps + 1)
+            with objective.meter.certificate():
+                value, gap = _certified(objective, rows, fit, theta)
+            if gap <= tol or goal <= last or steps >= most:
+                break
+            goal = max(last, CLOSER * goal)
+        if gap <= tol:
+            history.append(Progress((halves + 1) // 2, value, gap, perf_counter() - self.started, halves * n // 2))
+        return SmallStart(theta[None], steps, halves - objective.half_passes, history, value, gap)
+
+    def _steps(self, theta: Array, goal: float, most: int) -> SmallFit | None:
+        """Take steps to a goal."""
+        return small_newton(
+            self.rows.Z,
+            self.rows.codes,
+            self.rows.weights,
+            self.ridge,
+            theta,
+            goal=float(goal),
+            max_steps=most,
+            kink=self.kink,
+            exact=self.exact,
+            balanced=bool(self.objective.fit_intercept),
+            with_logits=self.kink is not None,
+        )
+
+
+def _certified(objective: Stack, rows: SmallRows, fit: SmallFit, theta: Array) -> tuple[float, float]:
+    """Return the objective and its proved distance to the minimum, inf without a proof."""
+    W, _ = objective.user(theta[None])
+    A = fit.gradient[None, :, :-1] * objective.coordinates.scale
+    A[..., objective.coordinates.constant] = 0.0
+    penalty, loss = objective.penalty, np.array([fit.loss])
+    value = float(fit.loss + penalty.value(W)[0])
+    if objective.fit_intercept and not np.abs(fit.gradient[:, -1]).max() <= BALANCED:
+        return value, np.inf
+    if fit.logits is None:  # without an l1 part
+        return value, float(penalty.fenchel_gap(A, W)[0])
+    gap = gap_of(SmallLogits(rows, fit.logits), penalty, np.zeros((1, objective.q)), loss, A, W)
+    return value, float(gap[0])
+
+
+def _has_exact_steps(objective: Stack) -> bool:
+    """Return True if the model has two classes, a smooth penalty, and few columns for exact Hessians."""
+    n, k = objective.rows.n, objective.rows.d + 1
+    few = n * k <= MAX_EXACT_NUMBERS and k <= MAX_EXACT_COLUMNS and n * k * k / 2 <= MAX_EXACT_HESSIAN
+    return few and objective.q == 2 and Trait.SMOOTH in objective.penalty.traits
+
+
+def _is_possible(objective: Stack) -> bool:
+    """Return True if the compiled steps can minimise the objective."""
+    rows = objective.rows
     if not isinstance(rows, DenseRows | SparseRows):
         return False
-    possible = (
+    return (
         objective.m == 1
         and rows.fits_in_memory
         and not rows.has_offset
         and _is_uniform(objective)
         and all(block.labels.ndim == 1 for block in rows.blocks)
     )
-    numbers = rows.n * k
+
+
+def _is_small(objective: Stack) -> bool:
+    """Return True if compiled steps by conjugate gradients, or with an l1 part, are expected to save time."""
+    q, k = objective.q, objective.rows.d + 1
+    numbers = objective.rows.n * k
     if Trait.SMOOTH not in objective.penalty.traits and numbers * (1 if q == 2 else q) > MAX_KINKED_NUMBERS:
         return False
-    factors = numbers * k * q / 2
-    return possible and numbers <= MAX_NUMBERS and numbers * q <= MAX_PRODUCT and factors <= MAX_FACTORS
+    return numbers <= MAX_NUMBERS and numbers * q <= MAX_PRODUCT and numbers * k * q / 2 <= MAX_FACTORS
 
 
 def _is_uniform(objective: Stack) -> bool:
@@ -149,11 +313,11 @@ def _in_one_class(theta: Array, ridge: Array, kink: Array) -> None:
     theta[:, columns] = np.maximum(-u, 0.0), np.maximum(u, 0.0)
 
 
-def _history(fit: SmallFit, n: int, half_passes: int, seconds: float) -> list[Progress]:
-    """Return a record for each step; the seconds are shared evenly."""
-    entries = []
+def _history(fit: SmallFit, n: int, half_passes: int, begin: float, end: float) -> list[Progress]:
+    """Return a record for each step; the seconds between begin and end are shared evenly."""
+    entries, share = [], (end - begin) / max(1, fit.steps)
     for step, (value, gap, products) in enumerate(zip(fit.values, fit.gaps, fit.products, strict=True)):
         halves = half_passes + 2 * (int(products) + step + 1)
-        share = (step + 1) / max(1, fit.steps)
-        entries.append(Progress((halves + 1) // 2, float(value), float(gap), seconds * share, halves * n // 2))
+        seconds = begin + share * (step + 1)
+        entries.append(Progress((halves + 1) // 2, float(value), float(gap), seconds, halves * n // 2))
     return entries

@@ -53,6 +53,42 @@ def sweep_rows(
     low: NDArray[Any],
     high: NDArray[Any],
 ) -> float: ...
+def minimise_sparse(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    inverse: NDArray[Any],
+    zero: NDArray[Any],
+    P: NDArray[Any] | None,
+    C: NDArray[Any],
+    group: NDArray[Any],
+    column: NDArray[Any],
+    whole: NDArray[Any],
+    gradient: NDArray[Any],
+    ridge: NDArray[Any],
+    x: NDArray[Any],
+    kink: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+    effort: tuple[int, int, int, float, float],
+) -> float: ...
+def sparse_fit(
+    data: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    inverse: NDArray[Any],
+    zero: NDArray[Any],
+    codes: NDArray[Any],
+    weights: NDArray[Any],
+    ridge: NDArray[Any],
+    kink: NDArray[Any],
+    x: NDArray[Any],
+    history: NDArray[Any],
+    goal: float,
+    tolerance: float,
+    first_weights: int,
+    effort: tuple[int, int, int, float, float],
+) -> int: ...
 def csr_times(
     data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], W: NDArray[Any], out: NDArray[Any]
 ) -> None: ...
@@ -97,7 +133,16 @@ def small_newton(
     codes: NDArray[Any],
     weights: NDArray[Any],
     ridge: NDArray[Any],
+    kink: NDArray[Any] | None,
     theta: NDArray[Any],
     history: NDArray[Any],
     goal: float,
+    exact: bool,
+    balanced: bool,
+    gradient: NDArray[Any],
+    loss: NDArray[Any],
+    logits: NDArray[Any] | None,
 ) -> int: ...
+def standard_columns(
+    X: NDArray[Any], shift: NDArray[Any], scale: NDArray[Any], bias: float, first: int, out: NDArray[Any]
+) -> None: ...

@@ -17,7 +17,7 @@ import numpy as np
 
 from softreg.typing import Array
 
-INTERFACE = 8
+INTERFACE = 9
 """Version of the interface to the compiled module; a module of another version is not used."""
 
 MAX_COMPILED_BYTES = {"baseline": 128, "avx2": 256, "avx512": 256}
