@@ -4,9 +4,11 @@ Five designs, n = 50, 200 and 1,000 rows: two classes at an accuracy of 80%; of 
 with 3 degrees of freedom, doubled in the prediction (a heavy-tailed log loss); ten classes of unequal rates; and 5%
 events. The truth is that of 200,000 rows, over all labels where that can be computed. The calibration gap is a
 gain by a recalibration that n rows fit: its truth is the mean over the samples. The calibration error is that of bins
-of neighbouring probabilities. "cannot tell" is the share of samples whose gap has no lower end, as mistakes are few.
+of neighbouring probabilities, of which many rows fill more than n rows do: its truth is the root of the mean debiased
+squared error of the samples, and 0 where the probabilities are right. "cannot tell" is the share of samples whose gap
+has no lower end, as mistakes are few.
 
-    python benchmarks/coverage_report.py [SAMPLES [PART]]    PART: scores, ranking, bootstrap, columns
+    python benchmarks/coverage_report.py [SAMPLES [PART [DESIGN]]]    PART: scores, ranking, bootstrap, columns
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from intervals import LEAST, labels, scale_of, scores
 from softreg import SoftmaxRegression, bootstrap
 from softreg.models import added_on_rows
 from softreg.probability import operating_point, softmax
-from softreg.probability.calibration import calibration_error as binned_error
 from softreg.report import audit
 from softreg.report.evaluation.roc_and_precision_recall import GRID, discrimination
 from softreg.report.page.calibration_assessment import calibration_error
@@ -90,37 +91,41 @@ def score_truth(design: Design, P: np.ndarray, truth: np.ndarray) -> Truth:
     rates = truth.mean(axis=0)
     loss = float((truth * scores(P, "log loss")).sum(axis=1).mean())
     decided = (P @ cost_of(design.q)).argmin(axis=1)
-    squared = 0.0 if design.factor == 1 else binned_error(P, labels(np.random.default_rng(8), truth)) / design.q
     return {
         "accuracy": float(truth[at, top].mean()),
         "log loss": loss,
         "Brier score": float((truth * scores(P, "Brier")).sum(axis=1).mean()),
         "skill": 1 - loss / float(-(rates @ np.log(rates))),
-        "calibration error": float(np.sqrt(max(squared, 0.0))),
         "cost of decisions": float((truth * cost_of(design.q)[:, decided].T).sum(axis=1).mean()),
     }
 
 
-def score_intervals(design: Design, P: np.ndarray, y: np.ndarray) -> dict[str, Interval]:
+def score_intervals(design: Design, P: np.ndarray, y: np.ndarray) -> tuple[dict[str, Interval], float]:
+    """Intervals, and the debiased squared calibration error."""
     found = audit(P, y, range(design.q))
     c = found.calibration
+    square = c.check.error / 2 if design.q == 2 else c.check.top_error
     paid = operating_point(P, y, cost_of(design.q)).paid
     named = {
         "accuracy": c.accuracy, "log loss": c.log_loss, "Brier score": c.brier, "skill": c.skill,
         "calibration gap": c.gap, "Brier gap": c.brier_gap, "calibration error": calibration_error(c, design.q),
         "cost of decisions": paid,
     }  # fmt: skip
-    return {name: (one.low, one.value, one.high) for name, one in named.items()}
+    return {name: (one.low, one.value, one.high) for name, one in named.items()}, square
 
 
 def run_scores(design: Design, n: int, samples: int) -> dict[str, list[bool]]:
     random = np.random.default_rng([n, design.q, 1])
     true = score_truth(design, *design.sample(np.random.default_rng(7), POPULATION))
     ends = defaultdict[str, list[Interval]](list)
+    squares = list[float]()
     for _ in range(samples):
         P, truth = design.sample(random, n)
-        for name, end in score_intervals(design, P, labels(random, truth)).items():
+        found, square = score_intervals(design, P, labels(random, truth))
+        squares.append(square)
+        for name, end in found.items():
             ends[name].append(end)
+    true["calibration error"] = 0.0 if design.factor == 1 else float(np.sqrt(max(np.mean(squares), 0.0)))
     for name in ("calibration gap", "Brier gap"):
         true[name] = float(np.mean([value for _, value, _ in ends[name]]))
     held = {name: [low - TINY <= true[name] <= high + TINY for low, _, high in found] for name, found in ends.items()}
@@ -157,7 +162,7 @@ def run_ranking(design: Design, n: int, samples: int) -> dict[str, list[bool]]:
             held["precision band"].append(
                 one.precision_band[0, place] <= precision[place] <= one.precision_band[1, place]
             )
-        record = evaluation_record(audit(P, y, range(design.q)))
+        record = evaluation_record(audit(P, y, range(design.q)), training_rows=0)
         curve = next((c for c in record.reliability if str(c.label) == "1"), None)
         for b in curve.bins if curve else ():
             held["frequency of a bin"].append(b.low <= frequency[round(b.lower * 10)] <= b.high)
@@ -235,25 +240,27 @@ PARTS = {
 }
 
 
-def table(part: str, samples: int) -> Iterator[str]:
+def table(part: str, samples: int, chosen: str) -> Iterator[str]:
     """Yield the lines of a table: for each design and interval, the share at each number of rows."""
     run, designs = PARTS[part]
     for design in designs:
+        if chosen not in design.name:
+            continue
         found = [run(design, n, samples) for n in ROWS]
         for name in dict.fromkeys(name for one in found for name in one):
             cells = [f"{np.mean(one[name]):.1%}" if len(one.get(name, [])) >= samples / 10 else "–" for one in found]
             yield f"| {design.name} | {name} | {' | '.join(cells)} |"
 
 
-def main(samples: int, chosen: str) -> None:
+def main(samples: int, chosen: str = "", design: str = "") -> None:
     """Print the share of samples whose interval contains the truth."""
     warnings.simplefilter("ignore")
     for part in (name for name in PARTS if chosen in name):
         print(f"\n| design | interval | {' | '.join(f'n = {n:,}' for n in ROWS)} |\n| --- | --- | --- | --- | --- |")
-        for line in table(part, samples):
+        for line in table(part, samples, design):
             print(line, flush=True)
     print(f"\nStandard error of a share of 95% in {samples} samples: {np.sqrt(0.95 * 0.05 / samples):.1%}.")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400, sys.argv[2] if len(sys.argv) > 2 else "")
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400, *sys.argv[2:4])

@@ -17,7 +17,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import data
@@ -36,21 +36,21 @@ UNDER = 0.8
 
 
 class GivenProbabilities(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A fitted classifier whose rows are the probabilities themselves, for packages that ask for a classifier."""
+    """A fitted classifier whose rows are the probabilities themselves and `more` columns."""
 
-    def __init__(self, q: int) -> None:
-        self.q = q
+    def __init__(self, q: int, more: int = 0) -> None:
+        self.q, self.more = q, more
         self.classes_ = np.arange(q)
-        self.n_features_in_ = q
+        self.n_features_in_ = q + more
 
     def fit(self, X: Any, y: Any) -> GivenProbabilities:
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        return X
+        return X[:, : self.q]
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        return X.argmax(axis=1)
+        return X[:, : self.q].argmax(axis=1)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,31 @@ def mapie_sets(rows: Rows, score: str) -> np.ndarray:
     # its cumulative score includes the last class at random, as that of softreg does
     options = {"include_last_label": "randomized"} if score == "aps" else None
     return model.conformalize(rows.P, rows.y).predict_set(rows.new, conformity_score_params=options)[1][:, :, 0]
+
+
+def mapie_sets_of_groups(rows: Rows) -> np.ndarray:
+    """Sets of one MAPIE object for each group: it has no option for groups."""
+    assert rows.groups is not None
+    assert rows.new_groups is not None
+    found = np.zeros(rows.new.shape, dtype=bool)
+    for group in np.unique(rows.groups):
+        held, new = rows.groups == group, rows.new_groups == group
+        found[new] = mapie_sets(replace(rows, P=rows.P[held], y=rows.y[held], new=rows.new[new]), "lac")
+    return found
+
+
+def mapie_conditional_sets(rows: Rows) -> np.ndarray:
+    """Sets of MAPIE's conditional procedure (Gibbs, Cherian and Candes), with the groups as its features."""
+    from mapie.conditional_conformal_prediction import ConditionalSplitConformalClassifier
+
+    assert rows.groups is not None
+    assert rows.new_groups is not None
+    q, count = rows.P.shape[1], int(rows.groups.max()) + 1
+    model = ConditionalSplitConformalClassifier(
+        lambda X: np.eye(count)[X[:, q].astype(int)], GivenProbabilities(q, 1), confidence_level=LEVEL
+    )
+    model.conformalize(np.column_stack([rows.P, rows.groups]), rows.y)
+    return np.asarray(model.predict_set(np.column_stack([rows.new, rows.new_groups]))[1][:, :, 0], dtype=bool)
 
 
 def crepes_sets(rows: Rows, *, class_cond: bool = False, by_group: bool = False) -> np.ndarray:
@@ -142,6 +167,8 @@ GROUP_METHODS: dict[str, Method] = {
     "one threshold: softreg": of_softreg(),
     "each group: softreg": of_softreg(by_group=True),
     "each group: crepes": lambda rows: crepes_sets(rows, by_group=True),
+    "each group: MAPIE, lac, an object for each": mapie_sets_of_groups,
+    "groups as features: MAPIE, conditional, lac": mapie_conditional_sets,
 }
 SHIFT_METHODS: dict[str, Method] = {
     "no weights: softreg": of_softreg(),

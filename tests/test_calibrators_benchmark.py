@@ -64,12 +64,14 @@ def test_a_row_of_the_table_counts_what_is_worse_and_what_is_better(calibrators:
             "q": 2,
             "before": b,
             "unchanged": b + 0.001,
-            "softreg": {"loss": s, "seconds": 0.002},
-            calibrators.PEER: {"loss": p, "seconds": 0.01},
+            "softreg": {"loss": s, "seconds": 0.002, "error": 0.09},
+            calibrators.PEER: {"loss": p, "seconds": 0.01, "error": 0.09},
         }
         for b, s, p in losses
     ]
-    assert calibrators.row("softreg", chosen) == "| softreg | +0.0251 | +0.0002 | 50.0% | 75.0% | 75.0% | 75% | 2.0 |"
+    assert calibrators.row("softreg", chosen) == (
+        "| softreg | +0.0251 | +0.0002 | 50.0% | 75.0% | 75.0% | 25.0% | 75% | 2.00 |"
+    )
     told = calibrators.lines({"a": chosen[0], "b": {**chosen[1], "q": 3}})
     assert [line for line in told if "pairs" in line] == [
         "1 pairs, two classes:", "1 pairs, three classes and more:", "2 pairs, all:"

@@ -69,7 +69,7 @@ ORDER = {
         "cluster gpu"
     ),
     "optimize": (
-        "cost problem objective certificate curvature dual many_classes solvers certified_newton sgd "
+        "cost problem objective certificate curvature dual many_classes solvers sparse_start certified_newton sgd "
         "problem_reduction firth_scoring gaussian_prior plan minimisation heldout_stopping stack_path"
     ),
     "models": (

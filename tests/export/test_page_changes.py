@@ -106,6 +106,7 @@ def scan(program: Program, folder: Path) -> list[dict[str, Any]]:
         "names",
         "terms_of_two_classes",
         "terms_of_three_classes",
+        "terms_with_forms",
     ],
 )
 def test_the_nearest_changes_are_found_and_no_others(name: str, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def model() -> TableClassifier:
 def test_pictures_have_bands_and_no_inline_styles(model: TableClassifier) -> None:
     page = page_html(build_program(model))
     section = page[page.index('<section id="terms"') : page.index('<section id="changes"')]
-    assert section.count("<svg") == 5
+    assert section.count("<svg") == 7
     assert 'style="' not in section
     assert section.count('fill-opacity="0.16"') == 2
     assert "<cook>" not in section
@@ -64,6 +64,9 @@ def test_markers_follow_the_controls(model: TableClassifier, browser: Browser) -
     program = build_program(model)
     opened = browser.open(program)
     opened.page.locator("#terms summary").click()
+    assert opened.page.locator("#terms svg").count() == sum(
+        len(t["figures"]) for t in term_pictures(program.functions).terms
+    )
     records = [(term["axes"], figure) for term in term_pictures(program.functions).terms for figure in term["figures"]]
     curve = next(i for i, (axes, figure) in enumerate(records) if figure["kind"] == "curve")
     axes, figure = records[curve]
@@ -76,6 +79,10 @@ def test_markers_follow_the_controls(model: TableClassifier, browser: Browser) -
     opened.column("x").get_by_role("checkbox", name="not known").press("Space")
     opened.settle()
     assert float(line.get_attribute("x1")) == figure["at"][-1]
+    maps = [i for i, (_, figure) in enumerate(records) if figure["kind"] == "map"]
+    rings = [opened.page.locator("#terms svg").nth(i).locator(".mark circle").get_attribute("cx") for i in maps]
+    assert len(rings) == 3
+    assert len(set(rings)) == 1
     levels = next(i for i, (_, figure) in enumerate(records) if figure["kind"] == "levels")
     seen = set()
     for label in ("smith", "$a$", "<cook>"):

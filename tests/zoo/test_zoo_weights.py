@@ -240,3 +240,11 @@ def test_zoo_28_strength_zero_is_no_penalty(two):
     X = np.c_[two.X, two.codes]
     with pytest.warns(ConvergenceWarning, match="no finite optimum"):
         SoftmaxRegression(0.0).fit(X, two.y)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_that_vanish_beside_the_largest_are_zero(problem, method):
+    few = np.where(np.arange(600) < 200, 1e200, 1e-300)
+    zero = np.where(few < 1, 0.0, 1.0)
+    fits = [getattr(SoftmaxRegression(), method)(problem.X, problem.y, sample_weight=w) for w in (few, zero)]
+    np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=1e-12)

@@ -114,7 +114,7 @@ def _choice(record: TermRecord) -> list[str]:
         return ["The terms were requested; the strength of each was chosen by the evidence of the training rows."]
     losses = ", ".join(f"{one.name} {one.log_loss:.4f}" for one in record.stages)
     chosen = {
-        "linear": "No model with curves or interactions was better than the linear one by more than chance.",
+        "linear": "No model with curves or interactions was better on held-out rows by more than a standard error.",
     }.get(record.chosen, f"The model with {record.chosen} was chosen; each term has a strength of its own.")
     return [
         f"Models were compared by the log loss of held-out rows among {record.rows:,} training rows, in nats: "

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from softreg.cli.console.command_errors import ErrorReportingGroup
+from softreg.cli.console.option_values import OptionalNumber, interval_level
 from softreg.cli.options.group_options import group_options
 from softreg.cli.options.grouped_help import GroupedCommand, given_options
 from softreg.cli.options.monitor_options import monitor_options
@@ -20,7 +21,7 @@ from softreg.cli.options.probe_options import probe_options
 from softreg.cli.options.reading_options import reading_options
 from softreg.cli.options.statistics_options import statistics_options
 from softreg.cli.options.terms.term_arguments import term_options
-from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, level, train_options
+from softreg.cli.options.train_options import FILE, HEADINGS, MISSING_TARGET, train_options
 from softreg.version import __version__
 
 __all__ = ["main"]
@@ -144,11 +145,12 @@ def probe(**options: Any) -> None:
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    callback=level,
-    metavar="LEVEL",
-    help="Write an interval of each probability at this level, as 0.95: two columns a class. The model is trained with "
-    "--intervals.",
+    cls=OptionalNumber,
+    if_omitted="0.95",
+    callback=interval_level,
+    metavar="[LEVEL]",
+    help="Write an interval of each probability, two columns a class; its level is 0.95 if no number follows. The "
+    "model is trained with --intervals.",
 )
 @reading_options
 def predict(model: Path, data: tuple[Path, ...], reading: Any, **options: Any) -> None:

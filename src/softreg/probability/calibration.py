@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from softreg.probability.bootstrap_intervals import draws_for, label_drawer
+from softreg.probability.bootstrap_intervals import Interval, draws_for, label_drawer
 from softreg.probability.calibration_statistics import CalibrationStatistics, Cells
 from softreg.probability.check_distributions import check_probabilities
 from softreg.probability.labels import check_codes
@@ -28,6 +28,8 @@ BLOCK = 100_000
 """Rows times draws whose statistics are computed together."""
 STEPS = 10
 """Fixed-point iterations for a detectable error and the variance at that error."""
+LEVEL, Z = 0.95, 1.96
+"""Confidence level of intervals, and its standard normal quantile."""
 POWER, Z_POWER = 0.8, 0.8416
 """Power of detectable errors, and its standard normal quantile."""
 
@@ -54,6 +56,9 @@ class CalibrationCheck:
         Upper 95% limits of the errors if the probabilities are right.
     error_sd, top_error_sd : float
         Standard errors of the two.
+    error_interval, top_error_interval : Interval
+        The two with their 95% intervals: the errors whose distance from the estimate is at most 1.96 standard errors,
+        which grow with the error; from 0 or less where right probabilities have an error as large in 2.5% of samples.
     detectable, top_detectable : float
         Root-mean-square errors of the probability of a class (over rows and classes), and of the most likely class,
         that exceed those 95% limits in about 80% of samples of as many rows, if they are of one sign or change slowly
@@ -81,6 +86,8 @@ class CalibrationCheck:
     top_error_sd: float
     top_detectable: float
     draws: int
+    error_interval: Interval
+    top_error_interval: Interval
 
 
 def check_calibration(
@@ -158,7 +165,7 @@ def check_calibration(
     if draws is None and p[0] <= SMALL_P and more > count:
         # All new: the second p-value is valid by itself, and it is returned only where the first is small.
         p, count = _p_values(_drawn(test, y, draw, random, more, errors=False)), more
-    variances = test.variances(y)
+    variances = test.error_variances(y)
     error, top = (_error(statistics[:, 3 + j], cells, variances[j], n) for j, cells in enumerate((test.all, test.best)))
     least_rate = 1 - (1 - POWER) ** (1 / n)  # lower rates often give no event at all
     return CalibrationCheck(
@@ -176,6 +183,8 @@ def check_calibration(
         top_error_sd=top.sd,
         top_detectable=max(float(np.sqrt(top.detectable)), least_rate),
         draws=count,
+        error_interval=error.interval,
+        top_error_interval=top.interval,
     )
 
 
@@ -205,10 +214,11 @@ class _Error:
     by_chance: float
     sd: float
     detectable: float
+    interval: Interval
 
 
-def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
-    """Summarise an error from its values for the observed labels, whose residuals have `variance`, and for draws."""
+def _error(values: Floats, cells: Cells, variances: tuple[float, float], n: int) -> _Error:
+    """Summarise an error from its values for the observed labels, with their `Cells.error_variances`, and for draws."""
     null = np.sort(values[1:])
     index = min(round(0.95 * len(values)) - 1, len(null) - 1)
     limit, spread = float(null[index]), float(null.std())
@@ -220,8 +230,20 @@ def _error(values: Floats, cells: Cells, variance: float, n: int) -> _Error:
         middle = limit + 2 * Z_POWER**2 * v
         root = middle**2 - limit**2 + (Z_POWER * spread) ** 2
         least = middle + float(np.sqrt(max(root, 0.0)))
-    sd = float(np.sqrt(spread**2 + 4 * max(float(values[0]), 0.0) * variance * q / n))
-    return _Error(float(values[0]), limit, sd, least)
+    value, (linear, factor) = float(values[0]), variances
+    noise, excess = max(factor, 1.0) * spread**2, max(linear - 2 * factor * spread**2, 0.0)
+    # The variance at an error of u is that of no error and a part in proportion to u, from the estimate or, where this
+    # is near 0, from the mean variance of the residuals.
+    mean_slope = 4 * cells.mean_variance * q / n
+    slope = max(excess / max(value, float(np.sqrt(noise))), mean_slope) if noise > 0 else mean_slope
+    half = Z**2 * slope / 2
+    centre = max(value, 0.0) + half
+    width = float(np.sqrt(max(centre**2 - max(value, 0.0) ** 2 + Z**2 * noise, 0.0)))
+    low, high = (max(value, 0.0) + half + side * width for side in (-1, 1))
+    if value <= null[min(round((1 + LEVEL) / 2 * len(values)) - 1, len(null) - 1)]:  # right probabilities may have it
+        low = min(low, 0.0)
+    ends = Interval(value, min(low, value), max(high, value))
+    return _Error(value, limit, float(np.sqrt(noise + excess)), least, ends)
 
 
 def _p_values(statistics: Floats) -> tuple[float, ...]:

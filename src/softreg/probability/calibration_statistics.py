@@ -67,9 +67,9 @@ class CalibrationStatistics:
             top = np.where(((labels != self.top) & self.certain).any(axis=1), np.inf, top)
         return np.column_stack([confidence, classes, top, error, top_error])
 
-    def variances(self, y: NDArray[np.int64]) -> tuple[float, float]:
-        """Return the variances within the bins, of all classes and of the most likely one, for observed labels (n,)."""
-        return self.all.variance_seen(y * len(self.at) + self.at), self.best.variance_seen(self.at[y == self.top])
+    def error_variances(self, y: NDArray[np.int64]) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return `Cells.error_variances` of all classes and of the most likely one, for observed labels (n,)."""
+        return self.all.error_variances(y * len(self.at) + self.at), self.best.error_variances(self.at[y == self.top])
 
 
 class Cells:
@@ -132,10 +132,11 @@ class Cells:
         p = np.clip(self.p, min(error, 0.5), max(1 - error, 0.5))
         return float((p * (1 - p)).mean())
 
-    def variance_seen(self, happened: NDArray[np.int64]) -> float:
-        """Return the mean variance of the residuals around the mean of their bin, at least the expected one.
+    def error_variances(self, happened: NDArray[np.int64]) -> tuple[float, float]:
+        """Return two parts of the sampling variance of the debiased squared error.
 
-        It exceeds the expected variance where events are more frequent than small probabilities predict.
+        With m_b the mean of the residuals r of bin b, row i changes the error by `(1/n) sum_k (2 m_b r_ik - m_b^2)`
+        over its entries. The variance of the mean of these is the variance of the error, but for the noise of m_b.
 
         Parameters
         ----------
@@ -144,14 +145,25 @@ class Cells:
 
         Returns
         -------
-        float
-            Mean variance.
+        variance : float
+            Variance of that mean, with the observed m_b. If the true m_b are 0, it is twice the variance of the error.
+        factor : float
+            Ratio of the variance of the error that follows from the variances of the observed residuals within bins to
+            that under right probabilities, if the true m_b are 0. It exceeds 1 where events are more frequent than
+            small probabilities predict.
         """
-        cell = self.cell[happened]
-        residual = np.bincount(cell, minlength=self.cells) - self.expected
-        squares = self.square + np.bincount(cell, 1 - 2 * self.p[happened], minlength=self.cells)
-        within = squares - residual**2 / np.maximum(self.rows, 1)
-        return max(float(within.sum()) / len(self.cell), self.mean_variance)
+        residual = self.p.copy()
+        residual[happened] -= 1
+        mean = np.bincount(self.cell, residual, minlength=self.cells) / np.maximum(self.rows, 1)
+        squares = np.bincount(self.cell, residual**2, minlength=self.cells)
+        within = (squares - self.rows * mean**2) / np.maximum(self.rows - 1, 1)
+        expected = self.variance / np.maximum(self.rows, 1)
+        several = self.rows > 1
+        scale = float((expected[several] ** 2).sum())
+        factor = float((within[several] ** 2).sum()) / scale if scale > 0 else 1.0
+        of_entry = mean[self.cell]
+        change = (of_entry * (2 * residual - of_entry)).reshape(self.columns, self.n).sum(axis=0)
+        return float(change.var()) / self.n, factor
 
 
 def _equal_variance_bins(p: Floats, bins: int) -> tuple[NDArray[np.int64], int]:

@@ -77,7 +77,7 @@ def test_lines_and_the_report_have_the_same_sentences(
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     shown = " ".join(page.split())
     for sentence in (
-        "Groups by region, age: chance does not explain",
+        "Groups by region, age: miscalibration is significant in",
         "Benjamini and Yekutieli, since each row is in a group of each column",
         "Recalibration by offsets of the groups with partial pooling (softreg.GroupCalibrator): log loss",
         "for all candidates together (999 draws of labels)",

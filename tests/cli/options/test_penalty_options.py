@@ -45,4 +45,4 @@ def test_offsets_and_levels_that_cannot_be(run: Any, tmp_path: Path) -> None:
     assert softreg.load(model).offset_ == {"a=1": "o"}
     nan = run("predict", model, data, "--interval", "nan")
     assert nan.exit_code == 2
-    assert "nan is not a number between 0 and 1" in nan.output
+    assert "nan must be between 0 and 1" in nan.output

@@ -8,7 +8,14 @@ from numpy.testing import assert_allclose
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 from softreg import SoftmaxRegression
-from softreg.models.evidence.term_strengths import MAX_PRECISION, PRIOR_RATE, TermStrengths, choose_term_strengths
+from softreg.models.evidence.term_strengths import (
+    MAX_PRECISION,
+    PRIOR_RATE,
+    TermStrengths,
+    choose_term_strengths,
+    degrees_at,
+    fit_at_precisions,
+)
 from softreg.models.evidence.term_traces import INTERCEPT_PRECISION, MAX_FULL_PARAMETERS, term_traces
 from softreg.optimize.objective.hessian import contrasts
 from softreg.tables.encode.terms.curve_basis import curve_knots, random_walk_basis
@@ -146,3 +153,44 @@ def test_cross_validation_prefers_no_other_multiple_by_much(q: int) -> None:
     assert difference.mean() <= 0.01 * mean[own]
     assert 1 / 4 <= multiples[best] <= 4
     assert mean[0] > mean[own] or mean[-1] > mean[own]
+
+
+@pytest.mark.parametrize("q", [2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fit_at_other_precisions_is_that_of_the_regression(q: int, weighted: bool) -> None:
+    random = np.random.default_rng(q)
+    X, terms, codes = problem(q, seed=7)
+    weight = random.uniform(0.5, 2, len(codes)) if weighted else None
+    chosen = choose_term_strengths(X, codes, q, terms, weight=weight)
+    precision = chosen.precision / 8
+    found = fit_at_precisions(X, codes, terms, chosen, precision, weight=weight)
+    total = len(codes) if weight is None else weight.sum()
+    kept = precision[terms] < MAX_PRECISION
+    model = SoftmaxRegression(1 / total, penalty_factors=precision[terms][kept], tol=1e-10)
+    model.fit(X[:, kept], codes, weight)
+    P = softmax(X @ found.coef.T + found.intercept, axis=1)
+    assert_allclose(P, model.predict_proba(X[:, kept]), atol=0.01)
+    assert (found.coef[:, ~kept] == 0).all()
+
+
+@pytest.mark.parametrize("q", [2, 3])
+def test_degrees_at_other_precisions_are_those_of_fixed_ones(q: int) -> None:
+    X, terms, codes = problem(q, seed=8)
+    chosen = choose_term_strengths(X, codes, q, terms)
+    precision = np.minimum(chosen.precision, 1e4) / 4
+    found = degrees_at(X, codes, terms, chosen, precision)
+    fixed = choose_term_strengths(X, codes, q, terms, fixed=precision)
+    assert_allclose(found.degrees, fixed.degrees, rtol=0.02, atol=0.02)
+    assert found.log_evidence == pytest.approx(fixed.log_evidence, abs=0.5)
+    assert found.degrees.sum() > chosen.degrees.sum() + 1
+    assert found.log_evidence < chosen.log_evidence
+
+
+def test_a_term_left_out_at_the_end_leaves_the_evidence_comparable() -> None:
+    """Evidence of a model with a term that has none, and without it: the term costs little."""
+    random = np.random.default_rng(11)
+    X, terms, codes = problem(2, seed=11)
+    noise = features(random.normal(size=len(codes)))[:, 1:]
+    plain = choose_term_strengths(X, codes, 2, terms)
+    more = choose_term_strengths(np.hstack([X, noise]), codes, 2, np.append(terms, np.full(noise.shape[1], 5)))
+    assert more.log_evidence == pytest.approx(plain.log_evidence, abs=2.0)

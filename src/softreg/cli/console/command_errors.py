@@ -12,6 +12,7 @@ from typing import IO, Any
 import click
 
 from softreg import version
+from softreg.cli.console.option_values import ValueCheckingCommand
 
 EXIT_USAGE = 2
 """Exit code of an error in the input or on the command line."""
@@ -39,6 +40,8 @@ class ErrorReportingGroup(click.Group):
     A `ValueError` that softreg raises is an error in the input, as is an `OSError`. Any other exception is a defect of
     softreg and keeps its traceback.
     """
+
+    command_class = ValueCheckingCommand
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **kwargs: Any) -> click.Context:
         """Parse the options of the group."""

@@ -46,6 +46,8 @@ def term_text(model: TableClassifier, most: int | None = MAX_LISTED_TERMS) -> st
         of = f"the held-out log loss of {record.rows:,} training rows"
         lines = [f"Terms: {record.chosen}, the choice among these models by {of}"]
         lines.append(align_columns(_stage_lines(record)))
+        if record.multiple != 1:
+            lines.append(f"Strengths: {record.multiple:g} times those of the evidence, by the same rows")
     sizes = record.sizes()
     if sizes:
         shown = sizes if most is None else sizes[:most]

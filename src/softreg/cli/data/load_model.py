@@ -143,7 +143,10 @@ def load_model(path: Path) -> LoadedModel:
         return LoadedModel(path, model.best_estimator_, None, search_record(model.path_, model.rule), model)
     if isinstance(model, SoftmaxRegression):
         return LoadedModel(path, model, model=model)
-    raise CommandError(f"{str(path)!r} contains a {type(model).__name__}, which this command does not support.")
+    raise CommandError(
+        f"{str(path)!r} contains a {type(model).__name__}, which this command does not support. It is used in Python: "
+        "softreg.load(path)."
+    )
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> Float64Array:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from softreg.cli.console.option_values import ValueCheckingCommand
+
 OTHER_OPTIONS = "Other options"
 """Heading of the options that no heading lists."""
 
@@ -22,7 +24,7 @@ def given_options(context: click.Context) -> frozenset[str]:
     )
 
 
-class GroupedCommand(click.Command):
+class GroupedCommand(ValueCheckingCommand):
     """A command whose help lists its options under headings.
 
     Parameters

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from softreg.cli.console.option_values import interval_level
+
 FILE = click.Path(path_type=Path)
 OPTIONS = (
     click.option("--target", metavar="COLUMN", help="Column of labels; not needed if --formula names it."),
@@ -58,7 +60,14 @@ OPTIONS = (
         help="Confidence intervals: wald, or profile (profile likelihood), which is better with few rows and "
         "the default with Firth's penalty.",
     ),
-    click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals."),
+    click.option(
+        "--level",
+        callback=interval_level,
+        default="0.95",
+        show_default=True,
+        metavar="LEVEL",
+        help="Confidence level of the intervals.",
+    ),
     click.option(
         "--model",
         type=FILE,

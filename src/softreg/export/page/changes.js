@@ -229,7 +229,7 @@ function* nearestNumber(task, from, points) {
     if (inside !== null || wins(atB)) {
       let edge = inside === null ? null : bisect(a, a + inside * (b - a), test), change = null;
       edge ??= bisect(a, b, test);
-      if (edge !== null && edge !== from) shortNumber({ from, edge, limit, whole: column.whole }, (x) => (change = confirm(x)) !== null);
+      if (edge !== null && edge !== from) shortNumber({ from, edge, limit, whole: column.whole, stops: column.stops }, (x) => (change = confirm(x)) !== null);
       if (change) return change;
     }
     [a, atA] = [b, atB];

@@ -3,6 +3,7 @@
 const STOPS = 200;
 const FEW_WHOLE = 10;
 const FINEST = 1e-6, FINE = 0.0005;
+const ROUNDING = 0.01;
 
 /** Text of a probability, in percent with one decimal, or two digits of its distance from 0 or 1 if that is less. */
 function percent(p) {
@@ -98,15 +99,19 @@ function trackShare(stops, value) {
   return interpolate({ knots: stops, values: positions }, value);
 }
 
-/** The number with the fewest digits that works, from `edge` on away from `from`, at most 1 % of the way further. */
-function shortNumber({ from, edge, limit, whole }, works) {
-  const way = edge - from, up = way > 0;
+/**
+ * The number with the fewest digits that works, from `edge` on away from `from`, at most 1 % of the way further: of the
+ * way in numbers and, where there is a slider, of its length, whose stops are dense where the training rows are.
+ */
+function shortNumber({ from, edge, limit, whole, stops }, works) {
+  const way = edge - from, up = way > 0, edgeShare = trackShare(stops, edge);
+  const isNear = (x) => Math.abs(x - edge) <= ROUNDING * Math.abs(way) && Math.abs(trackShare(stops, x) - edgeShare) <= ROUNDING;
   const start = Math.floor(Math.log10(Math.max(Math.abs(edge), Math.abs(way))));
   for (let power = start; power >= start - 16; power--) {
     const unit = 10 ** power;
     if (whole && unit < 1) break;
     const rounded = Number(((up ? Math.ceil(edge / unit) : Math.floor(edge / unit)) * unit).toPrecision(15));
-    const near = Math.abs(rounded - edge) <= 0.01 * Math.abs(way) || (whole && unit === 1);
+    const near = isNear(rounded) || (whole && unit === 1);
     if (near && (up ? rounded >= edge && rounded <= limit : rounded <= edge && rounded >= limit) && works(rounded)) return rounded;
   }
   return !whole && works(edge) ? edge : null;

@@ -88,27 +88,34 @@ def _introduction(functions: ShownTerms) -> str:
         f"What each column, and each interaction beyond its two columns, adds to {what}, centred over the training "
         "rows; beside it the probability with all other terms at their mean. A line or ring marks the row's values. "
         f"{bands}The grey area below a curve is the distribution of the training rows (square roots of their shares). "
-        f"In a map, blue raises and orange lowers the logit.{some} The pictures describe the model, not causes."
+        f"{_maps(functions)}{some} The pictures describe the model, not causes."
     )
+
+
+def _maps(functions: ShownTerms) -> str:
+    """Return the sentences about the maps of interactions; empty without interactions."""
+    if all(one.kind != "interaction" for one in functions.functions):
+        return ""
+    half = " A third map has half the width of the band of the logits." if functions.intervals else ""
+    return f"In a map of logits, blue raises and orange lowers the logit; a dot is a cell without training rows.{half}"
 
 
 def _drawn(term: ShownTerm, name: str) -> tuple[str, dict[str, Any]]:
     """Return the figures of a term, and the record of their nodes."""
-    from softreg.report.figures.interaction_plots import largest_logit
-
     figures, records = _map_figures(term, name) if term.kind == "interaction" else _column_figures(term, name)
     axes = [
         {"column": axis.column, "numbers": axis.numbers.tolist(), "labels": list(axis.labels[len(axis.numbers) :])}
         for axis in term.axes
     ]
-    remark = "" if term.kind != "interaction" else f" interaction, logits up to \u00b1{largest_logit(term):.2g}"
+    remark = "" if term.kind != "interaction" else " interaction"
     caption = f"<figcaption><b><bdi>{escape(_plain(term.name))}</bdi></b><span>{remark}</span></figcaption>"
-    pictures = "".join(f"<div>{svg}</div>" for svg in figures)
-    return f'<figure>{caption}<div class="pictures">{pictures}</div></figure>', {"axes": axes, "figures": records}
+    rows = ("".join(f"<div>{svg}</div>" for svg in row) for row in figures)
+    pictures = "".join(f'<div class="pictures">{row}</div>' for row in rows)
+    return f"<figure>{caption}{pictures}</figure>", {"axes": axes, "figures": records}
 
 
-def _column_figures(term: ShownTerm, name: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return both figures of a column, and the points of their nodes."""
+def _column_figures(term: ShownTerm, name: str) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """Return both figures of a column as a row, and the points of their nodes."""
     from softreg.report.figures.svg import figure_svg, viewbox_points
     from softreg.report.figures.term_plots import term_figures
 
@@ -122,20 +129,21 @@ def _column_figures(term: ShownTerm, name: str) -> tuple[list[str], list[dict[st
             record["values"] = [_rounded(points[:, c, 1]) for c in range(points.shape[1])]
             record["span"] = _rounded(viewbox_points(one.figure, _vertical_ends(one.figure))[:, 1])
         records.append(record)
-    return figures, records
+    return [figures], records
 
 
-def _map_figures(term: ShownTerm, name: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the maps of an interaction, and the places of their nodes along both axes."""
+def _map_figures(term: ShownTerm, name: str) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """Return the maps of an interaction, a row for each class, and the places of their nodes along both axes."""
     from softreg.report.figures.interaction_plots import interaction_figures
     from softreg.report.figures.svg import figure_svg
 
-    figures, records = [], []
-    for one in interaction_figures(term):
-        figures.append(svg_without_styles(figure_svg(one.figure, f"{name}{one.suffix}", one.label)))
-        x, y = one.points()
-        records.append({"kind": "map", "x": _rounded(x), "y": _rounded(y), "across": 0 if one.upright else 1})
-    return figures, records
+    rows, records = [], []
+    for row in interaction_figures(term):
+        rows.append([svg_without_styles(figure_svg(one.figure, f"{name}{one.suffix}", one.label)) for one in row])
+        for one in row:
+            x, y = one.points()
+            records.append({"kind": "map", "x": _rounded(x), "y": _rounded(y), "across": 0 if one.upright else 1})
+    return rows, records
 
 
 def _vertical_ends(figure: Figure) -> Float64Array:

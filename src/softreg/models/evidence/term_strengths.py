@@ -60,6 +60,20 @@ TOLERANCES = (1e-7, 1e-3)
 
 
 @dataclass(frozen=True, eq=False)
+class TermWeights:
+    """Weights of a fit.
+
+    Attributes
+    ----------
+    coef, intercept : array (q, d), (q,)
+        Weights; 0 in columns of terms that are left out.
+    """
+
+    coef: Float64Array
+    intercept: Float64Array
+
+
+@dataclass(frozen=True, eq=False)
 class TermStrengths:
     """The precision of each term, with the fit at these precisions.
 
@@ -145,7 +159,7 @@ def choose_term_strengths(
     for step in range(1, MAX_STEPS + 1):
         alive = precision < MAX_PRECISION
         solution, traces = fits.at(precision)
-        degrees = np.where(alive, np.maximum(sizes - np.where(alive, precision, 0.0) * traces.trace, 0.0), 0.0)
+        degrees = _degrees(precision, sizes, traces)
         updated = np.where(given, precision, _update(precision, degrees, fits.squares))
         change = np.abs(np.log(updated[alive] / precision[alive]))
         settled = not (change[degrees[alive] > NOTICED] > SETTLED).any()
@@ -154,9 +168,102 @@ def choose_term_strengths(
         if step >= FEWEST_STEPS:
             updated[~given & (degrees < ABSENT * (n_classes - 1))] = np.inf
         precision = updated
-    precision = np.where(~given & (degrees < ABSENT * (n_classes - 1)), np.inf, precision)
     evidence = fits.log_evidence(precision, sizes, solution, traces)
+    precision = np.where(~given & (degrees < ABSENT * (n_classes - 1)), np.inf, precision)
     return TermStrengths(precision, degrees, evidence, fits.coef, fits.intercept, step, settled)
+
+
+def fit_at_precisions(
+    X: Array,
+    codes: IntArray,
+    terms: IntArray,
+    fit: TermStrengths,
+    precision: Float64Array,
+    *,
+    weight: Float64Array | None = None,
+    offset: Float64Array | None = None,
+) -> TermWeights:
+    """Return the weights at other precisions of the terms.
+
+    Parameters
+    ----------
+    X : array (n, d)
+        Features.
+    codes : array of int (n,)
+        Codes of the labels.
+    terms : array of int (d,)
+        Term of each column.
+    fit : TermStrengths
+        Fit to the same rows, from which this one starts.
+    precision : array of float64 (m,)
+        Precisions; infinite for a term that is left out.
+    weight : array of float64 (n,), optional
+        Weights of the rows.
+    offset : array of float64 (n, q), optional
+        Fixed part of the logits.
+
+    Returns
+    -------
+    TermWeights
+        The weights.
+
+    Examples
+    --------
+    >>> X, codes, terms = np.array([[-1.0], [1.0], [0.5]]), np.array([0, 1, 1]), np.array([0])
+    >>> fit = choose_term_strengths(X, codes, 2, terms, fixed=np.ones(1))
+    >>> bool(fit_at_precisions(X, codes, terms, fit, np.full(1, 4.0)).coef[1, 0] < fit.coef[1, 0])
+    True
+    """
+    fits = _Fits(X, codes, len(fit.coef), terms, weight, offset)
+    fits.coef, fits.intercept = fit.coef, fit.intercept
+    fits.started = True
+    fits.solve(precision)
+    return TermWeights(fits.coef, fits.intercept)
+
+
+def degrees_at(
+    X: Array,
+    codes: IntArray,
+    terms: IntArray,
+    fit: TermStrengths,
+    precision: Float64Array,
+    *,
+    weight: Float64Array | None = None,
+    offset: Float64Array | None = None,
+) -> TermStrengths:
+    """Return the fit at other precisions of the terms, with their effective degrees of freedom.
+
+    Parameters
+    ----------
+    X, codes, terms, fit, precision, weight, offset
+        As for `fit_at_precisions`.
+
+    Returns
+    -------
+    TermStrengths
+        Precisions, effective degrees of freedom and the fit.
+
+    Examples
+    --------
+    >>> X, codes, terms = np.array([[-1.0], [1.0], [0.5]]), np.array([0, 1, 1]), np.array([0])
+    >>> fit = choose_term_strengths(X, codes, 2, terms, fixed=np.ones(1))
+    >>> bool(degrees_at(X, codes, terms, fit, np.full(1, 4.0)).degrees[0] < fit.degrees[0])
+    True
+    """
+    fits = _Fits(X, codes, len(fit.coef), terms, weight, offset)
+    fits.coef, fits.intercept = fit.coef, fit.intercept
+    fits.started = True
+    solution, traces = fits.at(precision)
+    sizes = np.bincount(terms, minlength=len(precision)) * (len(fit.coef) - 1)
+    degrees = _degrees(precision, sizes, traces)
+    evidence = fits.log_evidence(precision, sizes, solution, traces)
+    return TermStrengths(precision, degrees, evidence, fits.coef, fits.intercept, fit.steps + 1, fit.settled)
+
+
+def _degrees(precision: Float64Array, sizes: IntArray, traces: TermTraces) -> Float64Array:
+    """Return the effective degrees of freedom of each term."""
+    alive = precision < MAX_PRECISION
+    return np.where(alive, np.maximum(sizes - np.where(alive, precision, 0.0) * traces.trace, 0.0), 0.0)
 
 
 def _update(precision: Float64Array, degrees: Float64Array, squares: Float64Array) -> Float64Array:
@@ -186,8 +293,8 @@ class _Fits:
         self.columns = np.arange(0)
         self.squares: Float64Array = np.zeros(0)
 
-    def at(self, precision: Float64Array) -> tuple[Solution, TermTraces]:
-        """Return the optimum at these precisions and the traces of the covariance there."""
+    def solve(self, precision: Float64Array) -> Solution:
+        """Return the optimum at these precisions."""
         of_column = precision[self.terms]
         keep = of_column < MAX_PRECISION
         columns = np.flatnonzero(keep)
@@ -197,6 +304,12 @@ class _Fits:
         self.coef[:, columns] = solution.W.T
         self.intercept = np.asarray(solution.b, dtype=np.float64)
         self.started = True
+        return solution
+
+    def at(self, precision: Float64Array) -> tuple[Solution, TermTraces]:
+        """Return the optimum at these precisions and the traces of the covariance there."""
+        solution = self.solve(precision)
+        of_column, columns = precision[self.terms], self.columns
         logits = self.chosen @ self.coef[:, columns].T.astype(self.chosen.dtype) + self.intercept
         P = np.asarray(softmax(logits if self.offset is None else logits + self.offset), dtype=np.float64)
         traces = term_traces(self.chosen, P, self.weight, of_column[columns], self.terms[columns], len(precision))
@@ -206,7 +319,7 @@ class _Fits:
 
     def _take_columns(self, columns: IntArray, keep: BoolArray) -> None:
         """Keep these columns of the rows."""
-        if self.started and len(columns) == len(self.columns):
+        if len(self.columns) and len(columns) == len(self.columns):
             return
         self.columns = columns
         chosen = self.X if keep.all() else np.ascontiguousarray(self.X[:, columns])

@@ -105,7 +105,7 @@ def sample_weights(sample_weight: Any, n: int, allow_all_zero: bool = False) -> 
     Returns
     -------
     ndarray of shape (n,)
-        The weights.
+        The weights; 0 where the quotient of a weight and the largest one is no number above 0 in double precision.
 
     Raises
     ------
@@ -131,7 +131,8 @@ def sample_weights(sample_weight: Any, n: int, allow_all_zero: bool = False) -> 
         raise ValueError(
             "all sample weights are zero, so there is nothing to fit; leave sample_weight out to count each row once."
         )
-    return weight
+    vanishing = (weight > 0) & (rescale_extreme_weights(weight) == 0)
+    return np.where(vanishing, 0.0, weight) if vanishing.any() else weight
 
 
 def _weights_to_floats(sample_weight: Any) -> Float64Array:

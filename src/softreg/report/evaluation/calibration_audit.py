@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +14,15 @@ from softreg.probability.bootstrap_intervals import Interval
 from softreg.probability.calibration import CalibrationCheck, check_calibration
 from softreg.probability.intervals import design_effect
 from softreg.probability.scores import weighted_mean
+from softreg.report.evaluation.gain_and_skill import FOLDS, RecalibrationGain, SkillOfRows, undefined_skill
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
 from softreg.splits import one_of_each, stratified_fold_numbers
 from softreg.typing import Array, Codes, Float64Array, FloatArray
 
-FEW_MISTAKES = 10
-"""Mistakes up to which the gain by a recalibration has no lower end."""
 MAX_CURVES = 12
 """Classes whose reliability curve is computed: the most frequent ones."""
 MAX_VECTOR_SCALED_CLASSES = 100
 """Number of classes above which the calibration gap is that of temperature scaling alone."""
-FOLDS = 5
-"""Folds in which the recalibrations of the calibration gap are fitted."""
 SIGNIFICANCE_LEVEL = 0.05
 """Level at which `CalibrationAudit.calibrated` reads the exact test."""
 FITTED_Z = 3e-3
@@ -156,6 +154,7 @@ def audit_calibration(
     n, q = P.shape
     losses, squares = _surprisals(P), _squares(P)
     recalibrated, name = _recalibrated(P, codes, weights)
+    change, square_change = losses - _surprisals(recalibrated), squares - _squares(recalibrated)
     w = np.ones(n) if weights is None else weights / weights.mean()
 
     def interval(scores: Float64Array) -> Interval:
@@ -163,17 +162,20 @@ def audit_calibration(
 
     log_loss, brier = _at_least(interval(losses), 0.0), _at_least(interval(squares), 0.0)
     hit = P.argmax(axis=1) == codes
-    rows = n / design_effect(hit.astype(np.float64), groups, None if weights is None else w)[0]
+    at = np.arange(n), codes
+    parameters, unit_weights = 1 if name == "temperature" else 2 * q - 1, None if weights is None else w
+    gain = RecalibrationGain(change[at], square_change[at], parameters, int((~hit).sum()), groups, unit_weights)
+    rows = n / design_effect(hit.astype(np.float64), groups, unit_weights)[0]
     first = np.arange(n) if groups is None else one_of_each(groups)
     frequent = np.sort(np.argsort(-np.bincount(codes, minlength=q), kind="stable")[:MAX_CURVES])
     return CalibrationAudit(
         log_loss=log_loss,
         brier=brier,
         accuracy=proportion_interval(float((w * hit).mean()) * rows, rows),
-        skill=_skill_interval(losses, probabilities, codes, rates, groups=groups, weights=weights),
-        gap=gain_interval(interval(losses - _surprisals(recalibrated)), log_loss, int((~hit).sum())),
-        refinement=weighted_mean(_surprisals(recalibrated)[np.arange(n), codes], weights),
-        brier_gap=gain_interval(interval(squares - _squares(recalibrated)), brier, int((~hit).sum())),
+        skill=_skill_interval(losses, codes, rates, interval, groups=groups, weights=weights),
+        gap=gain.log_loss_interval(interval(change), log_loss),
+        refinement=weighted_mean(-np.log(recalibrated[at]), weights),
+        brier_gap=gain.brier_interval(interval(square_change), brier),
         recalibration=name,
         check=check_calibration(probabilities[first], codes[first]),
         bias=_bias(P, codes, w),
@@ -183,46 +185,6 @@ def audit_calibration(
         groups=None if groups is None else len(first),
         fitted=has_fitted_rates(P, codes, w),
     )
-
-
-def gain_interval(gain: Interval, loss: Interval, mistakes: int) -> Interval:
-    """Return the interval of the gain by a recalibration that is fitted to parts of the same rows.
-
-    The distances of the ends are multiplied by the root of `1 + 1 / (FOLDS - 1)`, for the error of the fit to the other
-    folds. With at most `FEW_MISTAKES` mistakes, a fit depends on each of them, and no interval keeps its level: only
-    the upper end is known, that of the loss itself.
-
-    Parameters
-    ----------
-    gain : Interval
-        The gain, with an interval for a fixed recalibration.
-    loss : Interval
-        The loss, which bounds the gain.
-    mistakes : int
-        Rows whose most likely class is not the label.
-
-    Returns
-    -------
-    Interval
-        The gain; from -inf where the mistakes are too few.
-
-    References
-    ----------
-    Nadeau and Bengio, "Inference for the generalization error" (2003).
-
-    Examples
-    --------
-    >>> loss = Interval(0.5, 0.4, 0.6)
-    >>> print(gain_interval(Interval(0.1, 0.0, 0.2), loss, 30), gain_interval(Interval(0.1, 0.0, 0.2), loss, 3))
-    0.1 (-0.0118 to 0.2118) 0.1 (-inf to 0.6)
-    """
-    if not np.isfinite(gain.value):
-        return gain
-    if mistakes <= FEW_MISTAKES:
-        return Interval(gain.value, -np.inf, max(gain.high, loss.high))
-    spread = np.sqrt(1 + 1 / (FOLDS - 1))
-    low, high = gain.value - spread * (gain.value - gain.low), gain.value + spread * (gain.high - gain.value)
-    return Interval(gain.value, float(low), float(high))
 
 
 def has_fitted_rates(P: Float64Array, codes: Codes, w: Float64Array | None = None) -> bool:
@@ -279,24 +241,21 @@ def _at_least(figure: Interval, least: float) -> Interval:
 
 def _skill_interval(
     losses: Float64Array,
-    P: FloatArray,
     codes: Codes,
     rates: Float64Array,
+    interval: Callable[[Float64Array], Interval],
     *,
     groups: Array | None,
     weights: Float64Array | None,
 ) -> Interval:
-    """Return `1 - log loss / label entropy` with the interval of a ratio of means, by linearization."""
+    """Return the skill with its interval, from surprisals (n, q) and a function for the interval of scores (n, q)."""
     with np.errstate(divide="ignore"):
         baseline = 0.0 - np.log(np.asarray(rates, dtype=np.float64))
-    observed, entropy = (weighted_mean(of, weights) for of in (losses[np.arange(len(P)), codes], baseline[codes]))
-    if entropy == 0 or not np.isfinite(observed) or not np.isfinite(entropy):
-        value = 0.0 if observed == 0 else 1.0 if np.isinf(entropy) and np.isfinite(observed) else -np.inf
-        return Interval(value, value, value)
+    rows = SkillOfRows(losses[np.arange(len(codes)), codes], baseline[codes], codes, rates, groups, weights)
+    if not rows.is_defined:
+        return undefined_skill(rows.loss, rows.entropy)
     baseline = np.where(np.isfinite(baseline), baseline, baseline[np.isfinite(baseline)].max())
-    residual = score_interval(losses - observed / entropy * baseline, P, codes, groups=groups, sample_weight=weights)
-    value = 1 - observed / entropy
-    return Interval(value, value - residual.high / entropy, min(value - residual.low / entropy, 1.0))
+    return rows.interval(interval(losses - rows.loss / rows.entropy * baseline))
 
 
 def _recalibrated(P: Float64Array, codes: Codes, weights: Float64Array | None) -> tuple[Float64Array, str]:

@@ -71,7 +71,7 @@ def audit(
         sample size. The test of calibration, the confusion matrix and the reliability curves count each row once.
     by : mapping of str to array_like, data frame, series, or array_like of shape (n,) or (n, c), optional
         Columns whose values divide the rows into groups, which `Audit.group_audit` evaluates: log loss and calibration
-        gap of each group, and the groups that chance does not explain. Unlike `groups`, they are no statement on the
+        gap of each group, and the significantly miscalibrated groups. Unlike `groups`, they are no statement on the
         dependence of rows.
     shown : int
         Number of least and most surprising rows to list.

@@ -26,13 +26,12 @@ from softreg.probability.intervals import ScoreParts, design_effect, interval_of
 from softreg.probability.scores import weighted_mean
 from softreg.report.evaluation.calibration_audit import (
     FITTED_Z,
-    FOLDS,
     MAX_CURVES,
     MIN_EXPECTED_ERRORS,
     MIN_ROWS_TO_DETECT_FIT,
     CalibrationAudit,
-    gain_interval,
 )
+from softreg.report.evaluation.gain_and_skill import FOLDS, RecalibrationGain, SkillOfRows, undefined_skill
 from softreg.report.evaluation.reliability import Reliability, reliability_curve
 from softreg.splits import one_of_each, stratified_fold_numbers
 from softreg.typing import Array, Float64Array, IntArray
@@ -166,15 +165,22 @@ class _StreamedCalibration:
             where=self.sums.variance > 0,
         )
         brier = _at_least_zero(self._interval(squares_top, scores.brier, self.mistakes.brier()))
-        mistakes = int((~self.hit).sum())
+        gain = RecalibrationGain(
+            after.label - scores.label,
+            brier_gap,
+            parameters=1,
+            mistakes=int((~self.hit).sum()),
+            groups=self.groups,
+            weights=None if self.weights is None else w,
+        )
         return CalibrationAudit(
             log_loss=_at_least_zero(log_loss),
             brier=brier,
             accuracy=proportion_interval(float((w * self.hit).mean()) * rows, rows),
             skill=self._skill(baseline, rates),
-            gap=gain_interval(gap, log_loss, mistakes),
+            gap=gain.log_loss_interval(gap, log_loss),
             refinement=weighted_mean(-after.label, self.weights),
-            brier_gap=gain_interval(self._interval(squares_top - after_top, brier_gap, None), brier, mistakes),
+            brier_gap=gain.brier_interval(self._interval(squares_top - after_top, brier_gap, None), brier),
             recalibration="temperature",
             check=self._check(first),
             bias=np.where(self.sums.variance >= LEAST_VARIANCE, z, 0.0),
@@ -217,18 +223,15 @@ class _StreamedCalibration:
         return interval_of_parts(parts, groups=None if self.groups is None else self.groups[kept])
 
     def _skill(self, baseline: Float64Array, rates: Float64Array) -> Interval:
-        """Return `1 - log loss / label entropy` with the interval of a ratio of means, by linearization."""
+        """Return the skill with its interval."""
         scores = self.scores
         with np.errstate(divide="ignore"):
-            entropy = weighted_mean(0.0 - np.log(rates[scores.codes]), self.weights)
-        loss = weighted_mean(scores.log_loss, self.weights)
-        if not 0 < entropy < np.inf:
-            value = 0.0 if loss == 0 else 1.0 if np.isinf(entropy) else -np.inf
-            return Interval(value, value, value)
+            surprisal = 0.0 - np.log(rates[scores.codes])
+        rows = SkillOfRows(scores.log_loss, surprisal, scores.codes, rates, self.groups, self.weights)
+        if not rows.is_defined:
+            return undefined_skill(rows.loss, rows.entropy)
         top, label = -scores.top[:, 0] - baseline[scores.top_codes[:, 0]], scores.log_loss - baseline[scores.codes]
-        residual = self._interval(top, label, self.mistakes.skill())
-        value = 1 - loss / entropy
-        return Interval(value, value - residual.high / entropy, min(value - residual.low / entropy, 1.0))
+        return rows.interval(self._interval(top, label, self.mistakes.skill()))
 
     def _is_fitted(self, z: Float64Array) -> bool:
         """Return whether the mean probability of every class equals its share, as on the rows of a fit."""

@@ -16,10 +16,10 @@ ROW_HEIGHT, MARGIN = 0.26, 0.75
 
 
 def group_gaps(audit: GroupAudit, name: str) -> Markup:
-    """Draw the calibration gap of each group with its interval, above the band of gaps by chance.
+    """Draw the calibration gap of each group with its interval, above the band of gaps that right probabilities have.
 
-    Groups that chance explains are blue dots, others orange diamonds; hollow diamonds are gaps after the held-out
-    recalibration.
+    Significantly miscalibrated groups are orange diamonds, others blue dots; hollow diamonds are gaps after the
+    held-out recalibration.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def group_gaps(audit: GroupAudit, name: str) -> Markup:
         axes.set(ylim=(0.6 - len(drawn), 0.6), xlabel="calibration gap in nats")
         figure.subplots_adjust(left=0.36, right=0.985, top=1 - 0.05 / height, bottom=0.5 / height)
     found = len(audit.found)
-    return figure_svg(figure, name, f"Calibration gaps of {len(drawn)} groups; chance does not explain {found}.")
+    return figure_svg(figure, name, f"Calibration gaps of {len(drawn)} groups; significant: {found}.")
 
 
 def _draw(axes: object, y: int, score: GroupScore, repaired: bool) -> None:

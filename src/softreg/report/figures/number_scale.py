@@ -17,6 +17,8 @@ CROWDED = 0.06
 """Share of the axis within which the middle half of the rows has to lie for numbers to be spaced by their ranks."""
 LONGEST_PLAIN = 1e6
 """Numbers from here on are written with an exponent where their digits are rounded."""
+MOST_SPAN = 1e300
+"""Half a range of numbers from which they are spaced by their ranks, as differences of larger ones overflow."""
 TICKS = 5
 """Numbers that are written beside the axis, at most."""
 
@@ -67,6 +69,8 @@ def number_scale(x: Float64Array, share: Float64Array) -> NumberScale:
     """
     low, high = central_range(x, share)
     below = np.cumsum(share) - share / 2
+    if high / 2 - low / 2 > MOST_SPAN:
+        return _by_ranks(x, below)
     quarter, middle = np.interp([0.25, 0.75], below / max(float(share.sum()), np.finfo(float).tiny), x)
     if middle - quarter < CROWDED * (high - low) and len(x) > TICKS:
         return _by_ranks(x, below)

@@ -18,7 +18,7 @@ from softreg.splits import one_of_each
 from softreg.typing import Array, BoolArray, Codes, Float64Array
 
 FALSE_DISCOVERY_RATE = 0.05
-"""Expected share of groups with right probabilities among those that chance is said not to explain."""
+"""Expected share of groups with right probabilities among those called significant."""
 MIN_ROWS = 30
 """Rows of a group below which it is not tested, and rare values are pooled."""
 MAX_LEVELS = 100
@@ -59,7 +59,7 @@ class GroupScore:
     observed : Interval
         Share of the rows of the group that are of this class, with Wilson's interval.
     found : bool
-        Whether chance does not explain the labels, at a false discovery rate of 5%.
+        Whether the miscalibration is significant at a false discovery rate of 5%.
     repaired_log_loss, repaired_gap : float
         Log loss and gap after the held-out recalibration; nan without one.
 
@@ -108,7 +108,7 @@ class GroupAudit:
     Attributes
     ----------
     scores : tuple of GroupScore
-        The groups: those that chance does not explain first, of largest gap first, then the others likewise, and groups
+        The groups: significantly miscalibrated ones first, of largest gap first, then the others likewise, and groups
         that are not tested last.
     columns : tuple of str
         The columns.
@@ -139,7 +139,7 @@ class GroupAudit:
 
     @property
     def found(self) -> tuple[GroupScore, ...]:
-        """The groups whose labels chance does not explain, worst first."""
+        """The significantly miscalibrated groups, worst first."""
         return tuple(score for score in self.scores if score.found)
 
 

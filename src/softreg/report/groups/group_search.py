@@ -98,7 +98,7 @@ class GroupSearch:
     Attributes
     ----------
     found : tuple of FoundGroup
-        Groups that chance does not explain, of largest `abs(z)` first. A group that is not significant without the rows
+        Significantly miscalibrated groups, of largest `abs(z)` first. A group that is not significant without the rows
         of the groups before it is left out.
     best : FoundGroup or None
         The candidate of largest `abs(z)`, whether found or not; None without candidates.

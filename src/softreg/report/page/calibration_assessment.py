@@ -21,8 +21,6 @@ SMALL = "slightly off"
 OVERCONFIDENT = "overconfident"
 UNDERCONFIDENT = "underconfident"
 UNEVEN = "uneven"
-Z = 1.96
-"""Standard normal quantile of 95% intervals."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +133,8 @@ def calibration_error(calibration: CalibrationAudit, classes: int) -> Interval:
         end of the accuracy, which matters where errors are too rare to occur in the sample.
     """
     check = calibration.check
-    if classes == 2:
-        square, sd = check.error / 2, check.error_sd / 2
-    else:
-        square, sd = check.top_error, check.top_error_sd
-    ends = (square, square - Z * sd, square + Z * sd)
-    value, low, high = (math.sqrt(max(end, 0.0)) for end in ends)
+    square, share = (check.error_interval, 0.5) if classes == 2 else (check.top_error_interval, 1.0)
+    value, low, high = (math.sqrt(max(share * end, 0.0)) for end in (square.value, square.low, square.high))
     return Interval(value, low, max(high, calibration.mean_top - calibration.accuracy.low))
 
 

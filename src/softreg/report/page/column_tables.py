@@ -8,7 +8,9 @@ import numpy as np
 from markupsafe import Markup
 
 from softreg.models import Added, LinearityTest
+from softreg.report.evaluation.audit_result import Audit
 from softreg.report.evaluation.column_rates import ColumnRates
+from softreg.report.evaluation.gain_and_skill import FEW_MISTAKES
 from softreg.report.evaluation.number_format import format_number, format_percent, format_test_p_value
 from softreg.report.figures.column_plots import column_plot
 from softreg.report.page.report_data import OddsRatio, ReportData
@@ -95,8 +97,38 @@ def format_removal_cost(cost: Added) -> str:
 
 
 def removal_interval(cost: Added) -> tuple[float, float]:
-    """Return the 95% interval of the cost of removing a column, by the normal approximation of the mean difference."""
+    """Return the 95% interval of the cost of removing a column; by the normal approximation where it has none."""
+    if cost.interval is not None:
+        return cost.interval.low, cost.interval.high
     return cost.nats - Z * cost.error, cost.nats + Z * cost.error
+
+
+def few_events_sentence(audit: Audit) -> str:
+    """Return a sentence on the intervals of costs where few rows are outside the most frequent class; else nothing.
+
+    Parameters
+    ----------
+    audit : Audit
+        Evaluation of the rows.
+
+    Returns
+    -------
+    str
+        A sentence, or an empty text.
+
+    Examples
+    --------
+    >>> from softreg.report import audit
+    >>> few_events_sentence(audit([[0.5, 0.5]] * 40, [0, 1] * 20))
+    ''
+    """
+    others = sum(one.rows for one in audit.per_class) - max(one.rows for one in audit.per_class)
+    if others > FEW_MISTAKES:
+        return ""
+    return (
+        "At most ten of these rows are outside the most frequent class: they decide the costs of removal, whose "
+        "intervals are too short."
+    )
 
 
 def format_nats(value: float) -> str:

@@ -160,6 +160,7 @@ def _columns(data: ReportData) -> Context:
     """Return importance, curves, effects, odds ratios, missing values and kinds of columns."""
     return {
         "importance": column_tables.importance(data),
+        "few_events": column_tables.few_events_sentence(data.audit) if data.added else "",
         "code_length": column_tables.code_length(data),
         "curves": column_tables.curves(data),
         "effects": column_tables.marginal_effects(data) if data.effects else None,

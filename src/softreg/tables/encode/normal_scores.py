@@ -153,7 +153,7 @@ def normal_scores(values: Float64Array, requested: bool = False) -> tuple[tuple[
 
 
 def kurtosis(values: Float64Array) -> float:
-    """Return the fourth standardized moment: 3 for a normal distribution, 0 for a constant.
+    """Return the fourth standardized moment: 3 for a normal distribution, 0 for a constant; numbers may be of any size.
 
     Returns
     -------
@@ -162,14 +162,18 @@ def kurtosis(values: Float64Array) -> float:
 
     Examples
     --------
-    >>> kurtosis(np.array([-1.0, 1.0, -1.0, 1.0]))
-    1.0
+    >>> kurtosis(np.array([-1.0, 1.0, -1.0, 1.0])), kurtosis(np.array([-1.7e308, 1.7e308]))
+    (1.0, 1.0)
     """
-    centred = values - values.mean()
-    size = np.abs(centred).max() if len(values) else 0.0
-    if not size or not np.isfinite(size):
+    size = np.abs(values).max() if len(values) else 0.0
+    if not size:
         return 0.0
-    squares = (centred / size) ** 2
+    scaled = values / size  # the sum of the largest numbers overflows
+    centred = scaled - scaled.mean()
+    spread = np.abs(centred).max()
+    if not spread:
+        return 0.0
+    squares = (centred / spread) ** 2
     return float((squares**2).mean() / squares.mean() ** 2)
 
 

@@ -5,6 +5,7 @@ Each test names the report; its data are of the same kind, and none is copied.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import softreg
 from softreg import TableClassifier
+from softreg.report.page.terms.term_tables import drawn_terms
 from softreg.tables import Terms
 from softreg.tables.columns.table_errors import TableError
 
@@ -96,7 +98,7 @@ def test_constant_and_duplicate_columns() -> None:
     assert model.model_.solution_.gap < 1e-5
     single = TableClassifier("y", terms=Terms("linear", smooth="x")).fit(frame)
     assert_allclose(model.predict_proba(twice), single.predict_proba(frame), atol=0.1)
-    with pytest.raises(TableError, match=r"'one' is named as a smooth curve.*no two values.*Drop the request"):
+    with pytest.raises(TableError, match=r"'one' is named as a smooth curve.*holds one value in all.*Drop the request"):
         TableClassifier("y", terms=Terms("linear", smooth="one"), number=["one"]).fit(twice)
 
 
@@ -173,3 +175,86 @@ def test_weights_are_counts_of_rows_and_zero_leaves_rows_out(tmp_path: Path) -> 
     again = softreg.load(tmp_path / "m.softreg").predict_proba(frame)
     assert_array_equal(again, batches.predict_proba(frame))
     assert_allclose(again, plain.predict_proba(frame), atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.filterwarnings("error")
+def test_numbers_up_to_the_largest_have_curves_and_pictures(classes: int) -> None:
+    """interpretml/interpret 370: numbers above 999 trillion broke the pictures of curves."""
+    frame, rng = table(300), np.random.default_rng(1)
+    if classes > 2:
+        frame["y"] = np.where(frame["x"] > 1.5, "r", frame["y"])
+    for numbers in (
+        rng.choice([-1.7e308, -3.0, 0.0, 2.0, 1.7e308], 300),
+        rng.normal(size=300) * 1e307,
+        10 ** rng.uniform(-300, 300, 300),
+        rng.uniform(0, 1e-310, 300),
+        2.0**60 + rng.integers(0, 10**6, 300),
+    ):
+        big = frame.assign(h=np.where(rng.random(300) < 0.1, np.nan, numbers))
+        model = TableClassifier("y", terms=Terms("linear", smooth="h", interactions=["h:x", "h:c"])).fit(big)
+        model.keep_intervals(big)
+        assert np.isfinite(model.predict_proba(big)).all()
+        functions = model.term_functions()
+        assert all(np.isfinite(one.logits).all() and np.isfinite(one.high).all() for one in functions)
+        drawn = drawn_terms(functions)
+        assert drawn is not None
+        svgs = [svg for one in drawn.drawn for row in one.figures for svg in row]
+        assert not [svg for svg in svgs if re.search(r"[\"\s,]nan|inf[\"\s,]", svg)]
+
+
+def test_a_request_that_cannot_be_met_has_a_way_out() -> None:
+    """pyGAM 131, 214: what a column was taken for decides whether it has a curve, and no message said so."""
+    n = 60
+    frame = table(n).assign(
+        when=pd.date_range("2020-01-01", periods=n), word=[f"{k * 7919:,}" for k in range(n)], note="a b c d e f g"
+    )
+    frame["note"] = [" ".join(np.random.default_rng(k).choice(list("abcdefgh"), 9)) for k in range(n)]
+    for column, told in [
+        ("when", "'when' is to have a curve, which is for numbers, and was taken for a date. Leave the curve out."),
+        ("note", "was taken for a text. Leave the curve out."),
+        ("c", "was taken for a category. If it has numbers, take it for them with --number 'c'"),
+        ("word", "'word' is named as a smooth curve, and is no feature of the model: it was taken for an identifier"),
+        ("y", "'y' is named as a smooth curve, and is no feature of the model: it is the target. Drop the request."),
+    ]:
+        with pytest.raises(TableError) as error:
+            TableClassifier("y", terms=Terms("linear", smooth=column), text=["note"]).fit(frame)
+        assert told in str(error.value)
+    with pytest.raises(TableError, match="add --number 'word'"):
+        TableClassifier("y", terms=Terms("linear", smooth="word")).fit(frame)
+    with pytest.warns(UserWarning, match="read as numbers with ',' between thousands"):
+        TableClassifier("y", terms=Terms("linear", smooth="word"), number=["word"]).fit(frame)
+    for curve in ({"smooth": "c"}, {"monotone": {"c": "+"}}):
+        with pytest.raises(TableError, match="'c' is requested as a pooled category, and with a curve"):
+            Terms("linear", pool="c", **curve)
+
+
+def test_columns_that_are_never_known_together_have_an_interaction() -> None:
+    """interpretml/interpret 18: a pair whose columns are missing in turn has cells without any row."""
+    frame = table(400)
+    frame["z"] = np.random.default_rng(2).normal(size=400)
+    first = np.arange(400) % 2 == 0
+    frame.loc[first, "x"] = np.nan
+    frame.loc[~first, "z"] = np.nan
+    model = TableClassifier("y", terms=Terms("linear", smooth=["x", "z"], interactions="x:z")).fit(frame)
+    model.keep_intervals(frame)
+    functions = model.term_functions()
+    assert_allclose(functions.function("x:z").logits[functions.function("x:z").share > 0], 0, atol=1e-8)
+    low, high = model.predict_intervals(frame)
+    P = model.predict_proba(frame)
+    assert ((low < P) & (high > P)).all()
+
+
+def test_rows_columns_and_labels_in_another_order_give_the_same_model() -> None:
+    """SauersML/gam 2365, pyGAM 306: order of rows or a unit of a column or of the weights changed the smoothing."""
+    frame = table(300)
+    expected = TableClassifier("y", terms=BY_HAND).fit(frame).predict_proba(frame)
+    shuffled = frame.sample(frac=1, random_state=0)[["y", "c", "x"]]
+    found = TableClassifier("y", terms=BY_HAND).fit(shuffled).predict_proba(frame)
+    assert_allclose(found, expected, atol=1e-4)
+    renamed = frame.assign(y=frame["y"].map({"p": "z", "q": "a"}))
+    assert_allclose(TableClassifier("y", terms=BY_HAND).fit(renamed).predict_proba(frame)[:, ::-1], expected, atol=1e-4)
+    scaled = frame.assign(x=-1e6 * frame["x"] + 3)
+    assert_allclose(TableClassifier("y", terms=BY_HAND).fit(scaled).predict_proba(scaled), expected, atol=1e-4)
+    weighted = TableClassifier("y", terms=BY_HAND).fit(frame, sample_weight=np.full(300, 7.0))
+    assert_allclose(weighted.predict_proba(frame), expected, atol=1e-4)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,17 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import softreg
 from softreg import TableClassifier
+from softreg.splits import Split
 from softreg.tables import Terms
 from softreg.tables.columns.table_errors import TableError
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
+from softreg.tables.fit.terms import choose_terms, fit_terms
 from softreg.tables.fit.terms.candidate_terms import with_curves
+from softreg.tables.fit.terms.choose_terms import compare_models
+from softreg.tables.fit.terms.term_problem import ABSENT_PRECISION
+from softreg.tables.fit.terms.term_record import TermRecord
+from softreg.tables.fit.terms.term_search import Deadline, TermRows
 from softreg.tables.schema.schema import infer_schema
 
 BY_HAND = Terms("linear", smooth="age", interactions=["age:job"], pool="job", monotone={"income": "+"})
@@ -269,6 +277,70 @@ def test_a_column_that_is_constant_in_a_fold() -> None:
     assert log_loss(model, frame) < 0.7
 
 
+def intervals(n: int, seed: int) -> pd.DataFrame:
+    """Four classes that intervals of x determine nearly."""
+    rng = np.random.default_rng(seed)
+    x, classes = rng.uniform(0, 8, n), np.array(["a", "c", "b", "d", "a", "b", "d", "c"])
+    place = np.clip(x + 0.05 * rng.normal(size=n), 0, 7.9).astype(int)
+    return pd.DataFrame({"x": x, "z": rng.normal(size=n), "buys": classes[place]})
+
+
+def test_held_out_rows_choose_a_multiple_of_the_strengths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    frame, new = intervals(300, 0), intervals(2_000, 1)
+    model = fitted(frame, random_state=0)
+    record = model.terms_
+    assert record.multiple < 1
+    assert record.chosen == "curves"
+    monkeypatch.setattr(choose_terms, "LARGEST_MULTIPLE", 1.0)
+    other = fitted(frame, random_state=0)
+    assert other.terms_.multiple == 1
+    pairs = zip(record.strengths, other.terms_.strengths, strict=True)
+    ratios = [one.precision / before.precision for one, before in pairs if before.precision < ABSENT_PRECISION]
+    assert_allclose(ratios, record.multiple)
+    assert sum(one.degrees for one in record.strengths) > sum(one.degrees for one in other.terms_.strengths)
+    assert record.stages[1].log_loss < other.terms_.stages[1].log_loss
+    assert log_loss(model, new) < log_loss(other, new)
+    model.save(tmp_path / "m.softreg")
+    assert softreg.load(tmp_path / "m.softreg").terms_ == record
+    state = json.loads(json.dumps(record.to_state()))
+    del state["multiple"]  # files of earlier versions
+    assert TermRecord.from_state(state).multiple == 1
+
+
+def test_a_fold_does_not_depend_on_the_folds_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strengths of other folds know the labels of the rows that this one holds out."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(rng.normal(size=(150, 8)), columns=[f"x{j}" for j in range(8)])
+    frame["buys"] = np.where(frame["x0"] + rng.normal(size=150) > 0, "yes", "no")
+    told: list[list[float]] = []
+
+    def both(problem: Any, folds: Any, *args: Any, **options: Any) -> Any:
+        for order in (folds[::-1], folds):
+            heard: list[Any] = []
+            found = choose_terms.compare_models(problem, order, *args, **{**options, "on_progress": heard.append})
+            told.append([one.log_loss for one in heard if one.model == "curves"])
+        return found
+
+    monkeypatch.setattr(fit_terms, "compare_models", both)
+    fitted(frame, random_state=0)
+    assert len(told[0]) == 5
+    assert told[0] == told[1][::-1]
+
+
+def test_the_smooth_part_and_the_detail_of_a_curve_have_a_strength_each_with_three_classes() -> None:
+    kinds = {}
+    for q in (2, 3):
+        model = fitted(people(800, q), Terms("linear", smooth="age"))
+        kinds[q] = {one.part for one in model.terms_.strengths if one.column == "age"}
+        size = next(size for size in model.terms_.sizes() if size.column == "age")
+        assert size.part == "curve"
+        of_age = [one.degrees for one in model.terms_.strengths if one.column == "age"]
+        assert_allclose(size.degrees, sum(of_age))
+        factors = [v for name, v in model.model_.penalty_factors.items() if name.startswith("age=curve")]
+        assert len(set(factors)) == q - 1
+    assert kinds == {2: {"main", "curve"}, 3: {"main", "curve", "detail"}}
+
+
 def test_columns_that_cannot_have_the_requested_interaction() -> None:
     rng = np.random.default_rng(7)
     frame = people(3000).assign(zip=[f"z{k}" for k in rng.integers(0, 800, 3000)])
@@ -401,3 +473,26 @@ def test_progress_has_a_record_for_each_model_of_each_part() -> None:
     assert [record.part for record in told] == sorted(3 * [1, 2, 3, 4, 5])
     assert [record.model for record in told[:3]] == ["linear", "curves", "interactions"]
     assert str(told[0]).startswith("terms: linear, held-out part 1 of 5, log loss 0.")
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("rows", [100, 600])
+def test_held_out_rows_whose_weights_vanish_take_no_part(rows: int) -> None:
+    frame = people(720, seed=1).assign(day=pd.date_range("2020-01-01", periods=720))
+    early = np.arange(720) < rows
+    records = [
+        fitted(frame, sample_weight=np.where(early, large, small), time="day").terms_
+        for large, small in ((1e200, 1e-300), (1.0, 0.0))
+    ]
+    assert records[0] == records[1]
+    assert records[0].rows == rows
+
+
+@pytest.mark.parametrize("codes", [np.arange(300) % 2, np.arange(300) // 200])
+def test_folds_without_rows_to_compare_models_on_leave_the_linear_one(codes: Any) -> None:
+    weight = np.where(np.arange(300) < 200, 1.0, 1.0 if codes[1] == 0 else 0.0)
+    problem: Any = SimpleNamespace(rows=TermRows(np.zeros((300, 1)), codes, 2, weight, None))
+    folds: Any = [Split(np.arange(200), np.arange(200, 300))]
+    never: Any = None
+    record = compare_models(problem, folds, never, Deadline(None))
+    assert record == TermRecord("linear", (), (), 300)

@@ -36,11 +36,11 @@ def group_table(audit: GroupAudit) -> Table:
             format_nats(score.gap_by_chance),
             *([format_nats(score.repaired_gap)] if repaired else []),
             _p_value(score),
-            "no" if score.found else "yes" if score.tested else "–",
+            "yes" if score.found else "no" if score.tested else "–",
             direction(score),
         ]
         rows.append(cells)
-    head += ["p-value", "by chance", "probabilities"]
+    head += ["p-value", "significant", "probabilities"]
     return Table(head, rows, (False, *[True] * (len(head) - 3), False, False))
 
 

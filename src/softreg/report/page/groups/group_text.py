@@ -51,7 +51,7 @@ def format_gap(score: GroupScore) -> str:
 
 
 def groups_sentence(audit: GroupAudit) -> str:
-    """State how many groups chance does not explain, and by which procedure.
+    """State how many groups are significantly miscalibrated, and by which procedure.
 
     Parameters
     ----------
@@ -73,11 +73,10 @@ def groups_sentence(audit: GroupAudit) -> str:
         procedure = f"Benjamini and Yekutieli, since {why} and the tests depend on each other"
     else:
         procedure = "Benjamini and Hochberg, since groups of one column share no rows and their tests are independent"
-    many = f"the {tested:,} groups tested" if tested > 1 else "the one group tested"
-    if found:
-        count = f"chance does not explain {found:,} of {many}" if tested > 1 else f"chance does not explain {many}"
+    if tested == 1:
+        count = f"miscalibration is {'' if found else 'not '}significant in the one group tested"
     else:
-        count = f"chance explains all of {many}" if tested > 1 else f"chance explains {many}"
+        count = f"miscalibration is significant in {f'{found:,}' if found else 'none'} of the {tested:,} groups tested"
     return f"Groups by {columns}: {count} (false discovery rate {rate}; {procedure})."
 
 
@@ -99,12 +98,12 @@ def direction(score: GroupScore) -> str:
     if score.confidence_alone and score.found:
         word = "overconfident" if score.confidence > 0 else "underconfident"
         return f"{word} (z = {format_number(score.confidence, 2)})"
-    return _rates(score.label, score.predicted, score.observed.value, by_chance=not score.found)
+    return _rates(score.label, score.predicted, score.observed.value, significant=score.found)
 
 
-def _rates(label: str, predicted: float, observed: float, *, by_chance: bool = False) -> str:
+def _rates(label: str, predicted: float, observed: float, *, significant: bool = True) -> str:
     """Return a comparison of the mean probability and the share of a class."""
-    word = "" if by_chance or predicted == observed else " too high" if predicted > observed else " too low"
+    word = "" if not significant or predicted == observed else " too high" if predicted > observed else " too low"
     return f"{quote_name(label)}{word}: {format_percent(predicted)} predicted, {format_percent(observed)} observed"
 
 
@@ -162,16 +161,16 @@ def search_sentence(search: GroupSearch) -> str:
         best = search.best
         assert best is not None
         return (
-            f"Search among {where}: chance explains them all. The farthest from its expectation is {best.name} "
-            f"({format_rows(best.rows)}, p {format_p_value(best.p_value, search.draws, '= ')} for all candidates "
-            "together)."
+            f"Search among {where}: miscalibration is significant in none. The farthest from its expectation is "
+            f"{best.name} ({format_rows(best.rows)}, p {format_p_value(best.p_value, search.draws, '= ')} for all "
+            "candidates together)."
         )
     more = f" {search.overlapping:,} more that share rows with these are left out." if search.overlapping else ""
     many = "1 group" if len(search.found) == 1 else f"{len(search.found):,} groups"
     return (
-        f"Search among {where}: chance does not explain {many}.{more} The probability that any group is reported whose "
-        f"probabilities are right for all of its rows is at most {LEVEL:.0%}, for all candidates together "
-        f"({search.draws:,} draws of labels)."
+        f"Search among {where}: miscalibration is significant in {many}.{more} The probability that any group is "
+        f"reported whose probabilities are right for all of its rows is at most {LEVEL:.0%}, for all candidates "
+        f"together ({search.draws:,} draws of labels)."
     )
 
 

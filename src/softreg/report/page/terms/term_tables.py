@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from softreg.report.figures.interaction_plots import has_empty_cells, interaction_maps, largest_logit
+from softreg.report.figures.interaction_plots import has_empty_cells, interaction_maps
 from softreg.report.figures.number_scale import number_scale
 from softreg.report.figures.term_plots import ShownTerm, ShownTerms, drawn_classes, shown_levels, term_plots
 from softreg.report.page.table import Table, display_name, heading, left_out_note
@@ -25,13 +25,12 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class DrawnTerm:
-    """A function: its figures, its numbers, and, of an interaction, the logit of the darkest shade."""
+    """A function: its figures in rows, its numbers, and, of an interaction, what the dots in its maps are."""
 
     name: str
     remark: str
-    figures: tuple[Markup, ...]
+    figures: tuple[tuple[Markup, ...], ...]
     numbers: Table | None
-    largest: str
     dots: str
 
 
@@ -81,7 +80,9 @@ def _interval_sentence(terms: ShownTerms) -> str:
         )
     errors = ERRORS.get(terms.intervals, "covariance of the weights")
     classes = "" if len(terms.functions[0].classes) == 1 else " The probabilities of several classes have no bands."
-    return f"Bands are pointwise {100 * terms.level:g}% intervals from the {errors}.{classes}"
+    maps = any(one.kind == "interaction" for one in terms.functions)
+    half = " Of an interaction, a map has half the width of the band, such as 0.3 for \u00b10.3." if maps else ""
+    return f"Bands are pointwise {100 * terms.level:g}% intervals from the {errors}.{half}{classes}"
 
 
 def _drawn(term: ShownTerm, name: str) -> DrawnTerm:
@@ -89,16 +90,9 @@ def _drawn(term: ShownTerm, name: str) -> DrawnTerm:
     deviation = f"standard deviation {term.size:.2g}"
     if term.kind != "interaction":
         remark = f"{term.kind}, {deviation}{_remark(term)}"
-        return DrawnTerm(display_name(term.name), remark, term_plots(term, name), _numbers(term), "", "")
-    largest = largest_logit(term)
-    return DrawnTerm(
-        display_name(term.name),
-        f"interaction, {deviation}",
-        interaction_maps(term, name),
-        None,
-        f"{largest:.2g}",
-        "A dot is a cell without training rows." if has_empty_cells(term) else "",
-    )
+        return DrawnTerm(display_name(term.name), remark, (term_plots(term, name),), _numbers(term), "")
+    dots = "A dot is a cell without training rows." if has_empty_cells(term) else ""
+    return DrawnTerm(display_name(term.name), f"interaction, {deviation}", interaction_maps(term, name), None, dots)
 
 
 def _remark(term: ShownTerm) -> str:

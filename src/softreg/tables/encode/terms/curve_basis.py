@@ -26,6 +26,8 @@ FEATURES = 32
 """Most features of a curve."""
 LEAST_VARIANCE = 1e-3
 """Eigenvalues below this share of the largest one are left out."""
+TIE = 1e-6
+"""Difference from the middle of two knots, as a share of their distance, up to which a number is in the middle."""
 RANK_SHARE = 0.5
 """Share of the ranks in the scale on which differences are penalised; the rest is the number of the knot."""
 
@@ -60,7 +62,7 @@ def curve_knots(x: Float64Array, most: int = KNOTS) -> tuple[Float64Array, Float
     -------
     tuple of array of float64 (m,)
         Knots: all distinct numbers if these are at most `most`, else quantiles, the least and the largest number; and
-        shares, whose sum is 1.
+        shares, whose sum is 1. A number in the middle between two knots counts half for each, whatever its unit.
 
     Examples
     --------
@@ -68,14 +70,30 @@ def curve_knots(x: Float64Array, most: int = KNOTS) -> tuple[Float64Array, Float
     (array([0., 1., 5.]), array([0.5 , 0.25, 0.25]))
     """
     x = x[np.isfinite(x)]
-    distinct = np.unique(x)
+    distinct, counts = np.unique(x, return_counts=True)
     if len(distinct) > most:
-        probabilities = (np.arange(most - 2) + 0.5) / (most - 2)
-        inner = np.quantile(x, probabilities, method="nearest")
-        distinct = np.unique(np.concatenate([distinct[:1], inner, distinct[-1:]]))
-    middle = distinct[1:] / 2 + distinct[:-1] / 2  # the sum of the largest numbers overflows
-    counts = np.bincount(np.searchsorted(middle, x), minlength=len(distinct))
-    return distinct, counts / max(1, len(x))
+        distinct = _separated_quantiles(distinct, counts, most)
+    if len(distinct) < 2:
+        return distinct, np.ones(len(distinct))
+    low, place = interpolation(x, distinct)
+    upper = np.where(np.abs(place - 0.5) < TIE, 0.5, place > 0.5)
+    counts = np.bincount(low, 1 - upper, len(distinct)) + np.bincount(low + 1, upper, len(distinct))
+    return distinct, counts / len(x)
+
+
+def _separated_quantiles(distinct: Float64Array, counts: IntArray, most: int) -> Float64Array:
+    """Return each frequent number, the least, the largest one, and quantiles of the other rows, `most` at most."""
+    alone = np.zeros(len(distinct), dtype=bool)
+    while True:  # a number that has more than a knot's part of the rows leaves the other knots to the other rows
+        room = most - int(alone.sum())
+        frequent = ~alone & (counts * room > counts[~alone].sum())
+        if not frequent.any():
+            break
+        alone |= frequent
+    inner = max(0, room - 2)
+    rows = np.repeat(distinct[~alone], counts[~alone])
+    quantiles = np.quantile(rows, (np.arange(inner) + 0.5) / inner, method="nearest") if inner else rows[:0]
+    return np.unique(np.concatenate([distinct[alone], distinct[:1], quantiles, distinct[-1:]]))
 
 
 def random_walk_basis(knots: Float64Array, share: Float64Array, most: int = FEATURES) -> CurveBasis:

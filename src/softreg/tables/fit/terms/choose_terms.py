@@ -3,13 +3,15 @@
 Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves, and
 curves with the interactions for which there is evidence. The search is repeated in each fold, until `HELD_OUT` rows
 have been held out, or fewer if all differences are clear. A larger model is chosen if its mean held-out
-loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of the difference.
+loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of the difference. The same
+rows then choose a common multiple of the strengths of the chosen model: Laplace's approximation makes
+them too large where the classes are nearly separated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ import numpy as np
 from softreg.probability import softmax
 from softreg.splits import Split
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
-from softreg.tables.fit.terms.term_record import LINEAR, StageLoss, TermProgress, TermRecord
+from softreg.tables.fit.terms.term_record import LINEAR, REQUESTED, StageLoss, TermProgress, TermRecord
 from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch
 from softreg.typing import Float64Array, IntArray
 
@@ -29,8 +31,14 @@ CLEAR_SE = 4.0
 """Standard errors from which a difference of the mean losses of two models is clear."""
 REFIT_ROWS = 10_000
 """Rows below which the terms are searched again in all rows once a model is chosen, in place of those of the fold."""
-LEAST_GAIN_SE = 1.0
+LEAST_GAIN_SE = 0.5
 """Standard errors by which a larger model has to be better on held-out rows."""
+MULTIPLE_GAIN_SE = 1.0
+"""Standard errors by which another multiple of the strengths has to be better on held-out rows."""
+STEP = 2.0
+"""Ratio of successive multiples of the strengths that are tried."""
+LARGEST_MULTIPLE = 64.0
+"""Largest multiple of the strengths that is tried; the least is one by it."""
 LEAST_PROBABILITY = 1e-15
 """Held-out probabilities are limited to it, so that one row does not decide."""
 STAGES = (LINEAR, "curves", "interactions")
@@ -69,23 +77,48 @@ def compare_models(
     Returns
     -------
     ChosenTerms or TermRecord
-        The terms; the record alone if no larger model is better than the linear one.
+        The terms; the record alone if no larger model is better than the linear one, or no fold has rows to compare
+        them on.
     """
     parts, first = list[_HeldOut](), 0 if may_be_linear else 1
+    folds = [fold for fold in folds if _scored_rows(problem.rows, fold).size]
+    if not folds:
+        if may_be_linear:
+            return TermRecord(STAGES[0], (), (), len(problem.rows.codes))
+        return problem.chosen(problem.search.main(problem.rows), REQUESTED, ())
     for number, fold in enumerate(reversed(folds), start=1):  # of folds in the order of time, the last one first
         report = None if on_progress is None else _FoldProgress(on_progress, number, len(folds))
-        start = parts[-1].models[0].fit.precision if parts else None
-        parts.append(_held_out(problem, fold, linear, deadline, report, start))
+        parts.append(_held_out(problem, fold, linear, deadline, report))
         compared = _Comparison.of(parts, first)
         if len(compared.share) >= HELD_OUT or (compared.is_clear and len(compared.share) >= FEWEST_HELD_OUT):
             break
-    best, stages = compared.best, compared.stages()
-    if best == 0:
-        return TermRecord(STAGES[0], stages, (), len(problem.rows.codes))
+    if compared.best == 0:
+        return TermRecord(STAGES[0], compared.stages(), (), len(problem.rows.codes))
+    best = compared.best - 1
+    multiple, losses = _best_multiple(problem, parts, compared, deadline)
+    stages = compared.with_losses(losses).stages()
     models = parts[-1].models
     if len(parts) > 1 or len(problem.rows.codes) < REFIT_ROWS:
-        models = list(_models(problem.search, problem.rows, best, Deadline(None), models[0].fit.precision))
-    return problem.chosen(models[best - 1], STAGES[best], stages)
+        models = list(_models(problem.search, problem.rows, best + 1, Deadline(None)))
+    model = models[best] if multiple == 1 else problem.search.at_multiple(problem.rows, models[best], multiple)
+    return problem.chosen(model, STAGES[best + 1], stages, multiple)
+
+
+def _best_multiple(
+    problem: TermProblem, parts: Sequence[_HeldOut], compared: _Comparison, deadline: Deadline
+) -> tuple[float, Float64Array]:
+    """Return the multiple of the strengths of the chosen model, and its losses of the held-out rows."""
+    multiple, losses = 1.0, compared.losses[compared.best]
+    for ratio in (1 / STEP, STEP):  # larger ones if no smaller one is better
+        while 1 / LARGEST_MULTIPLE <= multiple * ratio <= LARGEST_MULTIPLE and not deadline.passed:
+            tried = np.concatenate([part.losses_at(problem, compared.best - 1, multiple * ratio) for part in parts])
+            gain = _Mean.of(losses - tried, compared.share)
+            if gain.value <= MULTIPLE_GAIN_SE * gain.error:
+                break
+            multiple, losses = multiple * ratio, tried
+        if multiple != 1:
+            break
+    return multiple, losses
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +144,10 @@ class _Comparison:
             if gain.value > LEAST_GAIN_SE * gain.error:
                 best = stage
         return cls(losses, share, best, is_clear)
+
+    def with_losses(self, losses: Float64Array) -> _Comparison:
+        """Return the comparison with other losses of the chosen stage."""
+        return replace(self, losses=[losses if k == self.best else one for k, one in enumerate(self.losses)])
 
     def stages(self) -> tuple[StageLoss, ...]:
         """Return the mean losses of all stages."""
@@ -139,12 +176,42 @@ def _stage(name: str, loss: Float64Array, best: Float64Array, share: Float64Arra
 
 
 @dataclass(frozen=True, eq=False)
+class _FoldRows:
+    """Rows of a fold: numbers of its training and of its held-out rows, and the classes of the former."""
+
+    train: IntArray
+    test: IntArray
+    known: IntArray
+
+    @classmethod
+    def of(cls, rows: TermRows, fold: Split) -> _FoldRows:
+        """Return the rows of a fold; held-out rows of weight 0 or of a class without training rows are left out."""
+        return cls(fold.train, _scored_rows(rows, fold), np.unique(rows.codes[fold.train]))
+
+    def training(self, rows: TermRows) -> TermRows:
+        """Return the training rows."""
+        return rows.take(self.train).of_classes(self.known)
+
+    def held_out(self, rows: TermRows) -> TermRows:
+        """Return the held-out rows."""
+        return rows.take(self.test).of_classes(self.known)
+
+
+@dataclass(frozen=True, eq=False)
 class _HeldOut:
     """Losses of the held-out rows of a fold at each stage, their weights, and the models after the linear one."""
 
+    fold: _FoldRows
     losses: list[Float64Array]
     weight: Float64Array
     models: list[Model]
+
+    def losses_at(self, problem: TermProblem, stage: int, multiple: float) -> Float64Array:
+        """Return the losses of a model at a multiple of its strengths."""
+        model, test = self.models[stage], self.fold.held_out(problem.rows)
+        weights = problem.search.weights_at(self.fold.training(problem.rows), model, multiple)
+        logits = test.logits(problem.search.features(test.X, model.pairs), weights)
+        return _losses(np.asarray(softmax(logits)), test.codes)
 
 
 @dataclass(frozen=True)
@@ -166,31 +233,32 @@ def _held_out(
     linear: LinearProbabilities,
     deadline: Deadline,
     report: _FoldProgress | None,
-    start: Float64Array | None,
 ) -> _HeldOut:
-    """Return the losses of the models on the test rows of a fold, beginning with the precisions of another fold."""
-    rows = problem.rows
-    known = np.unique(rows.codes[fold.train])
-    tested = fold.test[np.isin(rows.codes[fold.test], known)]
-    train, test = rows.take(fold.train).of_classes(known), rows.take(tested).of_classes(known)
-    losses = [_losses(linear(fold.train, tested)[:, known], test.codes)]
+    """Return the losses of the models on the test rows of a fold, whose labels no strength depends on."""
+    part = _FoldRows.of(problem.rows, fold)
+    train, test = part.training(problem.rows), part.held_out(problem.rows)
+    losses = [_losses(linear(part.train, part.test)[:, part.known], test.codes)]
     models = list[Model]()
     if report is not None:
         report(losses)
-    for model in _models(problem.search, train, len(STAGES) - 1, deadline, start):
+    for model in _models(problem.search, train, len(STAGES) - 1, deadline):
         models.append(model)
         X = problem.search.features(test.X, model.pairs)
         losses.append(_losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes))
         if report is not None:
             report(losses)
-    return _HeldOut(losses, np.ones(len(tested)) if test.weight is None else test.weight, models)
+    return _HeldOut(part, losses, np.ones(len(test.codes)) if test.weight is None else test.weight, models)
 
 
-def _models(
-    search: TermSearch, rows: TermRows, stages: int, deadline: Deadline, start: Float64Array | None
-) -> Iterator[Model]:
+def _scored_rows(rows: TermRows, fold: Split) -> IntArray:
+    """Return the test rows of a fold whose weight is above 0 and whose class has training rows."""
+    tested = fold.test[np.isin(rows.codes[fold.test], rows.codes[fold.train])]
+    return tested if rows.weight is None else tested[rows.weight[tested] > 0]
+
+
+def _models(search: TermSearch, rows: TermRows, stages: int, deadline: Deadline) -> Iterator[Model]:
     """Yield the models of the first stages after the linear one; fewer once the time is over."""
-    main = search.main(rows, start)
+    main = search.main(rows)
     yield main
     if stages > 1 and not deadline.passed:
         pairs = search.screen(rows, main)

@@ -12,8 +12,10 @@ from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.terms.pair_encoder import PairEncoder
 from softreg.typing import IntArray
 
-MAIN, CURVE, MISSING, INTERACTION = "main", "curve", "missing", "interaction"
-"""Parts of a column that are terms, and interactions."""
+MAIN, CURVE, DETAIL, MISSING, INTERACTION = "main", "curve", "detail", "missing", "interaction"
+"""Parts of a column that are terms, and interactions; "detail" is a curve's part beyond its smoothest features."""
+SMOOTH = 2
+"""Smoothest features of a curve, whose strength may be another one than that of the detail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +25,10 @@ class TermLayout:
     Attributes
     ----------
     names : tuple of str (m,)
-        Terms, such as `age`, `age=curve`, `age=missing`, `job` and `age:job`.
+        Terms, such as `age`, `age=curve`, `age=detail`, `age=missing`, `job` and `age:job`.
     columns : tuple of str (m,)
         Column of the table of each term; of an interaction both, as `age:job`.
-    parts : tuple of {"main", "curve", "missing", "interaction"} (m,)
+    parts : tuple of {"main", "curve", "detail", "missing", "interaction"} (m,)
         Part of the column that each term is.
     of_feature : array of int (d,)
         Term of each feature.
@@ -43,16 +45,19 @@ class TermLayout:
         return tuple(zip(self.columns, self.parts, strict=True))
 
 
-def term_layout(encoder: Encoder) -> TermLayout:
+def term_layout(encoder: Encoder, *, detailed: bool = False) -> TermLayout:
     """Return the terms of an encoder.
 
-    A number has one term for its linear feature (and its normal score), one for its curve and one for its indicator of
-    missing values; any other column is one term, and so is an interaction.
+    A number has one term for its linear feature (and its normal score), one or two for its curve and one for its
+    indicator of missing values; any other column is one term, and so is an interaction.
 
     Parameters
     ----------
     encoder : Encoder
         Fitted encoder.
+    detailed : bool
+        Whether the `SMOOTH` smoothest features of a curve are a term, and the others another one; a monotone curve is
+        one term.
 
     Returns
     -------
@@ -75,7 +80,13 @@ def term_layout(encoder: Encoder) -> TermLayout:
         curves = code.n_curves if isinstance(code, CurveEncoder) else 0
         missing = int(isinstance(code, NumberEncoder) and code.missing)
         whole = INTERACTION if isinstance(code, PairEncoder) else MAIN
-        parts = ((whole, code.width - curves - missing), (CURVE, curves), (MISSING, missing))
+        smooth = min(SMOOTH, curves) if detailed and isinstance(code, CurveEncoder) and not code.sign else curves
+        parts = (
+            (whole, code.width - curves - missing),
+            (CURVE, smooth),
+            (DETAIL, curves - smooth),
+            (MISSING, missing),
+        )
         for part, size in parts:
             if size:
                 names.append(code.name if part == whole else f"{code.name}={part}")

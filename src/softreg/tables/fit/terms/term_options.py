@@ -15,7 +15,7 @@ from softreg.tables.columns.table_errors import (
     quote_list,
     unknown_column_error,
 )
-from softreg.tables.schema.kinds import Kind
+from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
 
 MODES = ("linear", "auto")
@@ -26,6 +26,16 @@ PAIR = 2
 """Columns of an interaction."""
 PAIRED_KINDS = (Kind.NUMBER, Kind.BOOLEAN, Kind.CATEGORY)
 """Kinds of columns that interactions have."""
+
+UNUSED = {
+    Kind.TARGET: "it is the target",
+    Kind.CONSTANT: "it holds one value in all training rows",
+    Kind.IDENTIFIER: "it was taken for an identifier",
+    Kind.INDEX: "it is the index of the data frame",
+}
+"""Why a column is no feature, by kind."""
+COUNTABLE_KINDS = (Kind.BOOLEAN, Kind.CATEGORY)
+"""Kinds of columns that may have numbers."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,12 @@ class Terms:
                 raise TableError(
                     f"Column {quote(name)} is requested as linear, and with a curve or an interaction; drop one."
                 )
+        for name in self.pool:
+            if name in self.smooth or name in self.monotone:
+                raise TableError(
+                    f"Column {quote(name)} is requested as a pooled category, and with a curve, which is for numbers; "
+                    "drop one."
+                )
         for name in self.monotone:
             if name in paired:
                 raise TableError(
@@ -141,22 +157,27 @@ class Terms:
         TableError
             If a column does not exist, is no feature, or is of a kind without such a term.
         """  # noqa: DOC501
-        kinds = {column.name: column.kind for column in schema.columns}
+        columns = {column.name: column for column in schema.columns}
+        kinds = {name: column.kind for name, column in columns.items()}
         features = {column.name for column in schema.features}
         for name, what in self.named.items():
             if name not in kinds:
                 raise unknown_column_error(name, list(kinds))
             if name not in features:
                 raise TableError(
-                    f"Column {quote(name)} is named as a {what}, and is no feature of the model: it has another role, "
-                    "was left out, or has no two values among the training rows. Drop the request."
+                    f"Column {quote(name)} is named as a {what}, and is no feature of the model: "
+                    f"{_why_unused(columns[name])}."
                 )
         for name in (*self.smooth, *self.monotone):
             if kinds[name] is not Kind.NUMBER:
+                as_numbers = (
+                    f"If it has numbers, take it for them with --number {quote(name)} (number=[{quote(name)}] in "
+                    "Python); otherwise leave the curve out."
+                )
+                hint = as_numbers if kinds[name] in COUNTABLE_KINDS else "Leave the curve out."
                 raise TableError(
                     f"Column {quote(name)} is to have a curve, which is for numbers, and was taken for a "
-                    f"{kinds[name].value}. Take it for numbers with --number {quote(name)} (number=[{quote(name)}] in "
-                    "Python), or leave the curve out."
+                    f"{kinds[name].value}. {hint}"
                 )
         for name in (name for pair in self.interactions for name in pair):
             if kinds[name] not in PAIRED_KINDS:
@@ -164,6 +185,15 @@ class Terms:
                     f"Column {quote(name)} is to have an interaction, and was taken for a {kinds[name].value}; "
                     "interactions are for numbers, categories and booleans."
                 )
+
+
+def _why_unused(column: Column) -> str:
+    """Return why a column is no feature of the model, and what to do."""
+    why = UNUSED.get(column.kind, "it has another role, or was left out")
+    if column.kind is not Kind.IDENTIFIER:
+        return f"{why}. Drop the request"
+    name = quote(column.name)
+    return f"{why} ({column.reason}). Drop the request, or, if it has numbers, add --number {name} (number=[{name}])"
 
 
 def requested_terms(terms: Any) -> Terms:

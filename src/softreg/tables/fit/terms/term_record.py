@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from softreg.models.serialization import fields
-from softreg.tables.fit.terms.term_layout import CURVE, INTERACTION, MISSING
+from softreg.tables.fit.terms.term_layout import CURVE, DETAIL, INTERACTION, MISSING
 
 LINEAR, REQUESTED = "linear", "requested"
 """Names of the linear model, and of one with the requested terms alone."""
@@ -40,7 +40,7 @@ class TermStrength:
     Attributes
     ----------
     name : str
-        Term, such as `age`, `age=curve` or `age:job`.
+        Term, such as `age`, `age=curve`, `age=detail` or `age:job`.
     precision : float
         Precision of its weights, the factor of the penalty.
     degrees : float
@@ -48,7 +48,8 @@ class TermStrength:
     column : str
         Column of the table; of an interaction both, as `age:job`.
     part : str
-        "main", "curve" or "missing" of the column, or "interaction".
+        "main", "curve", "detail" (of a curve, beyond its smoothest features) or "missing" of the column, or
+        "interaction".
     """
 
     name: str
@@ -114,12 +115,15 @@ class TermRecord:
         Strengths of the terms of the model; empty for the linear model, which has one strength.
     rows : int
         Rows on which the terms were chosen.
+    multiple : float
+        Common multiple of the strengths that maximise the evidence, which held-out rows chose.
     """
 
     chosen: str
     stages: tuple[StageLoss, ...]
     strengths: tuple[TermStrength, ...]
     rows: int
+    multiple: float = 1.0
 
     @property
     def is_linear(self) -> bool:
@@ -132,7 +136,7 @@ class TermRecord:
         for one in self.strengths:
             key = (one.column, one.part == INTERACTION)
             before = found.get(key, TermSize(one.column, one.part, 0.0))
-            part = before.part if before.part in (CURVE, INTERACTION) or one.part == MISSING else one.part
+            part = before.part if before.part in (CURVE, INTERACTION) or one.part in (DETAIL, MISSING) else one.part
             found[key] = TermSize(one.column, part, before.degrees + one.degrees)
         return sorted(found.values(), key=lambda size: -size.degrees)
 
@@ -157,4 +161,5 @@ class TermRecord:
             )
             for one in fields.mappings(state, "strengths")
         )
-        return cls(fields.text(state, "chosen"), stages, strengths, fields.count(state, "rows"))
+        multiple = fields.number(state, "multiple", positive=True) if "multiple" in state else 1.0
+        return cls(fields.text(state, "chosen"), stages, strengths, fields.count(state, "rows"), multiple)

@@ -10,7 +10,13 @@ from itertools import combinations
 import numpy as np
 
 from softreg.models.evidence.interaction_screen import ResidualScreen
-from softreg.models.evidence.term_strengths import FIRST_PRECISION, TermStrengths, choose_term_strengths
+from softreg.models.evidence.term_strengths import (
+    TermStrengths,
+    TermWeights,
+    choose_term_strengths,
+    degrees_at,
+    fit_at_precisions,
+)
 from softreg.probability import softmax
 from softreg.splits import sample_rows
 from softreg.tables.encode.terms.pair_encoder import PairEncoder, PairSide
@@ -84,7 +90,7 @@ class TermRows:
         offset = None if self.offset is None else self.offset[:, known]
         return TermRows(self.X, np.searchsorted(known, self.codes), len(known), self.weight, offset)
 
-    def logits(self, X: Float64Array, fit: TermStrengths) -> Float64Array:
+    def logits(self, X: Float64Array, fit: TermStrengths | TermWeights) -> Float64Array:
         """Return the logits (n, q) of the rows with features X at the weights of a fit."""
         logits = X @ fit.coef.T + fit.intercept
         return np.asarray(logits if self.offset is None else logits + self.offset)
@@ -157,33 +163,17 @@ class TermSearch:
         blocks = [one.pair.block(bases[one.pair.left.column], bases[one.pair.right.column]) for one in pairs]
         return np.hstack([X, *blocks])
 
-    def main(self, rows: TermRows, start: Float64Array | None = None) -> Model:
-        """Return the model of the main effects and the requested interactions.
-
-        Parameters
-        ----------
-        rows : TermRows
-            Rows.
-        start : array of float64, optional
-            Precisions from which the choice of the strengths begins.
-
-        Returns
-        -------
-        Model
-            Strengths and fit.
-        """
-        begin = None if start is None else np.minimum(start, LARGEST_START)
+    def main(self, rows: TermRows) -> Model:
+        """Return the model of the main effects and the requested interactions."""
         if not self.requested:
-            return Model((), self._strengths(rows, rows.X, (), begin))
+            return Model((), self._strengths(rows, rows.X, (), None))
         bases = self.bases(rows.X)
         pairs = tuple(
             Candidate(PairEncoder.of(self.sides[a], self.sides[b], bases[a], bases[b]), np.nan, np.nan)
             for a, b in self.requested
         )
         pairs = tuple(one for one in pairs if one.pair.products)  # none where a column is constant in these rows
-        if begin is not None:
-            begin = np.concatenate([begin[: self.n_terms], np.full(len(pairs), FIRST_PRECISION)])
-        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, begin))
+        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, None))
 
     def screen(self, rows: TermRows, model: Model) -> list[Candidate]:
         """Return the interactions with evidence for them, the largest first, from the residuals of a model."""
@@ -217,6 +207,25 @@ class TermSearch:
         start = np.concatenate([np.minimum(model.fit.precision, LARGEST_START), [one.precision for one in more]])
         return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, start))
 
+    def weights_at(self, rows: TermRows, model: Model, multiple: float) -> TermWeights:
+        """Return the weights of a model that was fitted to these rows at a multiple of its precisions."""
+        X, (terms, fixed) = self.features(rows.X, model.pairs), self._layout(model.pairs)
+        precision = _multiplied(model.fit.precision, multiple, fixed)
+        return fit_at_precisions(X, rows.codes, terms, model.fit, precision, weight=rows.weight, offset=rows.offset)
+
+    def at_multiple(self, rows: TermRows, model: Model, multiple: float) -> Model:
+        """Return the model at a multiple of its precisions, fitted to these rows."""
+        X, (terms, fixed) = self.features(rows.X, model.pairs), self._layout(model.pairs)
+        precision = _multiplied(model.fit.precision, multiple, fixed)
+        fit = degrees_at(X, rows.codes, terms, model.fit, precision, weight=rows.weight, offset=rows.offset)
+        return Model(model.pairs, fit)
+
+    def _layout(self, pairs: Sequence[Candidate]) -> tuple[IntArray, Float64Array]:
+        """Return the term of each feature, interactions last, and the precisions of terms that are not chosen."""
+        sizes = [one.pair.width for one in pairs]
+        terms = np.concatenate([self.terms, np.repeat(np.arange(len(sizes)) + self.n_terms, sizes)])
+        return terms, np.concatenate([self.fixed, np.full(len(pairs), np.nan)])
+
     def _candidates(self, model: Model) -> list[tuple[str, str]]:
         """Return the pairs of columns to look at."""
         names = list(self.sides)
@@ -231,9 +240,12 @@ class TermSearch:
         self, rows: TermRows, X: Float64Array, pairs: Sequence[Candidate], start: Float64Array | None
     ) -> TermStrengths:
         """Return the strengths of the terms of X, which has the features of these interactions last."""
-        sizes = [one.pair.width for one in pairs]
-        terms = np.concatenate([self.terms, np.repeat(np.arange(len(sizes)) + self.n_terms, sizes)])
-        fixed = np.concatenate([self.fixed, np.full(len(pairs), np.nan)])
+        terms, fixed = self._layout(pairs)
         return choose_term_strengths(
             X, rows.codes, rows.n_classes, terms, weight=rows.weight, offset=rows.offset, start=start, fixed=fixed
         )
+
+
+def _multiplied(precision: Float64Array, multiple: float, fixed: Float64Array) -> Float64Array:
+    """Return a multiple of the precisions that were chosen; those in `fixed`, where not nan, stay."""
+    return np.where(np.isnan(fixed), precision * multiple, precision)
