@@ -9,6 +9,7 @@
 #include <cmath>
 #include <vector>
 
+#include "class_loss.hpp"
 #include "class_products.hpp"
 #include "functions.hpp"
 #include "gram.hpp"
@@ -151,29 +152,7 @@ class SmallNewton {
     }
 
     double mean_loss(const double* logits) {
-        constexpr std::ptrdiff_t L = lanes<double>;
-        double loss = 0;
-        for (std::ptrdiff_t i = 0; i < n; i += L) {
-            Vector<double> high = load(logits + i), rest = {};
-            for (std::ptrdiff_t c = 1; c < q; ++c) {
-                const Vector<double> next = load(logits + c * n + i);
-                high = next > high ? next : high;
-            }
-            Bits<double> unseen = ~Bits<double>{};
-            for (std::ptrdiff_t c = 0; c < q; ++c) {
-                const Vector<double> down = load(logits + c * n + i) - high, e = exp_below<double>(down);
-                const Bits<double> largest = unseen & (down == 0.0);
-                rest += pick<double>(largest, Vector<double>{}, e);
-                unseen &= ~largest;
-                store(P.data() + c * n + i, e);
-            }
-            const Vector<double> share = 1.0 / (1.0 + rest);
-            for (std::ptrdiff_t c = 0; c < q; ++c) store(P.data() + c * n + i, load(P.data() + c * n + i) * share);
-            for (std::ptrdiff_t l = 0; l < L; ++l)
-                if (t.weights[i + l] != 0)
-                    loss += t.weights[i + l] * (__builtin_log1p(rest[l]) - (logits[t.codes[i + l] * n + i + l] - high[l]));
-        }
-        return loss;
+        return loss_of_classes(logits, t.codes, t.weights, n, q, P.data());
     }
 
     void gradient() {

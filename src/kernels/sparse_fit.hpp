@@ -7,6 +7,7 @@
 
 #include <limits>
 
+#include "class_loss.hpp"
 #include "functions.hpp"
 #include "sparse_model.hpp"
 
@@ -97,7 +98,10 @@ class SparseFit {
         return sum;
     }
 
-    double loss(const Reals& logits) { return q == 1 ? loss_of_two(logits) : loss_of_many(logits); }
+    // Mean loss; leaves the probabilities in P.
+    double loss(const Reals& logits) {
+        return q == 1 ? loss_of_two(logits) : loss_of_classes(logits.data(), t.codes, t.weights, n, q, P.data());
+    }
 
     // Mean loss of two classes; leaves the probability of the second in P.
     double loss_of_two(const Reals& logits) {
@@ -111,33 +115,6 @@ class SparseFit {
                 const bool wrong = (z[l] < 0) == (t.codes[i + l] == 1);
                 if (t.weights[i + l] != 0) sum += t.weights[i + l] * (__builtin_log1p(e[l]) + (wrong ? size[l] : 0.0));
             }
-        }
-        return sum;
-    }
-
-    // Mean loss; leaves the probabilities in P.
-    double loss_of_many(const Reals& logits) {
-        constexpr std::ptrdiff_t L = lanes<double>;
-        double sum = 0;
-        for (std::ptrdiff_t i = 0; i < n; i += L) {
-            Vector<double> top = load(logits.data() + i), rest = {};
-            for (std::ptrdiff_t c = 1; c < q; ++c) {
-                const Vector<double> next = load(logits.data() + c * n + i);
-                top = next > top ? next : top;
-            }
-            Bits<double> unseen = ~Bits<double>{};
-            for (std::ptrdiff_t c = 0; c < q; ++c) {
-                const Vector<double> down = load(logits.data() + c * n + i) - top, e = exp_below<double>(down);
-                const Bits<double> largest = unseen & (down == 0.0);
-                rest += pick<double>(largest, Vector<double>{}, e);
-                unseen &= ~largest;
-                store(P.data() + c * n + i, e);
-            }
-            const Vector<double> share = 1.0 / (1.0 + rest);
-            for (std::ptrdiff_t c = 0; c < q; ++c) store(P.data() + c * n + i, load(P.data() + c * n + i) * share);
-            for (std::ptrdiff_t l = 0; l < L; ++l)
-                if (t.weights[i + l] != 0)
-                    sum += t.weights[i + l] * (__builtin_log1p(rest[l]) - (logits[t.codes[i + l] * n + i + l] - top[l]));
         }
         return sum;
     }

@@ -29,7 +29,7 @@ from softreg.models.selection.folds_on_workers import fold_rows
 from softreg.optimize import firth_scoring as firth
 from softreg.optimize import heldout_stopping, l2
 from softreg.optimize.certificate import self_concordance, separation_during_fit
-from softreg.optimize.curvature import class_clusters, hessian_products, importance_sampled, sparse_models, subsampled
+from softreg.optimize.curvature import class_clusters, hessian_products, importance_sampled, subsampled
 from softreg.optimize.dual import dual_reductions
 from softreg.optimize.objective import (
     bias_newton,
@@ -45,7 +45,7 @@ from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.standardization import Coordinates
 from softreg.optimize.problem_reduction import row_space
 from softreg.optimize.problem_reduction import working_sets as screening
-from softreg.optimize.solvers import newton, proximal_newton, small_start
+from softreg.optimize.solvers import small_start
 from softreg.rows import DenseRows, OnDevice, Rows, RowWriter, SparseRows, as_rows
 from softreg.rows import column_statistics as of_rows
 from softreg.rows.memory import csr, dense
@@ -455,11 +455,8 @@ CASES: dict[type, Case] = {
     separation_during_fit.Margins: Case(
         lambda p, o: separation_during_fit.Margins(o.state, o.state_at(direction(o))), margins, "map", of_margins
     ),
-    proximal_newton.KeptProbabilities: Case(
-        lambda p, o: proximal_newton.KeptProbabilities(o.state), lambda p: np.moveaxis(softmax(p.o), 2, 0), "map"
-    ),
-    sparse_models.ExactProbabilities: Case(
-        lambda p, o: sparse_models.ExactProbabilities(o.state), lambda p: np.moveaxis(softmax(p.o), 2, 0), "map"
+    subsampled.KeptProbabilities: Case(
+        lambda p, o: subsampled.KeptProbabilities(o.state), lambda p: np.moveaxis(softmax(p.o), 2, 0), "map"
     ),
     small_start.LabelledColumns: Case(
         lambda p, o: small_start.LabelledColumns(o.state, columns(o)),
@@ -485,9 +482,6 @@ CASES: dict[type, Case] = {
     subsampled.MemberWeights: Case(lambda p, o: subsampled.MemberWeights(o.state), lambda p: p.V.T, "map"),
     subsampled.RowsWithBias: Case(
         lambda p, o: subsampled.RowsWithBias(*p.coordinates.for_block(), True, o.rows.dtype), lambda p: p.Z, "map"
-    ),
-    newton.KeptProbabilities: Case(
-        lambda p, o: newton.KeptProbabilities(o.state), lambda p: np.moveaxis(p.P, 2, 0), "map"
     ),
     hessian_products.Probabilities: Case(
         lambda p, o: hessian_products.Probabilities(

@@ -14,7 +14,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from softreg.deprecated import DeprecatedAttributes
-from softreg.models.calibration.calibrator_state import map_from_state, map_to_state
+from softreg.models.calibration.calibrator_state import (
+    map_from_state,
+    map_to_state,
+    parameters_from_json,
+    parameters_to_json,
+)
 from softreg.models.calibration.methods import METHODS, Candidate, automatic_candidates, candidate
 from softreg.models.calibration.temperature import Codes, Floats, least_positive, without_zeros
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
@@ -289,7 +294,7 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
         arrays = {**arrays, "class_rates": self.class_rates_}
         classes = labels_to_state("classes", self.classes_, arrays)
         return arrays, {
-            "parameters": {**self.get_params(), "caution": float(self.caution) if np.isfinite(self.caution) else None},
+            "parameters": parameters_to_json(self.get_params()),
             "classes": classes,
             "method": self.method_,
             "map": fitted,
@@ -300,8 +305,7 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
     @classmethod
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> Calibrator:
         """Return the calibrator that `to_state` described; raise `ValueError` where its parts do not match."""
-        parameters = fields.mapping(metadata, "parameters")
-        self = cls(**{**parameters, "caution": np.inf if parameters["caution"] is None else parameters["caution"]})
+        self = cls(**parameters_from_json(fields.mapping(metadata, "parameters")))
         check_choice(self.method, METHODS, self.caution, self.folds)
         stored = metadata["classes"]
         labels = np.array(arrays["classes"]) if stored is None else labels_from_json(stored)

@@ -1,4 +1,4 @@
-"""Recalibration maps as arrays and strict JSON, and back."""
+"""Recalibration maps and parameters of calibrators as arrays and strict JSON, and back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,49 @@ from softreg.typing import Array, Float64Array
 
 QUADRATIC = ("a", "b", "c", "low", "high", "gap")
 """Numbers of a quadratic map."""
+
+
+def parameters_to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a calibrator as strict JSON, in which an infinite `caution` is null.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Values by name, `caution` among them.
+
+    Returns
+    -------
+    dict
+        Values by name.
+
+    Examples
+    --------
+    >>> parameters_to_json({"method": "auto", "caution": np.inf})
+    {'method': 'auto', 'caution': None}
+    """
+    caution = float(parameters["caution"])
+    return {**parameters, "caution": caution if np.isfinite(caution) else None}
+
+
+def parameters_from_json(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that `parameters_to_json` described.
+
+    Parameters
+    ----------
+    stored : mapping
+        Values by name.
+
+    Returns
+    -------
+    dict
+        Values by name.
+
+    Examples
+    --------
+    >>> parameters_from_json({"method": "auto", "caution": None})
+    {'method': 'auto', 'caution': inf}
+    """
+    return {**stored, "caution": np.inf if stored["caution"] is None else stored["caution"]}
 
 
 def map_to_state(fitted: Recalibration) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -19,6 +19,7 @@ from softreg.models.calibration.calibrator import (
     mean_loss_reduction,
     probabilities_of,
 )
+from softreg.models.calibration.calibrator_state import parameters_from_json, parameters_to_json
 from softreg.models.calibration.group_columns import group_columns
 from softreg.models.calibration.group_offsets import GroupOffsets, fit_offsets, no_offsets
 from softreg.models.calibration.group_rules import GroupRule, fit_group_rule
@@ -238,7 +239,7 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
         arrays |= {"shared": self.offsets_.shared}
         classes = labels_to_state("classes", self.classes_, arrays)
         return arrays, {
-            "parameters": {**self.get_params(), "caution": float(self.caution)},
+            "parameters": parameters_to_json(self.get_params()),
             "classes": classes,
             "rules": [rule.to_json() for rule in self.rules_],
             "method": self.method_,
@@ -249,7 +250,7 @@ class GroupCalibrator(BaseEstimator):  # type: ignore[misc]
     @classmethod
     def from_state(cls, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> GroupCalibrator:
         """Return the calibrator that `to_state` described; raise `ValueError` where its parts do not match."""
-        self = cls(**fields.mapping(metadata, "parameters"))
+        self = cls(**parameters_from_json(fields.mapping(metadata, "parameters")))
         check_choice(self.method, METHODS, self.caution, self.folds)
         stored = metadata["classes"]
         labels = np.array(arrays["classes"]) if stored is None else labels_from_json(stored)

@@ -214,9 +214,7 @@ def fit_at_precisions(
     >>> bool(fit_at_precisions(X, codes, terms, fit, np.full(1, 4.0)).coef[1, 0] < fit.coef[1, 0])
     True
     """
-    fits = _Fits(X, codes, len(fit.coef), terms, weight, offset)
-    fits.coef, fits.intercept = fit.coef, fit.intercept
-    fits.started = True
+    fits = _Fits(X, codes, len(fit.coef), terms, weight, offset, fit)
     fits.solve(precision)
     return TermWeights(fits.coef, fits.intercept)
 
@@ -250,9 +248,7 @@ def degrees_at(
     >>> bool(degrees_at(X, codes, terms, fit, np.full(1, 4.0)).degrees[0] < fit.degrees[0])
     True
     """
-    fits = _Fits(X, codes, len(fit.coef), terms, weight, offset)
-    fits.coef, fits.intercept = fit.coef, fit.intercept
-    fits.started = True
+    fits = _Fits(X, codes, len(fit.coef), terms, weight, offset, fit)
     solution, traces = fits.at(precision)
     sizes = np.bincount(terms, minlength=len(precision)) * (len(fit.coef) - 1)
     degrees = _degrees(precision, sizes, traces)
@@ -275,7 +271,7 @@ def _update(precision: Float64Array, degrees: Float64Array, squares: Float64Arra
 
 
 class _Fits:
-    """Exact fits at successive precisions, each from the optimum of the last one, on the columns that remain."""
+    """Exact fits at successive precisions on the columns that remain, each from the last optimum or that of `first`."""
 
     def __init__(
         self,
@@ -285,11 +281,13 @@ class _Fits:
         terms: IntArray,
         weight: Float64Array | None,
         offset: Float64Array | None,
+        first: TermStrengths | None = None,
     ) -> None:
         self.X, self.codes, self.q, self.terms, self.weight, self.offset = X, codes, n_classes, terms, weight, offset
         self.total = float(len(codes) if weight is None else weight.sum())
-        self.coef, self.intercept = np.zeros((n_classes, X.shape[1])), np.zeros(n_classes)
-        self.started = False
+        self.coef = np.zeros((n_classes, X.shape[1])) if first is None else first.coef
+        self.intercept = np.zeros(n_classes) if first is None else first.intercept
+        self.started = first is not None
         self.columns = np.arange(0)
         self.squares: Float64Array = np.zeros(0)
 

@@ -146,9 +146,7 @@ class ClassHessian:
         mean = np.maximum(w.sum(axis=1, dtype=np.float64), TINY)[:, None]
         mean = np.maximum(mean, MIN_MEAN_SHARE * mean.max())
         squares = self.Z * self.Z
-        if (
-            kind is Kind.DIAGONAL
-        ):  # a column has variance 1, so `mean` is its element if it is independent of the shares
+        if kind is Kind.DIAGONAL:  # a column of variance 1 has `mean` where it is independent of the shares
             return DiagonalPreconditioner((EVEN_SHARE * mean + (1 - EVEN_SHARE) * (w @ squares) + self.ridge)[None])
         share, ridge = w.mean(axis=0), self.ridge.mean(axis=0)
         common = (share @ squares).astype(np.float64) + TINY

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 
-from softreg.optimize.curvature.subsampled import MemberWeights
+from softreg.optimize.curvature.subsampled import KeptProbabilities, MemberWeights
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.stack_state import StackState
-from softreg.probability import block_loss as loss
-from softreg.rows import Block, Rows, SparseRows
+from softreg.rows import Rows, SparseRows
 from softreg.rows.kernels.sparse_model import SparseColumns, can_minimise_sparse
-from softreg.typing import Array, Float64Array
+from softreg.typing import Float64Array
 
 MOST_ROWS = np.iinfo(np.int32).max
 """Rows whose numbers are of 32 bits."""
 MAX_DENSITY = 0.1
 """Share of stored numbers up to which sparse columns cost less than dense ones, whose sweeps use vectors."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ExactProbabilities:
-    """The probabilities (n, m, q) in float64 at the kept logits."""
-
-    state: StackState
-    half_passes: ClassVar[int] = 0
-
-    def evaluate(self, block: Block) -> Array:
-        """Return the probabilities of one block."""
-        P, _ = loss.probabilities(self.state.logits(block))
-        return np.moveaxis(P, 2, 0).astype(np.float64)
 
 
 def is_sparse(rows: Rows) -> bool:
@@ -58,7 +40,7 @@ def sparse_columns(objective: Objective) -> SparseColumns | None:
 
 def exact_curvature(objective: Objective) -> tuple[Float64Array, Float64Array]:
     """Return the probabilities (m, q, n) at the kept logits, of sum 1, and the row weights (m, n), of sum 1."""
-    P = np.ascontiguousarray(np.moveaxis(objective.map(ExactProbabilities(objective.state)), 0, 2))
+    P = np.ascontiguousarray(np.moveaxis(objective.map(KeptProbabilities(objective.state, np.float64)), 0, 2))
     P /= P.sum(axis=1, keepdims=True)
     V = np.asarray(objective.rows.map(MemberWeights(objective.state)), dtype=np.float64).T
     return P, np.ascontiguousarray(V / V.sum(axis=1, keepdims=True))

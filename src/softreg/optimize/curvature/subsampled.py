@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -280,6 +280,20 @@ class MemberWeights:
     def evaluate(self, block: Block) -> Array:
         """Return the weights of one block."""
         return row_weights(block, self.state).T
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptProbabilities:
+    """The probabilities (n, m, q) at the kept logits."""
+
+    state: StackState
+    dtype: type[np.floating[Any]] = np.float32
+    half_passes: ClassVar[int] = 0
+
+    def evaluate(self, block: Block) -> Array:
+        """Return the probabilities of one block."""
+        P, _ = loss.probabilities(self.state.logits(block))
+        return np.moveaxis(P, 2, 0).astype(self.dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,7 +31,8 @@ def compiled_start(objective: Objective, theta: Array, plan: Plan, options: FitO
     Returns
     -------
     SmallStart or None
-        None where there are too many numbers, and where the plan is forced or has a start of its own.
+        None where the steps are not expected to save time; for few numbers also where the plan is forced or has a
+        start of its own.
     """
     small = None
     if plan.method is Method.WEIGHT_PROXIMAL_NEWTON:

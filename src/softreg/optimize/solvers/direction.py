@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
@@ -84,3 +86,28 @@ class DirectionMethod(Protocol):
     def reset(self) -> None:
         """Discard what was learned from steps, after the precision of the sums has changed."""
         ...
+
+
+class StatelessDirections:
+    """What the methods share whose direction depends on nothing but the current point, and which prove no gap."""
+
+    has_certificate = False
+    searches_closely = False
+    target_gap = np.inf
+
+    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
+        """Return D itself."""
+        return D
+
+    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
+        """Return inf (m,): nothing is proved."""
+        return np.full(objective.m, np.inf)
+
+    def update(self, step: FloatArray, change: FloatArray) -> None:
+        """Learn nothing from steps."""
+
+    def drop_members(self, keep: BoolArray) -> None:
+        """Keep everything: it serves all models."""
+
+    def reset(self) -> None:
+        """Discard nothing: no step was learned from."""

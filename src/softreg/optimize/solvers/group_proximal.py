@@ -26,6 +26,7 @@ from softreg.optimize.curvature.hessian_products import HessianRows
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, free_hessians
 from softreg.optimize.problem.group_penalty import GroupPenalty
+from softreg.optimize.solvers.direction import StatelessDirections
 from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
 
 MOST_PARAMETERS = 250
@@ -36,13 +37,10 @@ FIRST_COLUMNS = 50
 """Columns that may enter the empty working set at once; otherwise at most as many columns enter as it has."""
 
 
-class GroupProximalNewton:
+class GroupProximalNewton(StatelessDirections):
     """Directions (m, q, d + 1) to the minimum of a quadratic model plus the penalty, on a working set of columns."""
 
     keeps_signs = True
-    has_certificate = False
-    searches_closely = False
-    target_gap = np.inf
 
     def __init__(self) -> None:
         self.rows = HessianRows()
@@ -89,23 +87,6 @@ class GroupProximalNewton:
         objective.half_passes += 1
         products = self.rows.products(objective, theta, columns)
         return [ProductModel.of(*parts) for parts in zip(products, groups, strict=True)]
-
-    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
-        """Return the direction itself: with this penalty there is always a finite optimum."""
-        return D
-
-    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
-        """Return inf: the certificate is the duality gap."""
-        return np.full(objective.m, np.inf)
-
-    def update(self, step: FloatArray, change: FloatArray) -> None:
-        """Learn nothing from steps."""
-
-    def drop_members(self, keep: BoolArray) -> None:
-        """Keep everything: the rows serve all models."""
-
-    def reset(self) -> None:
-        """Discard nothing: no step was learned from."""
 
 
 def _group_penalty(objective: Objective) -> GroupPenalty:

@@ -7,9 +7,6 @@ Nash and Sofer (1990), Assessing a search direction within a truncated-Newton me
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 
 from softreg.linalg import TINY, Cholesky, cholesky
@@ -17,12 +14,10 @@ from softreg.optimize.certificate.self_concordance import decrement_gaps
 from softreg.optimize.curvature.class_hessian import ClassHessian, ClassPreconditioner
 from softreg.optimize.curvature.hessian_products import StandardisedColumns
 from softreg.optimize.curvature.preconditioners import Preconditioner
-from softreg.optimize.curvature.subsampled import MemberWeights
+from softreg.optimize.curvature.subsampled import KeptProbabilities, MemberWeights
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.hessian import Columns, HessianSums, assemble, contrasts
-from softreg.optimize.objective.stack_state import StackState
-from softreg.probability import block_loss as loss
-from softreg.rows import Array, Block
+from softreg.optimize.solvers.direction import StatelessDirections
 from softreg.typing import BoolArray, Float64Array, FloatArray
 
 JITTER = (0.0, 1e-13, 1e-11, 1e-9, 1e-6, 1e-3, np.inf)
@@ -106,13 +101,11 @@ def factor_hessian(H: Float64Array) -> Cholesky:
     return cholesky(H, jitter=JITTER, min_pivot=MIN_PIVOT, unit_where_zero=True).merged()
 
 
-class TruncatedNewton:
+class TruncatedNewton(StatelessDirections):
     """Newton directions by conjugate gradients, with products of the exact Hessian and a copy of the rows."""
 
     keeps_signs = True
-    has_certificate = False
     searches_closely = True
-    target_gap = np.inf
 
     def __init__(self) -> None:
         self.Z: FloatArray | None = None
@@ -137,23 +130,9 @@ class TruncatedNewton:
             objective.meter.count(2.0 * model.products * self.Z.nbytes, work, self.Z.dtype)
         return D
 
-    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
-        """Return the Newton direction."""
-        return D
-
-    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
-        """Return inf (m,): the linear system is not solved exactly, which proves nothing."""
-        return np.full(objective.m, np.inf)
-
-    def update(self, step: FloatArray, change: FloatArray) -> None:
-        """Do nothing: each Hessian is exact."""
-
     def drop_members(self, keep: BoolArray) -> None:
         """Keep only the members marked in `keep` (m,)."""
         self.models = [model for model, kept in zip(self.models, keep, strict=False) if kept]
-
-    def reset(self) -> None:
-        """Do nothing: nothing is learned from steps."""
 
 
 class TruncatedModel:
@@ -227,16 +206,3 @@ def conjugate_gradients(
         d += y
         square = following
     return (D if np.isfinite(D).all() and D.any() else solved(right / size)) * size, products
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class KeptProbabilities:
-    """The probabilities (n, m, q) at the kept logits, in float32."""
-
-    state: StackState
-    half_passes: ClassVar[int] = 0
-
-    def evaluate(self, block: Block) -> Array:
-        """Return the probabilities of one block."""
-        P, _ = loss.probabilities(self.state.logits(block))
-        return np.moveaxis(P, 2, 0).astype(np.float32)

@@ -16,13 +16,12 @@ Hsieh, Sustik, Dhillon and Ravikumar (2014), QUIC: quadratic approximation for s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from softreg.optimize.curvature.hessian_products import MOST_NUMBERS, MOST_READ_ROWS, Probabilities, StandardisedColumns
 from softreg.optimize.curvature.sparse_models import exact_curvature, sparse_columns
-from softreg.optimize.curvature.subsampled import MemberWeights
+from softreg.optimize.curvature.subsampled import KeptProbabilities, MemberWeights
 from softreg.optimize.curvature.weight_models import (
     MatrixModel,
     ProductModel,
@@ -32,13 +31,12 @@ from softreg.optimize.curvature.weight_models import (
     minimise_model,
 )
 from softreg.optimize.objective.cached_logits import Objective
-from softreg.optimize.objective.stack_state import StackState
 from softreg.optimize.problem.limits import LIMITS, Limits
-from softreg.probability import block_loss as loss
-from softreg.rows import Block, DenseRows, Rows, SparseRows
+from softreg.optimize.solvers.direction import StatelessDirections
+from softreg.rows import DenseRows, Rows, SparseRows
 from softreg.rows.kernels.coordinate_sweeps import RowHessian, Weights
 from softreg.rows.kernels.sparse_model import Effort, SparseColumns, SparseModel, minimise_sparse
-from softreg.typing import Array, BoolArray, Float64Array, FloatArray, IntArray
+from softreg.typing import Array, Float64Array, FloatArray, IntArray
 
 TARGET_GAP = 1e-9
 """Estimated gap at which a certificate is tried without an l2 part: that gap is linear in the errors of the gradient,
@@ -73,11 +71,9 @@ class WorkingSet:
         return np.asarray(first[:, None] + np.arange(q))
 
 
-class ProximalNewton:
+class ProximalNewton(StatelessDirections):
     """Directions (m, q, d + 1) to the minimum of a quadratic model plus the penalty, on a working set of weights."""
 
-    has_certificate = False
-    searches_closely = False
     keeps_signs = False
     target_gap = TARGET_GAP
 
@@ -141,23 +137,6 @@ class ProximalNewton:
         return MatrixModel(
             hessian_matrix(model.rows, np.float64 if precise else np.float32), model.rows.gradient.copy()
         )
-
-    def recession_direction(self, objective: Objective, theta: FloatArray, G: FloatArray, D: FloatArray) -> FloatArray:
-        """Return the direction itself: with an l1 part there is always a finite optimum."""
-        return D
-
-    def decrement_bound(self, objective: Objective, G: FloatArray) -> Float64Array:
-        """Return inf: the certificate is the duality gap."""
-        return np.full(objective.m, np.inf)
-
-    def update(self, step: FloatArray, change: FloatArray) -> None:
-        """Learn nothing from steps."""
-
-    def drop_members(self, keep: BoolArray) -> None:
-        """Keep everything: the columns serve all models."""
-
-    def reset(self) -> None:
-        """Discard nothing: no step was learned from."""
 
 
 def has_one_weight(objective: Objective) -> bool:
@@ -287,16 +266,3 @@ class CopiedColumns:
             kept = columns
         taken = StandardisedColumns(shift, scale, columns, float(objective.fit_intercept))
         self.Z, self.columns = np.ascontiguousarray(source.map(taken).T), kept
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class KeptProbabilities:
-    """The probabilities (n, m, q) in float32 at the kept logits."""
-
-    state: StackState
-    half_passes: ClassVar[int] = 0
-
-    def evaluate(self, block: Block) -> Array:
-        """Return the probabilities of one block."""
-        P, _ = loss.probabilities(self.state.logits(block))
-        return np.moveaxis(P, 2, 0).astype(np.float32)
