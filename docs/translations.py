@@ -2,7 +2,8 @@
 
 `python docs/translations.py update` writes the messages of all pages to docs/locale/zh_CN: new ones without a
 translation, ones with a changed source marked as fuzzy. `python docs/translations.py check` names those that are
-missing, older than their source, or whose code or links differ from it, and exits with 1 where there are any.
+missing, older than their source or still in English, or whose code or links differ, and exits with 1 where there are
+any.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ BILINGUAL = "notebooks/"  # pages that have a twin in each language
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADER = "# Chinese translation of a page of the documentation; see docs/locale/README.md."
+SENTENCE = re.compile(r"\b(?:the|is|are|has|have|which|that)\b", re.IGNORECASE)
+YEAR = re.compile(r"\(\d{4}\)")
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -56,6 +59,12 @@ def is_prose(message: str) -> bool:
     return WORD.search(LINK.sub("]", CODE.sub("", message))) is not None
 
 
+def is_copy(message: str, translation: str) -> bool:
+    """Whether a translation repeats an English sentence; names, figures and references stay as they are."""
+    words = LINK.sub("]", CODE.sub("", message))
+    return translation == message and bool(SENTENCE.search(words)) and not YEAR.search(message)
+
+
 def differences(message: str, translation: str) -> list[str]:
     """Return what a translation must share with its source and does not: code and targets of links."""
     found = []
@@ -78,6 +87,8 @@ def complaints(pages: dict[str, list[str]], folder: Path = TRANSLATED) -> list[s
             if not translated:
                 if is_prose(message):
                     found.append(f"{page}: no translation of {message!r}")
+            elif is_copy(message, translated):
+                found.append(f"{page}: the translation repeats {message!r}")
             else:
                 found += [
                     f"{page}: {reason} in the translation of {message!r}" for reason in differences(message, translated)

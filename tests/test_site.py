@@ -103,6 +103,25 @@ def test_translations_that_are_missing_or_differ_are_found(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("message", "repeats"),
+    [
+        ("The rows are fitted.", True),
+        ("Weights `the` 0.5", False),
+        ("Cover and Thomas, The elements of information theory (2006).", False),
+    ],
+)
+def test_a_sentence_that_is_repeated_is_no_translation(tmp_path: Path, message: str, repeats: bool) -> None:
+    translations = script("translations")
+    translations.update({"page": [message]}, tmp_path)
+    path = tmp_path / "page.po"
+    text = path.read_text(encoding="utf-8")
+    assert f'msgid "{message}"' in text
+    path.write_text(text.replace(f'msgid "{message}"\nmsgstr ""', f'msgid "{message}"\nmsgstr "{message}"'), "utf-8")
+    found = translations.complaints({"page": [message]}, tmp_path)
+    assert found == [f"page: the translation repeats {message!r}"] * repeats
+
+
 def test_every_message_is_translated(tmp_path: Path) -> None:
     translations = script("translations")
     found = translations.complaints(translations.extract(tmp_path))
