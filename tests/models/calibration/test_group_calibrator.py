@@ -121,6 +121,14 @@ def test_a_file_gives_the_same_probabilities(tmp_path: Path, labels: list[Any]) 
     assert (again.predict_proba(P, by) == calibrator.predict_proba(P, by)).all()
 
 
+def test_infinite_caution_is_stored_in_a_file(tmp_path: Path) -> None:
+    P, y, g, _ = sample(300, [1.0, -1.0])
+    GroupCalibrator(caution=float("inf")).fit(P, y, LEVELS[g]).save(tmp_path / "c.softreg")
+    again = softreg.load(tmp_path / "c.softreg")
+    assert again.caution == float("inf")
+    assert again.method_ == "none"
+
+
 def test_an_altered_file_is_an_error(tmp_path: Path) -> None:
     P, y, g, _ = sample(300, [1.0, -1.0])
     GroupCalibrator().fit(P, y, LEVELS[g]).save(tmp_path / "c.softreg")

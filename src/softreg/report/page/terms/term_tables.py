@@ -81,7 +81,7 @@ def _interval_sentence(terms: ShownTerms) -> str:
     errors = ERRORS.get(terms.intervals, "covariance of the weights")
     classes = "" if len(terms.functions[0].classes) == 1 else " The probabilities of several classes have no bands."
     maps = any(one.kind == "interaction" for one in terms.functions)
-    half = " Of an interaction, a map has half the width of the band, such as 0.3 for \u00b10.3." if maps else ""
+    half = " A third map of an interaction shows half the width of its band: 0.3 stands for \u00b10.3." if maps else ""
     return f"Bands are pointwise {100 * terms.level:g}% intervals from the {errors}.{half}{classes}"
 
 
