@@ -272,10 +272,10 @@ def test_a_warm_start_ends_where_a_cold_one_does(solver: str, ratio: float, prob
 
 def test_many_rows_start_from_a_sample(problem: Problem) -> None:
     X, y = problem(n=3000, d=6)
-    (plain,) = fit(X, y, 3, l2(1e-3), solver="lbfgs", tol=1e-9)
+    (plain,) = fit(X, y, 3, l2(1e-3), solver="lbfgs-sampled", tol=1e-9)
     limits = replace(LIMITS, warm_start_rows=1000, sample_rows=250)
     for seed in (0, 1):
-        (warm,) = fit(X, y, 3, l2(1e-3), solver="lbfgs", tol=1e-9, seed=seed, limits=limits)
+        (warm,) = fit(X, y, 3, l2(1e-3), solver="lbfgs-sampled", tol=1e-9, seed=seed, limits=limits)
         assert warm.converged
         assert warm.value == pytest.approx(plain.value, abs=2e-9)
         assert warm.passes < plain.passes

@@ -143,7 +143,7 @@ def _minimise_rows(rows: Rows, options: FitOptions, start: Weights | None) -> tu
     if plan.transform is Transform.ROW_SPACE:
         return _in_row_space(rows, coordinates, plan, options, start)
     if plan.transform is Transform.WORKING_SET:
-        return _on_working_sets(rows, coordinates, plan, options, start)
+        return _on_working_sets(rows, coordinates, facts, plan, options, start)
     return _by_plan(rows, coordinates, facts, plan, options, start)
 
 
@@ -191,7 +191,7 @@ def _start_pays(strengths: list[float], W: Array) -> bool:
 
 
 def _on_working_sets(
-    rows: Rows, coordinates: Coordinates, plan: Plan, options: FitOptions, start: Weights | None
+    rows: Rows, coordinates: Coordinates, facts: Facts, plan: Plan, options: FitOptions, start: Weights | None
 ) -> tuple[Solution, ...]:
     """Minimise on working sets of the columns; with all columns where too many are active, or few numbers."""
     forced = options.solver not in FAMILIES
@@ -204,7 +204,7 @@ def _on_working_sets(
     while search.is_small:
         some = search.rows
         round_options = rounds.next_options(search.columns)
-        fit = rounds.add(_optimum(some, search.coordinates, round_options, search.start, working_set=True))
+        fit = rounds.add(_optimum(some, search.coordinates, round_options, search.start, parent=facts))
         check = search.check(fit)
         verdict = rounds.check_fit(fit, check)
         if verdict is Verdict.CONVERGED:
@@ -231,18 +231,19 @@ def _of_few_numbers(rows: Rows, coordinates: Coordinates, plan: Plan, options: F
 
 
 def _optimum(
-    rows: Rows, coordinates: Coordinates, options: FitOptions, start: Weights | None, working_set: bool = False
+    rows: Rows, coordinates: Coordinates, options: FitOptions, start: Weights | None, parent: Facts | None = None
 ) -> tuple[Solution, ...]:
-    """Minimise with an l1 part on all columns of the rows, which may be a working set of those of others."""
+    """Minimise with an l1 part on all columns of the rows, which may be a working set of those of a parent."""
     facts = facts_of(
         rows,
         options.n_classes,
         options.penalty,
         started=start is not None,
-        working_set=working_set,
+        working_set=parent is not None,
         tolerance=options.tol,
     )
-    facts = replace(facts, column_access=False)
+    uncorrelated = facts.uncorrelated or (parent is not None and parent.uncorrelated)
+    facts = replace(facts, column_access=False, uncorrelated=uncorrelated)
     return _by_plan(rows, coordinates, facts, choose(facts, options.solver, options.limits), options, start)
 
 
@@ -264,6 +265,9 @@ def _by_plan(
 ) -> tuple[Solution, ...]:
     """Minimise on these rows by a plan without a transform."""
     exact = plan.curvature is CurvatureModel.EXACT
+    if facts.uncorrelated:
+        passes = options.limits.orthant_hessian_passes_uncorrelated
+        options = replace(options, limits=replace(options.limits, orthant_hessian_passes=passes))
     if exact and rows.reduced_precision:  # few iterations, each of which adds many digits
         rows = rows.with_higher_precision()
     kind = RecomputedObjective if plan.logits is Logits.RECOMPUTED else Objective

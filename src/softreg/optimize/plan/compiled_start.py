@@ -51,13 +51,13 @@ def compiled_start(objective: Objective, theta: Array, plan: Plan, options: FitO
 
 def _of_few_numbers(objective: Objective, theta: Array, plan: Plan, options: FitOptions) -> SmallStart | None:
     """Return a start for few numbers, unless the plan is forced or has a start of its own."""
-    kinked = plan.method is Method.WEIGHT_PROXIMAL_NEWTON
-    starts = (Start.ZERO, Start.CLASS_MEANS, Start.NESTED_SAMPLES, *[Start.GIVEN] * kinked)
-    second_order = (Method.ONE_PASS_NEWTON, Method.TRUNCATED_NEWTON, Method.WEIGHT_PROXIMAL_NEWTON)
-    methods = (*second_order, Method.LBFGS, Method.DUAL_ASCENT)
+    kinked = plan.method in (Method.WEIGHT_PROXIMAL_NEWTON, Method.ORTHANT_LBFGS)
+    starts = (Start.ZERO, Start.CLASS_MEANS, Start.NESTED_SAMPLES, Start.SAMPLE, *[Start.GIVEN] * kinked)
+    smooth = plan.method in (Method.ONE_PASS_NEWTON, Method.TRUNCATED_NEWTON, Method.LBFGS, Method.DUAL_ASCENT)
     forced = options.solver not in FAMILIES
-    if forced or plan.start not in starts or plan.method not in methods or plan.logits is Logits.RECOMPUTED:
+    if forced or plan.start not in starts or not (kinked or smooth) or plan.logits is Logits.RECOMPUTED:
         return None
     near = min(options.tol, TARGET_GAP) if kinked else options.tol
     goal = GOAL_SHARE * (target_gap(options.tol) if plan.method is Method.ONE_PASS_NEWTON else near)
-    return small_start(objective, theta, options.tol, goal, options.max_iter)
+    many_steps = plan.method in (Method.LBFGS, Method.TRUNCATED_NEWTON)
+    return small_start(objective, theta, options.tol, goal, options.max_iter, many_steps=many_steps)

@@ -33,7 +33,8 @@ def row_space_pays(f: Facts, limits: Limits) -> bool:
 
 def can_use_working_set(f: Facts, limits: Limits) -> bool:
     """Return True if columns are so many that fits on some of them are quicker."""
-    return not f.working_set and f.d >= limits.working_set_columns and not steps_are_sparse(f)
+    few_steps = f.uncorrelated and f.d <= limits.working_set_uncorrelated * f.n
+    return not f.working_set and f.d >= limits.working_set_columns and not steps_are_sparse(f) and not few_steps
 
 
 def steps_are_sparse(f: Facts) -> bool:
@@ -96,13 +97,23 @@ def truncation_pays(f: Facts, limits: Limits) -> bool:
 def products_pay(f: Facts, limits: Limits) -> bool:
     """Return True if Newton's method by conjugate gradients is expected to cost less than L-BFGS."""
     few_rows = f.n <= limits.truncated_newton_rows * (f.d + 1) and f.n * (f.d + 1) <= limits.truncated_newton_numbers
-    return f.q > 2 and few_rows
+    return f.q > 2 and few_rows and not f.uncorrelated
 
 
 def clusters_pay(f: Facts, limits: Limits) -> bool:
     """Return True if classes are too many for a factor each, and columns few enough for a common basis."""
     many = f.q > limits.cluster_classes and f.d <= limits.cluster_columns and f.d**2 <= f.n * f.q
     return many and not (f.is_path and dual_ascent_pays(f, limits))
+
+
+def weight_models_pay(f: Facts, limits: Limits) -> bool:
+    """Return True if exact models in single weights save more iterations than they cost."""
+    return not f.uncorrelated
+
+
+def diagonal_pays(f: Facts, limits: Limits) -> bool:
+    """Return True if columns are too many for factors of the curvature, or factors save few iterations."""
+    return f.uncorrelated or needs_diagonal(f, limits)
 
 
 def diagonal_suffices(f: Facts, limits: Limits) -> bool:
@@ -114,7 +125,7 @@ def diagonal_suffices(f: Facts, limits: Limits) -> bool:
 
 def orthant_needs_diagonal(f: Facts, limits: Limits) -> bool:
     """Return True if a diagonal suffices on the working set, or has to do for all columns."""
-    return diagonal_suffices(f, limits) or needs_diagonal(f, limits)
+    return f.uncorrelated or diagonal_suffices(f, limits) or needs_diagonal(f, limits)
 
 
 def always(f: Facts, limits: Limits) -> bool:

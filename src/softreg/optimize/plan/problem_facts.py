@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from softreg.optimize.curvature.sparse_models import is_sparse
+from softreg.optimize.plan.column_correlation import are_nearly_uncorrelated
 from softreg.optimize.problem.penalty_protocol import Penalty, Trait
 from softreg.rows import DenseRows, Rows, SparseRows
+
+LEAST_NUMBERS, LEAST_COLUMNS = 65_536, 64
+"""Numbers n d and columns of dense rows from which on correlations of the columns are looked at: of fewer, this takes
+too long, and factors of the curvature cost little."""
 
 
 class Stored(StrEnum):
@@ -66,6 +71,8 @@ class Facts:
         Whether the labels of rows in memory are known to be classes, not probabilities.
     sparse_models : bool
         Whether quadratic models of the columns are compiled for sparse rows, and rows are sparse enough for them.
+    uncorrelated : bool
+        Whether the columns are known to be nearly uncorrelated.
     """
 
     n: int
@@ -89,6 +96,7 @@ class Facts:
     has_offset: bool = False
     hard_labels: bool = False
     sparse_models: bool = False
+    uncorrelated: bool = False
 
     @property
     def parameters(self) -> int:
@@ -143,6 +151,7 @@ def facts_of(
     """
     traits = penalty.traits
     squares = rows.row_squares() if traits >= {Trait.SMOOTH, Trait.STRONGLY_CONVEX} else None
+    dense_fit = type(rows) is DenseRows and rows.fits_in_memory and purpose is Purpose.FIT and len(penalty) == 1
     return Facts(
         n=rows.n,
         d=rows.d,
@@ -165,4 +174,10 @@ def facts_of(
         has_offset=rows.has_offset,
         hard_labels=bool(type(rows) in (DenseRows, SparseRows) and rows.labels.ndim == 1),  # type: ignore[attr-defined]
         sparse_models=is_sparse(rows),
+        uncorrelated=dense_fit and _is_large(rows) and are_nearly_uncorrelated(rows),  # type: ignore[arg-type]
     )
+
+
+def _is_large(rows: DenseRows) -> bool:
+    """Return True if correlations of the columns are worth a look."""
+    return bool(rows.d >= LEAST_COLUMNS and rows.n * rows.d >= LEAST_NUMBERS)

@@ -16,6 +16,7 @@ from softreg.optimize.plan.conditions import (
     class_clusters,
     clusters_pay,
     diagonal_curvature,
+    diagonal_pays,
     dual_ascent_pays,
     exact_hessian,
     has_few_parameters,
@@ -34,9 +35,9 @@ from softreg.optimize.plan.conditions import (
     start_of_newton,
     streaming_pays,
     truncation_pays,
+    weight_models_pay,
     wide_dual_pays,
 )
-from softreg.optimize.plan.dual_cost import needs_diagonal
 from softreg.optimize.plan.problem_facts import Facts, Stored
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_protocol import Trait
@@ -160,7 +161,8 @@ RULES = (
     Rule(
         "working-set", "", Method.NONE, (SELECTING, COLUMNS),
         "d >= {working_set_columns:,}; not for a fit with a penalty that is a sum over single weights on CSR rows with "
-        "at most a tenth of the numbers stored",
+        "at most a tenth of the numbers stored; of dense columns that are nearly uncorrelated, "
+        "d > {working_set_uncorrelated} n",
         can_use_working_set,
         "fits on the columns that may have weights other than 0, checked on all columns; each fit is "
         "planned in turn, and so is the fit on all columns where too many are active",
@@ -222,7 +224,8 @@ RULES = (
     ),
     Rule(
         "truncated-newton", "newton", Method.TRUNCATED_NEWTON, (SMOOTH, STRONGLY_CONVEX, DENSE_ROWS, NO_PATH),
-        "q > 2; n <= {truncated_newton_rows} (d + 1); n (d + 1) <= {truncated_newton_numbers:,}",
+        "q > 2; n <= {truncated_newton_rows} (d + 1); n (d + 1) <= {truncated_newton_numbers:,}; not for "
+        "columns that are nearly uncorrelated",
         products_pay,
         "Newton's method by conjugate gradients, with products of the exact Hessian and a copy of the rows in float32",
         exact_hessian, start_at_zero,
@@ -246,8 +249,8 @@ RULES = (
     ),
     Rule(
         "lbfgs-diagonal", "lbfgs", Method.LBFGS, (SMOOTH,),
-        "d > {diagonal_columns:,} or d > max(n, {diagonal_cheap_columns:,})",
-        needs_diagonal,
+        "d > {diagonal_columns:,} or d > max(n, {diagonal_cheap_columns:,}); or dense columns are nearly uncorrelated",
+        diagonal_pays,
         "L-BFGS preconditioned by the diagonal of the Hessian, started at the optimum of a sample where "
         "n > {warm_start_rows:,}",
         diagonal_curvature, start_at_sample,
@@ -261,14 +264,16 @@ RULES = (
     ),
     Rule(
         "proximal-newton", "lbfgs", Method.WEIGHT_PROXIMAL_NEWTON, (SELECTING, SEPARABLE, KEPT_ROWS),
-        "no rule before applies", always,
+        "not for dense columns that are nearly uncorrelated",
+        weight_models_pay,
         "proximal Newton on a working set of weights, with its exact Hessian as a matrix or, of many weights, as "
         "products, with the same start",
         exact_hessian, start_at_sample,
     ),
     Rule(
         "orthant-diagonal", "lbfgs", Method.ORTHANT_LBFGS, (KINKED, SEPARABLE),
-        "as lbfgs-diagonal; or on a working set, q (d + 1)^2 > {working_set_factor_ratio:g} max(stored numbers, "
+        "d > {diagonal_columns:,} or d > max(n, {diagonal_cheap_columns:,}); or dense columns are nearly uncorrelated; "
+        "or on a working set, q (d + 1)^2 > {working_set_factor_ratio:g} max(stored numbers, "
         "{working_set_least_numbers:,})",
         orthant_needs_diagonal,
         "orthant-wise L-BFGS with the diagonal, with the same start",

@@ -12,6 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
+from softreg.linalg import TINY
 from softreg.optimize.certificate import duality as certificate
 from softreg.optimize.certificate.separation_during_fit import find
 from softreg.optimize.objective.cached_logits import Objective
@@ -85,7 +86,7 @@ class Descent:
         theta = np.positive(theta, out=np.empty_like(G))
         results = StackResult.unfinished(theta)
         self.members = DescentMembers(objective, (method,), results, theta, G, loss, np.full(len(theta), np.inf))
-        self.best_gap, self.iterations_without_progress = np.inf, 0
+        self.best_gap, self.iterations_without_progress, self.retried_after = np.inf, 0, 0
         self.last_estimate = np.full(len(theta), np.inf)
         self._set_loss(loss, G)
 
@@ -178,7 +179,13 @@ class Descent:
         if len(self.last_estimate) == len(members):
             near[estimate > self.last_estimate / RETRY_RATIO] = self.tol
         self.last_estimate = estimate
-        return bool((estimate <= np.minimum(near, members.certified_at / RETRY_RATIO)).any())
+        fallen = np.minimum(near, members.certified_at / RETRY_RATIO)
+        due = np.maximum(estimate, TINY) <= fallen  # rounding may make an estimate negative
+        waited = self.iterations_without_progress
+        if waited > self.retried_after and waited & (waited - 1) == 0:  # a step may help where the estimate is rounding
+            self.retried_after = waited
+            due |= estimate <= ROUNDED_RATIO * self.tol
+        return bool(due.any())
 
     def remove_common_shift(self) -> None:
         """Subtract the common shift c minimizing penalty(W - c), to which softmax is invariant.
@@ -250,7 +257,7 @@ class Descent:
         """Return whether rounding errors prevent further progress."""
         gap = float(np.max(np.where(np.isfinite(estimate), estimate, self._value())))
         if gap < PROGRESS * self.best_gap:
-            self.best_gap, self.iterations_without_progress = gap, 0
+            self.best_gap, self.iterations_without_progress, self.retried_after = gap, 0, 0
         else:
             self.iterations_without_progress += 1
         waited = self.iterations_without_progress
@@ -263,7 +270,7 @@ class Descent:
         if not self.objective.rows.reduced_precision:  # pairs learned in TF32 still serve in float32
             self.method.reset()
         self.objective.increase_precision()
-        self.best_gap, self.iterations_without_progress = np.inf, 0
+        self.best_gap, self.iterations_without_progress, self.retried_after = np.inf, 0, 0
         self._set_loss(*self.objective.evaluate(self.members.theta))
 
     def _certify(self, estimate: Float64Array, decrement: Float64Array) -> bool:
@@ -280,7 +287,7 @@ class Descent:
             return True
         gap, bound = self._certified_gaps(decrement)
         done = gap <= self.tol
-        members.certified_at = np.where(estimate <= self.tol, estimate, members.certified_at)
+        members.certified_at = np.where(estimate <= self.tol, np.maximum(estimate, TINY), members.certified_at)
         rounded = not self.method.keeps_signs and bool((estimate <= ROUNDED_RATIO * self.tol)[~done].any())
         self._record_converged(done, gap, bound)
         self._keep_members(~done)

@@ -27,16 +27,22 @@ from softreg.rows import Array, Block, DenseRows, SparseRows
 from softreg.rows.kernels.small_newton import PADDING, SmallFit, small_newton, standard_columns
 
 MAX_NUMBERS = 65_536
-"""Largest count of the standardised numbers n (d + 1), which are copied. Beyond, Newton steps by BLAS are faster, but
-for exact steps of two classes."""
+"""Largest count of the standardised numbers n (d + 1), which are copied, in place of Newton steps by BLAS with one pass
+a step."""
 MAX_PRODUCT = 2_000_000
 """Largest count of multiplications n (d + 1) q of a product with the rows: beyond, the calls from Python matter less
 than the products, which BLAS does faster."""
-MAX_FACTORS = 33_000_000
-"""Largest count of multiplications n (d + 1)^2 q / 2 of the preconditioner, without its factorisation."""
-MAX_KINKED_NUMBERS = 65_536
-"""Largest count n (d + 1) q, without q for two classes, with an l1 part: beyond, the method of the plan takes fewer
-steps. Five classes, 1,000 rows with 40 correlated columns: 21 ms, and 145 with compiled steps."""
+MAX_HESSIAN = 1_600_000_000
+"""Largest count of multiplications n p^2 / 2 of a Hessian of more than two classes, p = (d + 1) q: beyond, the
+preconditioner, whose blocks are those of single classes, is formed too slowly for the steps that it saves."""
+MAX_TWO_CLASS_NUMBERS, MAX_TWO_CLASS_COLUMNS = 1_000_000, 256
+"""Largest counts of numbers n (d + 1) and of columns d + 1 up to which steps of two classes replace L-BFGS. 2,000 rows
+of 200 columns: 5 ms, and 8 to 20 with L-BFGS; 1,000 rows of 1,000 columns: 60 to 270 ms, and 65 to 160."""
+FEW_KINKED_NUMBERS, MAX_KINKED_NUMBERS, MAX_KINKED_HESSIAN = 65_536, 1_000_000, 50_000_000
+"""With an l1 part, counts n p up to which compiled steps are used in any case and at most, and the largest count of
+multiplications n p^2 of a Hessian in between, p = (d + 1) q, or d + 1 for two classes: beyond, the method of the plan
+takes fewer steps. Five classes, 2,000 rows of 20 columns: 3 to 18 ms, and 6 to 83 by the method of the plan; 500 rows
+of 100 correlated columns: 79 and 38."""
 MAX_EXACT_NUMBERS, MAX_EXACT_COLUMNS, MAX_EXACT_HESSIAN = 524_288, 140, 20_000_000
 """Largest counts of numbers n (d + 1), of columns d + 1 and of multiplications n (d + 1)^2 / 2 of a Hessian up to which
 two classes have exact Newton steps."""
@@ -44,6 +50,8 @@ MAX_STEPS = 60
 """Newton steps; a fit that needs more is left to the method of the plan."""
 GOAL = 0.1
 """The first goal is this part of the squared tolerance: a Newton step at a gap g leads to one of about g^2."""
+LEAST_GOAL = 1e-24
+"""Least goal with an l1 part, whose gap is linear in the errors of the gradient: it is about the root of the goal."""
 CLOSER = 1e-4
 """Part of the goal to which the steps go on where the gap is not proved."""
 ALIASED = 512
@@ -147,7 +155,9 @@ class SmallLogits:
         return mixed_entropy(o, self.rows.codes, self.rows.weights[None], share)
 
 
-def small_start(objective: Stack, theta: Array, tol: float, goal: float, max_iter: int) -> SmallStart | None:
+def small_start(
+    objective: Stack, theta: Array, tol: float, goal: float, max_iter: int, *, many_steps: bool = False
+) -> SmallStart | None:
     """Return parameters whose gap is proved, or estimated to be below the goal; None where the problem is not small.
 
     Parameters
@@ -162,6 +172,8 @@ def small_start(objective: Stack, theta: Array, tol: float, goal: float, max_ite
         Nats: estimated gap at which the steps end at the latest.
     max_iter : int
         Steps at most.
+    many_steps : bool
+        Whether the plan's method calls Python many times: compiled steps then save time for more numbers.
 
     Returns
     -------
@@ -169,7 +181,7 @@ def small_start(objective: Stack, theta: Array, tol: float, goal: float, max_ite
         None as well without compiled kernels, and where the steps end before the goal.
     """
     exact = _has_exact_steps(objective)
-    if not _is_possible(objective) or not (exact or _is_small(objective)):
+    if not _is_possible(objective) or not (exact or _is_small(objective, many_steps)):
         return None
     started = perf_counter()
     with objective.meter.passes():
@@ -180,7 +192,9 @@ def small_start(objective: Stack, theta: Array, tol: float, goal: float, max_ite
     ridge = objective.ridge[0, 0].copy()
     ridge[-1] = 0.0 if objective.fit_intercept or kink is not None else 1.0  # the column of the bias is 0 then
     task = SmallTask(objective, rows, ridge, kink, exact, started)
-    start = task.approach(found, tol, max(goal, min(tol, GOAL * tol * tol)), goal, min(int(max_iter), MAX_STEPS))
+    first = max(goal, min(tol, GOAL * tol * tol))
+    last = goal if kink is None else min(goal, max(GOAL * tol * tol, LEAST_GOAL))
+    start = task.approach(found, tol, first, last, min(int(max_iter), MAX_STEPS))
     if kink is not None and objective.q == 2:
         _in_one_class(found, objective.ridge[0, 0], kink)
     return start
@@ -221,14 +235,14 @@ class SmallTask:
         while True:
             with objective.meter.passes():
                 fit = self._steps(theta, goal, most - steps)
-            if fit is None or not fit.converged:
+            if fit is None or not (fit.converged or history):
                 return None
             begin = history[-1].seconds if history else 0.0
             history += _history(fit, n, halves, begin, perf_counter() - self.started)
             steps, halves = steps + fit.steps, halves + 2 * (int(fit.products[-1]) + fit.steps + 1)
             with objective.meter.certificate():
                 value, gap = _certified(objective, rows, fit, theta)
-            if gap <= tol or goal <= last or steps >= most:
+            if gap <= tol or goal <= last or steps >= most or not fit.converged:
                 break
             goal = max(last, CLOSER * goal)
         if gap <= tol:
@@ -288,13 +302,16 @@ def _is_possible(objective: Stack) -> bool:
     )
 
 
-def _is_small(objective: Stack) -> bool:
+def _is_small(objective: Stack, many_steps: bool) -> bool:
     """Return True if compiled steps by conjugate gradients, or with an l1 part, are expected to save time."""
-    q, k = objective.q, objective.rows.d + 1
-    numbers = objective.rows.n * k
-    if Trait.SMOOTH not in objective.penalty.traits and numbers * (1 if q == 2 else q) > MAX_KINKED_NUMBERS:
-        return False
-    return numbers <= MAX_NUMBERS and numbers * q <= MAX_PRODUCT and numbers * k * q / 2 <= MAX_FACTORS
+    n, q, k = objective.rows.n, objective.q, objective.rows.d + 1
+    if Trait.SMOOTH not in objective.penalty.traits:
+        p = k if q == 2 else k * q
+        return n * p <= FEW_KINKED_NUMBERS or (n * p <= MAX_KINKED_NUMBERS and n * p * p <= MAX_KINKED_HESSIAN)
+    if many_steps and q == 2:
+        return n * k <= MAX_TWO_CLASS_NUMBERS and k <= MAX_TWO_CLASS_COLUMNS
+    few = n * k <= MAX_NUMBERS or many_steps
+    return few and n * k * q <= MAX_PRODUCT and n * (k * q) ** 2 / 2 <= MAX_HESSIAN
 
 
 def _is_uniform(objective: Stack) -> bool:
