@@ -9,7 +9,8 @@ repetitions in which softreg and the fastest peers take turns. The ratio is the 
 
 Results are lines of JSON in FILE. A problem that was measured with the same source of softreg is not measured again, so
 that a sweep that was stopped goes on where it ended; --only measures the given numbers in any case. Where softreg's
-source alone has changed, the minimum and the settings of the peers are taken from the earlier line.
+source alone has changed, the minimum and the settings of the peers are taken from the earlier line, or from
+`sweep_known.jsonl`, which has those of the problems on the page.
 
 At the end docs/benchmarks-sweep.md and its picture are written from the latest line of each problem.
 """
@@ -30,10 +31,13 @@ from typing import Any
 import sweep_contest
 import sweep_page
 import sweep_problems
-from peers import installed, peers, version
+from peers import version
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "build" / "sweep.jsonl"
+KNOWN = Path(__file__).with_name("sweep_known.jsonl")
+KEPT = ("seed", "number", "peers", "optimum", "settings", "ended")
+"""What `KNOWN` has of a line."""
 ENGINE = ("kernels", "softreg/linalg.py", "softreg/rows", "softreg/optimize", "softreg/models", "softreg/probability")
 """What a fit runs, under `src`."""
 
@@ -56,7 +60,7 @@ def code_key() -> str:
 
 def peers_key() -> str:
     """Return what identifies problems and peers: with another one, peers have to find their settings anew."""
-    names = [version(module) for module in peers() if module.PACKAGE != "softreg" and installed(module)]
+    names = [version(module) for module in sweep_contest.peer_modules() if module.PACKAGE != "softreg"]
     drawn = digest(iter([Path(sweep_problems.__file__)]))
     return " ".join([drawn, *sorted(set(names)), f"numpy {importlib.metadata.version('numpy')}"])
 
@@ -80,6 +84,12 @@ def append(path: Path, line: dict[str, Any]) -> None:
             if file.read(1) != b"\n":
                 file.write(b"\n")
         file.write((json.dumps(line) + "\n").encode())
+
+
+def keep_known(lines: dict[int, dict[str, Any]]) -> None:
+    """Write what a later sweep needs of these lines."""
+    known = [{name: line[name] for name in KEPT} for _, line in sorted(lines.items()) if "error" not in line]
+    KNOWN.write_text("".join(json.dumps(line) + "\n" for line in known), "utf-8")
 
 
 def latest(lines: list[dict[str, Any]], seed: int) -> dict[int, dict[str, Any]]:
@@ -155,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     code, key = code_key(), peers_key()
     pool = sweep_contest.Pool()
-    lines = read(options.results)
+    lines, known = read(options.results), read(KNOWN)
 
     def lock() -> AbstractContextManager[None]:
         return locked(options.lock)
@@ -165,7 +175,7 @@ def main(arguments: list[str] | None = None) -> None:
     for number in [] if options.page else due:
         start = time.perf_counter()
         problem = sweep_problems.draw(options.seed, number)
-        before = reusable(lines, options.seed, number, key)
+        before = reusable(known + lines, options.seed, number, key)
         line = sweep_contest.contest(problem, pool, options.limit, lock, before)
         line |= {"code": code, "peers": key, "took": time.perf_counter() - start}
         append(options.results, line)
@@ -174,6 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     found = latest(read(options.results), options.seed)
     if options.page or not again:
         sweep_page.write(found, options.seed)
+        keep_known(found)
 
 
 if __name__ == "__main__":

@@ -212,14 +212,17 @@ def between(entry: Entry) -> float | None:
     return None if near or setting in entry.runs else setting
 
 
+def peer_modules() -> list[Any]:
+    """Return the modules of the packages that take part."""
+    return [m for m in peers() if m.__name__.rpartition(".")[2] not in EXCLUDED and installed(m)]
+
+
 def contestants_of(X: Any, facts: dict[str, Any]) -> list[Entry]:
     """Return who takes part, softreg first."""
     known = Facts(*X.shape, facts["q"], facts["strength"], sp.issparse(X), X.dtype, facts["l1_ratio"])
     entries = []
-    for module in peers():
+    for module in peer_modules():
         peer = module.__name__.rpartition(".")[2]
-        if peer in EXCLUDED or not installed(module):
-            continue
         found: list[Contestant] = module.contestants(known)
         entries += [Entry(contestant.name, peer, contestant.ladder, contestant.whole) for contestant in found]
     return entries

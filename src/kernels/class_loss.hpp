@@ -31,9 +31,9 @@ inline double loss_of_classes(const double* logits, const std::int64_t* codes, c
         }
         const Vector<double> share = 1.0 / (1.0 + rest);
         for (std::ptrdiff_t c = 0; c < q; ++c) store(P + c * n + i, load(P + c * n + i) * share);
+        const Vector<double> log_mass = log_one_plus<double>(rest);
         for (std::ptrdiff_t l = 0; l < L; ++l)
-            if (weights[i + l] != 0)
-                loss += weights[i + l] * (__builtin_log1p(rest[l]) - (logits[codes[i + l] * n + i + l] - high[l]));
+            if (weights[i + l] != 0) loss += weights[i + l] * (log_mass[l] - (logits[codes[i + l] * n + i + l] - high[l]));
     }
     return loss;
 }

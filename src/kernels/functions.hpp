@@ -83,4 +83,11 @@ INLINE Vector<T> log_above(Vector<T> x) {
     return n * F::ln2_high + (T(2) * s + rest) + (x - x);  // nan - nan is nan
 }
 
+// log(1 + x) for x >= 0, with all digits for small x: the rounding of 1 + x is undone.
+template <class T>
+INLINE Vector<T> log_one_plus(Vector<T> x) {
+    const Vector<T> sum = x + T(1);
+    return log_above<T>(sum) + (x - (sum - T(1))) * (T(1) / sum);
+}
+
 }  // namespace

@@ -113,9 +113,8 @@ void softmax(T* Z, const Desk<T>& desk, Size q, Size whole, Wide<T>& loss, Wide<
                 below -= y * top;  // top (1 - sum of y): 0 for labels that sum to 1
             }
         }
-        const Vector<T> mass = T(1) + rest, share = T(1) / mass;
-        const Vector<T> log_mass = log_above<T>(mass) + (rest - (mass - T(1))) * share;  // log(1 + rest), rounding undone
-        const Vector<T> value = log_mass - (Codes ? below : given - below);
+        const Vector<T> share = T(1) / (T(1) + rest);
+        const Vector<T> value = log_one_plus<T>(rest) - (Codes ? below : given - below);
         T values[L];
         store(values, value);
         for (Size i = 0; i < L; ++i) loss.lane[i] += static_cast<double>(values[i]) * desk.exact[r + i];

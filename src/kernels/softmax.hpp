@@ -9,17 +9,15 @@ namespace {
 constexpr std::ptrdiff_t strip = 16;  // rows turned from row-major to class-major at a time
 
 INLINE float log_of(float x) { return __builtin_logf(x); }
-INLINE float log1p_of(float x) { return __builtin_log1pf(x); }
-INLINE double log1p_of(double x) { return __builtin_log1p(x); }
 
 // o (q, strip): the logits of model j for rows r .. r + few - 1 become V (P - Y); returns the V-weighted cross-entropy.
 template <class T>
 INLINE double residual(T* o, const Truth<T>& truth, std::ptrdiff_t j, std::ptrdiff_t r, std::ptrdiff_t few,
                        std::ptrdiff_t b, std::ptrdiff_t q) {
     constexpr std::ptrdiff_t L = lanes<T>;
-    // below: the label's logit, less the largest; the mass is 1 + rest, with one of the largest terms excluded from the
-    // rest, which keeps its digits
-    T below[strip], rest[strip];
+    // below: the label's logit, less the largest; the mass is 1 + sum, with one of the largest terms excluded from the
+    // sum, which keeps its digits
+    T below[strip], log_mass[strip];
     for (std::ptrdiff_t i = 0; i < strip; i += L) {
         Vector<T> high = load(o + i), sum = {};
         for (std::ptrdiff_t c = 1; c < q; ++c) {
@@ -51,12 +49,12 @@ INLINE double residual(T* o, const Truth<T>& truth, std::ptrdiff_t j, std::ptrdi
         }
         const Vector<T> share = T(1) / (T(1) + sum);
         for (std::ptrdiff_t c = 0; c < q; ++c) store(o + c * strip + i, load(o + c * strip + i) * share);
-        store(rest + i, sum);
+        store(log_mass + i, log_one_plus<T>(sum));
     }
     double loss = 0;
     const double* V = truth.weights ? truth.weights + (truth.many ? j * b : 0) + r : nullptr;
     for (std::ptrdiff_t i = 0; i < few; ++i) {
-        const double lost = static_cast<double>(log1p_of(rest[i]) - below[i]);
+        const double lost = static_cast<double>(log_mass[i] - below[i]);
         loss += V ? V[i] * lost : lost;
         if (truth.codes) o[truth.codes[r + i] * strip + i] -= 1;
         else

@@ -110,10 +110,11 @@ class SparseFit {
         for (std::ptrdiff_t i = 0; i < n; i += L) {
             const Vector<double> z = load(logits.data() + i), size = z < 0.0 ? -z : z, e = exp_below<double>(-size);
             const Vector<double> of_larger = 1.0 / (1.0 + e);
+            const Vector<double> log_mass = log_one_plus<double>(e);
             store(P.data() + i, z < 0.0 ? e * of_larger : of_larger);
             for (std::ptrdiff_t l = 0; l < L; ++l) {
                 const bool wrong = (z[l] < 0) == (t.codes[i + l] == 1);
-                if (t.weights[i + l] != 0) sum += t.weights[i + l] * (__builtin_log1p(e[l]) + (wrong ? size[l] : 0.0));
+                if (t.weights[i + l] != 0) sum += t.weights[i + l] * (log_mass[l] + (wrong ? size[l] : 0.0));
             }
         }
         return sum;

@@ -15,12 +15,6 @@
 
 namespace {
 
-// log(1 + e) for 0 <= e <= 1, with all digits for tiny e
-INLINE Vector<double> log_one_plus(Vector<double> e) {
-    const Vector<double> one = e + 1.0, rounded = one - 1.0;
-    return pick<double>(rounded == 0.0, e, log_above<double>(one) * (e / rounded));
-}
-
 class TwoClassNewton {
   public:
     explicit TwoClassNewton(const NewtonTask& task)
@@ -125,7 +119,7 @@ class TwoClassNewton {
             const Vector<double> miss = pick<double>(m > 0.0, small, large);  // the probability of the other class
             store(r.data() + i - first, -y * w * miss);
             store(S.data() + i - first, w * small * large);
-            loss += w * (log_one_plus(e) + pick<double>(m > 0.0, Vector<double>{}, -m));
+            loss += w * (log_one_plus<double>(e) + pick<double>(m > 0.0, Vector<double>{}, -m));
         }
         double sum[1];
         totals<double, 1>(&loss, sum);

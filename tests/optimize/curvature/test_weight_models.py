@@ -71,6 +71,7 @@ def test_few_columns_are_copied_for_products() -> None:
 @pytest.mark.parametrize("most_factored", [1024, 0])
 def test_matrix_and_products_end_at_the_minimum(q: int, most_factored: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weight_models, "MOST_FACTORED", most_factored)
+    monkeypatch.setattr(MatrixModel, "tolerance", 1e-6)
     rows = model_rows(q)
     H, of_matrix, of_rows = hessian_matrix(rows, np.float64), new_weights(rows), new_weights(rows)
     matrix = MatrixModel(H, rows.gradient.copy())

@@ -32,7 +32,7 @@ a step."""
 MAX_PRODUCT = 2_000_000
 """Largest count of multiplications n (d + 1) q of a product with the rows: beyond, the calls from Python matter less
 than the products, which BLAS does faster."""
-MAX_HESSIAN = 1_600_000_000
+MAX_HESSIAN = 2_500_000_000
 """Largest count of multiplications n p^2 / 2 of a Hessian of more than two classes, p = (d + 1) q: beyond, the
 preconditioner, whose blocks are those of single classes, is formed too slowly for the steps that it saves."""
 MAX_TWO_CLASS_NUMBERS, MAX_TWO_CLASS_COLUMNS = 1_000_000, 256
