@@ -71,7 +71,7 @@ def conformal(splits: int = 200) -> None:
     for name, columns in (("all pixels", X / 16), ("16 pixels", X[:, 20:36] / 16)):
         model = SoftmaxRegression(strength=1e-3)
         P = cross_val_predict(model, columns, y, cv=5, method="predict_proba")
-        for options in ({"empty": True}, {"empty": True, "score": "cumulative"}, {}, {"per_class": True}):
+        for options in ({"empty": True}, {"empty": True, "conformity_score": "cumulative"}, {}, {"per_class": True}):
             held, size = [], []
             for seed in range(splits):
                 at = np.random.default_rng(seed).permutation(len(y))

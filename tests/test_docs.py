@@ -272,6 +272,16 @@ def test_the_walkthrough_shows_all_that_it_prints() -> None:
     assert not silent, f"blocks at lines {silent} print something that the page does not show"
 
 
+def test_the_readme_shows_what_the_page_of_the_command_line_shows() -> None:
+    """The figures of `train` in the README are those of docs/cli.md, which runs."""
+    shown = [
+        re.search(r"^  rows  .*?^  seconds  .*?$", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for page in ("README.md", "docs/cli.md")
+    ]
+    assert all(shown)
+    assert len({block[0] for block in shown if block}) == 1
+
+
 # The runner is shown bad pages first-hand: a check that cannot fail is none.
 
 
