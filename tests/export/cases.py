@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations
@@ -436,12 +436,12 @@ def array_offsets() -> Case:
     return Case(model, pa.table({"X": pa.array(random.normal(size=(7, 2)).tolist())} | columns))
 
 
-def calibrated(method: str, **options: Any) -> Case:
+def calibrated(method: str, classes: Sequence[str] = ("u", "v", "w"), **options: Any) -> Case:
     """A model of arrays and a calibrator."""
     random = generator(15)
     n = 4000
     X = random.normal(size=(n, 3))
-    y = np.array(labels(random, X[:, 0], X[:, 1]))
+    y = np.array(labels(random, X[:, 0], X[:, 1], classes=classes))
     model = SoftmaxRegression(1e-4).fit(X[:ROWS], y[:ROWS])
     P = np.round(model.predict_proba(X[ROWS:]), 2)
     P /= P.sum(axis=1, keepdims=True)
@@ -540,6 +540,10 @@ CASES |= {f"mixed terms {seed}": (lambda seed=seed: mixed_terms(seed)) for seed 
 CASES |= {
     f"{method} calibration": (lambda method=method: calibrated(method))
     for method in ("none", "temperature", "vector", "matrix", "structured", "curved", "isotonic")
+}
+CASES |= {
+    f"{method} calibration of two classes": (lambda method=method: calibrated(method, ("no", "yes")))
+    for method in ("curved", "beta", "quadratic", "isotonic")
 }
 CASES["class rates"] = lambda: calibrated("vector", class_rates=[0.2, 0.5, 0.3])
 """Cases by name."""

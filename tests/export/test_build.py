@@ -16,7 +16,7 @@ from softreg import Calibrator, SoftmaxRegression, SoftmaxRegressionCV, TableCla
 from softreg.cli import main
 from softreg.export import ExportError, build_program
 from softreg.export.build.column_terms import level_spellings
-from softreg.export.probability_maps import MixBoundedLogs, ReplaceZeros, ShiftRates
+from softreg.export.probability_maps import MixBoundedLogs, QuadraticLogOdds, ReplaceZeros, ShiftRates
 from softreg.export.program import (
     CodeTerm,
     InputKind,
@@ -109,7 +109,7 @@ def test_intervals_of_the_model_are_not_those_of_recalibrated_probabilities() ->
     assert build_program(model, calibrator=calibrator).covariance is None
 
 
-def test_two_classes_by_beta_calibration_and_not_by_a_quadratic() -> None:
+def test_two_classes_by_beta_and_quadratic_calibration() -> None:
     random = generator(34)
     x = random.normal(size=400)
     table = pa.table({"x": x, "y": labels(random, x, classes=("no", "yes"))})
@@ -118,8 +118,9 @@ def test_two_classes_by_beta_calibration_and_not_by_a_quadratic() -> None:
     steps = build_program(model, calibrator=Calibrator("beta").fit(P, y)).steps
     assert isinstance(steps[1], MixBoundedLogs)
     assert steps[1].rows[0][1] == steps[1].rows[1][0] == 0.0
-    with pytest.raises(ExportError, match="quadratic recalibration is not exported; use"):
-        build_program(model, calibrator=Calibrator("quadratic").fit(P, y))
+    step = build_program(model, calibrator=Calibrator("quadratic").fit(P, y)).steps[1]
+    assert isinstance(step, QuadraticLogOdds)
+    assert step.low < step.high
 
 
 def wrong_options() -> list[tuple[dict[str, Any], str]]:

@@ -403,9 +403,9 @@ def test_offsets_are_required_numbers(browser: Browser) -> None:
         assert opened.complaints == []
 
 
-@pytest.mark.parametrize("method", ["vector", "isotonic"])
-def test_calibrated_probabilities_and_their_changes(browser: Browser, method: str) -> None:
-    given = case(f"{method} calibration")
+@pytest.mark.parametrize("name", ["vector calibration", "isotonic calibration", "quadratic calibration of two classes"])
+def test_calibrated_probabilities_and_their_changes(browser: Browser, name: str) -> None:
+    given = case(name)
     opened = browser.open(given.program)
     opened.column("x0").locator("input").fill("0.75")
     P = given.model.predict_proba(np.array([[0.75, 0.0, 0.0]]))

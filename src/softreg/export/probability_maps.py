@@ -43,6 +43,21 @@ class MixBoundedLogs:
 
 
 @dataclass(frozen=True)
+class QuadraticLogOdds:
+    """Two classes with log-odds `linear z + square z^2 + constant` of the second.
+
+    z is `max(log P_1, least) - max(log P_0, least)`, limited to low and high.
+    """
+
+    linear: float
+    square: float
+    constant: float
+    low: float
+    high: float
+    least: float
+
+
+@dataclass(frozen=True)
 class StepCurve:
     """The map of one class by linear interpolation through (knots, values), constant beyond the first and the last."""
 
@@ -68,5 +83,5 @@ class ShiftRates:
     ratio: tuple[float, ...]
 
 
-Step = ReplaceZeros | ScaleLogs | MixLogs | MixBoundedLogs | IsotonicShares | ShiftRates
+Step = ReplaceZeros | ScaleLogs | MixLogs | MixBoundedLogs | QuadraticLogOdds | IsotonicShares | ShiftRates
 """A map of the probabilities of a row."""

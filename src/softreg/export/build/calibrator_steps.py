@@ -13,6 +13,7 @@ from softreg.export.probability_maps import (
     IsotonicShares,
     MixBoundedLogs,
     MixLogs,
+    QuadraticLogOdds,
     ReplaceZeros,
     ScaleLogs,
     ShiftRates,
@@ -90,7 +91,7 @@ def _recalibration(fitted: Any) -> list[Step]:
             rows = tuple(tuple(row) for row in W.T.tolist())
             return [MixBoundedLogs(rows, tuple(fitted.b.tolist()), float(fitted.c), LEAST_LOG)]
         case QuadraticOdds():
-            raise ExportError("quadratic recalibration is not exported; use Calibrator(method='beta') or 'curved'.")
+            return [QuadraticLogOdds(fitted.a, fitted.b, fitted.c, fitted.low, fitted.high, LEAST_LOG)]
         case Isotonic():
             curves = [StepCurve(tuple(step.knots.tolist()), tuple(step.values.tolist())) for step in fitted.steps]
             return [IsotonicShares(tuple(curves), float(fitted.kept))]

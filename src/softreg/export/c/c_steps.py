@@ -12,6 +12,7 @@ from softreg.export.probability_maps import (
     IsotonicShares,
     MixBoundedLogs,
     MixLogs,
+    QuadraticLogOdds,
     ReplaceZeros,
     ScaleLogs,
     ShiftRates,
@@ -106,11 +107,14 @@ def _step(step: Step, place: int) -> _Call:
             call = _with_tables("mix_bounded_logs", place, {"rows": flat, "bias": step.bias})
             numbers = (double_literal(step.curve), double_literal(step.least))
             return _Call(call.function, call.tables, (*call.arguments, *numbers))
+        case QuadraticLogOdds():
+            values = (step.linear, step.square, step.constant, step.low, step.high, step.least)
+            return _Call("quadratic_log_odds", (), tuple(map(double_literal, values)))
         case IsotonicShares():
             knots = [x for curve in step.curves for x in curve.knots]
-            values = [y for curve in step.curves for y in curve.values]
+            heights = [y for curve in step.curves for y in curve.values]
             starts = accumulate((len(curve.knots) for curve in step.curves), initial=0)
-            call = _with_tables("isotonic_shares", place, {"knots": knots, "values": values})
+            call = _with_tables("isotonic_shares", place, {"knots": knots, "values": heights})
             return _Call(
                 call.function,
                 (*call.tables, table(f"uint32_t @_step_starts_{place}", map(str, starts))),

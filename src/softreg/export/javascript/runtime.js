@@ -499,6 +499,11 @@ const STEPS = {
     return softmax(
       step.bias.map((b, k) => logs.reduce((sum, l, i) => sum + l * step.rows[i][k], 0) + b - bend(logs[k])));
   },
+  quadraticLogOdds(step, P) {
+    const [first, second] = P.map((p) => Math.max(Math.log(p), step.least));
+    const z = Math.min(Math.max(second - first, step.low), step.high);
+    return softmax([0, step.linear * z + step.square * z * z + step.constant]);
+  },
   isotonicShares(step, P) {
     const mapped = P.map((p, k) => interpolate(step.curves[k], p));
     const mass = mapped.reduce((a, b) => a + b, 0);

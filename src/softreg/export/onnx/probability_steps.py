@@ -10,6 +10,7 @@ from softreg.export.probability_maps import (
     IsotonicShares,
     MixBoundedLogs,
     MixLogs,
+    QuadraticLogOdds,
     ReplaceZeros,
     ScaleLogs,
     ShiftRates,
@@ -45,6 +46,8 @@ def apply_step(graph: GraphBuilder, P: str, step: Step) -> str:
             return graph.softmax(graph.node("Add", mixed, graph.constant(step.bias)))
         case MixBoundedLogs():
             return _mix_bounded_logs(graph, P, step)
+        case QuadraticLogOdds():
+            return _quadratic_log_odds(graph, P, step)
         case IsotonicShares():
             return _isotonic_shares(graph, P, step)
         case ShiftRates():
@@ -53,8 +56,7 @@ def apply_step(graph: GraphBuilder, P: str, step: Step) -> str:
 
 def _mix_bounded_logs(graph: GraphBuilder, P: str, step: MixBoundedLogs) -> str:
     """Return probabilities by structured scaling."""
-    logs, least = graph.node("Log", P), graph.constant(step.least)
-    logs = graph.node("Where", graph.node("Less", logs, least), least, logs)
+    logs = _bounded_logs(graph, P, step.least)
     mixed = graph.node(
         "Add", graph.node("MatMul", logs, graph.constant(np.array(step.rows))), graph.constant(step.bias)
     )
@@ -62,6 +64,21 @@ def _mix_bounded_logs(graph: GraphBuilder, P: str, step: MixBoundedLogs) -> str:
         bend = graph.node("Log", graph.node("Sub", graph.constant(1.0), logs))
         mixed = graph.node("Sub", mixed, graph.node("Mul", bend, graph.constant(step.curve)))
     return graph.softmax(mixed)
+
+
+def _bounded_logs(graph: GraphBuilder, P: str, least: float) -> str:
+    """Return the logarithms of probabilities, at least `least`."""
+    logs, bound = graph.node("Log", P), graph.constant(least)
+    return graph.node("Where", graph.node("Less", logs, bound), bound, logs)
+
+
+def _quadratic_log_odds(graph: GraphBuilder, P: str, step: QuadraticLogOdds) -> str:
+    """Return probabilities of two classes by a quadratic polynomial of their log-odds."""
+    z = graph.node("MatMul", _bounded_logs(graph, P, step.least), graph.constant(np.array([[-1.0], [1.0]])))
+    z = graph.node("Min", graph.node("Max", z, graph.constant(step.low)), graph.constant(step.high))
+    slope = graph.node("Add", graph.node("Mul", z, graph.constant(step.square)), graph.constant(step.linear))
+    odds = graph.node("Add", graph.node("Mul", z, slope), graph.constant(step.constant))
+    return graph.softmax(graph.node("Mul", odds, graph.constant(np.array([[0.0, 1.0]]))))
 
 
 def _replace_zeros(graph: GraphBuilder, P: str, step: ReplaceZeros) -> str:

@@ -8,6 +8,7 @@ from softreg.export.probability_maps import (
     IsotonicShares,
     MixBoundedLogs,
     MixLogs,
+    QuadraticLogOdds,
     ReplaceZeros,
     ScaleLogs,
     ShiftRates,
@@ -148,6 +149,8 @@ def add_step(stages: Stages, step: Step, P: Values) -> Values:
             )
         case MixBoundedLogs():
             return _mix_bounded_logs(stages, step, P)
+        case QuadraticLogOdds():
+            return _quadratic_log_odds(stages, step, P)
         case IsotonicShares():
             return _isotonic(stages, step, P)
         case ShiftRates():
@@ -162,13 +165,30 @@ def add_step(stages: Stages, step: Step, P: Values) -> Values:
 def _mix_bounded_logs(stages: Stages, step: MixBoundedLogs, P: Values) -> Values:
     """Add the stages of structured scaling."""
     syntax = stages.syntax
-    least, one = signed(syntax.number(step.least)), syntax.number(1)
-    L = stages.add_vector("l", [f"CASE WHEN ln({p}) < {least} THEN {least} ELSE ln({p}) END" for p in P])
+    one = syntax.number(1)
+    L = _bounded_logs(stages, step.least, P)
     logits = [weighted(L, [row[k] for row in step.rows], bias, syntax) for k, bias in enumerate(step.bias)]
     if not syntax.is_zero_weight(step.curve):
         bend = signed(syntax.number(-step.curve))
         logits = [f"{logit} + {bend} * ln({one} - {log})" for logit, log in zip(logits, L, strict=True)]
     return softmax(stages, logits)
+
+
+def _bounded_logs(stages: Stages, least: float, P: Values) -> Values:
+    """Add the stage of logarithms of at least `least`."""
+    bound = signed(stages.syntax.number(least))
+    return stages.add_vector("l", [f"CASE WHEN ln({p}) < {bound} THEN {bound} ELSE ln({p}) END" for p in P])
+
+
+def _quadratic_log_odds(stages: Stages, step: QuadraticLogOdds, P: Values) -> Values:
+    """Add the stages of a quadratic polynomial of the log-odds of two classes."""
+    syntax = stages.syntax
+    low, high = (signed(syntax.number(value)) for value in (step.low, step.high))
+    first, second = _bounded_logs(stages, step.least, P)
+    stages.add({"w": f"{second} - {first}"})
+    stages.add({"w": f"CASE WHEN w < {low} THEN {low} WHEN w > {high} THEN {high} ELSE w END"})
+    slope, constant = weighted(["w"], [step.square], step.linear, syntax), signed(syntax.number(step.constant))
+    return softmax(stages, [f"CASE WHEN w IS NOT NULL THEN {syntax.number(0)} END", f"{slope} * w + {constant}"])
 
 
 def _replace_zeros(stages: Stages, step: ReplaceZeros, P: Values) -> Values:
