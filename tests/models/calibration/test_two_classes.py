@@ -7,12 +7,14 @@ import pytest
 
 from softreg import Calibrator
 from softreg.models.calibration.maps import odds_stack
+from softreg.models.calibration.maps.isotonic import IsotonicRows
 from softreg.models.calibration.maps.map_designs import MatrixDesign
 from softreg.models.calibration.maps.newton_fit import fit_map
 from softreg.models.calibration.maps.odds_stack import fit_odds_stack
 from softreg.models.calibration.maps.structured import fit_temperature, penalty_matrix
 from softreg.models.calibration.maps.structured_map import bounded_logs
 from softreg.models.calibration.maps.two_classes import fit_two_classes
+from softreg.models.calibration.methods import log_losses, out_of_fold_losses
 from softreg.probability import log_loss, softmax
 
 
@@ -56,12 +58,40 @@ def test_the_gap_of_a_stack_bounds_the_distance_to_the_minimum(monkeypatch: pyte
     seen = []
     for tolerance in (1e-1, 1e-2, 1e-3):
         monkeypatch.setattr(odds_stack, "TOLERANCE", tolerance)
-        monkeypatch.setattr(odds_stack, "SAMPLE_TOLERANCE", 1.0)
         early = fit_odds_stack(*problem, free=free)
-        assert all(fit.value - least <= fit.gap + 1e-12 for fit, least in zip(early, best, strict=True))
+        for k, (fit, least) in enumerate(zip(early, best, strict=True)):
+            change = fit.theta - problem[2]
+            penalty = problem[3][:, k] @ (change * change) / 2
+            value = (np.logaddexp(0, -np.where(y == 1, 1, -1) * (F @ fit.theta)).sum() + penalty) / len(y)
+            assert value <= fit.value + 1e-12  # the last step is taken, too
+            assert fit.value - least <= fit.gap + 1e-12
         seen += [fit.gap for fit in early]
     assert max(seen) > 1e-5
     assert early[1].theta[1] == 0.0  # not free
+
+
+@pytest.mark.parametrize("n", [200, 3000])
+def test_parameters_are_those_of_the_minimum_beyond_the_tolerance(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    P, y = sample(4, n)
+    fits = fit_two_classes(P, y, ["temperature", "curved"], [0.3])
+    monkeypatch.setattr(odds_stack, "TOLERANCE", 1e-15)
+    exact = fit_two_classes(P, y, ["temperature", "curved"], [0.3])
+    for name, fit in fits.items():
+        assert fit.fitted.apply(P) == pytest.approx(exact[name].fitted.apply(P), abs=1e-6)
+
+
+@pytest.mark.parametrize("q", [2, 3])
+@pytest.mark.parametrize("digits", [2, 16])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sorted_rows_have_the_losses_of_isotonic_fits_without_each_fold(q: int, digits: int, weighted: bool) -> None:
+    random = np.random.default_rng(q)
+    P = np.asarray(softmax(random.normal(size=(300, q)))).round(digits).astype(np.float32).astype(np.float64)
+    P /= P.sum(axis=1, keepdims=True)
+    y, fold = random.integers(0, q, 300), random.integers(0, 4, 300)
+    weights = random.exponential(size=300) if weighted else None
+    rows = IsotonicRows.of(P, y, weights)
+    assert rows.losses(rows.fit()) == pytest.approx(log_losses(rows.fit().apply(P), y), rel=1e-12)
+    assert rows.fold_losses(fold) == pytest.approx(out_of_fold_losses("isotonic", P, y, fold, weights), rel=1e-12)
 
 
 def test_extreme_probabilities_of_a_misleading_model_do_not_overflow() -> None:

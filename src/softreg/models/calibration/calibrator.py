@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +21,7 @@ from softreg.models.calibration.calibrator_state import (
     parameters_from_json,
     parameters_to_json,
 )
-from softreg.models.calibration.methods import METHODS, Candidate, automatic_candidates, candidate
+from softreg.models.calibration.methods import METHODS, Candidate, automatic_candidates, candidate, mean_loss
 from softreg.models.calibration.temperature import Codes, Floats, least_positive, without_zeros
 from softreg.models.inputs.sample_and_class_weights import rescale_extreme_weights, sample_weights
 from softreg.models.serialization import fields
@@ -361,9 +362,8 @@ def weighted_rows(P: Floats, y: Codes, weights: Floats, least: int) -> tuple[Flo
 
 def trial_of(one: Candidate, best: Candidate, weights: Floats | None = None) -> Trial:
     """Return the trial of a method against the best one before it; `kept` is True."""
-    gain, error = mean_loss_reduction(best.losses, one.losses, weights)
-    mean = one.losses.mean() if weights is None else weights @ one.losses / len(weights)
-    return Trial(one.name, float(mean), gain, error, True)
+    gain, error = (0.0, 0.0) if one is best else mean_loss_reduction(best.losses, one.losses, weights)
+    return Trial(one.name, mean_loss(one.losses, weights), gain, error, True)
 
 
 def mass_of_zeros(P: Floats, y: Codes, weights: Floats | None = None) -> float:
@@ -401,13 +401,14 @@ def mean_loss_reduction(best: Floats, losses: Floats, weights: Floats | None = N
     n = len(best)
     with np.errstate(invalid="ignore"):
         difference = best - losses
-    mean = float(difference.sum() if weights is None else weights @ difference) / n
-    if not np.isfinite(mean):
+    mean = mean_loss(difference, weights)
+    if not math.isfinite(mean):
         if not np.isfinite(losses).all():
             return (0.0, 0.0) if not np.isfinite(best).all() else (-np.inf, 0.0)
         return np.inf, 0.0
-    terms = difference - mean if weights is None else weights * (difference - mean)
-    return mean, float(np.sqrt(terms @ terms / (n * (n - 1))))
+    difference -= mean
+    terms = difference if weights is None else weights * difference
+    return mean, math.sqrt(float(terms @ terms) / (n * (n - 1)))
 
 
 def probability_matrix(P: ArrayLike) -> Floats:

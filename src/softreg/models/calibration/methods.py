@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from softreg.models.calibration.maps.isotonic import fit_isotonic
+from softreg.models.calibration.maps.isotonic import IsotonicRows, fit_isotonic
 from softreg.models.calibration.maps.odds_maps import fit_beta, fit_quadratic
 from softreg.models.calibration.maps.structured import FACTORS, fit_structured, fit_temperature, mixes
 from softreg.models.calibration.maps.structured_map import StructuredMap
@@ -151,15 +151,16 @@ def automatic_candidates(
         regression where there are enough rows of each class, and the loss of its fit plus its number of parameters over
         n, which estimates the loss on other rows, is the least.
     """
-    least = float(np.average(-np.log(P[np.arange(len(y)), y]), weights=weights))
+    others = []
     for one in _scalings(P, y, weights):
-        least = min(least, float(np.average(one.losses, weights=weights)))
+        others.append(one)
         yield one
     if np.bincount(y, minlength=P.shape[1]).min() >= ROWS_OF_A_CLASS:
-        fitted = fit_isotonic(P, y, weights)
-        inside = -np.log(fitted.apply(P)[np.arange(len(y)), y])
-        if float(np.average(inside, weights=weights)) + fitted.parameters / len(y) < least:
-            yield candidate("isotonic", P, y, folds, weights)
+        rows = IsotonicRows.of(P, y, weights)
+        fitted = rows.fit()
+        least = min(mean_loss(losses, weights) for losses in (log_losses(P, y), *(one.losses for one in others)))
+        if mean_loss(rows.losses(fitted), weights) + fitted.parameters / len(y) < least:
+            yield Candidate("isotonic", fitted, rows.fold_losses(folds()))
 
 
 def _scalings(P: Floats, y: Codes, weights: Floats | None) -> Iterator[Candidate]:
@@ -203,18 +204,29 @@ def candidate(name: str, P: Floats, y: Codes, folds: Callable[[], Codes], weight
     [0.693, 0.693, 0.693, 0.693]
     """
     if name == "none":
-        return Candidate(name, Identity(), -np.log(P[np.arange(len(y)), y]))
+        return Candidate(name, Identity(), log_losses(P, y))
     if name in ("temperature", "structured", "curved"):
-        heat = name == "temperature"
-        found = (
-            fit_temperature(P, y, weights) if heat else fit_structured(P, y, curved=name == "curved", weights=weights)
-        )
+        if P.shape[1] == 2:
+            found = fit_two_classes(P, y, [name], FACTORS, weights)[name]
+        elif name == "temperature":
+            found = fit_temperature(P, y, weights)
+        else:
+            found = fit_structured(P, y, curved=name == "curved", weights=weights)
         return Candidate(name, found.fitted, found.losses)
-    fold, losses = folds(), np.empty(len(y))
-    order = np.argsort(P[:, -1], kind="stable")  # sorted once, isotonic regression sorts each fold in linear time
-    given = None if weights is None else weights[order]
-    losses[order] = out_of_fold_losses(name, P[order], y[order], fold[order], given)
-    return Candidate(name, METHODS[name](P, y, weights), losses)
+    if name == "isotonic":
+        rows = IsotonicRows.of(P, y, weights)
+        return Candidate(name, rows.fit(), rows.fold_losses(folds()))
+    return Candidate(name, METHODS[name](P, y, weights), out_of_fold_losses(name, P, y, folds(), weights))
+
+
+def log_losses(P: Floats, y: Codes) -> Floats:
+    """Return the log loss (n,) of each row in nats."""
+    return -np.log(P[np.arange(len(y)), y])
+
+
+def mean_loss(losses: Floats, weights: Floats | None) -> float:
+    """Return the mean of losses (n,), with weights of mean 1 where there are some."""
+    return float(losses.sum() if weights is None else weights @ losses) / len(losses)
 
 
 def out_of_fold_losses(name: str, P: Floats, y: Codes, fold: Codes, weights: Floats | None = None) -> Floats:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
-from softreg.models.calibration.maps.map_designs import OddsDesign
-from softreg.models.calibration.maps.newton_fit import NewtonFit, fit_map
+from softreg.models.calibration.maps.newton_fit import NewtonFit
+from softreg.models.calibration.maps.odds_stack import fit_odds_stack
 from softreg.models.calibration.maps.structured_map import StructuredMap, bounded_logs
 from softreg.probability import softmax
 from softreg.typing import Float64Array, IntArray
@@ -99,7 +99,7 @@ def fit_beta(P: Float64Array, y: IntArray, weights: Float64Array | None = None) 
     """
     _check_two(P, "beta")
     L = bounded_logs(P)
-    F = np.column_stack([L[:, 1], -L[:, 0], np.ones(len(L))])
+    F = np.stack([L[:, 1], -L[:, 0], np.ones(len(L))]).T
     fit = _constrained(F, y, weights, center=np.array([1.0, 1.0, 0.0]), least_zero=np.eye(2, 3))
     a, b, c = fit.theta
     return StructuredMap(np.array([b, a]), np.array([0.0, c]), 0.0, fit.gap)
@@ -140,7 +140,7 @@ def fit_quadratic(P: Float64Array, y: IntArray, weights: Float64Array | None = N
     z = L[:, 1] - L[:, 0]
     low, high = float(z.min()), float(z.max())
     slopes = np.array([[1.0, 2 * low / UNIT, 0.0], [1.0, 2 * high / UNIT, 0.0]])
-    F = np.column_stack([z, z * z / UNIT, np.ones(len(z))])
+    F = np.stack([z, z * z / UNIT, np.ones(len(z))]).T
     fit = _constrained(F, y, weights, center=np.array([1.0, 0.0, 0.0]), least_zero=slopes)
     a, b, c = fit.theta
     return QuadraticOdds(float(a), float(b / UNIT), float(c), low, high, fit.gap)
@@ -153,7 +153,8 @@ def _constrained(
     found = []
     for active in ([], [0], [1], [0, 1]):
         basis = sl.null_space(least_zero[active]) if active else np.eye(len(center))
-        fit = fit_map(OddsDesign(F @ basis), y, basis.T @ center, STRENGTH * np.eye(basis.shape[1]), weights=weights)
+        one = np.ones((basis.shape[1], 1))
+        (fit,) = fit_odds_stack(F @ basis, y, basis.T @ center, STRENGTH * one, free=one > 0, weights=weights)
         theta = basis @ fit.theta
         if (least_zero @ theta >= -SLACK).all():
             distance = center - basis @ (basis.T @ center)

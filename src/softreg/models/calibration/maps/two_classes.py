@@ -12,6 +12,7 @@ is the member with t alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -24,10 +25,12 @@ from softreg.models.calibration.maps.structured_map import (
     StructuredMap,
     bounded_logs,
 )
-from softreg.typing import Float64Array, IntArray
+from softreg.typing import BoolArray, Float64Array, IntArray
 
 OFF_DIAGONAL, SKEW, BIAS = 8.0, 4.0, 2.0
 """Strengths of the difference between t and the mean scale, of d and of e, for the factor 1."""
+CENTER = np.array([1.0, 0.0, 0.0, 0.0])
+"""Parameters (t, d, e, c) of the identity."""
 FREE = {
     "temperature": (True, False, False, False),
     "structured": (True, True, True, False),
@@ -70,21 +73,40 @@ def fit_two_classes(
     >>> fits["temperature"].fitted.W.round(2)
     array([0.5, 0.5])
     """
-    members = [(name, f) for name in methods for f in (factors if name != "temperature" else factors[:1])]
+    members, strengths, free = _members(tuple(methods), tuple(factors))
+    fits = fit_odds_stack(_features(P), y, CENTER, strengths, free=free, weights=weights)
+    least: dict[str, tuple[float, int]] = {}
+    for k, ((name, _), fit) in enumerate(zip(members, fits, strict=True)):
+        loss = float(fit.losses.sum() if weights is None else fit.losses @ weights)
+        if name not in least or loss < least[name][0]:
+            least[name] = loss, k
+    return {
+        name: HeldOutFit(_map(name, members[k][1], fits[k].theta, fits[k].gap), fits[k].losses)
+        for name, (_, k) in least.items()
+    }
+
+
+def _features(P: Float64Array) -> Float64Array:
+    """Return the features (n, 4) of the parameters t, d, e and c."""
     L = bounded_logs(P)
-    first, second = L[:, 0], L[:, 1]
-    F = np.stack([second - first, second + first, np.ones(len(L)), np.subtract(*curve(L).T[::-1])], axis=1)
+    first, second = L.T
+    F = np.empty((4, len(L)))
+    np.subtract(second, first, out=F[0])
+    np.add(second, first, out=F[1])
+    F[2] = 1.0
+    bends = curve(L).T
+    np.subtract(bends[1], bends[0], out=F[3])
+    return F.T
+
+
+@cache
+def _members(
+    methods: tuple[str, ...], factors: tuple[float, ...]
+) -> tuple[list[tuple[str, float]], Float64Array, BoolArray]:
+    """Return method and factor of each member of the stack, the strengths (4, m) and the free parameters (4, m)."""
+    members = [(name, f) for name in methods for f in (factors if name != "temperature" else factors[:1])]
     strengths = np.array([_strengths(name, f) for name, f in members]).T
-    free = np.array([FREE[name] for name, _ in members]).T
-    fits = fit_odds_stack(F, y, np.array([1.0, 0.0, 0.0, 0.0]), strengths, free=free, weights=weights)
-    found: dict[str, HeldOutFit] = {}
-    least: dict[str, float] = {}
-    for (name, f), fit in zip(members, fits, strict=True):
-        loss = float(fit.losses.mean() if weights is None else fit.losses @ weights / len(y))
-        if loss < least.get(name, np.inf):
-            least[name] = loss
-            found[name] = HeldOutFit(_map(name, f, fit.theta, fit.gap), fit.losses)
-    return found
+    return members, strengths, np.array([FREE[name] for name, _ in members]).T
 
 
 def _strengths(name: str, factor: float) -> tuple[float, float, float, float]:
