@@ -11,6 +11,8 @@ from softreg.typing import Array, BoolArray, Float64Array, IntArray
 MOST_KEPT, KEPT_ROWS = 0.05, 10
 """Share of the original probability mixed into isotonic regression: at most the first, and as much as so many rows of
 each class have."""
+LEAST_KNOT = 1e-290
+"""Probabilities below it count as 0 in the fit, as the slope between two of them would overflow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +201,8 @@ def _sorted_class(p: Float64Array, mass: Float64Array, own: BoolArray) -> Sorted
     """Return the sorted form of the probabilities (n,) of a class, with the masses (n,) and the rows of the class."""
     order = np.argsort(p, kind="stable")
     ranked, mass = p[order], mass[order]
+    if ranked[0] < LEAST_KNOT:
+        ranked[ranked < LEAST_KNOT] = 0.0
     new = np.empty(len(p), dtype=bool)
     new[0] = True
     np.greater(ranked[1:], ranked[:-1], out=new[1:])
@@ -229,4 +233,12 @@ def _steps(distinct: Float64Array, occurred: Array, mass: Array) -> Steps:
 
 def _complement(steps: Steps) -> Steps:
     """Return the map of the first of two classes from that of the second."""
-    return Steps(1 - steps.knots[::-1], 1 - steps.values[::-1])
+    # where several p have the same 1 - p, the map has a step at it: the first value just below, and the last value
+    knots, values = 1 - steps.knots[::-1], 1 - steps.values[::-1]
+    rises = knots[1:] > knots[:-1]
+    if rises.all():
+        return Steps(knots, values)
+    first, last = np.append(True, rises), np.append(rises, True)
+    knots = np.where(first & ~last, np.nextafter(knots, -1.0), knots)[first | last]
+    new = np.append(True, knots[1:] > knots[:-1])
+    return Steps(knots[new], values[first | last][new])
