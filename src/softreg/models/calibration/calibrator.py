@@ -254,7 +254,8 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
         ValueError
             If a row of P is not a distribution over the classes of `fit`, or `class_rates` are not rates.
         """
-        check_is_fitted(self, "recalibration_")
+        if "recalibration_" not in vars(self):  # the check takes as long as a map of a few rows
+            check_is_fitted(self, "recalibration_")
         P = probabilities_of(P, len(self.classes_))
         recalibrated = self.recalibration_.apply(without_zeros(P, self.floor_))
         if class_rates is None:

@@ -184,7 +184,8 @@ def without_zeros(P: NDArray[np.floating], floor: float) -> Floats:
     """
     positive: Floats = np.array(P, dtype=np.float64)
     if not positive.all():
-        rows = np.flatnonzero((positive == 0).any(axis=1))
+        rows = np.flatnonzero(positive == 0) // positive.shape[1]  # sorted, once for each zero
+        rows = rows[np.append(True, rows[1:] > rows[:-1])]
         changed = positive[rows]
         zero = changed == 0
         least = np.where(zero, np.inf, changed).min(axis=1) / 2

@@ -121,6 +121,7 @@ class _Members:
 
     def __init__(self, center: Float64Array, strengths: Float64Array, free: BoolArray) -> None:
         self.center, self.strengths, self.free = center, strengths.T, free.T
+        self.half = self.strengths / 2
         self.both = self.free[:, :, None] & self.free[:, None, :]
         self.diagonal = np.eye(len(center)) * np.where(self.free, self.strengths, 1.0)[:, None, :]
 
@@ -141,8 +142,8 @@ def _value(rows: _Rows, members: _Members, theta: Float64Array) -> tuple[Float64
     odds = theta @ rows.signed
     np.exp(odds, out=odds)
     losses, change = np.log1p(odds), theta - members.center
-    sums = losses.sum(axis=1) if rows.weights is None else losses @ rows.weights
-    return sums + (members.strengths * change * change).sum(axis=1) / 2, odds
+    sums = np.add.reduce(losses, axis=1) if rows.weights is None else losses @ rows.weights
+    return sums + np.add.reduce(members.half * change * change, axis=1), odds
 
 
 def _derivatives(
@@ -164,24 +165,26 @@ def _minimum(rows: _Rows, members: _Members) -> _Minimum:
     enough = 2 * TOLERANCE * rows.signed.shape[1]
     theta = np.repeat(members.center[None, :], len(members.free), axis=0)
     values, odds = _value(rows, members, theta)
-    able = np.ones(len(theta), dtype=bool)
+    able = [True] * len(theta)  # lists, as operations on arrays of few members take longer
     for _ in range(STEPS):
         gradient, hessians = _derivatives(rows, members, theta, odds)
         step = np.asarray(np.linalg.solve(hessians, -gradient[:, :, None])[:, :, 0], dtype=np.float64)
-        decrement = np.maximum(-(gradient * step).sum(axis=1), 0.0)
-        moving = able & (decrement > enough)
-        if not moving.any():
-            break
-        length = moving.astype(np.float64)
-        while True:
-            after = _value(rows, members, theta + length[:, None] * step)
-            high = moving & (after[0] > values - ARMIJO * length * decrement)
-            if not high.any():
+        decrement = np.maximum(np.add.reduce(gradient * -step, axis=1), 0.0)
+        decrements, before = decrement.tolist(), values.tolist()
+        length = [float(can and squared > enough) for can, squared in zip(able, decrements, strict=True)]
+        while any(length):
+            moved = theta + np.array(length)[:, None] * step
+            after = _value(rows, members, moved)
+            expected = [v - ARMIJO * t * d for v, t, d in zip(before, length, decrements, strict=True)]
+            high = [k for k, v in enumerate(after[0].tolist()) if length[k] and v > expected[k]]
+            if not high:
+                theta, (values, odds) = moved, after
                 break
-            length[high] = np.where(length[high] > SHORTEST, length[high] / 2, 0.0)
-            able &= (length > 0) | ~moving  # only rounding errors are left where a step is too short
-            moving &= able
-        theta, (values, odds) = theta + length[:, None] * step, after
+            for k in high:  # only rounding errors are left where a step is too short
+                able[k] = length[k] > SHORTEST
+                length[k] = length[k] / 2 if able[k] else 0.0
+        else:
+            break
     return _Minimum(theta, step, values, decrement, hessians, odds)
 
 
