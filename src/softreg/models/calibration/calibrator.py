@@ -220,7 +220,7 @@ class Calibrator(DeprecatedAttributes, BaseEstimator):  # type: ignore[misc]
             trial = trial_of(one, best, weights)
             needed = self.caution * trial.error if one.shrinkable is None and best is not unchanged else 0.0
             kept = trial.gain > needed
-            trials.append(replace(trial, kept=kept))
+            trials.append(trial if kept else replace(trial, kept=False))
             best = one if kept else best
         gain, error = mean_loss_reduction(unchanged.losses, best.losses, weights)
         enough = 0.0 if replaced and best.shrinkable is not None else self.caution * error
