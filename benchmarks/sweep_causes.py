@@ -78,10 +78,9 @@ def section(lines: list[dict[str, Any]]) -> str:
     below = sorted((line for line in lines if line["ratio"] < 1), key=lambda line: line["ratio"])
     if not below:
         return "No ratio is below 1.\n"
-    text = [f"{len(below)} of {len(lines)} ratios are below 1. By reason, found by profiles of these fits:", ""]
+    text = [f"{len(below)} of {len(lines)} ratios are below 1. The reasons, with the problems and their ratios:", ""]
     for reason in dict.fromkeys(found.text for found in CAUSES):
-        mine = [line for line in below if cause(line) == reason]
+        mine = [f"{line['number']} ({line['ratio']:.2g})" for line in below if cause(line) == reason]
         if mine:
-            named = ", ".join(f"{line['number']} ({line['ratio']:.2g})" for line in mine)
-            text.append(f"- {reason} Problems with their ratios: {named}.")
+            text += [f"- {reason}", "", f"  {', '.join(mine)}", ""]
     return "\n".join([*text, ""])

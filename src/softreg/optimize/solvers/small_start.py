@@ -43,6 +43,9 @@ FEW_KINKED_NUMBERS, MAX_KINKED_NUMBERS, MAX_KINKED_HESSIAN = 65_536, 1_000_000, 
 multiplications n p^2 of a Hessian in between, p = (d + 1) q, or d + 1 for two classes: beyond, the method of the plan
 takes fewer steps. Five classes, 2,000 rows of 20 columns: 3 to 18 ms, and 6 to 83 by the method of the plan; 500 rows
 of 100 correlated columns: 79 and 38."""
+MAX_BLOCKS, MAX_KINKED_FACTORS = 1 << 22, 33_000_000
+"""Largest counts of numbers (d + 1)^2 q of the blocks of the classes (32 MB) and, with an l1 part, of multiplications
+n (d + 1)^2 q / 2 for them."""
 MAX_EXACT_NUMBERS, MAX_EXACT_COLUMNS, MAX_EXACT_HESSIAN = 524_288, 140, 20_000_000
 """Largest counts of numbers n (d + 1), of columns d + 1 and of multiplications n (d + 1)^2 / 2 of a Hessian up to which
 two classes have exact Newton steps."""
@@ -305,9 +308,12 @@ def _is_possible(objective: Stack) -> bool:
 def _is_small(objective: Stack, many_steps: bool) -> bool:
     """Return True if compiled steps by conjugate gradients, or with an l1 part, are expected to save time."""
     n, q, k = objective.rows.n, objective.q, objective.rows.d + 1
+    if k * k * q > MAX_BLOCKS:
+        return False
     if Trait.SMOOTH not in objective.penalty.traits:
         p = k if q == 2 else k * q
-        return n * p <= FEW_KINKED_NUMBERS or (n * p <= MAX_KINKED_NUMBERS and n * p * p <= MAX_KINKED_HESSIAN)
+        few = n * p <= FEW_KINKED_NUMBERS and n * k * k * q / 2 <= MAX_KINKED_FACTORS
+        return few or (n * p <= MAX_KINKED_NUMBERS and n * p * p <= MAX_KINKED_HESSIAN)
     if many_steps and q == 2:
         return n * k <= MAX_TWO_CLASS_NUMBERS and k <= MAX_TWO_CLASS_COLUMNS
     few = n * k <= MAX_NUMBERS or many_steps
