@@ -58,6 +58,22 @@ class Cholesky:
         scale = self.scale if b.ndim == 1 else self.scale[:, None]
         return np.asarray(solve_factored(self.L, b / scale) / scale)
 
+    def half_solve(self, b: Array) -> Array:
+        """Return `L^-1 S^-1 b` for b (k, r), whose columns have the squared lengths `b^T H^-1 b`.
+
+        Returns
+        -------
+        Array
+            Array of the shape of b.
+
+        Examples
+        --------
+        >>> cholesky(np.array([[4.0, 2.0], [2.0, 2.0]])).half_solve(np.array([[2.0], [2.0]])).ravel().round(12)
+        array([1., 1.])
+        """
+        scaled = b if self.scale is None else b / self.scale[:, None]
+        return np.asarray(sl.blas.dtrsm(1.0, self.L, scaled, lower=1))
+
     def inverse(self) -> Array:
         """Return `H^-1` (k, k)."""
         unit = solve_factored(self.L, np.eye(len(self.L)))
@@ -76,8 +92,25 @@ class Cholesky:
         >>> cholesky(np.array([[2.0, 1.0], [1.0, 1.0]])).inverse_diagonal().round(12)
         array([1., 2.])
         """
-        diagonal = (invert_lower(self.L) ** 2).sum(axis=0)
+        half = invert_lower(self.L)
+        diagonal = np.einsum("ij,ij->j", half, half)
         return np.asarray(diagonal if self.scale is None else diagonal / self.scale**2)
+
+    def diagonal(self) -> Array:
+        """Return the diagonal (k,) of H, jitter included.
+
+        Returns
+        -------
+        Array
+            The diagonal.
+
+        Examples
+        --------
+        >>> cholesky(np.array([[2.0, 1.0], [1.0, 1.0]])).diagonal().round(12)
+        array([2., 1.])
+        """
+        squares = np.einsum("ij,ij->i", self.L, self.L)
+        return np.asarray(squares if self.scale is None else squares * self.scale**2)
 
     def log_det(self) -> float:
         """Return `log det H`.
@@ -249,6 +282,11 @@ def inverse_factored(L: Array) -> Array:
 def invert_lower(L: Array) -> Array:
     """Return `L^-1` (k, k) for a lower triangle L, float32 or float64.
 
+    Parameters
+    ----------
+    L
+        The triangle, with zeros above the diagonal.
+
     Returns
     -------
     Array
@@ -261,4 +299,4 @@ def invert_lower(L: Array) -> Array:
            [-0.5,  1. ]])
     """
     (invert,) = sl.get_lapack_funcs(("trtri",), (L,))
-    return np.asarray(np.tril(invert(L, lower=True)[0]))
+    return np.asarray(invert(L, lower=True)[0])

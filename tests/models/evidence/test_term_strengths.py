@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 from softreg import SoftmaxRegression
+from softreg.models.evidence.term_curvature import INTERCEPT_PRECISION, MAX_FULL_PARAMETERS
 from softreg.models.evidence.term_strengths import (
     MAX_PRECISION,
     PRIOR_RATE,
@@ -16,7 +17,7 @@ from softreg.models.evidence.term_strengths import (
     degrees_at,
     fit_at_precisions,
 )
-from softreg.models.evidence.term_traces import INTERCEPT_PRECISION, MAX_FULL_PARAMETERS, term_traces
+from softreg.models.evidence.term_traces import term_traces
 from softreg.optimize.objective.hessian import contrasts
 from softreg.tables.encode.terms.curve_basis import curve_knots, random_walk_basis
 

@@ -127,7 +127,8 @@ def test_monotone_curves_follow_the_order_of_numeric_classes() -> None:
     grid["income"] = np.linspace(0, 20, 100)
     change = np.diff(model.predict_proba(grid)[:, 1])
     assert model.classes_.tolist() == [9, 10]
-    assert change.min() >= 0 < change.max()
+    assert change.min() >= -1e-15  # rounding of the softmax
+    assert change.max() > 0
 
 
 @pytest.mark.parametrize("mode", ["auto", "linear"])
