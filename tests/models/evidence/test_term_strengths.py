@@ -12,10 +12,10 @@ from softreg.models.evidence.term_curvature import INTERCEPT_PRECISION, MAX_FULL
 from softreg.models.evidence.term_strengths import (
     MAX_PRECISION,
     PRIOR_RATE,
+    TermRefits,
     TermStrengths,
     choose_term_strengths,
     degrees_at,
-    fit_at_precisions,
 )
 from softreg.models.evidence.term_traces import term_traces
 from softreg.optimize.objective.hessian import contrasts
@@ -164,7 +164,9 @@ def test_a_fit_at_other_precisions_is_that_of_the_regression(q: int, weighted: b
     weight = random.uniform(0.5, 2, len(codes)) if weighted else None
     chosen = choose_term_strengths(X, codes, q, terms, weight=weight)
     precision = chosen.precision / 8
-    found = fit_at_precisions(X, codes, terms, chosen, precision, weight=weight)
+    refits = TermRefits(X, codes, terms, chosen, weight=weight)
+    refits.at(chosen.precision * 1e6)  # leaves terms out, which the next fit has again
+    found = refits.at(precision)
     total = len(codes) if weight is None else weight.sum()
     kept = precision[terms] < MAX_PRECISION
     model = SoftmaxRegression(1 / total, penalty_factors=precision[terms][kept], tol=1e-10)

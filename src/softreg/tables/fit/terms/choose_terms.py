@@ -20,7 +20,7 @@ from softreg.probability import softmax
 from softreg.splits import Split
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
 from softreg.tables.fit.terms.term_record import LINEAR, REQUESTED, StageLoss, TermProgress, TermRecord
-from softreg.tables.fit.terms.term_search import Deadline, Model, TermRows, TermSearch
+from softreg.tables.fit.terms.term_search import Deadline, Model, Refits, TermRows, TermSearch
 from softreg.typing import Float64Array, IntArray
 
 HELD_OUT = 4_000
@@ -109,9 +109,12 @@ def _best_multiple(
 ) -> tuple[float, Float64Array]:
     """Return the multiple of the strengths of the chosen model, and its losses of the held-out rows."""
     multiple, losses = 1.0, compared.losses[compared.best]
+    if deadline.passed:
+        return multiple, losses
+    refits = [part.refits(problem, compared.best - 1) for part in parts]
     for ratio in (1 / STEP, STEP):  # larger ones if no smaller one is better
         while 1 / LARGEST_MULTIPLE <= multiple * ratio <= LARGEST_MULTIPLE and not deadline.passed:
-            tried = np.concatenate([part.losses_at(problem, compared.best - 1, multiple * ratio) for part in parts])
+            tried = np.concatenate([one.losses_at(multiple * ratio) for one in refits])
             gain = _Mean.of(losses - tried, compared.share)
             if gain.value <= MULTIPLE_GAIN_SE * gain.error:
                 break
@@ -206,12 +209,24 @@ class _HeldOut:
     weight: Float64Array
     models: list[Model]
 
-    def losses_at(self, problem: TermProblem, stage: int, multiple: float) -> Float64Array:
-        """Return the losses of a model at a multiple of its strengths."""
+    def refits(self, problem: TermProblem, stage: int) -> _HeldOutRefits:
+        """Return the fits of the model of a stage at multiples of its strengths."""
         model, test = self.models[stage], self.fold.held_out(problem.rows)
-        weights = problem.search.weights_at(self.fold.training(problem.rows), model, multiple)
-        logits = test.logits(problem.search.features(test.X, model.pairs), weights)
-        return _losses(np.asarray(softmax(logits)), test.codes)
+        refits = problem.search.refits(self.fold.training(problem.rows), model)
+        return _HeldOutRefits(refits, test, problem.search.features(test.X, model.pairs))
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOutRefits:
+    """Fits of a model of a fold at multiples of its strengths, and its held-out rows with their features."""
+
+    refits: Refits
+    test: TermRows
+    X: Float64Array
+
+    def losses_at(self, multiple: float) -> Float64Array:
+        """Return the losses of the held-out rows at a multiple."""
+        return _losses(np.asarray(softmax(self.test.logits(self.X, self.refits.at(multiple)))), self.test.codes)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import numpy as np
 
 from softreg.models.evidence.interaction_screen import ResidualScreen
 from softreg.models.evidence.term_strengths import (
+    TermRefits,
     TermStrengths,
     TermWeights,
     choose_term_strengths,
     degrees_at,
-    fit_at_precisions,
 )
 from softreg.probability import softmax
 from softreg.splits import sample_rows
@@ -123,6 +123,19 @@ class Model:
     fit: TermStrengths
 
 
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """Fits of a model at multiples of its precisions; those in `fixed`, where not nan, stay."""
+
+    fits: TermRefits
+    precision: Float64Array
+    fixed: Float64Array
+
+    def at(self, multiple: float) -> TermWeights:
+        """Return the weights at a multiple."""
+        return self.fits.at(_multiplied(self.precision, multiple, self.fixed))
+
+
 class TermSearch:
     """Search of terms for rows with fixed main effects.
 
@@ -207,11 +220,11 @@ class TermSearch:
         start = np.concatenate([np.minimum(model.fit.precision, LARGEST_START), [one.precision for one in more]])
         return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, start))
 
-    def weights_at(self, rows: TermRows, model: Model, multiple: float) -> TermWeights:
-        """Return the weights of a model that was fitted to these rows at a multiple of its precisions."""
+    def refits(self, rows: TermRows, model: Model) -> Refits:
+        """Return fits of a model, which was fitted to these rows, at multiples of its precisions."""
         X, (terms, fixed) = self.features(rows.X, model.pairs), self._layout(model.pairs)
-        precision = _multiplied(model.fit.precision, multiple, fixed)
-        return fit_at_precisions(X, rows.codes, terms, model.fit, precision, weight=rows.weight, offset=rows.offset)
+        fits = TermRefits(X, rows.codes, terms, model.fit, weight=rows.weight, offset=rows.offset)
+        return Refits(fits, model.fit.precision, fixed)
 
     def at_multiple(self, rows: TermRows, model: Model, multiple: float) -> Model:
         """Return the model at a multiple of its precisions, fitted to these rows."""
