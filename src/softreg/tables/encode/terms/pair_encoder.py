@@ -186,7 +186,10 @@ class PairEncoder:
     def block(self, a: Float64Array, b: Float64Array) -> Float64Array:
         """Return the features (n, width) from the basis functions (n, r), (n, s) of both columns."""
         i, j = self._factors
-        return np.asarray(a[:, i] * b[:, j] * self.scale)
+        products = a.take(i, axis=1)
+        products *= b.take(j, axis=1)
+        products *= self.scale
+        return products
 
     @cached_property
     def _factors(self) -> tuple[IntArray, IntArray]:

@@ -21,7 +21,7 @@ from softreg.splits import Split
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
 from softreg.tables.fit.terms.term_record import LINEAR, REQUESTED, StageLoss, TermProgress, TermRecord
 from softreg.tables.fit.terms.term_search import Deadline, Model, Refits, TermRows, TermSearch
-from softreg.typing import Float64Array, IntArray
+from softreg.typing import Float64Array, FloatArray, IntArray
 
 HELD_OUT = 4_000
 """Held-out rows from which no further fold is held out; the standard error of a mean loss is then about 0.01 nats."""
@@ -222,7 +222,7 @@ class _HeldOutRefits:
 
     refits: Refits
     test: TermRows
-    X: Float64Array
+    X: FloatArray
 
     def losses_at(self, multiple: float) -> Float64Array:
         """Return the losses of the held-out rows at a multiple."""

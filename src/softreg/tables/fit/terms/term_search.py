@@ -20,7 +20,7 @@ from softreg.models.evidence.term_strengths import (
 from softreg.probability import softmax
 from softreg.splits import sample_rows
 from softreg.tables.encode.terms.pair_encoder import PairEncoder, PairSide
-from softreg.typing import Float64Array, IntArray
+from softreg.typing import Float64Array, FloatArray, IntArray
 
 MAX_CANDIDATES = 1_000
 """Most pairs of columns that are looked at: with more, those of the columns of the largest effect."""
@@ -90,7 +90,7 @@ class TermRows:
         offset = None if self.offset is None else self.offset[:, known]
         return TermRows(self.X, np.searchsorted(known, self.codes), len(known), self.weight, offset)
 
-    def logits(self, X: Float64Array, fit: TermStrengths | TermWeights) -> Float64Array:
+    def logits(self, X: FloatArray, fit: TermStrengths | TermWeights) -> Float64Array:
         """Return the logits (n, q) of the rows with features X at the weights of a fit."""
         logits = X @ fit.coef.T + fit.intercept
         return np.asarray(logits if self.offset is None else logits + self.offset)
@@ -168,13 +168,20 @@ class TermSearch:
         """Return the basis functions (n, r) of the columns that may have interactions."""
         return {name: side.basis(X[:, self.places[name]]) for name, side in self.sides.items()}
 
-    def features(self, X: Float64Array, pairs: Sequence[Candidate]) -> Float64Array:
-        """Return the features of main effects and interactions."""
+    def features(
+        self, X: Float64Array, pairs: Sequence[Candidate], dtype: type[np.floating] = np.float64
+    ) -> FloatArray:
+        """Return the features of main effects and interactions, in a precision where there are interactions."""
         if not pairs:
             return X
-        bases = self.bases(X)
-        blocks = [one.pair.block(bases[one.pair.left.column], bases[one.pair.right.column]) for one in pairs]
-        return np.hstack([X, *blocks])
+        bases, place = self.bases(X), X.shape[1]
+        out = np.empty((len(X), place + sum(one.pair.width for one in pairs)), dtype)
+        out[:, :place] = X
+        for one in pairs:
+            left, right = bases[one.pair.left.column], bases[one.pair.right.column]
+            out[:, place : place + one.pair.width] = one.pair.block(left, right)
+            place += one.pair.width
+        return out
 
     def main(self, rows: TermRows) -> Model:
         """Return the model of the main effects and the requested interactions."""
@@ -186,7 +193,7 @@ class TermSearch:
             for a, b in self.requested
         )
         pairs = tuple(one for one in pairs if one.pair.products)  # none where a column is constant in these rows
-        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, None))
+        return Model(pairs, self._strengths(rows, self._fit_features(rows, pairs), pairs, None))
 
     def screen(self, rows: TermRows, model: Model) -> list[Candidate]:
         """Return the interactions with evidence for them, the largest first, from the residuals of a model."""
@@ -218,20 +225,24 @@ class TermSearch:
         """Return the model with further interactions, whose strengths are chosen from those of the smaller model."""
         pairs = (*model.pairs, *more)
         start = np.concatenate([np.minimum(model.fit.precision, LARGEST_START), [one.precision for one in more]])
-        return Model(pairs, self._strengths(rows, self.features(rows.X, pairs), pairs, start))
+        return Model(pairs, self._strengths(rows, self._fit_features(rows, pairs), pairs, start))
 
     def refits(self, rows: TermRows, model: Model) -> Refits:
         """Return fits of a model, which was fitted to these rows, at multiples of its precisions."""
-        X, (terms, fixed) = self.features(rows.X, model.pairs), self._layout(model.pairs)
+        X, (terms, fixed) = self._fit_features(rows, model.pairs), self._layout(model.pairs)
         fits = TermRefits(X, rows.codes, terms, model.fit, weight=rows.weight, offset=rows.offset)
         return Refits(fits, model.fit.precision, fixed)
 
     def at_multiple(self, rows: TermRows, model: Model, multiple: float) -> Model:
         """Return the model at a multiple of its precisions, fitted to these rows."""
-        X, (terms, fixed) = self.features(rows.X, model.pairs), self._layout(model.pairs)
+        X, (terms, fixed) = self._fit_features(rows, model.pairs), self._layout(model.pairs)
         precision = _multiplied(model.fit.precision, multiple, fixed)
         fit = degrees_at(X, rows.codes, terms, model.fit, precision, weight=rows.weight, offset=rows.offset)
         return Model(model.pairs, fit)
+
+    def _fit_features(self, rows: TermRows, pairs: Sequence[Candidate]) -> FloatArray:
+        """Return the features of rows in the precision of the fits, in which the interactions take half the memory."""
+        return self.features(rows.X, pairs, np.float32)
 
     def _layout(self, pairs: Sequence[Candidate]) -> tuple[IntArray, Float64Array]:
         """Return the term of each feature, interactions last, and the precisions of terms that are not chosen."""
@@ -250,7 +261,7 @@ class TermSearch:
         return list(combinations(names, 2))
 
     def _strengths(
-        self, rows: TermRows, X: Float64Array, pairs: Sequence[Candidate], start: Float64Array | None
+        self, rows: TermRows, X: FloatArray, pairs: Sequence[Candidate], start: Float64Array | None
     ) -> TermStrengths:
         """Return the strengths of the terms of X, which has the features of these interactions last."""
         terms, fixed = self._layout(pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -102,9 +102,9 @@ class NodeShares:
             If there are no rows, or none has a positive weight.
         """
         shares, first = cls.from_flat(nodes, np.zeros(cls.size(nodes))), 0
-        total = 0.0
+        total, without_pairs = 0.0, replace(nodes.encoder, pairs=())  # whose features come last, and are not needed
         for table in tables:
-            rows = CodedRows.of(nodes.encoder, table)
+            rows = CodedRows.of(without_pairs, table)
             w = np.ones(rows.n) if weight is None else weight[first : first + rows.n]
             first, total = first + rows.n, total + float(w.sum())
             for share, code in zip(shares.columns, nodes.encoder.column_encoders, strict=True):
