@@ -62,6 +62,8 @@ FIT_GAP, FINAL_GAP = 0.2, 1e-3
 """Estimated gaps of the fits of the iteration, and of those whose weights are used, in nats of the summed objective.
 With 0.01 in the iteration, weak terms disappear more often: held-out losses of the curves of seven tables change by
 -0.2% to 1.4%."""
+ROW_GAP = 1e-3
+"""Largest gap of the fits of the iteration in nats a row, which limits it for few rows."""
 SAME_CURVATURE = 0.01
 """Relative change of the curvatures of the rows up to which those of the last fit serve the traces, too.
 Held-out losses of six tables change by less than 0.003%."""
@@ -165,10 +167,11 @@ def choose_term_strengths(
     if fixed is not None:
         precision[given] = fixed[given]
     fits = _Fits(X, codes, n_classes, terms, weight, offset)
+    gap = min(FIT_GAP, ROW_GAP * float(len(codes) if weight is None else weight.sum()))
     degrees, settled, step = np.zeros(n_terms), False, 0
     for step in range(1, MAX_STEPS + 1):
         alive = precision < MAX_PRECISION
-        traces = fits.at(precision, FIT_GAP)[1]
+        traces = fits.at(precision, gap)[1]
         degrees = _degrees(precision, sizes, traces)
         updated = np.where(given, precision, _update(precision, degrees, fits.squares))
         change = np.abs(np.log(updated[alive] / precision[alive]))
