@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import sweep  # noqa: E402
+import sweep_causes  # noqa: E402
 import sweep_contest  # noqa: E402
 import sweep_problems  # noqa: E402
 
@@ -122,3 +123,29 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "benchmarks-sweep.svg").read_text("utf-8").startswith("<?xml")
     run("--only", "0")
     assert len(sweep.read(results)) == 2
+
+
+def test_minima_and_settings_are_kept_for_later_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "KNOWN", tmp_path / "known.jsonl")
+    whole = {**line(0, "a", optimum={"value": 1.0}, settings={"p": 0.1}, ended={}), "records": {}}
+    sweep.keep_known({0: whole, 1: line(1, "a", error="no minimum")})
+    (kept,) = sweep.read(tmp_path / "known.jsonl")
+    assert kept == {name: whole[name] for name in sweep.KEPT}
+    assert sweep.reusable([kept], 0, 0, "p") == kept
+
+
+def test_each_ratio_below_1_has_a_reason() -> None:
+    shape = {"penalty": "l2", "q": 2, "n": 500, "d": 20, "sparse": False}
+    fast, slow = {"seconds": 5e-4, "plan": "one-pass-newton"}, {"seconds": 0.1, "plan": "proximal-newton"}
+    lines = [
+        {**shape, "number": 3, "ratio": 0.5, "softreg": fast},
+        {**shape, "number": 4, "ratio": 0.4, "softreg": slow, "penalty": "l1", "q": 9},
+        {**shape, "number": 5, "ratio": 0.95, "softreg": slow},
+        {**shape, "number": 6, "ratio": 3.0, "softreg": slow},
+    ]
+    section = sweep_causes.section(lines)
+    assert section.startswith("3 of 4 ratios are below 1.")
+    assert all(f"  {named}\n" in section for named in ("3 (0.5)", "4 (0.4)", "5 (0.95)"))
+    assert "6 (" not in section
+    assert len({sweep_causes.cause(one) for one in lines[:3]}) == 3
+    assert sweep_causes.section(lines[3:]) == "No ratio is below 1.\n"
