@@ -52,11 +52,12 @@ python benchmarks/sweep.py --only 3,17 --results FILE
 - **Memory** is what a fit adds to the peak of a process of its own, of problems whose rows take 1 MB or more; the ratio
   is softreg's to that of the peer that is fastest, of the fits alone and together with the rows, X.
 """
-
+NO_FIT = "softreg did not reach the gap within six seconds; nor did a peer"
 MEMORY = """The peers keep little but the weights, in the precision of the rows. softreg keeps the logits of all rows in
-float64, twice with an l1 part, from which line searches and the proof are computed without a pass; small problems are
-copied in float64 for compiled steps, and `truncated-newton` copies the rows in float32. All of this is bounded: above
-the limits of [the plans](solvers.md) logits are computed anew and nothing is copied.
+float64, twice with an l1 part, from which line searches and the proof are computed without a pass; L-BFGS keeps
+pairs of steps and changes of the gradient, each as large as the weights; small problems are copied in float64 for
+compiled steps, and `truncated-newton` copies the rows in float32. All of this is bounded: above the limits of
+[the plans](solvers.md) logits are computed anew and nothing is copied.
 """
 
 
@@ -77,7 +78,7 @@ def write(lines: dict[int, dict[str, Any]], seed: int) -> None:
     parts += ["## Memory\n", memory(list(good.values()))]
     failed = [line for number, line in sorted(lines.items()) if line.get("ratio") is None]
     if failed:
-        parts += ["## Not measured\n", *[f"- {line['number']}: {line.get('error', 'no fit')}" for line in failed], ""]
+        parts += ["## Not measured\n", *[f"- {line['number']}: {line.get('error', NO_FIT)}" for line in failed], ""]
     parts += ["## All problems\n", table(list(good.values()))]
     (DOCS / "benchmarks-sweep.md").write_text("\n".join(parts), "utf-8")
 

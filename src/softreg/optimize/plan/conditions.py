@@ -22,8 +22,10 @@ def nested_rows(f: Facts, limits: Limits) -> int:
 def row_space_pays(f: Facts, limits: Limits) -> bool:
     """Return True if the problem is smaller in the space of its rows, and that space is cheap to compute."""
     few = max(limits.row_space_rows, limits.row_space_rows_per_class * f.q * f.m)
+    few_steps = f.uncorrelated and f.n > limits.row_space_uncorrelated_rows and f.d <= 4 * f.n
     return (
         not f.working_set
+        and not few_steps
         and (f.n <= min(limits.row_space_most_rows, few) or f.n**2 * f.d <= limits.row_space_multiplications)
         and f.d > limits.row_space_columns_per_row * f.n
         and f.n * f.d <= limits.row_space_numbers
