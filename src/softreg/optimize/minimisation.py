@@ -241,9 +241,9 @@ def _optimum(
         started=start is not None,
         working_set=parent is not None,
         tolerance=options.tol,
+        uncorrelated=True if parent is not None and parent.uncorrelated else None,
     )
-    uncorrelated = facts.uncorrelated or (parent is not None and parent.uncorrelated)
-    facts = replace(facts, column_access=False, uncorrelated=uncorrelated)
+    facts = replace(facts, column_access=False)
     return _by_plan(rows, coordinates, facts, choose(facts, options.solver, options.limits), options, start)
 
 

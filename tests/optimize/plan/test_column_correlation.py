@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from softreg.optimize import elastic_net, l2, minimise
-from softreg.optimize.plan import choose, facts_of
+from softreg.optimize.plan import LIMITS, choose, facts_of, strategies
 from softreg.optimize.plan.column_correlation import are_nearly_uncorrelated, effective_rank_share
 from softreg.optimize.problem.penalty_protocol import Penalty
+from softreg.optimize.problem.solver_plan import CurvatureModel, Plan
 from softreg.rows import DenseRows, as_rows
 
 
@@ -81,3 +83,27 @@ def test_the_minimum_is_that_of_other_plans(shape: tuple[int, int], q: int, rati
     assert found.converged
     assert expected.converged
     assert found.value == pytest.approx(expected.value, abs=2e-7)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_the_fit_of_a_sample_has_a_diagonal_as_well(ratio: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    curvatures = []
+    made = strategies.strategy_for
+
+    def strategy_for(plan: Plan, *rest: Any) -> Any:
+        curvatures.append(plan.curvature)
+        return made(plan, *rest)
+
+    monkeypatch.setattr(strategies, "strategy_for", strategy_for)
+    X, y = drawn(4000, 200)
+    limits = replace(LIMITS, warm_start_rows=1000, sample_rows=1000)
+    (found,) = minimise(as_rows(X, y), 3, elastic_net(1e-3, ratio), limits=limits)
+    assert found.converged
+    assert curvatures
+    assert set(curvatures) == {CurvatureModel.DIAGONAL}
+
+
+def test_what_is_known_of_the_columns_is_not_looked_at() -> None:
+    rows = as_rows(*drawn(900, 200, 2.0))
+    assert not facts_of(rows, 3, l2(1e-3)).uncorrelated
+    assert facts_of(rows, 3, l2(1e-3), uncorrelated=True).uncorrelated

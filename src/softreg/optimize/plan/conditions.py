@@ -22,7 +22,8 @@ def nested_rows(f: Facts, limits: Limits) -> int:
 def row_space_pays(f: Facts, limits: Limits) -> bool:
     """Return True if the problem is smaller in the space of its rows, and that space is cheap to compute."""
     few = max(limits.row_space_rows, limits.row_space_rows_per_class * f.q * f.m)
-    few_steps = f.uncorrelated and f.n > limits.row_space_uncorrelated_rows and f.d <= 4 * f.n
+    wide = f.d > limits.row_space_uncorrelated_columns_per_row * f.n
+    few_steps = f.uncorrelated and f.n > limits.row_space_uncorrelated_rows and not wide
     return (
         not f.working_set
         and not few_steps

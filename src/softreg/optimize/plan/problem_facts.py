@@ -133,8 +133,11 @@ def facts_of(
     working_set: bool = False,
     purpose: Purpose = Purpose.FIT,
     tolerance: float = 1e-6,
+    uncorrelated: bool | None = None,
 ) -> Facts:
     """Return the facts about standardised rows and a penalty.
+
+    The correlations of the columns are looked at where `uncorrelated` is None.
 
     Returns
     -------
@@ -151,7 +154,9 @@ def facts_of(
     """
     traits = penalty.traits
     squares = rows.row_squares() if traits >= {Trait.SMOOTH, Trait.STRONGLY_CONVEX} else None
-    dense_fit = type(rows) is DenseRows and rows.fits_in_memory and purpose is Purpose.FIT and len(penalty) == 1
+    if uncorrelated is None:
+        dense_fit = type(rows) is DenseRows and rows.fits_in_memory and purpose is Purpose.FIT and len(penalty) == 1
+        uncorrelated = dense_fit and _is_large(rows) and are_nearly_uncorrelated(rows)  # type: ignore[arg-type]
     return Facts(
         n=rows.n,
         d=rows.d,
@@ -174,7 +179,7 @@ def facts_of(
         has_offset=rows.has_offset,
         hard_labels=bool(type(rows) in (DenseRows, SparseRows) and rows.labels.ndim == 1),  # type: ignore[attr-defined]
         sparse_models=is_sparse(rows),
-        uncorrelated=dense_fit and _is_large(rows) and are_nearly_uncorrelated(rows),  # type: ignore[arg-type]
+        uncorrelated=uncorrelated,
     )
 
 

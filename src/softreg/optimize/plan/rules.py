@@ -154,7 +154,8 @@ RULES = (
         "n <= {row_space_rows:,} or n <= {row_space_rows_per_class:,} q m, and n <= {row_space_most_rows:,}; or "
         "n^2 d <= {row_space_multiplications:,.0f}; "
         "d > {row_space_columns_per_row} n; n d <= {row_space_numbers:,}; for a fit, dual-ascent does not apply; "
-        "of dense columns that are nearly uncorrelated, n <= {row_space_uncorrelated_rows} or d > 4 n",
+        "of dense columns that are nearly uncorrelated, n <= {row_space_uncorrelated_rows} or "
+        "d > {row_space_uncorrelated_columns_per_row} n",
         row_space_pays,
         "QR factorisation of the rows; the problem in n dimensions is planned in turn",
         no_curvature, start_at_zero, Transform.ROW_SPACE,

@@ -9,8 +9,7 @@ from softreg.optimize.curvature.class_clusters import ClassClusterCurvature
 from softreg.optimize.curvature.subsampled import DiagonalCurvature, SubsampledCurvature
 from softreg.optimize.objective.cached_logits import Objective
 from softreg.optimize.objective.recomputed_logits import RecomputedObjective
-from softreg.optimize.plan.conditions import logits_for, sample_size
-from softreg.optimize.plan.dual_cost import needs_diagonal
+from softreg.optimize.plan.conditions import diagonal_pays, logits_for, sample_size
 from softreg.optimize.plan.problem_facts import facts_of
 from softreg.optimize.problem.limits import LIMITS, Limits
 from softreg.optimize.problem.penalty_table import Penalty
@@ -50,7 +49,7 @@ def objective_for(
     limits: Limits = LIMITS,
 ) -> Objective:
     """Return the objective that keeps its logits, or the one that recomputes them, as the limits say."""
-    logits = logits_for(facts_of(rows, n_classes, penalty), limits)
+    logits = logits_for(facts_of(rows, n_classes, penalty, uncorrelated=False), limits)
     kind = RecomputedObjective if logits is Logits.RECOMPUTED else Objective
     return kind(rows, n_classes, penalty, coordinates, fit_intercept)
 
@@ -119,7 +118,7 @@ def warm_start(
     smaller = objective_for(sample, q, penalty, objective.coordinates, objective.fit_intercept, limits)
     smaller.members = objective.members.copy()
     if plan.method is not Method.LINE_SEARCH_NEWTON:
-        diagonal = needs_diagonal(facts_of(sample, q, penalty), limits)
+        diagonal = diagonal_pays(facts_of(sample, q, penalty), limits)
         plan = replace(plan, curvature=CurvatureModel.DIAGONAL if diagonal else CurvatureModel.SAMPLED)
     strategy = strategy_for(plan, sample, (), limits)  # computing the curvature again costs more than it saves here
     descent = Descent(smaller, strategy, theta, tol=max(tol, WARM_TOLERANCE), max_iter=WARM_ITERATIONS, certify=False)
