@@ -8,10 +8,9 @@ from numpy.testing import assert_allclose
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 from softreg import SoftmaxRegression
+from softreg.models.evidence.precision_step import MAX_PRECISION, PRIOR_RATE, SHARED_DEGREES
 from softreg.models.evidence.term_curvature import INTERCEPT_PRECISION, MAX_FULL_PARAMETERS
 from softreg.models.evidence.term_strengths import (
-    MAX_PRECISION,
-    PRIOR_RATE,
     TermRefits,
     TermStrengths,
     choose_term_strengths,
@@ -108,6 +107,44 @@ def test_the_chosen_strengths_maximise_the_evidence(q: int, seed: int) -> None:
             slope, curvature = (above - below) / 2.2, (above + below - 2 * top) / 1.21
             assert curvature < -0.1
             assert abs(slope / curvature) < 0.45  # distance to the vertex of the parabola
+
+
+def test_a_shared_prior_is_part_of_what_is_maximised() -> None:
+    """With the common precision fixed, evidence times the priors falls when one of the precisions is moved."""
+    random = np.random.default_rng(5)
+    X, terms = random.normal(size=(400, 6)), np.arange(6)
+    codes = (random.random(400) < expit(X @ np.array([1.0, -0.8, 0.5, 0.6, -0.3, 0.2]))).astype(np.int64)
+    shared = np.array([True] * 4 + [False] * 2)
+    chosen = choose_term_strengths(X, codes, 2, terms, shared=shared)
+    squares = (chosen.coef**2).sum(axis=0)
+    common = chosen.degrees[shared].sum() / squares[shared].sum()
+
+    def posterior(precision: np.ndarray) -> float:
+        log = np.log(precision[shared])
+        prior = SHARED_DEGREES / 2 * float((log - np.exp(log) / common).sum())
+        return prior + log_posterior(choose_term_strengths(X, codes, 2, terms, start=precision, fixed=precision))
+
+    top = posterior(chosen.precision)
+    for term in np.flatnonzero(shared):
+        for factor in (0.25, 4.0):
+            moved = chosen.precision.copy()
+            moved[term] *= factor
+            assert posterior(moved) < top
+
+
+def test_shared_strengths_are_closer_to_each_other() -> None:
+    """Twenty columns of equal weights: separate strengths leave some out, shared ones do not, and predict better."""
+    random = np.random.default_rng(6)
+    X, w = random.normal(size=(5_200, 20)), np.full(20, 0.5)
+    codes = (random.random(len(X)) < expit(X @ w)).astype(np.int64)
+    spread, loss = [], []
+    for shared in (None, np.ones(20, dtype=bool)):
+        fit = choose_term_strengths(X[:200], codes[:200], 2, np.arange(20), shared=shared)
+        spread.append(np.log(np.minimum(fit.precision, 1e4)).std())
+        logits = X[200:] @ (fit.coef[1] - fit.coef[0]) + fit.intercept[1] - fit.intercept[0]
+        loss.append(-log_expit(np.where(codes[200:] == 1, logits, -logits)).mean())
+    assert spread[1] < 0.5 * spread[0]
+    assert loss[1] < loss[0] - 0.01
 
 
 def test_the_evidence_is_nearly_the_integral() -> None:

@@ -13,7 +13,8 @@ step is
 
     s_j <- (e_j + PRIOR_RATE t / (1 + t)) / ||W_j||^2,
 
-so that a term without evidence disappears, while a strong term is hardly affected.
+so that a term without evidence disappears, while a strong term is hardly affected. Terms may share a prior, which
+shrinks their precisions towards a common one; see `precision_step`.
 
 References
 ----------
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from softreg.models.evidence.precision_step import MAX_PRECISION, next_precisions
 from softreg.models.evidence.term_curvature import (
     INTERCEPT_PRECISION,
     CurvatureFactor,
@@ -36,16 +38,10 @@ from softreg.models.evidence.term_curvature import (
 from softreg.models.evidence.term_traces import TermTraces
 from softreg.models.evidence.term_weights import FitRows, FittedWeights, TermFit
 from softreg.optimize.objective.hessian import contrasts
-from softreg.typing import Array, Float64Array, IntArray
+from softreg.typing import Array, BoolArray, Float64Array, IntArray
 
 FIRST_PRECISION = 10.0
 """Precision from which the iteration starts."""
-PRIOR_RATE = 1.0
-"""Exponent of the prior density of the standard deviation of a term."""
-MAX_PRECISION = 1e8
-"""Precision at which a term counts as absent."""
-MIN_PRECISION = 1e-4
-"""Least precision of a term."""
 ABSENT = 0.02
 """Effective degrees of freedom, per class contrast, below which a term is left out after `FEWEST_STEPS` steps."""
 FEWEST_STEPS = 4
@@ -56,8 +52,6 @@ SETTLED = 0.1
 """Largest change of the logarithm of the precision of a term with effective degrees of freedom at which it ends."""
 NOTICED = 0.5
 """Effective degrees of freedom below which a change of the precision does not count."""
-LARGEST_CHANGE = 3.0
-"""Largest change of the logarithm of a precision in one step."""
 FIT_GAP, FINAL_GAP = 0.2, 1e-3
 """Estimated gaps of the fits of the iteration, and of those whose weights are used, in nats of the summed objective.
 With 0.01 in the iteration, weak terms disappear more often: held-out losses of the curves of seven tables change by
@@ -124,6 +118,7 @@ def choose_term_strengths(
     offset: Float64Array | None = None,
     start: Float64Array | None = None,
     fixed: Float64Array | None = None,
+    shared: BoolArray | None = None,
 ) -> TermStrengths:
     """Choose the precision of each term by the Laplace approximation to the evidence.
 
@@ -145,6 +140,8 @@ def choose_term_strengths(
         Precisions from which the iteration starts; infinite ones stay out.
     fixed : array of float64 (m,), optional
         Precisions of terms that are not chosen; nan for the others.
+    shared : array of bool (m,), optional
+        Terms whose precisions are shrunk towards a common one; none by default.
 
     Returns
     -------
@@ -166,6 +163,7 @@ def choose_term_strengths(
     given = np.zeros(n_terms, dtype=bool) if fixed is None else ~np.isnan(fixed)
     if fixed is not None:
         precision[given] = fixed[given]
+    shrunk = np.zeros(n_terms, dtype=bool) if shared is None else shared & ~given
     fits = _Fits(X, codes, n_classes, terms, weight, offset)
     gap = min(FIT_GAP, ROW_GAP * float(len(codes) if weight is None else weight.sum()))
     degrees, settled, step = np.zeros(n_terms), False, 0
@@ -173,7 +171,7 @@ def choose_term_strengths(
         alive = precision < MAX_PRECISION
         traces = fits.at(precision, gap)[1]
         degrees = _degrees(precision, sizes, traces)
-        updated = np.where(given, precision, _update(precision, degrees, fits.squares))
+        updated = np.where(given, precision, next_precisions(precision, degrees, fits.squares, shrunk))
         change = np.abs(np.log(updated[alive] / precision[alive]))
         settled = not (change[degrees[alive] > NOTICED] > SETTLED).any()
         if (settled and step >= FEWEST_STEPS) or step == MAX_STEPS:
@@ -286,14 +284,6 @@ def _degrees(precision: Float64Array, sizes: IntArray, traces: TermTraces) -> Fl
     """Return the effective degrees of freedom of each term."""
     alive = precision < MAX_PRECISION
     return np.where(alive, np.maximum(sizes - np.where(alive, precision, 0.0) * traces.trace, 0.0), 0.0)
-
-
-def _update(precision: Float64Array, degrees: Float64Array, squares: Float64Array) -> Float64Array:
-    """Return the next precisions, at most `exp(LARGEST_CHANGE)` times larger or smaller."""
-    finite = np.where(precision < MAX_PRECISION, precision, 1.0)
-    target = (degrees + PRIOR_RATE / (1 + np.sqrt(finite))) / np.maximum(squares, 1 / MAX_PRECISION**2)
-    change = np.clip(np.log(np.maximum(target, MIN_PRECISION) / finite), -LARGEST_CHANGE, LARGEST_CHANGE)
-    return np.where(precision < MAX_PRECISION, np.maximum(finite * np.exp(change), MIN_PRECISION), np.inf)
 
 
 class _Fits:

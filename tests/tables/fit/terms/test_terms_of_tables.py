@@ -398,10 +398,24 @@ def test_many_columns_have_small_curves_or_none() -> None:
     for columns, mode, expected in ((10, "auto", 10), (150, "auto", 150), (501, "auto", 1), (501, "linear", 1)):
         table = pa.table({f"v{k}": rng.normal(size=60) for k in range(columns)} | {"y": ["a", "b"] * 30})
         encoder = Encoder.fit(infer_schema(table, "y"), table)
-        curved = with_curves(encoder, table, None, replace(linear, mode=mode))
+        curved = with_curves(encoder, table, None, replace(linear, mode=mode), 2)
         sizes = [code.n_curves for code in curved.column_encoders if isinstance(code, CurveEncoder)]
         assert len(sizes) == expected
         assert sum(sizes) <= 1_500
+
+
+@pytest.mark.parametrize(("effects", "is_shared"), [(30, True), (2, False)])
+def test_held_out_rows_choose_shared_or_separate_strengths(effects: int, is_shared: bool) -> None:
+    """Among 30 columns, all or two of which have an effect beside one curve."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(600, 31))
+    logits = 1.5 * np.cos(2 * X[:, 30]) + X[:, :effects] @ rng.choice([-1.0, 1.0], effects) * (2 / np.sqrt(effects))
+    frame = pd.DataFrame(X, columns=[f"x{k}" for k in range(31)])
+    frame["y"] = np.where(rng.random(600) < 1 / (1 + np.exp(-logits)), "yes", "no")
+    model = TableClassifier("y", terms="auto", random_state=0).fit(frame)
+    absent = sum(one.precision > 1e6 for one in model.terms_.strengths if one.part == "main")
+    assert model.terms_.chosen == "curves"
+    assert (absent == 0) if is_shared else (absent > 10)
 
 
 # --- few rows and classes -------------------------------------------------------------------------------------------

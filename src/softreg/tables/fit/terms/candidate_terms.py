@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from softreg.tables.columns.row_location import WHOLE_TABLE
@@ -30,13 +31,15 @@ FEWEST_KNOTS = 3
 """Distinct numbers from which a column can have a curve: two are a line."""
 MAX_TOTAL = 1_500
 """Most features of all curves together, beyond which each has fewer: the Hessian is of their size."""
+MAX_CURVE_WORK = 1e10
+"""Most rows times classes times squared features of all curves, the work of a Hessian."""
 LEAST_FEATURES = 3
 """Fewest features of a curve; with so many columns that these are too many, mode "auto" tries no curves."""
 MAX_PAIR_LEVELS = 300
 """Most features of a category in an interaction."""
 
 
-def with_curves(encoder: Encoder, table: pa.Table, rows: RowNumbers | None, options: Terms) -> Encoder:
+def with_curves(encoder: Encoder, table: pa.Table, rows: RowNumbers | None, options: Terms, n_classes: int) -> Encoder:
     """Return the encoder with a curve for each column of numbers that may have one.
 
     Parameters
@@ -49,6 +52,8 @@ def with_curves(encoder: Encoder, table: pa.Table, rows: RowNumbers | None, opti
         Training rows.
     options : Terms
         Requested terms.
+    n_classes : int
+        Number of classes.
 
     Returns
     -------
@@ -59,7 +64,8 @@ def with_curves(encoder: Encoder, table: pa.Table, rows: RowNumbers | None, opti
     chosen = table if rows is None else table.take(pa.array(rows))
     columns: list[Any] = []
     wanted = _wanted_curves(encoder, options)
-    most = min(FEATURES, max(LEAST_FEATURES, MAX_TOTAL // max(1, len(wanted))))
+    total = min(MAX_TOTAL, int(np.sqrt(MAX_CURVE_WORK / max(1, len(chosen) * n_classes))))
+    most = min(FEATURES, max(LEAST_FEATURES, total // max(1, len(wanted))))
     for code, cells in encoder.columns(chosen):
         if isinstance(code, NumberEncoder) and code.name in wanted:
             knots, share = curve_knots(require_numbers(code.name, cells, WHOLE_TABLE))

@@ -3,9 +3,13 @@
 Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves, and
 curves with the interactions for which there is evidence. The search is repeated in each fold, until `HELD_OUT` rows
 have been held out, or fewer if all differences are clear. A larger model is chosen if its mean held-out
-loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of the difference. The same
-rows then choose a common multiple of the strengths of the chosen model: Laplace's approximation makes
-them too large where the classes are nearly separated.
+loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of the difference.
+
+Before, the first `FEWEST_HELD_OUT` of these rows choose between two kinds of curves: strengths of linear features,
+categories and indicators that are shrunk towards a common one, or, if their loss is less by more than
+`SEPARATE_GAIN_SE` standard errors of the difference, separate strengths, which are better where few columns of many
+have an effect. The held-out rows finally choose a common multiple of the strengths of the chosen model: Laplace's
+approximation makes them too large where the classes are nearly separated.
 """
 
 from __future__ import annotations
@@ -33,6 +37,8 @@ REFIT_ROWS = 10_000
 """Rows below which the terms are searched again in all rows once a model is chosen, in place of those of the fold."""
 LEAST_GAIN_SE = 0.5
 """Standard errors by which a larger model has to be better on held-out rows."""
+SEPARATE_GAIN_SE = 1.0
+"""Standard errors by which separate strengths have to be better on held-out rows than those that share a prior."""
 MULTIPLE_GAIN_SE = 1.0
 """Standard errors by which another multiple of the strengths has to be better on held-out rows."""
 STEP = 2.0
@@ -86,9 +92,12 @@ def compare_models(
         if may_be_linear:
             return TermRecord(STAGES[0], (), (), len(problem.rows.codes))
         return problem.chosen(problem.search.main(problem.rows), REQUESTED, ())
-    for number, fold in enumerate(reversed(folds), start=1):  # of folds in the order of time, the last one first
+    folds = folds[::-1]  # of folds in the order of time, the last one first
+    problem, mains = _with_better_strengths(problem, folds, deadline)
+    for number, fold in enumerate(folds, start=1):
         report = None if on_progress is None else _FoldProgress(on_progress, number, len(folds))
-        parts.append(_held_out(problem, fold, linear, deadline, report))
+        main = mains.pop(0) if mains else None
+        parts.append(_held_out(problem, fold, linear, deadline, report=report, main=main))
         compared = _Comparison.of(parts, first)
         if len(compared.share) >= HELD_OUT or (compared.is_clear and len(compared.share) >= FEWEST_HELD_OUT):
             break
@@ -102,6 +111,27 @@ def compare_models(
         models = list(_models(problem.search, problem.rows, best + 1, Deadline(None)))
     model = models[best] if multiple == 1 else problem.search.at_multiple(problem.rows, models[best], multiple)
     return problem.chosen(model, STAGES[best + 1], stages, multiple)
+
+
+def _with_better_strengths(
+    problem: TermProblem, folds: Sequence[Split], deadline: Deadline
+) -> tuple[TermProblem, list[Model]]:
+    """Return the problem with shared or separate strengths, and its main effects in the first folds."""
+    kinds, weights = (problem.with_shared_strengths(), problem), list[Float64Array]()
+    models, losses = [list[Model]() for _ in kinds], [list[Float64Array]() for _ in kinds]
+    for fold in folds:
+        part = _FoldRows.of(problem.rows, fold)
+        train, test = part.training(problem.rows), part.held_out(problem.rows)
+        weights.append(test.weights)
+        for kind, found, lost in zip(kinds, models, losses, strict=True):
+            found.append(kind.search.main(train))
+            lost.append(_losses_of(kind.search, found[-1], test))
+        if deadline.passed or sum(map(len, weights)) >= FEWEST_HELD_OUT:
+            break
+    share = np.concatenate(weights)
+    gain = _Mean.of(np.concatenate(losses[0]) - np.concatenate(losses[1]), share / share.sum())
+    best = int(gain.value > SEPARATE_GAIN_SE * gain.error)
+    return kinds[best], models[best]
 
 
 def _best_multiple(
@@ -247,22 +277,23 @@ def _held_out(
     fold: Split,
     linear: LinearProbabilities,
     deadline: Deadline,
+    *,
     report: _FoldProgress | None,
+    main: Model | None,
 ) -> _HeldOut:
-    """Return the losses of the models on the test rows of a fold, whose labels no strength depends on."""
+    """Return the losses of the models on the test rows of a fold; `main` has their main effects, if already fitted."""
     part = _FoldRows.of(problem.rows, fold)
     train, test = part.training(problem.rows), part.held_out(problem.rows)
     losses = [_losses(linear(part.train, part.test)[:, part.known], test.codes)]
     models = list[Model]()
     if report is not None:
         report(losses)
-    for model in _models(problem.search, train, len(STAGES) - 1, deadline):
+    for model in _models(problem.search, train, len(STAGES) - 1, deadline, main):
         models.append(model)
-        X = problem.search.features(test.X, model.pairs)
-        losses.append(_losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes))
+        losses.append(_losses_of(problem.search, model, test))
         if report is not None:
             report(losses)
-    return _HeldOut(part, losses, np.ones(len(test.codes)) if test.weight is None else test.weight, models)
+    return _HeldOut(part, losses, test.weights, models)
 
 
 def _scored_rows(rows: TermRows, fold: Split) -> IntArray:
@@ -271,13 +302,21 @@ def _scored_rows(rows: TermRows, fold: Split) -> IntArray:
     return tested if rows.weight is None else tested[rows.weight[tested] > 0]
 
 
-def _models(search: TermSearch, rows: TermRows, stages: int, deadline: Deadline) -> Iterator[Model]:
-    """Yield the models of the first stages after the linear one; fewer once the time is over."""
-    main = search.main(rows)
+def _models(
+    search: TermSearch, rows: TermRows, stages: int, deadline: Deadline, main: Model | None = None
+) -> Iterator[Model]:
+    """Yield the models of the first stages after the linear one, `main` if it is given; fewer once the time is over."""
+    main = search.main(rows) if main is None else main
     yield main
     if stages > 1 and not deadline.passed:
         pairs = search.screen(rows, main)
         yield search.with_pairs(rows, main, pairs) if pairs else main
+
+
+def _losses_of(search: TermSearch, model: Model, test: TermRows) -> Float64Array:
+    """Return the losses of held-out rows by a model."""
+    X = search.features(test.X, model.pairs)
+    return _losses(np.asarray(softmax(test.logits(X, model.fit))), test.codes)
 
 
 def _losses(P: Float64Array, codes: IntArray) -> Float64Array:

@@ -17,7 +17,7 @@ from softreg.tables.encode.terms.pair_encoder import PairSide, with_distinct_nam
 from softreg.tables.encode.text.text_encoder import TextEncoder
 from softreg.tables.fit.terms.candidate_terms import MAX_PAIR_LEVELS, pair_sides, with_curves, without_curves
 from softreg.tables.fit.terms.fitted_parts import TermSample
-from softreg.tables.fit.terms.term_layout import CURVE, DETAIL, INTERACTION, TermLayout, term_layout
+from softreg.tables.fit.terms.term_layout import CURVE, DETAIL, INTERACTION, MAIN, MISSING, TermLayout, term_layout
 from softreg.tables.fit.terms.term_options import Terms
 from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
 from softreg.tables.fit.terms.term_search import Model, TermRows, TermSearch
@@ -118,7 +118,7 @@ class TermProblem:
             The problem.
         """
         (plain, model), table, numbers = linear, sample.table, sample.rows
-        encoder = with_curves(plain, table, numbers, options)
+        encoder = with_curves(plain, table, numbers, options, len(model.classes_))
         layout = term_layout(encoder, detailed=len(model.classes_) >= DETAILED_CLASSES)
         whole = encoder.encode(table, numbers)
         kept = np.repeat(
@@ -139,10 +139,15 @@ class TermProblem:
         places = _paired_columns(encoder, narrow, options)
         sides = pair_sides(encoder, X, places)
         _check_requested(options, encoder, sides)
-        search = TermSearch(terms, sides, places, options.interactions, fixed)
+        search = TermSearch(terms, sides, places, options.interactions, fixed, np.zeros(len(used), dtype=bool))
         rows = TermRows(X, codes, len(model.classes_), weight, offset)
         total = float(len(codes) if weight is None else weight.sum())
         return cls(encoder, layout, used, rows, search, float(model.strength) * total, options)
+
+    def with_shared_strengths(self) -> TermProblem:
+        """Return the problem whose strengths of linear features, categories and indicators share a prior."""
+        shared = np.array([self.layout.parts[term] in (MAIN, MISSING) for term in self.used], dtype=bool)
+        return replace(self, search=self.search.of_strengths(shared))
 
     def chosen(self, model: Model, name: str, stages: tuple[StageLoss, ...], multiple: float = 1.0) -> ChosenTerms:
         """Return the terms of a model as encoder and precisions.

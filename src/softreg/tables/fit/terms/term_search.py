@@ -20,14 +20,14 @@ from softreg.models.evidence.term_strengths import (
 from softreg.probability import softmax
 from softreg.splits import sample_rows
 from softreg.tables.encode.terms.pair_encoder import PairEncoder, PairSide
-from softreg.typing import Float64Array, FloatArray, IntArray
+from softreg.typing import BoolArray, Float64Array, FloatArray, IntArray
 
 MAX_CANDIDATES = 1_000
 """Most pairs of columns that are looked at: with more, those of the columns of the largest effect."""
 MAX_PAIRS = 30
 """Most interactions of a model."""
-MAX_LOGIT_PRODUCTS = 80_000_000
-"""Most products of a feature and a weight in the logits of all rows: with many classes, fewer interactions fit in."""
+MAX_WORK = 1e11
+"""Most rows times classes times squared features, the work of a Hessian: with many classes, there are fewer pairs."""
 MULTIPLICITY = 0.25
 """Share of the logarithm of the number of pairs looked at that the evidence for an interaction exceeds."""
 MAX_SCREEN_ROWS = 20_000
@@ -77,6 +77,11 @@ class TermRows:
     n_classes: int
     weight: Float64Array | None
     offset: Float64Array | None
+
+    @property
+    def weights(self) -> Float64Array:
+        """The weights of the rows, 1 where none are given."""
+        return np.ones(len(self.codes)) if self.weight is None else self.weight
 
     def take(self, rows: IntArray) -> TermRows:
         """Return some of the rows."""
@@ -151,6 +156,8 @@ class TermSearch:
         Pairs that every model has.
     fixed : array of float64 (m,)
         Precision of each term that is not chosen; nan for the others.
+    shared : array of bool (m,)
+        Terms whose precisions are shrunk towards a common one.
     """
 
     def __init__(
@@ -160,9 +167,15 @@ class TermSearch:
         places: Mapping[str, slice],
         requested: Sequence[tuple[str, str]],
         fixed: Float64Array,
+        shared: BoolArray,
     ) -> None:
         self.terms, self.sides, self.places, self.requested, self.fixed = terms, sides, places, requested, fixed
+        self.shared = shared
         self.n_terms = int(terms.max()) + 1 if len(terms) else 0
+
+    def of_strengths(self, shared: BoolArray) -> TermSearch:
+        """Return the search with other terms whose precisions are shrunk towards a common one."""
+        return TermSearch(self.terms, self.sides, self.places, self.requested, self.fixed, shared)
 
     def bases(self, X: Float64Array) -> dict[str, Float64Array]:
         """Return the basis functions (n, r) of the columns that may have interactions."""
@@ -200,8 +213,7 @@ class TermSearch:
         n = len(rows.codes)
         chosen = rows.take(sample_rows(n, MAX_SCREEN_ROWS, seed=0)) if n > MAX_SCREEN_ROWS else rows
         P = np.asarray(softmax(chosen.logits(self.features(chosen.X, model.pairs), model.fit)), dtype=np.float64)
-        weight = np.ones(len(chosen.codes)) if chosen.weight is None else chosen.weight
-        screen = ResidualScreen(P, chosen.codes, weight * (n / len(chosen.codes)))
+        screen = ResidualScreen(P, chosen.codes, chosen.weights * (n / len(chosen.codes)))
         bases, found = self.bases(chosen.X), []
         known = {frozenset((one.pair.left.column, one.pair.right.column)) for one in model.pairs}
         for a, b in self._candidates(model):
@@ -213,7 +225,7 @@ class TermSearch:
                 found.append(Candidate(pair, new.log_ratio, new.precision))
         found.sort(key=lambda one: -one.log_ratio)
         least = MULTIPLICITY * np.log(max(1, len(found)))
-        room = MAX_LOGIT_PRODUCTS // (n * rows.n_classes) - rows.X.shape[1]
+        room = int(np.sqrt(MAX_WORK / (n * rows.n_classes))) - rows.X.shape[1]
         kept = list[Candidate]()
         for one in found[:MAX_PAIRS]:
             room -= one.pair.width
@@ -266,8 +278,9 @@ class TermSearch:
         """Return the strengths of the terms of X, which has the features of these interactions last."""
         terms, fixed = self._layout(pairs)
         return choose_term_strengths(
-            X, rows.codes, rows.n_classes, terms, weight=rows.weight, offset=rows.offset, start=start, fixed=fixed
-        )
+            X, rows.codes, rows.n_classes, terms, weight=rows.weight, offset=rows.offset, start=start, fixed=fixed,
+            shared=np.append(self.shared, np.zeros(len(pairs), dtype=bool)),
+        )  # fmt: skip
 
 
 def _multiplied(precision: Float64Array, multiple: float, fixed: Float64Array) -> Float64Array:
