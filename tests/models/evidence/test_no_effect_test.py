@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -10,7 +12,7 @@ from scipy.integrate import quad
 
 from softreg import SoftmaxRegression, infer
 from softreg.models.evidence.mixture_tail import mixture_tail
-from softreg.models.evidence.no_effect_test import no_effect_test
+from softreg.models.evidence.no_effect_test import Reference, no_effect_test
 
 
 def imhof(statistic: float, weights: np.ndarray) -> float:
@@ -73,6 +75,33 @@ def test_the_statistic_is_normal_theory() -> None:
     V0 = np.eye(60) + Z[:, :3] @ Z[:, :3].T / 0.5
     V1 = V0 + Z[:, 3:] @ Z[:, 3:].T / 8
     assert found.statistic == pytest.approx(y @ np.linalg.solve(V0, y) - y @ np.linalg.solve(V1, y))
+
+
+def test_a_reference_does_not_depend_on_strengths_that_the_labels_chose() -> None:
+    """With variances that the same labels chose, p-values are not uniform; those with a reference are."""
+    random = np.random.default_rng(4)
+    Z = random.normal(size=(60, 9)) * np.geomspace(1, 0.2, 9)
+    part, shape, variances = np.repeat([0, 1, 2], 3), np.ones(9), (1e-8, 0.03, 0.1, 0.3, 1.0)
+    grid = [np.repeat(of_parts, 3) for of_parts in product(variances, repeat=3)]
+    covariances = [np.eye(60) + (Z * variance) @ Z.T for variance in grid]
+    inverses, logs = np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
+    adaptive, reference = [], []
+    for _ in range(1_000):
+        y = random.normal(size=60)
+        S = 1 / grid[int(np.argmin(logs + inverses @ y @ y))]
+        C = np.linalg.inv(Z.T @ Z + np.diag(S))
+        w = C @ Z.T @ y
+        adaptive.append(no_effect_test(w, C, S).p_value)
+        found = no_effect_test(w, C, S, reference=Reference(part, shape, 1))
+        reference.append(found.p_value)
+    assert np.mean(np.array(adaptive) < 0.1) > 0.15
+    assert stats.kstest(reference, "uniform").pvalue > 0.001
+    K = np.linalg.inv(C) - np.diag(S)
+    R = Reference(part, shape, 1).precision(K)
+    for first in (0, 3, 6):
+        of = slice(first, first + 3)
+        assert np.trace(np.linalg.solve(K[of, of] + np.diag(R[of]), K[of, of])) == pytest.approx(np.sqrt(3))
+    assert found.null_mean == pytest.approx(np.trace(np.linalg.solve(K + np.diag(R), K)))
 
 
 def test_free_weights_are_maximised_over_without_their_penalty() -> None:

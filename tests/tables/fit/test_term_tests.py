@@ -71,7 +71,7 @@ def test_the_text_names_null_hypotheses_and_assumptions(fitted: Any) -> None:
     text = str(model.term_tests(frame))
     assert "wave   " in text
     assert "a line" in text
-    assert "The p-values take terms and strengths as given, also where the same rows chose them." in text
+    assert "The same rows chose terms and strengths; the tests use strengths that do not depend on the labels." in text
     assert "search" not in text
 
 
@@ -85,7 +85,13 @@ def test_other_rows_test_with_a_refit(fitted: Any) -> None:
     assert tests.notes[0].startswith("Terms and strengths were chosen on other rows")
     again = model.term_tests(frame, refit=True)
     own = model.term_tests(frame)
-    assert_allclose(again.frame()["statistic"], own.frame()["statistic"], rtol=1e-4, atol=1e-5)
+    assert_allclose(again.frame()["degrees"], own.frame()["degrees"], rtol=1e-4, atol=1e-5)
+    assert_allclose(again.frame()["null_mean"], again.frame()["degrees"])  # the strengths of the model are given
+    for one in own.tests:  # parts of m weights a contrast have sqrt(m) degrees of freedom, and at most as many together
+        assert one.null_mean <= one.parameters + 1e-6
+    curve = own["wave=curve"]
+    contrasts = len(model.classes_) - 1
+    assert curve.null_mean == pytest.approx(contrasts * np.sqrt(curve.parameters / contrasts), rel=1e-3)
     one_class = other[other.label == "no"]
     with pytest.raises(TableError, match=r"The rows have no label .*, which is a class of the model"):
         model.term_tests(one_class, refit=True)

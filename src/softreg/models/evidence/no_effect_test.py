@@ -9,9 +9,16 @@ under the null hypothesis is normal with mean 0 and covariance K. The statistic
 
 is, up to a constant, twice the logarithm of the ratio of the marginal likelihoods with and without the term at the
 given strengths: among all tests it has the largest power against weights drawn from the prior of the term. Under the
-null hypothesis it is distributed as `sum_i f_i X_i` with independent X_i, chi-squared with one degree of freedom, where
-f_i are the eigenvalues of `1 - A^1/2 S_t A^1/2`, between 0 and 1. Their sum, the mean of T, is the number of effective
-degrees of freedom of the term. Without a penalty it is Wald's test.
+null hypothesis, and for strengths that do not depend on the labels, it is distributed as `sum_i f_i X_i` with
+independent X_i, chi-squared with one degree of freedom, where f_i are the eigenvalues of `1 - A^1/2 S_t A^1/2`, between
+0 and 1. Their sum, the mean of T, is the number of effective degrees of freedom of the term. Without a penalty it is
+Wald's test.
+
+Strengths that the same labels chose are large where the labels happen to show no effect, and small where they happen to
+show one, so that T is too often large. K and b do not depend on S_t: the statistic `b^T (K + R)^-1 b` with another
+precision R that does not depend on the labels has a known distribution as well. `Reference` takes multiples of the
+precision of each part of the term at which the part has the root of its number of weights as effective degrees of
+freedom for each contrast of the classes.
 
 References
 ----------
@@ -28,10 +35,76 @@ import numpy as np
 
 from softreg.linalg import TINY
 from softreg.models.evidence.mixture_tail import mixture_tail
-from softreg.typing import BoolArray, Float64Array
+from softreg.typing import BoolArray, Float64Array, IntArray
 
 LEAST_DEGREES = 1e-6
 """Effective degrees of freedom below which there is nothing to test: the penalty alone determines the weights."""
+LOG_MULTIPLES = (-40.0, 40.0)
+"""Interval of the logarithm of the multiple of a precision in which that of the reference is searched."""
+HALVINGS = 60
+"""Halvings of this interval."""
+LEAST_INFORMATION = 1e-9
+"""Information about a direction, relative to the largest one, below which the rows say nothing about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Parts of a term whose precision in the test does not depend on the labels.
+
+    Attributes
+    ----------
+    part : array of int (p,)
+        Part of each weight.
+    shape : array of float64 (p,)
+        Precision of each weight, up to a factor for each part; 0 for a weight without a penalty.
+    contrasts : int
+        Contrasts of the classes, each of which has p / `contrasts` of the weights.
+    """
+
+    part: IntArray
+    shape: Float64Array
+    contrasts: int
+
+    def take(self, kept: BoolArray) -> Reference:
+        """Return the reference of some of the weights."""
+        return Reference(self.part[kept], self.shape[kept], self.contrasts)
+
+    def precision(self, information: Float64Array) -> Float64Array:
+        """Return the precision (p,) of each weight.
+
+        Parameters
+        ----------
+        information : array of float64 (p, p)
+            Information about the weights.
+
+        Returns
+        -------
+        array of float64 (p,)
+            Multiples of `shape` at which m weights a contrast have sqrt(m) effective degrees of freedom a contrast; 0
+            where the rows do not say more than that.
+        """
+        found = np.zeros(len(self.part))
+        for part in np.unique(self.part):
+            of_part = (self.part == part) & (self.shape > 0)
+            root = np.sqrt(self.shape[of_part])
+            scaled = information[np.ix_(of_part, of_part)] / np.outer(root, root)
+            values = np.maximum(np.linalg.eigvalsh(scaled), 0.0) if of_part.any() else np.zeros(0)
+            target = np.sqrt(self.contrasts * len(values))  # contrasts * sqrt(len(values) / contrasts)
+            if (values > LEAST_INFORMATION * values.max(initial=0.0)).sum() > target:
+                found[of_part] = np.exp(_log_multiple(values, target)) * self.shape[of_part]
+        return found
+
+
+def _log_multiple(values: Float64Array, degrees: float) -> float:
+    """Return the logarithm of the precision at which eigenvalues have these effective degrees of freedom."""
+    low, high = LOG_MULTIPLES
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if (values / (values + np.exp(middle))).sum() > degrees:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 @dataclass(frozen=True)
@@ -41,21 +114,29 @@ class NoEffectTest:
     Attributes
     ----------
     degrees : float
-        Effective degrees of freedom, the mean of the statistic under the null hypothesis.
+        Effective degrees of freedom with the precision of the penalty.
+    null_mean : float
+        Mean of the statistic under the null hypothesis: the effective degrees of freedom with the precision of the
+        test.
     statistic : float
-        The statistic T.
+        The statistic.
     p_value : float
-        Probability of a statistic at least this large under the null hypothesis, for strengths given in advance; nan
-        where the penalty alone determines the weights.
+        Probability of a statistic at least this large under the null hypothesis; nan where the penalty alone determines
+        the weights.
     """
 
     degrees: float
+    null_mean: float
     statistic: float
     p_value: float
 
 
 def no_effect_test(
-    estimate: Float64Array, covariance: Float64Array, precision: Float64Array, free: BoolArray | None = None
+    estimate: Float64Array,
+    covariance: Float64Array,
+    precision: Float64Array,
+    free: BoolArray | None = None,
+    reference: Reference | None = None,
 ) -> NoEffectTest:
     """Test that weights are zero.
 
@@ -70,6 +151,8 @@ def no_effect_test(
     free : array of bool (p,), optional
         Weights that are not tested, and have no penalty in this test: the null hypothesis is that the others are zero,
         whatever these are.
+    reference : Reference, optional
+        Precision of the test, for strengths that the same labels chose; that of the penalty by default.
 
     Returns
     -------
@@ -89,15 +172,32 @@ def no_effect_test(
     information: Float64Array = inverse - np.diag(precision)
     if free is not None and free.any():
         score, information = _without_free(score, information, free)
-        precision = precision[~free]
-    half = _root(information)
-    # eigenvalues of half (K + S)^-1 half, which are those of 1 - A^1/2 S A^1/2 where K has full rank
-    joint = information + np.diag(precision)
-    shares = np.clip(np.linalg.eigvalsh(half @ np.linalg.pinv(joint, hermitian=True) @ half), 0.0, 1.0)
-    statistic = float(score @ np.linalg.pinv(joint, hermitian=True) @ score)
+        precision, reference = precision[~free], None if reference is None else reference.take(~free)
+    shares, statistic = _quadratic_form(score, information, precision)
     degrees = float(shares.sum())
-    p_value = mixture_tail(statistic, shares) if degrees > LEAST_DEGREES else float("nan")
-    return NoEffectTest(degrees, max(statistic, 0.0), p_value)
+    if reference is not None:
+        shares, statistic = _quadratic_form(score, information, reference.precision(information))
+    null_mean = float(shares.sum())
+    p_value = mixture_tail(statistic, shares) if null_mean > LEAST_DEGREES else float("nan")
+    return NoEffectTest(degrees, null_mean, statistic, p_value)
+
+
+def _quadratic_form(
+    score: Float64Array, information: Float64Array, precision: Float64Array
+) -> tuple[Float64Array, float]:
+    """Return the weights of the statistic's distribution with a precision S, and the statistic.
+
+    Returns
+    -------
+    array of float64 (p,)
+        The eigenvalues of `K^1/2 (K + S)^-1 K^1/2`, which are those of 1 - A^1/2 S A^1/2 where K has full rank.
+    float
+        The statistic.
+    """
+    half = _root(information)
+    inverse = np.linalg.pinv(information + np.diag(precision), hermitian=True)
+    shares = np.clip(np.linalg.eigvalsh(half @ inverse @ half), 0.0, 1.0)
+    return shares, max(float(score @ inverse @ score), 0.0)
 
 
 def _without_free(score: Float64Array, information: Float64Array, free: BoolArray) -> tuple[Float64Array, Float64Array]:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from softreg.models import Inference, SoftmaxRegression
-from softreg.models.evidence.no_effect_test import NoEffectTest, no_effect_test
+from softreg.models.evidence.no_effect_test import NoEffectTest, Reference, no_effect_test
 from softreg.models.inference.estimates import p_value_text
 from softreg.optimize.objective.hessian import contrasts
 from softreg.tables.columns.table_errors import TableError, quote_list
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.terms.pair_encoder import PairEncoder
+from softreg.tables.fit.terms.term_layout import CURVE, DETAIL, TermLayout, term_layout
 from softreg.typing import BoolArray, Float64Array, IntArray
 
 CURVATURE = "curvature"
@@ -42,9 +43,11 @@ class TermTest:
     degrees : float
         Effective degrees of freedom.
     statistic : float
-        The statistic, whose mean under the null hypothesis is `degrees`.
+        The statistic.
+    null_mean : float
+        Its mean under the null hypothesis.
     p_value : float
-        p-value for strengths given in advance; nan where the penalty alone determines the weights.
+        p-value; nan where the penalty alone determines the weights.
     searched : bool
         Whether the interaction was found by a search of the same rows, for which the p-value is too small.
     """
@@ -54,6 +57,7 @@ class TermTest:
     parameters: int
     degrees: float
     statistic: float
+    null_mean: float
     p_value: float
     searched: bool
 
@@ -94,7 +98,7 @@ class TermTests:
         dict of str to list
             Accepted by `pandas.DataFrame`, `polars.DataFrame` and `pyarrow.table`.
         """
-        names = ("term", "kind", "parameters", "degrees", "statistic", "p_value", "searched")
+        names = ("term", "kind", "parameters", "degrees", "statistic", "null_mean", "p_value", "searched")
         return {name: [getattr(test, name) for test in self.tests] for name in names}
 
     @property
@@ -104,7 +108,7 @@ class TermTests:
             "Terms and strengths were chosen on other rows and are taken as given; the weights were fitted to these "
             "rows."
             if self.refitted
-            else "The p-values take terms and strengths as given, also where the same rows chose them."
+            else "The same rows chose terms and strengths; the tests use strengths that do not depend on the labels."
             if self.penalised
             else "Wald's tests: the model has no penalty."
         )
@@ -117,13 +121,20 @@ class TermTests:
         return (first, *((second,) if found else ()))
 
     def __str__(self) -> str:
-        head = ["term", "null hypothesis", "edf", "statistic", "p"]
+        head = ["term", "null hypothesis", "edf", "statistic", "its mean", "p"]
         lines = [head]
         for test in self.tests:
             p = p_value_text(test.p_value).removeprefix("p = ").removeprefix("p ")
             null = {CURVATURE: "a line"}.get(test.kind, "no effect")
             lines.append(
-                [test.term, null, f"{test.degrees:.2f}", f"{test.statistic:.2f}", p + (" *" if test.searched else "")]
+                [
+                    test.term,
+                    null,
+                    f"{test.degrees:.2f}",
+                    f"{test.statistic:.2f}",
+                    f"{test.null_mean:.2f}",
+                    p + (" *" if test.searched else ""),
+                ]
             )
         widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
         rows = [
@@ -156,7 +167,7 @@ def term_tests_of(
     TermTests
         The tests.
     """
-    fit = _Fit.of(inference)
+    fit = _Fit.of(inference, term_layout(encoder), refitted)
     asked = {frozenset(pair) for pair in requested}
     tests, first = [], 0
     for part in encoder.parts:
@@ -178,19 +189,29 @@ def term_tests_of(
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Weights (q - 1, d) in contrasts of the classes, their posterior covariance, and the precision (d,) of each."""
+    """Weights (q - 1, d) in contrasts of the classes, their posterior covariance, and the precision (d,) of each.
+
+    `part` (d,) and `shape` (d,) are those of `Reference` for one contrast; `part` is None where other rows chose the
+    strengths, or where there is no penalty.
+    """
 
     weights: Float64Array
     covariance: Float64Array
     precision: Float64Array
+    part: IntArray | None
+    shape: Float64Array
 
     @classmethod
-    def of(cls, inference: Inference) -> _Fit:
+    def of(cls, inference: Inference, layout: TermLayout, refitted: bool) -> _Fit:
         """Return the fit of an inference, in the solver's coordinates."""
         T = contrasts(inference.likelihood.q)
         covariance = np.einsum("qa,qirs,rb->aibs", T, inference._C, T, optimize=True)[:, :-1, :, :-1]
         precision = inference.likelihood.objective.ridge[0, 0, :-1] * inference.likelihood.mass
-        return cls((T.T @ inference._theta)[:, :-1], np.asarray(covariance), precision)
+        scale = np.asarray(inference.likelihood.coordinates.scale, dtype=np.float64)
+        shape = np.where(precision > 0, scale**-2.0, 0.0)  # that of one strength for all features
+        parts = np.array([layout.parts.index(CURVE) if one == DETAIL else k for k, one in enumerate(layout.parts)])
+        part = None if refitted or not precision.any() else parts[layout.of_feature]
+        return cls((T.T @ inference._theta)[:, :-1], np.asarray(covariance), precision, part, shape)
 
     def test(
         self, term: str, kind: str, places: IntArray, free: BoolArray | None = None, searched: bool = False
@@ -203,11 +224,17 @@ class _Fit:
         places, a = places[varies], len(self.weights)
         block = self.covariance[:, places][:, :, :, places].reshape(a * len(places), -1)
         nuisance = None if free is None else np.tile(free[varies], a)
+        reference = (
+            None
+            if self.part is None
+            else Reference(np.tile(self.part[places], a), np.tile(self.shape[places], a), contrasts=a)
+        )
         found: NoEffectTest = no_effect_test(
-            self.weights[:, places].ravel(), block, np.tile(self.precision[places], a), nuisance
+            self.weights[:, places].ravel(), block, np.tile(self.precision[places], a), nuisance, reference
         )
         parameters = a * int(tested.sum())
-        return TermTest(term, kind, parameters, found.degrees, found.statistic, found.p_value, searched)
+        figures = found.degrees, found.statistic, found.null_mean, found.p_value
+        return TermTest(term, kind, parameters, *figures, searched)
 
 
 def refitted_model(
