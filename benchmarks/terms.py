@@ -1,7 +1,7 @@
 """Smooth terms and interactions on real tables beside boosting: `make bench PROBLEM=terms`.
 
     python benchmarks/terms.py [--only TABLE ...] [--contestants NAME ...] [--again NAME ...] [--limit SECONDS]
-                               [--results FILE] [--page]
+                               [--results FILE] [--page] [--further]
 
 The tables are those of `terms_tables`, the contestants those of `terms_contestants`. A fifth of the rows is held out,
 stratified, as `softreg train --seed` does it: 10 times below 1,000 rows, 5 times below 5,000, 3 times below 20,000, and
@@ -16,7 +16,8 @@ error of that over the held-out rows; probabilities are kept in build/terms. A r
 was measured with the same versions and settings is not measured again, except for contestants named by `--again`. A
 contestant that has used more than `--limit` seconds of CPU on a table (600) starts no other split of it (one fit of
 EBM took 873 s, another split of that table 41 s); contestants are compared on the splits that both have. `--page`
-measures nothing and writes docs/benchmarks-terms.md.
+measures nothing and writes docs/benchmarks-terms.md. `--further` measures the tables that took no part in any choice of
+the rules of terms, by softreg and LightGBM (build/terms_further.jsonl).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import os
 import resource
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ from threadpoolctl import threadpool_limits
 from softreg.probability import Classes, check_calibration
 from softreg.tables import split_rows
 
-RESULTS = Path(__file__).resolve().parents[1] / "build" / "terms.jsonl"
+BUILD = Path(__file__).resolve().parents[1] / "build"
+RESULTS, RESULTS_FURTHER = BUILD / "terms.jsonl", BUILD / "terms_further.jsonl"
+FURTHER_CONTESTANTS = ("softreg linear", "softreg terms", "lightgbm")
 HELD_OUT = 0.2
 REPEATS = ((1_000, 10), (5_000, 5), (20_000, 3), (terms_tables.MOST_ROWS + 1, 2))
 """Numbers of rows, and how many splits tables of fewer rows have."""
@@ -101,11 +104,16 @@ def splits(n: int, q: int) -> range:
 
 
 def run(
-    results: Results, only: list[str], contestants: dict[str, Contestant], again: list[str], limit: float = LIMIT
+    results: Results,
+    only: list[str],
+    contestants: dict[str, Contestant],
+    again: list[str],
+    limit: float = LIMIT,
+    names: Iterable[str] | None = None,
 ) -> None:
-    """Measure what is missing."""
+    """Measure what is missing, of all tables of `terms_tables` or of those named."""
     is_warm = False
-    for name in terms_tables.TABLES:
+    for name in terms_tables.TABLES if names is None else names:
         if only and not any(part in name for part in only):
             continue
         try:
@@ -233,15 +241,20 @@ def main() -> None:
     parser.add_argument("--contestants", nargs="+", default=[], metavar="NAME", help="all but ebm pairs by default")
     parser.add_argument("--again", action="append", default=[], metavar="NAME", help="a contestant measured anew")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of CPU of a contestant on a table (600)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="lines of results; build/terms.jsonl by default")
+    parser.add_argument("--results", type=Path, help="lines of results; build/terms.jsonl by default")
+    parser.add_argument("--further", action="store_true", help="the tables on which no rule was chosen")
     parser.add_argument("--page", action="store_true", help="measure nothing, write docs/benchmarks-terms.md")
     options = parser.parse_args()
     if not options.page:
         warnings.simplefilter("ignore")
+        names = list(FURTHER_CONTESTANTS) if options.further else []
+        path = options.results or (RESULTS_FURTHER if options.further else RESULTS)
+        tables = terms_tables.FURTHER if options.further else terms_tables.TABLES
         with threadpool_limits(1):
-            chosen = available(options.contestants)
-            run(Results(options.results), options.only, chosen, options.again, options.limit)
-    text = terms_page.page(terms_page.read(options.results), list(registry()))
+            chosen = available(options.contestants or names)
+            run(Results(path), options.only, chosen, options.again, options.limit, tables)
+    path = RESULTS if options.further else options.results or RESULTS
+    text = terms_page.page(terms_page.read(path), list(registry()), terms_page.read(RESULTS_FURTHER))
     if options.page or not options.only:
         terms_page.PAGE.write_text(text, encoding="utf-8")
     print(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,9 @@ def read(path: Path) -> dict[Key, Record]:
 class Measured:
     """Means over the splits of each table and contestant; a contestant with an error on a split has none there."""
 
-    def __init__(self, lines: dict[Key, Record], names: list[str]) -> None:
+    def __init__(self, lines: dict[Key, Record], names: list[str], tables: Iterable[str] = terms_tables.TABLES) -> None:
         self.lines = lines
-        self.tables = [t for t in terms_tables.TABLES if any(key[0] == t for key in lines)]
+        self.tables = [t for t in tables if any(key[0] == t for key in lines)]
         self.names = [name for name in names if name != PAIRS and any(key[2] == name for key in lines)]
 
     def splits(self, table: str) -> list[int]:
@@ -105,8 +105,8 @@ class Measured:
         return np.array([row for row in rows if np.isfinite(row).all()]).reshape(-1, 2)
 
 
-def page(lines: dict[Key, Record], names: list[str]) -> str:
-    """The whole page."""
+def page(lines: dict[Key, Record], names: list[str], further: dict[Key, Record] | None = None) -> str:
+    """The whole page; `further` are the lines of the tables on which no rule was chosen."""
     measured = Measured(lines, names)
     if not measured.tables:
         return HEAD + "\nNothing was measured yet.\n"
@@ -119,6 +119,7 @@ def page(lines: dict[Key, Record], names: list[str]) -> str:
         "## Targets\n",
         *targets(measured),
         "",
+        *of_further_tables(Measured(further or {}, names, terms_tables.FURTHER)),
     ]
     parts += ["## Seconds of CPU\n", *grid(measured, "seconds", lambda x: f"{x:.3g}"), ""]
     parts += ["## Kilobytes of the stored model\n", *grid(measured, "bytes", lambda x: f"{x / 1e3:,.0f}"), ""]
@@ -177,6 +178,32 @@ def losses(measured: Measured) -> list[str]:
 
 def loss_cell(value: float, is_best: bool) -> str:
     return "" if not np.isfinite(value) else f"**{value:.4f}**" if is_best else f"{value:.4f}"
+
+
+def of_further_tables(measured: Measured) -> list[str]:
+    """The section on the tables that took no part in any choice of the rules."""
+    if not measured.tables:
+        return []
+    told = [
+        "## Tables on which nothing was chosen\n",
+        f"The rules of terms were chosen on tables of the collection above. KEEL's {len(terms_tables.FURTHER)} other "
+        "tables took no part in it (`python benchmarks/terms.py --further`). The difference is that of the mean "
+        "held-out loss with terms from that of the linear model, with its standard error; 0 where the linear model was "
+        f"chosen. Worse than linear by more than {NOISE:g} standard errors: "
+        f"{worse_than_linear(measured, TERMS).removeprefix('worse on ')}.\n",
+        f"| table | rows | columns | classes | splits | {' | '.join(measured.names)} | difference | seconds linear | "
+        "seconds terms |",
+        f"| --- | ---: | ---: | ---: | ---: | {'---: | ' * (len(measured.names) + 3)}".rstrip(),
+    ]
+    for table in measured.tables:
+        size, cells = measured.size(table), [loss_cell(measured.mean(table, name), False) for name in measured.names]
+        difference = f"{measured.mean(table, TERMS, 'difference'):+.4f} ± {measured.noise(table, TERMS):.4f}"
+        seconds = [f"{measured.mean(table, name, 'seconds'):.3g}" for name in (LINEAR, TERMS)]
+        told.append(
+            f"| {table} | {size['n']:,} | {size['d']} | {size['q']} | {len(measured.splits(table))} | "
+            f"{' | '.join([*cells, difference, *seconds])} |"
+        )
+    return [*told, ""]
 
 
 def grid(measured: Measured, field: str, shown: Callable[[float], str]) -> list[str]:
