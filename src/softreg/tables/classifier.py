@@ -115,10 +115,11 @@ class TableClassifier(ColumnRoles, InferringClassifier):
     bounds_reference : label, optional
         Class whose weights are 0 in the columns with bounds, so that the bounds limit the log-odds against this class.
     terms : {"linear", "auto"} or Terms
-        "linear" has one weight a class for each feature. "auto" compares, by the log loss of held-out rows, the linear
-        model with smooth curves of all columns of numbers, and with interactions of two columns; the best one is
-        fitted to all rows. Each curve, category and interaction has a strength of its own, which maximises the Laplace
-        approximation to the evidence. `softreg.tables.Terms` requests single terms.
+        "auto" compares, by the log loss of held-out rows, the linear model with smooth curves of all columns of
+        numbers, and with interactions of two columns; the best one is fitted to all rows. Each curve, category and
+        interaction has a strength of its own, which maximises the Laplace approximation to the evidence. "linear" has
+        one weight a class for each feature. `softreg.tables.Terms` requests single terms. With a strength that is
+        given, another penalty than "l2", or a prior, "auto" compares nothing and is "linear".
     prior : TableClassifier, optional
         A classifier that was fitted with `keep_posterior=True`, whose posterior takes the place of the penalty. Schema,
         encoder, classes and columns of offsets are those of the prior; rows may lack a class.
@@ -150,8 +151,8 @@ class TableClassifier(ColumnRoles, InferringClassifier):
     path_ : Path or None
         Strengths that were tried, None where the strength was given. With terms, those of the linear model.
     terms_ : TermRecord or None
-        Held-out losses of the models that `terms="auto"` compared, and the strength of each term; None where no terms
-        were requested.
+        Held-out losses of the models that `terms="auto"` compared, and the strength of each term; None with "linear",
+        and where "auto" compares nothing.
     evaluation_ : StoredEvaluation or None
         Evaluation on held-out rows that `softreg train` or `keep_evaluation` stored with the model; a fit removes it.
 
@@ -186,7 +187,7 @@ class TableClassifier(ColumnRoles, InferringClassifier):
         unpenalised: Names = (),
         bounds: Mapping[Any, Any] | None = None,
         bounds_reference: Any = None,
-        terms: str | Terms = "linear",
+        terms: str | Terms = "auto",
         prior: Any = None,
         keep_posterior: bool = False,
         penalty: str | None = "l2",

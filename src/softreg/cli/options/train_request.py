@@ -158,6 +158,7 @@ def check_request(request: TrainRequest) -> None:
     _check_prior(request)
     _check_cluster(request)
     _check_posterior(request)
+    _check_terms(request)
     if request.test is not None and request.test_size is not None:
         raise CommandError("--test names the rows to evaluate on, and --test-size holds rows out; use one of them.")
     if request.time is not None and request.groups is not None:
@@ -166,6 +167,19 @@ def check_request(request: TrainRequest) -> None:
         raise CommandError(f"{request.weights!r} is the column of weights and has another role as well.")
     if request.report is not None and request.offset:
         raise CommandError(OFFSET_REPORT)
+
+
+def _check_terms(request: TrainRequest) -> None:
+    """Raise `CommandError` if a search of terms is requested and the options exclude one."""
+    given = request.terms
+    if given.terms != "auto" and not (given.linear or given.terms_seconds):
+        return
+    if request.strength is not None or request.penalty != "l2":
+        fixed = "--strength" if request.strength is not None else f"--penalty {request.penalty}"
+        raise CommandError(
+            f"The search of --terms auto chooses a strength of the l2 penalty for each term, and {fixed} is given; "
+            "leave one of them out."
+        )
 
 
 def _check_checkpoint(request: TrainRequest) -> None:

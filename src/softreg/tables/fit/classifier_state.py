@@ -123,9 +123,9 @@ def _terms_state(model: Any) -> dict[str, Any]:
 
 
 def _terms_from_state(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], TermRecord | None]:
-    """Return the parameter `terms`, and what the choice found; neither for a file without."""
+    """Return the parameter `terms`, and what the choice found; "linear" and None for a file without."""
     if "terms" not in metadata:
-        return {}, None
+        return {"terms": "linear"}, None
     stored = fields.mapping(metadata, "terms")
     named = {name: fields.texts(stored, name) for name in ("smooth", "pool", "linear")}
     terms = Terms(

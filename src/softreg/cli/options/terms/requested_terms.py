@@ -30,14 +30,16 @@ def terms_of_columns(arguments: TermArguments, names: Sequence[str]) -> Terms:
     Returns
     -------
     Terms
-        In mode "linear" the terms that are named alone, which is the default.
+        In mode "linear" the terms that are named alone, which is the default where options name terms; in mode "auto"
+        a search as well, the default where none do.
 
     Raises
     ------
     CommandError
         If an option needs `--terms auto`, or a text does not name two columns or a direction.
     """
-    mode = arguments.terms or "linear"
+    by_hand = arguments.smooth or arguments.interact or arguments.pool or arguments.monotone
+    mode = arguments.terms or ("linear" if by_hand else "auto")
     for option, given in (("--linear", arguments.linear), ("--terms-seconds", arguments.terms_seconds)):
         if mode == "linear" and given:
             raise CommandError(f"{option} limits the search of --terms auto; add --terms auto, or omit it.")

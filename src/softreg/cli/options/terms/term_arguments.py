@@ -67,9 +67,9 @@ OPTIONS = (
     click.option(
         "--terms",
         type=click.Choice(["auto", "linear"]),
-        help="auto: compare the linear model with curves of all columns of numbers and with interactions of two "
-        "columns, by the log loss of held-out training rows, and fit the best one. linear, the default: only the "
-        "curves and interactions that options name.",
+        help="auto, the default: compare the linear model with curves of all columns of numbers and with interactions "
+        "of two columns, by the log loss of held-out training rows, and fit the best one. linear: one weight a "
+        "feature, and the curves and interactions that options name; the default where they name any.",
     ),
     click.option(
         "--smooth", multiple=True, metavar="COLUMN", help="Column of numbers with a curve. Repeatable, or a list."

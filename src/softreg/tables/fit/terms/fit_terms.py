@@ -21,7 +21,7 @@ from softreg.tables.fit.terms.fitted_parts import FittedParts, TermSample
 from softreg.tables.fit.terms.functions.node_shares import kept_shares
 from softreg.tables.fit.terms.linear_trial import LinearTrial
 from softreg.tables.fit.terms.term_layout import MAIN, MISSING, term_layout
-from softreg.tables.fit.terms.term_options import Terms, requested_terms
+from softreg.tables.fit.terms.term_options import LINEAR_TERMS, Terms, requested_terms
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
 from softreg.tables.fit.terms.term_record import LINEAR, REQUESTED, TermRecord
 from softreg.tables.fit.terms.term_search import Deadline
@@ -66,17 +66,17 @@ def checked_terms(
     Returns
     -------
     Terms
-        The terms.
+        The terms; linear ones where no single terms are requested and the penalty is not l2, or the strength given.
 
     Raises
     ------
     TableError
-        If a column has no such term, the penalty is not l2, or the strength is given.
+        If a column has no such term, or single terms are requested and the penalty is not l2, or the strength is given.
     """
     terms = requested_terms(given)
     terms.check(schema)
-    if not terms:
-        return terms
+    if not terms or not (terms.required or has_searched_strengths(settings)):
+        return LINEAR_TERMS
     if settings["penalty"] != "l2":
         raise TableError(
             f"Curves and interactions have one l2 strength for each term, and the penalty is {settings['penalty']!r}; "
@@ -94,6 +94,11 @@ def checked_terms(
         )
     alone = dict.fromkeys((column_name(key, "numeric_form") for key in forms or {}), "a requested form (--as)")
     return _with_linear_columns(terms, alone | dict.fromkeys(constraints.bounds, "a bound (--bound)"))
+
+
+def has_searched_strengths(settings: Mapping[str, Any]) -> bool:
+    """Return whether strengths are chosen, and the penalty is l2, as curves and interactions need it."""
+    return bool(settings["penalty"] == "l2" and settings["strength"] == "auto")
 
 
 def _with_linear_columns(terms: Terms, columns: Mapping[str, str]) -> Terms:

@@ -18,7 +18,7 @@ from softreg.tables.columns.table_errors import (
 from softreg.tables.schema.kinds import Column, Kind
 from softreg.tables.schema.schema import Schema
 
-MODES = ("linear", "auto")
+MODES = ("auto", "linear")
 """Values of the parameter `terms`."""
 SIGNS = {"+": 1, "-": -1}
 """Directions of monotone curves."""

@@ -177,7 +177,7 @@ class PriorModel:
 
 def _check_parameters(parameters: Mapping[str, Any]) -> None:
     """Raise `TableError` for a parameter that the prior determines, or that contradicts it."""
-    if requested_terms(parameters.get("terms")):
+    if requested_terms(parameters.get("terms")).required:
         raise TableError(
             "terms (--terms and its like) and a prior exclude each other: the model has the terms of the prior. Leave "
             "one of them out."
