@@ -29,7 +29,8 @@ main(prog_name="softreg")
 
 
 def test_stdout_holds_the_object_alone(shell: Any, table: Path) -> None:
-    done = shell("train", "customers.csv", "--target", "buys", "--json", "--model", "m.softreg", "--report", "r.html")
+    files = ("--model", "m.softreg", "--report", "r.html")
+    done = shell("train", "customers.csv", "--target", "buys", "--json", "--terms=linear", *files)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"] == 400
     assert done.stdout.count("\n") == 1
@@ -75,7 +76,7 @@ def test_ctrl_c_while_writing_leaves_what_stood_there(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("softreg.atomic_files.os.replace", interrupt)
-    done = run("train", table, "--target", "buys", option, old)
+    done = run("train", table, "--target", "buys", option, old, "--terms=linear")
     assert done.exit_code == 130
     assert "interrupted by Ctrl-C" in done.stderr
     assert old.read_text("utf-8") == "what stood there"
@@ -87,7 +88,7 @@ def test_a_full_disk_is_a_complaint(run: Any, table: Path, tmp_path: Path, monke
         raise OSError(28, "No space left on device", "m.softreg")
 
     monkeypatch.setattr("softreg.atomic_files.os.fsync", full)
-    done = run("train", table, "--target", "buys", "--quiet", "--model", tmp_path / "m.softreg")
+    done = run("train", table, "--target", "buys", "--quiet", "--model", tmp_path / "m.softreg", "--terms=linear")
     assert done.exit_code == 2
     assert done.stderr == "softreg: 'm.softreg' cannot be used: No space left on device.\n"
     assert [p.name for p in tmp_path.iterdir()] == ["customers.csv"]

@@ -169,8 +169,8 @@ def test_reliability_is_that_of_the_evaluation(tmp_path: Path) -> None:
     x = random.normal(size=400)
     table = pa.table({"x": x, "y": labels(random, x, classes=("b", "a", "c"))})
     pacsv.write_csv(table, tmp_path / "t.csv")
-    command = ["train", str(tmp_path / "t.csv"), "--target", "y", "--model", str(tmp_path / "m.softreg"), "--quiet"]
-    assert CliRunner().invoke(main, command).exit_code == 0
+    files = [str(tmp_path / "t.csv"), "--model", str(tmp_path / "m.softreg")]
+    assert CliRunner().invoke(main, ["train", *files, "--target", "y", "--terms=linear", "--quiet"]).exit_code == 0
     model = load(tmp_path / "m.softreg")
     kept = build_program(model).reliability
     assert kept is not None

@@ -613,7 +613,7 @@ def test_hostile_names_are_shown_as_they_are(browser: Browser) -> None:
     table = pa.table(columns | {target: labels(random, *x, classes=HOSTILE[:5])})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = TableClassifier(0.01).fit(table, target=target)
+        model = TableClassifier(0.01, terms="linear").fit(table, target=target)
     opened = browser.open(build_program(model))
     opened.page.on("dialog", lambda dialog: opened.complaints.append(dialog.message))
     names = [element.text_content() for element in opened.page.locator("#columns .name").all()]

@@ -75,10 +75,11 @@ def table_models() -> dict[str, tuple[Any, Any]]:
     rows = table()
     plain = rows.select(["age", "income", "member", "plan", "label"])
     digits = plain.append_column("code", pa.array([i % 3 for i in range(N)]))
+    coded = TableClassifier("code", category=["plan"], drop=["age"], terms="linear")
     return {
         "table-all-kinds": (TableClassifier("label", strength=1e-3, text=["message"]).fit(rows), rows),
-        "table-auto": (TableClassifier("label", strength="auto", folds=3, random_state=0).fit(plain), plain),
-        "table-integer-labels": (TableClassifier("code", category=["plan"], drop=["age"]).fit(digits), digits),
+        "table-auto": (TableClassifier("label", folds=3, terms="linear", random_state=0).fit(plain), plain),
+        "table-integer-labels": (coded.fit(digits), digits),
     }
 
 

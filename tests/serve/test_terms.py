@@ -134,3 +134,15 @@ def test_the_page_of_a_served_model_has_its_interactions(served: Any, open_clien
     page = open_client(m=model)("GET", "/")
     assert page.status_code == 200
     assert "age:in come" in page.text
+
+
+def test_curves_that_are_chosen_by_default_are_served(open_client: Any) -> None:
+    draw = np.random.default_rng(0)
+    x, z = draw.uniform(-3, 3, 200), draw.normal(size=200)
+    y = np.where(draw.random(200) < 1 / (1 + np.exp(3 - x**2)), "yes", "no")
+    table = pa.table({"x": x, "z": z, "y": y})
+    model = TableClassifier("y").fit(table)
+    assert model.terms_ is not None
+    assert model.terms_.chosen == "curves"
+    answer = open_client(m=model).rows(table.drop_columns(["y"]).to_pylist()).json()["predictions"]
+    assert [list(p["probabilities"].values()) for p in answer] == model.predict_proba(table).tolist()

@@ -146,7 +146,9 @@ def test_fault_3_the_report_of_train_uses_the_training_rows(tmp_path: Path) -> N
                                                            random.normal(size=170), strict=True)]  # fmt: skip
     (tmp_path / "t.csv").write_text("size,noise,y\n" + "\n".join(rows))
     page = tmp_path / "r.html"
-    done = CliRunner().invoke(main, ["train", str(tmp_path / "t.csv"), "--target", "y", "--report", str(page)])
+    done = CliRunner().invoke(
+        main, ["train", str(tmp_path / "t.csv"), "--target", "y", "--report", str(page), "--terms=linear"]
+    )
     assert done.exit_code == 0, done.output
     text = page.read_text("utf-8")
     assert "from 136 training rows" in text

@@ -69,12 +69,12 @@ def test_fault_f14_the_accuracy_of_a_reader(tmp_path: Path) -> None:
     frame = X.assign(survived=CODES)
     frame.to_csv(tmp_path / "titanic.csv", index=False)
     for model in (
-        TableClassifier("survived").fit(frame),
-        TableClassifier("survived").fit(tmp_path / "titanic.csv"),
-        TableClassifier("survived").fit(read_table(tmp_path / "titanic.csv")),
-        TableClassifier().fit(X, frame.survived),
-        TableClassifier().fit(frame, target="survived"),
-        TableClassifier("survived").fit(frame, frame.survived),
+        TableClassifier("survived", terms="linear").fit(frame),
+        TableClassifier("survived", terms="linear").fit(tmp_path / "titanic.csv"),
+        TableClassifier("survived", terms="linear").fit(read_table(tmp_path / "titanic.csv")),
+        TableClassifier(terms="linear").fit(X, frame.survived),
+        TableClassifier(terms="linear").fit(frame, target="survived"),
+        TableClassifier("survived", terms="linear").fit(frame, frame.survived),
     ):
         accuracy = (model.predict(frame) == frame.survived).mean()
         assert accuracy == model.score(frame) == model.score(X, frame.survived) > 0.7
@@ -84,7 +84,7 @@ def test_fault_f14_a_model_of_the_command_line_and_a_frame(tmp_path: Path) -> No
     frame = X.assign(survived=CODES)
     frame.to_csv(tmp_path / "titanic.csv", index=False)
     options = ["--target", "survived", "--model", str(tmp_path / "m.softreg"), "--quiet", "--json"]
-    done = CliRunner().invoke(main, ["train", str(tmp_path / "titanic.csv"), *options])
+    done = CliRunner().invoke(main, ["train", str(tmp_path / "titanic.csv"), *options, "--terms=linear"])
     assert done.exit_code == 0, done.output
     model = softreg.load(tmp_path / "m.softreg")
     assert (model.predict(frame) == frame.survived).mean() > 0.7

@@ -67,7 +67,7 @@ def test_fault_f5_one_outlier_does_not_decide() -> None:
 
 def test_fault_f5_the_evidence_is_described_and_kept(tmp_path: Path) -> None:
     table = heavy("linear")
-    model = TableClassifier("y").fit(table)
+    model = TableClassifier("y", terms="linear").fit(table)
     best, *others = code_of(model).evidence
     assert best.form is Form.LINEAR
     assert best.excess == best.error == 0
@@ -81,13 +81,13 @@ def test_fault_f5_the_evidence_is_described_and_kept(tmp_path: Path) -> None:
     assert again.encoder_ == model.encoder_
     assert again.describe() == model.describe()
     np.testing.assert_array_equal(again.predict_proba(table), model.predict_proba(table))
-    assert TableClassifier("y").fit(table).encoder_ == model.encoder_  # the same again
+    assert TableClassifier("y", terms="linear").fit(table).encoder_ == model.encoder_  # the same again
 
 
 @pytest.mark.parametrize("form", list(Form))
 def test_fault_f5_a_form_that_is_asked_for(form: Form, tmp_path: Path) -> None:
     table = heavy("scores")
-    model = TableClassifier("y", numeric_form={"x": form.value, "z": form.value}).fit(table)
+    model = TableClassifier("y", numeric_form={"x": form.value, "z": form.value}, terms="linear").fit(table)
     assert [code_of(model, name).form for name in "xz"] == [form, form]
     names = [name for name in model.feature_names_out_ if name.startswith("x")]
     assert names == (["x", "x=score"] if form is Form.BOTH else ["x"])
@@ -111,11 +111,11 @@ def test_fault_f5_forms_that_cannot_be(asked: dict[str, str], told: str) -> None
 
 def test_fault_f5_in_batches_the_sample_chooses(tmp_path: Path) -> None:
     pq.write_table(heavy("linear"), tmp_path / "t.parquet")
-    held = TableClassifier("y").fit(tmp_path / "t.parquet", memory="high")
-    read = TableClassifier("y").fit(tmp_path / "t.parquet", memory="low")
+    held = TableClassifier("y", terms="linear").fit(tmp_path / "t.parquet", memory="high")
+    read = TableClassifier("y", terms="linear").fit(tmp_path / "t.parquet", memory="low")
     assert code_of(read) == code_of(held)
     assert code_of(read).form is Form.LINEAR
-    read = TableClassifier("y", numeric_form={"x": "both"}).fit(tmp_path / "t.parquet", memory="low")
+    read = TableClassifier("y", numeric_form={"x": "both"}, terms="linear").fit(tmp_path / "t.parquet", memory="low")
     assert code_of(read).form is Form.BOTH
 
 
@@ -126,7 +126,7 @@ def test_fault_f5_in_batches_the_sample_chooses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [5.0, 1e6, 1e300, -1e308])
 def test_fault_f6_a_number_far_outside(form: Form, value: float) -> None:
     table = heavy("linear")
-    model = TableClassifier("y", numeric_form={"x": form.value}).fit(table)
+    model = TableClassifier("y", numeric_form={"x": form.value}, terms="linear").fit(table)
     least, most = code_of(model).span
     new = pa.table({"x": [value * most if value == 5 else value, most], "z": [0.0, 0.0]})
     with pytest.warns(TableWarning, match="column 'x': 1 of 2 rows .50%. holds a number far outside those of training"):
@@ -141,7 +141,7 @@ def test_fault_f6_a_number_far_outside(form: Form, value: float) -> None:
 
 
 def test_fault_f6_a_number_a_little_outside_is_no_news() -> None:
-    model = TableClassifier("y").fit(heavy("linear"))
+    model = TableClassifier("y", terms="linear").fit(heavy("linear"))
     most, step = code_of(model).span[1], code_of(model).scale
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -174,7 +174,8 @@ def test_columns_that_transformers_stumble_over(x: Any, recwarn: pytest.Warnings
     rank = known.argsort().argsort() / N
     table = pa.table({"x": values, "z": draw.normal(size=N), "y": np.where(draw.random(N) < rank, "yes", "no")})
     for asked in (None, *Form):
-        model = TableClassifier("y", numeric_form=None if asked is None else {"x": asked.value}).fit(table)
+        form = None if asked is None else {"x": asked.value}
+        model = TableClassifier("y", numeric_form=form, terms="linear").fit(table)
         P = model.predict_proba(table)
         assert np.isfinite(P).all()
         assert log_loss(model, table) < 0.7
@@ -184,7 +185,7 @@ def test_columns_that_transformers_stumble_over(x: Any, recwarn: pytest.Warnings
 def test_a_column_of_ten_years_by_normal_scores() -> None:
     years = [2003.0, 1950.0, 1997.0, 2000.0, 2009.0, 2009.0, 1980.0, 1999.0, 2007.0, 1991.0]
     table = pa.table({"year": years, "y": ["a", "b"] * 5})
-    model = TableClassifier("y", numeric_form={"year": "scores"}, number="year").fit(table)
+    model = TableClassifier("y", numeric_form={"year": "scores"}, number="year", terms="linear").fit(table)
     assert np.abs(model.encode(table)).max() < 3
 
 
@@ -192,18 +193,19 @@ def test_float32_and_float64_choose_alike() -> None:
     table = heavy("linear")
     single = table.set_column(0, "x", table["x"].cast(pa.float32()))
     double = single.set_column(0, "x", single["x"].cast(pa.float64()))
-    assert TableClassifier("y").fit(single).encoder_ == TableClassifier("y").fit(double).encoder_
+    encoders = [TableClassifier("y", terms="linear").fit(one).encoder_ for one in (single, double)]
+    assert encoders[0] == encoders[1]
 
 
 def test_groups_stay_together_while_forms_are_chosen() -> None:
     table = heavy("linear").append_column("who", [np.arange(N) // 100])
-    assert code_of(TableClassifier("y", groups="who").fit(table)).form is Form.LINEAR
+    assert code_of(TableClassifier("y", groups="who", terms="linear").fit(table)).form is Form.LINEAR
 
 
 def test_too_few_rows_to_hold_out_keep_normal_scores() -> None:
     x = np.exp(np.linspace(-3, 3, 60) ** 3 / 4)
     table = pa.table({"x": x, "y": ["a"] * 58 + ["b", "b"]})
-    model = TableClassifier("y").fit(table, rows=np.arange(59))
+    model = TableClassifier("y", terms="linear").fit(table, rows=np.arange(59))
     assert code_of(model).form is Form.SCORES
     assert not code_of(model).evidence
 

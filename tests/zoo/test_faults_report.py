@@ -35,8 +35,8 @@ def two_classes(n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def trained(folder: Path, header: str, rows: list[str], *more: str) -> tuple[str, str]:
     """The page and all that the console says of `softreg train`."""
     (folder / "data.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    asked = ["train", folder / "data.csv", "--target", "y", "--report", folder / "r.html", "--quiet", *more]
-    done = CliRunner().invoke(main, [str(a) for a in asked])
+    asked = ["train", folder / "data.csv", "--target=y", "--report", folder / "r.html", "--terms=linear", *more]
+    done = CliRunner().invoke(main, [*(str(a) for a in asked), "--quiet"])
     assert done.exit_code == 0, done.output
     return (folder / "r.html").read_text(encoding="utf-8"), done.output
 
@@ -78,7 +78,7 @@ def test_fault_f16_a_leak_is_warned_of_on_the_console_and_on_the_page(tmp_path: 
     assert "leaks the label" in console
     assert "“alive” alone explains" in page
     assert "not valid for new rows" not in console  # sure probabilities do not look like those of training rows
-    done = CliRunner().invoke(main, ["train", str(tmp_path / "data.csv"), "--target", "y", "--quiet"])
+    done = CliRunner().invoke(main, ["train", str(tmp_path / "data.csv"), "--target", "y", "--quiet", "--terms=linear"])
     assert warning in done.output  # without a report as well
     _, clean = trained(tmp_path, "x,y,alive", leaking_rows(), "--drop", "alive")
     assert "Warning" not in clean

@@ -101,7 +101,7 @@ def test_fault_a6_the_bootstrap_balances_each_resample() -> None:
 def test_fault_a6_the_strength_of_a_table_is_chosen_with_weights_of_each_fold() -> None:
     X, y, _ = uneven(300)
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=np.array(["ant", "bee", "cat"])[y])
-    classifier = TableClassifier("y", strength="auto", class_weight="balanced", folds=3).fit(frame)
+    classifier = TableClassifier("y", strength="auto", class_weight="balanced", folds=3, terms="linear").fit(frame)
     assert classifier.path_ is not None
     from softreg.tables.fit.cross_validation import CrossValidation
 

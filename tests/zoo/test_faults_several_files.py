@@ -37,7 +37,10 @@ def test_a_key_that_no_line_of_a_json_file_has_is_missing(tmp_path, order):
     assert set(table.column_names) == {"x", "y", "z", "w"}
     assert table.column("z").null_count == table.column("w").null_count == 10
     for memory in ("auto", "low"):
-        kinds = {name: kind for name, kind, _ in TableClassifier("y", drop=["w"]).fit(files, memory=memory).describe()}
+        kinds = {
+            name: kind
+            for name, kind, _ in TableClassifier("y", drop=["w"], terms="linear").fit(files, memory=memory).describe()
+        }
         assert kinds["z"] == "vector"
 
 
@@ -74,7 +77,7 @@ def test_text_of_any_type_in_two_files_is_one_table(tmp_path, first, second):
         columns = {"x": pa.array(["a", "b"] * 5, TEXTS[kind]), "y": pa.array(["u", "v"] * 5, TEXTS[kind])}
         pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
     for memory in ("auto", "low"):
-        model = TableClassifier("y", category=["x"]).fit(str(tmp_path / "*.parquet"), memory=memory)
+        model = TableClassifier("y", category=["x"], terms="linear").fit(str(tmp_path / "*.parquet"), memory=memory)
         assert model.predict(tmp_path / "1.parquet").tolist() == ["u", "v"] * 5
 
 

@@ -84,7 +84,7 @@ def test_fault_a10_two_writers_of_one_table_make_one_level(tmp_path: Path) -> No
 def test_fault_a10_versions_are_no_numbers() -> None:
     version = np.array(["1.1", "1.2", "1.10"])[np.arange(N) % 3]
     data = pd.DataFrame({"version": version, "y": LABELS})
-    model = TableClassifier("y", category=["version"]).fit(data)
+    model = TableClassifier("y", category=["version"], terms="linear").fit(data)
     assert model.feature_names_out_ == ("version=1.1", "version=1.10", "version=1.2")
     with pytest.warns(TableWarning, match="such as '1.20'; such rows get no feature"):
         model.predict_proba(data.replace("1.2", "1.20"))
@@ -111,7 +111,7 @@ def test_fault_a10_rare_levels_of_training_were_seen(tmp_path: Path) -> None:
     town = np.array([f"t{k}" for k in np.minimum(np.arange(N) // 10, 30)])
     town[:2] = "seldom", "rarely"
     data = pd.DataFrame({"town": town, "x": X, "y": LABELS})
-    TableClassifier("y").fit(data).save(tmp_path / "m.softreg")
+    TableClassifier("y", terms="linear").fit(data).save(tmp_path / "m.softreg")
     model = load(tmp_path / "m.softreg")
     quiet(model, data)
     with pytest.warns(TableWarning, match=r"1 of 400 rows \(0.25%\) .* 'nowhere'; such rows get the feature of rare"):
@@ -127,7 +127,7 @@ def test_fault_a11_negative_zero_is_the_label_zero(tmp_path: Path) -> None:
         assert TableClassifier("y", strength=1e-3).fit(data).classes_.tolist() == [0.0, 1.0]
     pq.write_table(pa.table({"x": X, "y": y}), tmp_path / "t.parquet", row_group_size=100)
     assert SoftmaxRegression(1e-3).fit(open_rows(tmp_path / "t.parquet", "y")).classes_.tolist() == [0.0, 1.0]
-    levels = TableClassifier("y", category=["c"]).fit(pd.DataFrame({"x": X, "c": y, "y": LABELS}))
+    levels = TableClassifier("y", category=["c"], terms="linear").fit(pd.DataFrame({"x": X, "c": y, "y": LABELS}))
     assert levels.feature_names_out_ == ("x", "c=0", "c=1")
 
 
@@ -273,7 +273,7 @@ def test_fault_b4_columns_named_by_numbers() -> None:
         TableClassifier(np.int64(1), category=[2], strength=1e-3).fit(data).schema_.columns[2].kind.value == "category"
     )
     grouped = data.assign(g=np.arange(N) // 4).rename(columns={"g": 3})
-    model = TableClassifier(1, groups=3, strength="auto").fit(grouped)
+    model = TableClassifier(1, groups=3, strength="auto", terms="linear").fit(grouped)
     assert model.feature_names_out_ == ("0", "2")
     assert model.to_state()[1]["choice"]["groups"] == "3"
 

@@ -90,7 +90,7 @@ def test_fault_a9_columns_are_tested_by_their_place() -> None:
 def test_fault_a9_effects_of_a_report_are_named_by_place() -> None:
     frame = people()
     frame["sex=female"] = np.random.default_rng(1).normal(size=600)
-    classifier = TableClassifier("saved", drop=["house"]).fit(frame)
+    classifier = TableClassifier("saved", drop=["house"], terms="linear").fit(frame)
     X = classifier.encode(frame)
     shown = [effect.feature for effect in _effects(classifier, X, frame["saved"].to_numpy())]
     assert shown[0] == "sex=female rather than male"
@@ -236,7 +236,7 @@ def test_fault_a16_missing_cells_of_booleans_and_numbers() -> None:
     frame = people()
     frame["member"] = np.where(np.arange(600) % 11 == 0, None, np.where(frame.age > 30, "yes", "no"))
     frame.loc[::13, "age"] = np.nan
-    classifier = TableClassifier("saved", drop=["house"]).fit(frame)
+    classifier = TableClassifier("saved", drop=["house"], terms="linear").fit(frame)
     effects, X = classifier.infer(frame).effects(), np.asarray(classifier.encode(frame))
     yes, gap = (effects.columns.index(name) for name in ("member=yes", "member=missing"))
     expected = by_hand(classifier.model_, X, {yes: 0.0, gap: 0.0}, {yes: 1.0, gap: 0.0})

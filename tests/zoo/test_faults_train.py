@@ -41,7 +41,7 @@ def test_fault_f13_missing_target_is_left_out_and_said(tmp_path: Path, ending: s
     data = with_gaps()
     write = {"csv": lambda: data.to_csv(path, index=False), "parquet": lambda: data.to_parquet(path)}
     write.get(ending, lambda: data.to_json(path, orient="records", lines=True))()
-    done = run("train", path, "--target", "y", "--json", "--quiet")
+    done = run("train", path, "--target", "y", "--json", "--quiet", "--terms=linear")
     assert done.exit_code == 0, done.output
     assert "Note: 3 of 300 rows have no label in 'y' and are left out: rows 4, 10, 201." in done.stderr
     assert json.loads(done.stdout)["classes"] == 2
@@ -77,7 +77,7 @@ def test_fault_f13_rows_without_a_label_may_hold_anything(tmp_path: Path) -> Non
     frame().to_csv(path, index=False)
     with path.open("a") as file:
         file.write("Total,300 rows,,\n")
-    done = run("train", path, "--target", "y", "--quiet", "--json")
+    done = run("train", path, "--target", "y", "--quiet", "--json", "--terms=linear")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["columns"] == 3
     assert "row 301" in done.stderr
@@ -148,7 +148,18 @@ def test_fault_f13_class_of_a_single_row(tmp_path: Path, how: str, classes: list
     rare().to_csv(tmp_path / "d.csv", index=False)
     out = tmp_path / "m.softreg"
     done = run(
-        "train", tmp_path / "d.csv", "--target", "y", "--rare", how, "--memory", memory, "--model", out, "--quiet"
+        "train",
+        tmp_path / "d.csv",
+        "--target",
+        "y",
+        "--rare",
+        how,
+        "--memory",
+        memory,
+        "--model",
+        out,
+        "--quiet",
+        "--terms=linear",
     )
     assert done.exit_code == 0, done.output
     assert "Note: 2 classes have a single row each ('maybe', 'other'); " in done.stderr
@@ -168,7 +179,7 @@ def test_fault_f13_rare_in_python() -> None:
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", TableNote)
         pooled = TableClassifier("y", rare="pool", strength=0.01).fit(data)
-        TableClassifier("y").fit(data)
+        TableClassifier("y", terms="linear").fit(data)
     alike = TableClassifier("y", strength=0.01).fit(data.replace({"maybe": "other classes", "other": "other classes"}))
     np.testing.assert_allclose(pooled.predict_proba(data), alike.predict_proba(data), atol=1e-6)
     assert pooled.score(data) == pytest.approx((pooled.predict(data) == alike.model_.classes_[

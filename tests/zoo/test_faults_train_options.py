@@ -63,13 +63,13 @@ def test_weights_are_used_in_the_fit_and_are_no_feature(path: Path, tmp_path: Pa
 
 def test_weights_enter_the_choice_of_the_strength(path: Path) -> None:
     data = frame()
-    weighted = TableClassifier("y", drop="day").fit(data, sample_weight="w")
+    weighted = TableClassifier("y", drop="day", terms="linear").fit(data, sample_weight="w")
     counted = data[data.w > 0]
-    beside = TableClassifier("y", drop=["day", "w"]).fit(counted, sample_weight=counted.w.to_numpy())
+    beside = TableClassifier("y", drop=["day", "w"], terms="linear").fit(counted, sample_weight=counted.w.to_numpy())
     assert weighted.path_ is not None
     assert beside.path_ is not None
     np.testing.assert_allclose(weighted.path_.mean, beside.path_.mean)
-    plain = TableClassifier("y", drop=["day", "w"]).fit(counted)
+    plain = TableClassifier("y", drop=["day", "w"], terms="linear").fit(counted)
     assert plain.path_ is not None
     assert abs(plain.path_.mean[0] - weighted.path_.mean[0]) > 1e-6
 
@@ -228,7 +228,7 @@ def test_costs_and_scores(path: Path) -> None:
     assert wrong.exit_code == 2
     assert "--cost" in wrong.stderr
     for score in ("brier", "accuracy", "roc_auc", "neg_log_loss", "balanced_accuracy"):
-        done = run("train", path, "--target", "y", "--scoring", score, "--quiet", "--features", "x")
+        done = run("train", path, "--target", "y", "--scoring", score, "--quiet", "--features", "x", "--terms=linear")
         assert done.exit_code == 0, done.output
         assert f"chosen by 5-fold cross-validation: {score.replace('_', ' ')} " in done.stdout
     assert run("train", path, "--target", "y", "--scoring", "r3").exit_code == 2
@@ -236,7 +236,7 @@ def test_costs_and_scores(path: Path) -> None:
 
 
 def test_roc_auc_as_score_of_three_classes() -> None:
-    model = TableClassifier("y", scoring="roc_auc", drop=["w", "day"]).fit(frame(q=3))
+    model = TableClassifier("y", scoring="roc_auc", drop=["w", "day"], terms="linear").fit(frame(q=3))
     assert model.path_ is not None
     assert model.path_.more_is_better
     assert 0.5 < model.path_.mean.max() < 1
@@ -260,15 +260,19 @@ def test_figures_of_three_classes(tmp_path: Path) -> None:
 
 def test_the_latest_rows_are_held_out(path: Path, tmp_path: Path) -> None:
     out, page = tmp_path / "m.softreg", tmp_path / "r.html"
-    done = run("train", path, "--target", "y", "--time", "day", "--quiet", "--model", out, "--report", page)
+    done = run(
+        "train", path, "--target", "y", "--time", "day", "--quiet", "--model", out, "--report", page, "--terms=linear"
+    )
     assert done.exit_code == 0, done.output
     assert "320 to train on, 80 held out, the latest by day" in done.stdout
     model = softreg.load(out)
     assert "day" not in [column.name for column in model.schema_.features]
-    alike = TableClassifier("y", time="day").fit(frame()[:320])
+    alike = TableClassifier("y", time="day", terms="linear").fit(frame()[:320])
     assert alike.model_.strength == model.model_.strength
     np.testing.assert_allclose(model.predict_proba(frame()), alike.predict_proba(frame()), atol=1e-6)
-    asked = run("train", path, "--target", "y", "--time", "day", "--date", "day", "--quiet", "--model", out)
+    asked = run(
+        "train", path, "--target", "y", "--time", "day", "--date", "day", "--quiet", "--model", out, "--terms=linear"
+    )
     assert asked.exit_code == 0
     assert "day" in [column.name for column in softreg.load(out).schema_.features]
     for wrong in (["--time", "k"], ["--time", "z"], ["--time", "y"], ["--time", "day", "--groups", "k"]):
@@ -282,7 +286,7 @@ def test_a_class_that_comes_later_is_not_evaluated(tmp_path: Path) -> None:
     data = frame()
     data.loc[390:, "y"] = "new"
     data.to_csv(tmp_path / "d.csv", index=False)
-    done = run("train", tmp_path / "d.csv", "--target", "y", "--time", "day", "--quiet")
+    done = run("train", tmp_path / "d.csv", "--target", "y", "--time", "day", "--quiet", "--terms=linear")
     assert done.exit_code == 0, done.output
     assert (
         "10 rows held out by 'day' have a class that no training row has ('new') and are not evaluated" in done.stderr
@@ -292,7 +296,7 @@ def test_a_class_that_comes_later_is_not_evaluated(tmp_path: Path) -> None:
 
 def test_options_are_kept_in_the_model_file(tmp_path: Path) -> None:
     model = TableClassifier(
-        "y", features=["x", "k"], time="day", rare="drop", missing_target="error", scoring="brier"
+        "y", features=["x", "k"], time="day", rare="drop", missing_target="error", scoring="brier", terms="linear"
     ).fit(frame())
     model.save(tmp_path / "m.softreg")
     kept = softreg.load(tmp_path / "m.softreg")

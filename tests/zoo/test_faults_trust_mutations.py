@@ -64,7 +64,7 @@ def models() -> dict[str, Any]:
     return {
         "table": softreg.TableClassifier("y", strength=0.1).fit(table()),
         "narrow table": softreg.TableClassifier("y", strength=0.1, drop=["note"]).fit(table()),
-        "table with a path": softreg.TableClassifier("y").fit(table()),
+        "table with a path": softreg.TableClassifier("y", terms="linear").fit(table()),
         "regression": softreg.SoftmaxRegression(0.1, class_weight={"a": 1, "b": 2, "c": 1}).fit(X, names),
         "integers": softreg.SoftmaxRegression(0.1).fit(X.astype(np.float32), y),
         "selection": softreg.SoftmaxRegressionCV(strengths=[0.1, 1.0], cv=2).fit(X, names),

@@ -56,7 +56,9 @@ def test_train_prints_the_result_and_says_what_columns_are(run: Any, table: Path
 
 def test_the_strength_is_chosen_unless_it_is_given(run: Any, table: Path, tmp_path: Path) -> None:
     page = tmp_path / "r.html"
-    done = run("train", table, "--target", "buys", "--report", page, "--model", tmp_path / "m.softreg")
+    done = run(
+        "train", table, "--target", "buys", "--report", page, "--model", tmp_path / "m.softreg", "--terms=linear"
+    )
     assert done.exit_code == 0, done.output
     told = [line for line in done.stderr.splitlines() if line.startswith("cross-validation: strength ")]
     losses = {line.split()[2].rstrip(","): float(line.split("log loss ")[1].split()[0]) for line in told}
@@ -64,7 +66,9 @@ def test_the_strength_is_chosen_unless_it_is_given(run: Any, table: Path, tmp_pa
     assert "chosen by 5-fold cross-validation" in chosen
     assert losses[chosen.split()[1]] == min(losses.values())
     assert "Cross-validation of the strength of the penalty" in page.read_text("utf-8")
-    figures = json.loads(run("train", table, "--target", "buys", "--json", "--quiet", "--strength", "auto").stdout)
+    figures = json.loads(
+        run("train", table, "--target", "buys", "--json", "--quiet", "--strength", "auto", "--terms=linear").stdout
+    )
     assert f"{figures['strength']:.3g}" == chosen.split()[1]
     kept = softreg.load(tmp_path / "m.softreg")
     assert kept.strength == "auto"
@@ -105,21 +109,22 @@ def test_the_figures_are_those_of_the_rows_held_out(run: Any, table: Path) -> No
 
 
 def test_quiet_says_nothing_but_the_result(run: Any, table: Path) -> None:
-    done = run("train", table, "--target", "buys", "--quiet")
+    done = run("train", table, "--target", "buys", "--quiet", "--terms=linear")
     assert done.stderr == ""
     assert "held-out log loss" in done.stdout
 
 
 def test_a_seed_gives_the_same_figures_and_another_seed_others(run: Any, table: Path) -> None:
     def losses(seed: int) -> float:
-        return float(json.loads(run("train", table, "--target", "buys", "--json", "--seed", seed).stdout)["log_loss"])
+        done = run("train", table, "--target", "buys", "--json", "--seed", seed, "--terms=linear")
+        return float(json.loads(done.stdout)["log_loss"])
 
     assert losses(1) == losses(1)
     assert losses(1) != losses(2)
 
 
 def test_drop_leaves_a_column_out(run: Any, table: Path) -> None:
-    done = run("train", table, "--target", "buys", "--drop", "age", "--drop", "plan", "--json")
+    done = run("train", table, "--target", "buys", "--drop", "age", "--drop", "plan", "--json", "--terms=linear")
     assert json.loads(done.stdout)["columns"] == 1
     assert any(line.split()[:2] == ["age", "dropped"] for line in done.stderr.splitlines())
 
@@ -128,7 +133,7 @@ def test_a_column_left_out_is_told_on_stderr(run: Any, table: Path, tmp_path: Pa
     lines = table.read_text("utf-8").splitlines()
     with_id = [f"customer_id,{lines[0]}", *(f"{1000 + i * 7},{line}" for i, line in enumerate(lines[1:]))]
     (tmp_path / "with_id.csv").write_text("\n".join(with_id), "utf-8")
-    done = run("train", tmp_path / "with_id.csv", "--target", "buys", "--json", "--quiet")
+    done = run("train", tmp_path / "with_id.csv", "--target", "buys", "--json", "--quiet", "--terms=linear")
     assert json.loads(done.stdout)["columns"] == 3
     assert "Warning: column 'customer_id' looks like an identifier and is left out" in done.stderr
 
@@ -165,7 +170,7 @@ def test_train_predict_evaluate_inspect_agree(run: Any, table: Path, trained: Pa
 def test_the_saved_model_is_the_one_that_was_judged(run: Any, table: Path, tmp_path: Path) -> None:
     """Evaluated on the very rows that were held out, the file gives the figures that training printed."""
     path = tmp_path / "m.softreg"
-    done = run("train", table, "--target", "buys", "--json", "--model", path)
+    done = run("train", table, "--target", "buys", "--json", "--model", path, "--terms=linear")
     assert f"Model, fitted on the training rows: {path}" in done.stderr
     rows = read_table(table)
     codes = np.unique(labels(rows, "buys"), return_inverse=True)[1]
@@ -208,7 +213,7 @@ def test_predict_warns_of_a_column_it_does_not_know(run: Any, trained: Path, tmp
 
 
 def test_reports_are_written_by_train_and_evaluate(run: Any, table: Path, trained: Path, tmp_path: Path) -> None:
-    for command in (["train", table, "--target", "buys"], ["evaluate", trained, table]):
+    for command in (["train", table, "--target", "buys", "--terms=linear"], ["evaluate", trained, table]):
         page = tmp_path / f"{command[0]}.html"
         done = run(*command, "--report", page)
         assert done.exit_code == 0, done.output
@@ -290,7 +295,7 @@ def test_the_demo_reaches_what_it_promises(run: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_bank_marketing_is_learned_from_the_raw_file(run: Any, data_folder: Path) -> None:
-    done = run("train", data_folder / "bank-full.csv", "--target", "y", "--json", "--quiet")
+    done = run("train", data_folder / "bank-full.csv", "--target", "y", "--json", "--quiet", "--terms=linear")
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout)
     assert (figures["rows"], figures["columns"], figures["classes"]) == (45210, 16, 2)
@@ -341,7 +346,7 @@ def test_statistics_refuse_what_they_cannot_tell(run: Any, table: Path, tmp_path
 
 
 def test_the_report_of_training_tells_what_columns_add(run: Any, table: Path, tmp_path: Path) -> None:
-    assert run("train", table, "--target", "buys", "--report", tmp_path / "r.html").exit_code == 0
+    assert run("train", table, "--target", "buys", "--report", tmp_path / "r.html", "--terms=linear").exit_code == 0
     page = (tmp_path / "r.html").read_text()
     for words in (
         "Which columns matter most?",

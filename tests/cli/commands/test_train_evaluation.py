@@ -20,7 +20,9 @@ from ..conftest import customers, write_csv
 
 def trained_on(run: Any, folder: Path, *arguments: Any) -> tuple[Any, dict[str, Any]]:
     """The evaluation in the file, and what the command printed."""
-    done = run("train", *arguments, "--target", "buys", "--model", folder / "m.softreg", "--json", "--quiet")
+    done = run(
+        "train", *arguments, "--target", "buys", "--model", folder / "m.softreg", "--json", "--quiet", "--terms=linear"
+    )
     assert done.exit_code == 0, done.output
     return softreg.load(folder / "m.softreg").evaluation_, json.loads(done.stdout)
 

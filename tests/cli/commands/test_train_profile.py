@@ -33,7 +33,7 @@ def test_the_profile_is_a_table_on_stderr_and_part_of_the_json(
     options: tuple[str, ...], table: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_rows, "MAX_IN_MEMORY_BYTES", 0)
-    done = run("train", table, "--target", "buys", "--profile", "--json", "--quiet", *options)
+    done = run("train", table, "--target", "buys", "--profile", "--json", "--quiet", *options, "--terms=linear")
     assert done.exit_code == 0, done.stderr
     profiles = json.loads(done.stdout)["profile"]
     assert (profiles["search"] is None) == bool(options)

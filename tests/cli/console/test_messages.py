@@ -45,7 +45,7 @@ def test_a_command_that_is_not_understood_is_told_in_one_line(run: Any, argument
 
 def test_labels_that_the_model_does_not_know_are_named_with_column_and_row(run: Any, table: Path) -> None:
     model = table.with_name("m.softreg")
-    run("train", table, "--target", "buys", "--model", model, "--quiet")
+    run("train", table, "--target", "buys", "--model", model, "--quiet", "--terms=linear")
     other = table.with_name("other.csv")
     lines = table.read_text("utf-8").splitlines()
     for row, label in ((3, "perhaps"), (5, "later"), (6, "perhaps")):  # counted from 1, without the header
@@ -88,7 +88,7 @@ def test_what_moves_the_cursor_is_shown_as_an_escape(run: Any, tmp_path: Path) -
     assert align_columns([("größe 🙂", "x"), ("12345678", "y")], indent="") == "größe 🙂  x\n12345678  y"
     rows = "".join(f'{i % 7},"y{i % 2}\nz"\n' for i in range(60))
     (tmp_path / "t.csv").write_text("a\x1b[31m,t\n" + rows, "utf-8")
-    done = run("train", tmp_path / "t.csv", "--target", "t")
+    done = run("train", tmp_path / "t.csv", "--target", "t", "--terms=linear")
     assert done.exit_code == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert r"y0\nz, y1\nz" in done.stdout
@@ -114,7 +114,8 @@ def test_a_full_disk_is_told_in_words_with_the_file(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_result_that_finds_no_room_is_an_error(shell: Any, table: Path) -> None:
     code = "import sys; sys.stdout = open('/dev/full', 'w'); from softreg.cli import main; main(prog_name='softreg')"
-    assert shell("train", table, "--target", "buys", "--model", "m.softreg", "--quiet").returncode == 0
+    options = ("--model", "m.softreg", "--quiet", "--terms=linear")
+    assert shell("train", table, "--target", "buys", *options).returncode == 0
     done = shell("predict", "m.softreg", table, code=code)
     assert done.returncode == 2
     assert done.stderr == "softreg: The result could not be written: No space left on device.\n"

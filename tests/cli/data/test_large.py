@@ -37,7 +37,7 @@ def figures(done: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("strength", ["auto", "1e-3"])
 def test_batches_give_nearly_the_figures_of_memory(run: Any, table: Path, tmp_path: Path, strength: str) -> None:
-    arguments = ("train", table, "--target", "buys", "--json", "--strength", strength)
+    arguments = ("train", table, "--target", "buys", "--json", "--strength", strength, "--terms=linear")
     low = figures(run(*arguments, "--memory", "low", "--model", tmp_path / "low.softreg"))
     high = figures(run(*arguments, "--memory", "high"))
     assert (low["rows"], low["columns"], low["classes"]) == (400, 3, 2)
@@ -49,7 +49,7 @@ def test_batches_give_nearly_the_figures_of_memory(run: Any, table: Path, tmp_pa
 
 def test_a_sample_is_told(run: Any, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("softreg.tables.fit.table_scan.SAMPLE", 60)
-    done = run("train", table, "--target", "buys", "--memory", "low")
+    done = run("train", table, "--target", "buys", "--memory", "low", "--terms=linear")
     assert done.exit_code == 0, done.output
     assert "60 of these evaluated" in done.stdout
     assert "chosen on a sample of 60 of the" in done.stderr
@@ -58,10 +58,8 @@ def test_a_sample_is_told(run: Any, table: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_seeds_hold_other_rows_out(run: Any, table: Path) -> None:
-    losses = [
-        figures(run("train", table, "--target", "buys", "--memory", "low", "--json", "--quiet", "--seed", seed))
-        for seed in (0, 1, 0)
-    ]
+    words = ("train", table, "--target", "buys", "--memory", "low", "--terms=linear", "--json", "--quiet", "--seed")
+    losses = [figures(run(*words, seed)) for seed in (0, 1, 0)]
     assert losses[0]["log_loss"] == losses[2]["log_loss"] != losses[1]["log_loss"]
 
 
@@ -71,8 +69,8 @@ def test_a_killed_fit_is_taken_up(run: Any, table: Path, tmp_path: Path, memory:
     folder = tmp_path / "kept"
 
     def arguments(name: str) -> list[str]:
-        words = ["train", table, "--target", "buys", "--memory", memory, "--strength", strength, "--quiet"]
-        return [*map(str, words), "--model", str(tmp_path / name), "--checkpoint", str(folder)]
+        words = ["train", table, "--target", "buys", "--memory", memory, "--strength", strength, "--terms=linear"]
+        return [*map(str, words), "--quiet", "--model", str(tmp_path / name), "--checkpoint", str(folder)]
 
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments("m.softreg")], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -15,6 +15,7 @@ import softreg
 from softreg.cli import main
 
 SOURCE = Path(softreg.__file__).parent
+SKIP = ("--target", "buys", "--bad-rows", "skip", "--terms=linear", "--quiet")
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_statistics_leave_out_bad_rows_and_take_columns_for_what_is_asked(run: A
 
 def test_evaluate_and_audit_leave_out_bad_rows(run: Any, messy: Path, tmp_path: Path) -> None:
     model, out = tmp_path / "m.softreg", tmp_path / "p.csv"
-    trained = run("train", str(messy), "--target", "buys", "--bad-rows", "skip", "--model", str(model), "--quiet")
+    trained = run("train", str(messy), *SKIP, "--model", str(model))
     assert trained.exit_code == 0, trained.stderr
     assert run("evaluate", str(model), str(messy)).exit_code == 2
     done = run("evaluate", str(model), str(messy), "--bad-rows", "skip", "--json")
@@ -82,7 +83,7 @@ def test_evaluate_and_audit_leave_out_bad_rows(run: Any, messy: Path, tmp_path: 
 
 def test_evaluate_says_so_where_no_row_can_be_used(run: Any, messy: Path, tmp_path: Path) -> None:
     model, none = tmp_path / "m.softreg", tmp_path / "none.csv"
-    run("train", str(messy), "--target", "buys", "--bad-rows", "skip", "--model", str(model), "--quiet")
+    run("train", str(messy), *SKIP, "--model", str(model))
     none.write_text("x,plan,buys\n1.0,a,\n2.0,b,\n", "utf-8")
     done = run("evaluate", str(model), str(none), "--bad-rows", "skip")
     assert done.exit_code == 2

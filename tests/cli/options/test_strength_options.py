@@ -45,7 +45,8 @@ def clinic(tmp_path: Path) -> Path:
 
 def test_the_search_is_told_with_its_passes(run: Any, clinic: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.softreg"
-    done = run("train", clinic, "--target", "ill", "--drop", "patient", "--folds", "4", "--json", "--model", model)
+    words = ("train", clinic, "--target", "ill", "--drop", "patient", "--folds", "4", "--terms=linear")
+    done = run(*words, "--json", "--model", model)
     figures = json.loads(done.stdout)
     told = figures["search"]
     assert list(told) == ["strengths", "folds", "rule", "passes", "seconds"]
@@ -59,7 +60,7 @@ def test_the_search_is_told_with_its_passes(run: Any, clinic: Path, tmp_path: Pa
     strength = next(line for line in run("inspect", model).stdout.splitlines() if "strength" in line)
     chosen = f"chosen from {told['strengths']} by 4-fold cross-validation (rule min)"
     assert f"{chosen}, with {told['passes']:,} passes over the data" in strength
-    shown = run("train", clinic, "--target", "ill", "--drop", "patient", "--folds", "4").stdout
+    shown = run(*words).stdout
     passes = f"{told['passes']:,} passes over the data for {told['strengths']} strengths"
     assert f"to choose the strength, with {passes}" in shown
     assert "4-fold cross-validation" in shown
@@ -71,7 +72,7 @@ def test_a_given_strength_has_no_search(run: Any, clinic: Path) -> None:
 
 
 def test_one_standard_error_chooses_a_stronger_penalty(run: Any, clinic: Path, tmp_path: Path) -> None:
-    words = ("train", clinic, "--target", "ill", "--drop", "patient")
+    words = ("train", clinic, "--target", "ill", "--drop", "patient", "--terms=linear")
     least = json.loads(run(*words, "--json").stdout)
     model = tmp_path / "m.softreg"
     simple = json.loads(run(*words, "--rule", "1se", "--json", "--model", model).stdout)
@@ -103,7 +104,9 @@ def test_the_interval_of_the_cost_is_that_of_groups(run: Any, clinic: Path, tmp_
 
 def test_groups_are_held_out_as_a_whole(run: Any, clinic: Path, tmp_path: Path) -> None:
     model, page = tmp_path / "m.softreg", tmp_path / "r.html"
-    done = run("train", clinic, "--target", "ill", "--groups", "patient", "--model", model, "--report", page)
+    done = run(
+        "train", clinic, "--target", "ill", "--groups", "patient", "--model", model, "--report", page, "--terms=linear"
+    )
     assert done.exit_code == 0, done.output
     assert "no patient in both" in done.stdout
     assert "held-out rows, no patient in both; trained on" in page.read_text("utf-8")
@@ -116,7 +119,7 @@ def test_groups_are_held_out_as_a_whole(run: Any, clinic: Path, tmp_path: Path) 
     kept = softreg.load(model)
     assert kept.groups == "patient"
     assert all(name != "patient" for name in kept.feature_names_out_)
-    again = TableClassifier("ill", groups="patient", strength="auto").fit(table, rows=train)
+    again = TableClassifier("ill", groups="patient", strength="auto", terms="linear").fit(table, rows=train)
     np.testing.assert_array_equal(again.path_.scores, kept.path_.scores)
     splits = CrossValidation(groups=groups[train]).splits(np.array(table["ill"].to_pylist())[train], None)
     assert len(splits) == 5
@@ -130,7 +133,7 @@ def test_a_model_with_groups_predicts_tables_with_and_without_the_column(
     run: Any, clinic: Path, tmp_path: Path
 ) -> None:
     model = tmp_path / "m.softreg"
-    run("train", clinic, "--target", "ill", "--groups", "patient", "--model", model)
+    run("train", clinic, "--target", "ill", "--groups", "patient", "--model", model, "--terms=linear")
     with (tmp_path / "new.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([HEADER[1:4], *(row[1:4] for row in visits())])
     whole, part = run("predict", model, clinic), run("predict", model, tmp_path / "new.csv")

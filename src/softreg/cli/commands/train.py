@@ -293,6 +293,8 @@ def _with_analysis(request: TrainRequest, evaluated: EvaluatedModel) -> bool:
         print_message(f"For {classes}, the report is without the importance of columns and labels to check.")
     elif analysis:
         print_message("For the report, the model is fitted again without each column.")
+    elif terms:
+        print_message("With curves or interactions, the report shows the terms, and not the cost of removing a column.")
     return analysis
 
 

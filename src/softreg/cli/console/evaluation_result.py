@@ -56,7 +56,8 @@ class EvaluationResult:
     profile : mapping or None
         What the fit costs, with `--profile`; it is left out of the JSON otherwise.
     terms : mapping or None
-        Models that were compared and sizes of terms, with `--terms` and its like; it is left out of the JSON otherwise.
+        Models that were compared and sizes of terms; it is left out of the JSON where no terms were compared or
+        requested.
     """
 
     rows: int

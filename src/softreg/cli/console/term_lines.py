@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from softreg.cli.console.aligned_text import align_columns
@@ -12,7 +13,7 @@ from softreg.cli.console.result_table import strength_selection
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from softreg.tables import TableClassifier, TermRecord
+    from softreg.tables import StageLoss, TableClassifier, TermRecord
 
 MAX_LISTED_TERMS = 20
 """Terms that are listed after a fit; `softreg inspect` lists all."""
@@ -21,7 +22,7 @@ STRENGTH_REMARK = "1 / training rows: each term has a strength of its own, by th
 
 
 def term_text(model: TableClassifier, most: int | None = MAX_LISTED_TERMS) -> str:
-    """Return the models that were compared and the terms by size; empty where no terms were requested.
+    """Return the models that were compared and the terms by size; empty where none were compared or requested.
 
     Parameters
     ----------
@@ -40,6 +41,9 @@ def term_text(model: TableClassifier, most: int | None = MAX_LISTED_TERMS) -> st
         return ""
     if not record.stages and record.is_linear:
         lines = ["Terms: linear; there are too few rows to compare models, or no columns for curves"]
+    elif record.is_linear:
+        of = f"the held-out log loss of {record.rows:,} training rows"
+        lines = [f"Terms: linear; curves and interactions do not clearly reduce {of}", f"  {_linear_line(record)}"]
     elif not record.stages:
         lines = [f"Terms: as requested, with strengths from {record.rows:,} training rows"]
     else:
@@ -91,16 +95,30 @@ def _main_term(kind: str) -> str:
     return "line" if kind == "number" else kind
 
 
+def _linear_line(record: TermRecord) -> str:
+    """Return the loss of the linear model, which was chosen, and the differences of the larger ones."""
+    larger = ", ".join(f"{one.name} {_difference(one, before)}" for before, one in pairwise(record.stages))
+    return f"linear {record.stages[0].log_loss:.4f} nats; {larger} (1 SE)"
+
+
 def _stage_lines(record: TermRecord) -> list[tuple[str, ...]]:
     """Return a line for each model that was compared."""
     return [
         (
             one.name,
             f"{one.log_loss:.4f} nats",
-            "chosen" if one.name == record.chosen else f"{round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f} (1 SE)",
+            "chosen" if one.name == record.chosen else _difference(one, before, " (1 SE)"),
         )
-        for one in record.stages
+        for before, one in zip((None, *record.stages), record.stages, strict=False)
     ]
+
+
+def _difference(one: StageLoss, before: StageLoss | None, unit: str = "") -> str:
+    """Return the difference of the loss of a model from that of the chosen one; "none found" without interactions."""
+    # without evidence for an interaction in any part, the model with interactions is that of curves
+    if before is not None and before.name == "curves" and one.log_loss == before.log_loss:
+        return "none found"
+    return f"{round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f}{unit}"
 
 
 def term_fields(record: TermRecord | None) -> Mapping[str, Any] | None:
@@ -114,7 +132,7 @@ def term_fields(record: TermRecord | None) -> Mapping[str, Any] | None:
     Returns
     -------
     mapping or None
-        Values; None where no terms were requested.
+        Values; None where no terms were compared or requested.
     """
     if record is None:
         return None
