@@ -60,7 +60,7 @@ def test_curves_are_chosen_shown_and_kept(run: Any, bent: Path, tmp_path: Path) 
     rows = pacsv.read_csv(bent).drop_columns(["y"])
     runners: tuple[Runner, ...] = (JavaScriptRunner(), SqlRunner(Dialect.SQLITE), CRunner())
     for runner, name in zip(runners, ("m.js", "m.sql", "m.h"), strict=True):
-        written = run("export", model, tmp_path / name)
+        written = run("export", model, "--output", tmp_path / name)
         assert written.exit_code == 0, written.output
         if runner.missing_engine() is None:
             found = runner.probabilities(build_program(kept), rows, tmp_path)
@@ -88,6 +88,13 @@ def test_a_given_penalty_has_the_linear_model(run: Any, bent: Path, tmp_path: Pa
     kept = softreg.load(model)
     assert (kept.terms, kept.terms_) == ("linear", None)
     assert kept.feature_names_out_ == ("x", "z")
+
+
+def test_another_penalty_tells_the_search_of_its_strength_alone(run: Any, bent: Path) -> None:
+    said = run("train", bent, "--target", "y", "--penalty", "l1").stderr.splitlines()
+    lines = said[: said.index("Kinds of columns:")]
+    assert len(lines) > 2
+    assert all(line.startswith("cross-validation: strength ") for line in lines)
 
 
 def test_the_json_and_the_quiet_choice(run: Any, bent: Path) -> None:

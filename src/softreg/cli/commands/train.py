@@ -221,7 +221,7 @@ def _progress(
     """Return the context that shows the progress of the search, of the fit, or of both."""
     if request.strength is not None or request.penalty == "none" or request.prior is not None:
         return show_fit_progress(classifier.tol, quiet=request.quiet)
-    if in_memory and not request.requested_terms:
+    if in_memory and not (request.requested_terms and request.penalty == "l2"):
         return show_search_progress(quiet=request.quiet)
     return show_search_and_fit(classifier.tol, quiet=request.quiet)
 

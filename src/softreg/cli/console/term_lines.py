@@ -98,7 +98,7 @@ def _main_term(kind: str) -> str:
 def _linear_line(record: TermRecord) -> str:
     """Return the loss of the linear model, which was chosen, and the differences of the larger ones."""
     larger = ", ".join(f"{one.name} {_difference(one, before)}" for before, one in pairwise(record.stages))
-    return f"linear {record.stages[0].log_loss:.4f} nats; {larger} (1 SE)"
+    return f"linear {record.stages[0].log_loss:.4f} nats; {larger}"
 
 
 def _stage_lines(record: TermRecord) -> list[tuple[str, ...]]:
@@ -107,18 +107,18 @@ def _stage_lines(record: TermRecord) -> list[tuple[str, ...]]:
         (
             one.name,
             f"{one.log_loss:.4f} nats",
-            "chosen" if one.name == record.chosen else _difference(one, before, " (1 SE)"),
+            "chosen" if one.name == record.chosen else _difference(one, before),
         )
         for before, one in zip((None, *record.stages), record.stages, strict=False)
     ]
 
 
-def _difference(one: StageLoss, before: StageLoss | None, unit: str = "") -> str:
+def _difference(one: StageLoss, before: StageLoss | None) -> str:
     """Return the difference of the loss of a model from that of the chosen one; "none found" without interactions."""
     # without evidence for an interaction in any part, the model with interactions is that of curves
     if before is not None and before.name == "curves" and one.log_loss == before.log_loss:
         return "none found"
-    return f"{round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f}{unit}"
+    return f"{round(one.excess, 4) + 0.0:+.4f} ± {one.error:.4f} (1 SE)"
 
 
 def term_fields(record: TermRecord | None) -> Mapping[str, Any] | None:

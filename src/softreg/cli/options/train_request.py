@@ -194,9 +194,8 @@ def _check_checkpoint(request: TrainRequest) -> None:
         raise CommandError(f"--checkpoint {str(request.checkpoint)!r} is a file; name a folder.")
     if request.resume and not (request.checkpoint / FILE_NAME).exists():
         raise CommandError(
-            f"There is no fit to resume in {str(request.checkpoint)!r}: none was started there, or it has "
-            f"finished. Omit "
-            "--resume to start one."
+            f"There is no fit to resume in {str(request.checkpoint)!r}: none was started there, it has finished, or it "
+            "was interrupted while terms were chosen, which starts again. Omit --resume to start one."
         )
 
 
