@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,6 +71,9 @@ def test_fault_f9_a_column_that_tells_more_than_the_model_is_a_sign_of_a_bend() 
     data = ReportData("t", found, information=[("depth", 0.6)], added=[Added("depth", 0.01, 0.001)])
     said = dict(answers(data))["Which columns matter most?"]
     assert "a sign of a relation that is not linear" in said
+    terms: Any = SimpleNamespace(functions=(), other=(), level=0.95, intervals="")
+    curved = dict(answers(replace(data, terms=terms)))
+    assert "a sign of a relation that no term has." in curved["Which columns matter most?"]
 
 
 def test_fault_f16_a_leak_is_warned_of_on_the_console_and_on_the_page(tmp_path: Path) -> None:

@@ -46,7 +46,10 @@ def test_curves_are_chosen_shown_and_kept(run: Any, bent: Path, tmp_path: Path) 
     assert "\nTerms: curves, the choice among these models by the held-out log loss of 200 training rows" in done.stdout
     assert "\n  x  curve" in done.stdout
     assert REPORT in done.stderr
-    assert 'id="terms"' in report.read_text("utf-8")
+    page = report.read_text("utf-8")
+    assert 'id="terms"' in page
+    assert "what each adds in the model is shown under Terms" in page
+    assert "has the cost of removing each column" not in page
     assert "\nTerms: curves" in run("inspect", model).stdout
     kept = softreg.load(model)
     assert (kept.terms, kept.terms_.chosen) == ("auto", "curves")

@@ -127,10 +127,11 @@ def _nonlinearity_sentences(data: ReportData, explained: float) -> list[str]:
     more = [(column, nats) for column, nats in data.information if min(nats, entropy) > bound]
     if more:
         column, nats = max(more, key=lambda one: one[1])
+        relation = "is not linear on the logit scale, as the model assumes" if data.terms is None else "no term has"
         sentences.append(
             f"{_quoted([column])} alone has {format_number(nats)} nats of information, more than the "
-            f"{format_number(explained)} nats that the whole model explains: this can be a sign of a relation that is "
-            "not linear on the logit scale, as the model assumes."
+            f"{format_number(explained)} nats that the whole model explains: this can be a sign of a relation that "
+            f"{relation}."
         )
     nonlinear = [one for one in data.linearity if rejects_linearity(one)]
     if nonlinear:
