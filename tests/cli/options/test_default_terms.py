@@ -123,6 +123,16 @@ def test_a_prior_updates_the_chosen_curves(run: Any, bent: Path, tmp_path: Path)
     assert again.exit_code == 0, again.output
 
 
+def test_the_help_names_what_ends_the_choice(run: Any) -> None:
+    text = " ".join(run("train", "--help").stdout.split())
+    for words in (
+        "are chosen with l2 alone",
+        "With a number, no curves",
+        "choice of curves and interactions starts again",
+    ):
+        assert words in text
+
+
 def test_options_that_name_terms_end_the_search() -> None:
     assert terms_of_columns(TermArguments(), ["x"]) == Terms("auto")
     assert terms_of_columns(TermArguments(smooth=("x",)), ["x"]) == Terms("linear", smooth="x")

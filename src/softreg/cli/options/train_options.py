@@ -155,7 +155,8 @@ OPTIONS = (
         type=click.Choice(["l2", "l1", "elasticnet", "group", "none"]),
         default="l2",
         show_default=True,
-        help="Penalty on the coefficients of the features; group selects whole columns of the table.",
+        help="Penalty on the coefficients of the features; group selects whole columns of the table. Curves and "
+        "interactions are chosen with l2 alone.",
     ),
     click.option(
         "--l1-ratio",
@@ -169,7 +170,8 @@ OPTIONS = (
         default="auto",
         show_default=True,
         callback=strength,
-        help="Strength of the penalty; auto selects it by cross-validation on the training rows.",
+        help="Strength of the penalty; auto selects it by cross-validation on the training rows. With a number, no "
+        "curves and interactions are chosen.",
     ),
     click.option(
         "--folds",
@@ -256,7 +258,8 @@ OPTIONS = (
         "--checkpoint",
         type=FILE,
         metavar="DIR",
-        help="Folder for the state of the fit; the same command resumes an interrupted fit.",
+        help="Folder for the state of the fit of the linear model; the same command resumes an interrupted one. A "
+        "choice of curves and interactions starts again.",
     ),
     click.option(
         "--profile",
