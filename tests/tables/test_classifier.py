@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from sklearn.base import clone
 
 import softreg
 from softreg.models.serialization import model_file as storage
@@ -56,7 +57,7 @@ def table() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def fitted(table: pa.Table) -> TableClassifier:
-    return TableClassifier("label").fit(table)
+    return TableClassifier("label", terms="linear").fit(table)
 
 
 def test_labels_stay_as_written(fitted: TableClassifier, table: pa.Table) -> None:
@@ -125,7 +126,7 @@ def test_every_source_gives_the_same_probabilities(
 ) -> None:
     expected = fitted.predict_proba(table)
     np.testing.assert_array_equal(fitted.predict_proba(sources[kind]), expected)
-    trained = TableClassifier("label").fit(sources[kind])
+    trained = TableClassifier("label", terms="linear").fit(sources[kind])
     assert trained.feature_names_out_ == fitted.feature_names_out_
     np.testing.assert_array_equal(trained.predict_proba(table), expected)
 
@@ -166,13 +167,11 @@ def test_a_retyped_column_is_named(fitted: TableClassifier, table: pa.Table) -> 
 def test_training_rows_alone_decide(table: pa.Table) -> None:
     codes = Classes(labels(table, "label")).encode(labels(table, "label"))
     train, test = split_rows(codes, 0.2, 1)
-    part = TableClassifier("label").fit(table.take(train))
-    chosen = TableClassifier("label").fit(table, rows=train)
+    linear = TableClassifier("label", terms="linear")
+    part, chosen = clone(linear).fit(table.take(train)), clone(linear).fit(table, rows=train)
     mask = np.isin(np.arange(300), train)
     np.testing.assert_array_equal(chosen.predict_proba(table.take(test)), part.predict_proba(table.take(test)))
-    np.testing.assert_array_equal(
-        TableClassifier("label").fit(table, mask).predict_proba(table), part.predict_proba(table)
-    )
+    np.testing.assert_array_equal(linear.fit(table, mask).predict_proba(table), part.predict_proba(table))
 
 
 def test_a_level_of_the_held_out_rows_is_not_learned() -> None:
@@ -190,7 +189,7 @@ def test_rows_that_are_not_there(table: pa.Table, rows: list[Any]) -> None:
 def test_columns_left_out_are_warned_of_and_never_needed(table: pa.Table) -> None:
     more = table.append_column("id", pa.array(range(1000, 1300))).append_column("same", pa.array(["y"] + ["x"] * 299))
     with pytest.warns(TableWarning) as caught:
-        model = TableClassifier("label", drop="children").fit(more, rows=np.arange(1, 300))
+        model = TableClassifier("label", drop="children", terms="linear").fit(more, rows=np.arange(1, 300))
     assert [str(w.message) for w in caught] == list(model.schema_.warnings)
     assert "'id' looks like an identifier" in model.schema_.warnings[1]
     without = table.select(["age, in years", "job 😀", "loan"])
@@ -200,13 +199,13 @@ def test_columns_left_out_are_warned_of_and_never_needed(table: pa.Table) -> Non
 
 
 def test_weights_by_label(table: pa.Table) -> None:
-    even = TableClassifier("label", class_weight={"007": 50.0}).fit(table)
+    even = TableClassifier("label", terms="linear", class_weight={"007": 50.0}).fit(table)
     assert np.mean(even.predict(table) == "007") > 0.8
 
 
 def test_a_class_that_is_not_among_the_training_rows(table: pa.Table) -> None:
     rows = np.flatnonzero(labels(table, "label") != "NA")
-    assert TableClassifier("label").fit(table, rows=rows).classes_.tolist() == ["007", "None"]
+    assert TableClassifier("label", terms="linear").fit(table, rows=rows).classes_.tolist() == ["007", "None"]
     with pytest.raises(TableError, match="one class only: every row is 'NA'"):
         TableClassifier("label").fit(table, rows=np.flatnonzero(labels(table, "label") == "NA"))
 
@@ -241,7 +240,7 @@ def test_many_levels_are_learned_sparse() -> None:
     data = pa.table(
         {"town": [f"t{i}" for i in town], "x": rng.normal(size=4000), "y": np.where(town % 2, "odd", "even")}
     )
-    model = TableClassifier("y").fit(data)
+    model = TableClassifier("y", terms="linear").fit(data)
     assert model.encoder_.sparse
     assert np.mean(model.predict(data) == labels(data, "y")) > 0.99
     assert model.predict_proba(pa.table({"town": ["nowhere"], "x": [0.0]})).shape == (1, 2)
@@ -252,7 +251,7 @@ def test_bank_data_reach_the_known_log_loss(data_folder: Path, seed: int) -> Non
     table = read_table(data_folder / "bank-full.csv")
     y = labels(table, "y")
     train, test = split_rows(Classes(y).encode(y), 0.2, seed)
-    model = TableClassifier("y").fit(table, rows=train)
+    model = TableClassifier("y", terms="linear").fit(table, rows=train)
     assert model.schema_.warnings == ()
     P = model.predict_proba(table.take(test))
     assert log_loss(P, Classes(model.classes_).encode(y[test])) <= 0.250
@@ -274,7 +273,7 @@ def test_bank_data_are_read_and_encoded_within_a_second(data_folder: Path) -> No
 def test_a_pandas_frame_is_not_changed(table: pa.Table) -> None:
     frame = table.to_pandas()
     before = frame.copy()
-    TableClassifier("label").fit(frame)
+    TableClassifier("label", terms="linear").fit(frame)
     pd.testing.assert_frame_equal(frame, before)
 
 
@@ -310,7 +309,7 @@ def test_a_model_of_the_first_format_is_read(
 
 
 def test_kinds_that_were_asked_for_are_kept(table: pa.Table, tmp_path: Path) -> None:
-    model = TableClassifier("label", category="children", text=["job 😀"]).fit(table)
+    model = TableClassifier("label", category="children", text=["job 😀"], terms="linear").fit(table)
     assert [kind for _, kind, _ in model.describe()][1:4] == ["text", "boolean", "category"]
     model.save(tmp_path / "m")
     again = softreg.load(tmp_path / "m")

@@ -21,7 +21,7 @@ def table(n: int = 200) -> pa.Table:
 
 def test_auto_is_the_choice_of_the_estimator(tmp_path):
     seen = []
-    classifier = TableClassifier("y", strength="auto", verbose=seen.append).fit(table())
+    classifier = TableClassifier("y", terms="linear", verbose=seen.append).fit(table())
     path = classifier.path_
     assert [p.strength for p in sorted(seen, key=lambda p: -p.strength)] == path.strength.tolist()
     assert classifier.model_.strength == path.strength[path.chosen]
@@ -40,13 +40,13 @@ def test_a_given_strength_has_no_path():
 
 def test_rare_classes_make_fewer_folds():
     few = pa.table({"x": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "y": ["a", "a", "a", "b", "b", "b"]})
-    assert TableClassifier("y", strength="auto").fit(few).path_.scores.shape[1] == 3
+    assert TableClassifier("y", terms="linear").fit(few).path_.scores.shape[1] == 3
 
 
 def test_too_few_rows_to_hold_any_out():
     few = pa.table({"x": [0.0, 1.0, 2.0, 3.0, 4.0], "y": ["a", "a", "b", "b", "b"]})
     with pytest.warns(TableWarning, match="too few to choose a strength"):
-        classifier = TableClassifier("y", strength="auto").fit(few, rows=[1, 2, 3, 4])
+        classifier = TableClassifier("y", terms="linear").fit(few, rows=[1, 2, 3, 4])
     assert classifier.model_.strength == 1e-4
     assert classifier.path_ is None
 
@@ -57,7 +57,7 @@ def test_a_class_of_one_row_is_told():
         {**{c: rows[c].to_pylist() for c in ("x", "noise")}, "y": ["odd", "odd", *rows["y"].to_pylist()[2:]]}
     )
     with pytest.warns(UserWarning, match="'odd'"):
-        classifier = TableClassifier("y", strength="auto").fit(odd, rows=np.arange(1, 60))
+        classifier = TableClassifier("y", terms="linear").fit(odd, rows=np.arange(1, 60))
     assert np.isfinite(classifier.path_.mean).all()
 
 
@@ -68,7 +68,7 @@ def test_wide_sparse_rows_have_one_fold_held_out(monkeypatch: pytest.MonkeyPatch
     own = [[f"w{k}x{i}" for i in range(40)] for k in range(3)]
     texts = [" ".join([*random.choice(own[k], 2), *random.choice(np.ravel(own), 8)]) for k in y]
     rows, reported = pa.table({"text": texts, "y": [f"c{k}" for k in y]}), []
-    model = TableClassifier("y", strength="auto", verbose=reported.append).fit(rows)
+    model = TableClassifier("y", terms="linear", verbose=reported.append).fit(rows)
     path = model.path_
     assert path.scores.shape == (len(reported), 1)
     assert (np.diff(path.strength) < 0).all()

@@ -67,8 +67,8 @@ def test_the_model_is_that_of_the_table_in_memory(
     table = mixed()
     path = tmp_path / f"t.{ending}"
     (pq.write_table if ending == "parquet" else pa_csv.write_csv)(table, path)
-    held = TableClassifier("label", strength=strength, tol=1e-13).fit(path, memory="high")
-    read = TableClassifier("label", strength=strength, tol=1e-13).fit(path, memory="low")
+    held = TableClassifier("label", strength=strength, terms="linear", tol=1e-13).fit(path, memory="high")
+    read = TableClassifier("label", strength=strength, terms="linear", tol=1e-13).fit(path, memory="low")
     assert read.describe() == held.describe()
     assert read.encoder_ == held.encoder_
     assert read.model_.strength == held.model_.strength
@@ -78,8 +78,8 @@ def test_the_model_is_that_of_the_table_in_memory(
 
 @pytest.mark.parametrize("rows", [np.arange(0, 1200, 2), np.arange(1200) % 3 > 0])
 def test_rows_that_are_asked_for(files: Path, rows: Any) -> None:
-    held = TableClassifier("label", drop="said").fit(files, rows, memory="high")
-    read = TableClassifier("label", drop="said").fit(files, rows, memory="low")
+    held = TableClassifier("label", drop="said", terms="linear").fit(files, rows, memory="high")
+    read = TableClassifier("label", drop="said", terms="linear").fit(files, rows, memory="low")
     assert read.encoder_ == held.encoder_
     np.testing.assert_allclose(read.predict_proba(mixed()), held.predict_proba(mixed()), atol=1e-6)
 
@@ -88,7 +88,7 @@ def test_a_sample_judges_and_all_rows_teach(files: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(table_scan, "SAMPLE", 300)
     same: dict[str, Any] = {"drop": "said", "numeric_form": {"price": "scores"}}  # the sample would choose it
     with pytest.warns(TableWarning, match="sample of 300 of the 1,200 rows"):
-        model = TableClassifier("label", strength="auto", **same).fit(files, memory="low")
+        model = TableClassifier("label", terms="linear", **same).fit(files, memory="low")
     whole = TableClassifier("label", strength=model.model_.strength, **same).fit(files, memory="high")
     assert model.encoder_ == whole.encoder_  # means, levels and normal scores are those of all rows
     np.testing.assert_allclose(model.predict_proba(mixed()), whole.predict_proba(mixed()), atol=1e-5)

@@ -29,6 +29,8 @@ from softreg.typing import Array, Float64Array
 
 TERM_SHARES = "terms.shares"
 """Name of the array of the shares of the training rows at the nodes of terms."""
+UNUSED_TERMS = "unused_terms"
+"""Name of the requested terms of a model that was fitted without a choice; earlier versions pass over it."""
 REGRESSION_PARAMETERS = (
     "strength",
     "penalty",
@@ -74,7 +76,7 @@ def classifier_state(model: Any) -> tuple[dict[str, Array], dict[str, Any]]:
         **({"offset": dict(model.offset_)} if model.offset_ else {}),
         **({"constraints": _constraints_state(model.constraints_)} if model.constraints_ else {}),
         **({"prior": _prior_text(model.prior)} if model.prior is not None else {}),
-        **({"terms": _terms_state(model)} if model.terms_ is not None else {}),
+        **_terms_state(model),
         **({"evaluation": model.evaluation_.to_state()} if model.evaluation_ is not None else {}),
         "rare": asdict(model.rare_),
         "path": None if model.path_ is None else path_to_json(model.path_),
@@ -110,29 +112,32 @@ def _constraints_from_state(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _terms_state(model: Any) -> dict[str, Any]:
-    """Return the requested terms and what their choice found as strict JSON."""
+    """Return the requested terms and what their choice found as strict JSON; nothing for linear ones."""
     terms = requested_terms(model.terms)
-    return {
+    requested = {
         "mode": terms.mode,
         **{name: list(column_names(getattr(terms, name))) for name in ("smooth", "pool", "linear")},
         "interactions": [list(pair) for pair in terms.interactions],
         "monotone": dict(terms.monotone),
         "seconds": terms.seconds,
-        "record": model.terms_.to_state(),
     }
+    if model.terms_ is not None:
+        return {"terms": {**requested, "record": model.terms_.to_state()}}
+    return {UNUSED_TERMS: requested} if terms else {}
 
 
 def _terms_from_state(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], TermRecord | None]:
     """Return the parameter `terms`, and what the choice found; "linear" and None for a file without."""
-    if "terms" not in metadata:
+    name = "terms" if "terms" in metadata else UNUSED_TERMS
+    if name not in metadata:
         return {"terms": "linear"}, None
-    stored = fields.mapping(metadata, "terms")
+    stored = fields.mapping(metadata, name)
     named = {name: fields.texts(stored, name) for name in ("smooth", "pool", "linear")}
     terms = Terms(
         fields.text(stored, "mode"), **named, interactions=tuple(map(tuple, stored["interactions"])),
         monotone=fields.mapping(stored, "monotone"), seconds=stored["seconds"],
     )  # fmt: skip
-    record = TermRecord.from_state(fields.mapping(stored, "record"))
+    record = TermRecord.from_state(fields.mapping(stored, "record")) if name == "terms" else None
     return {"terms": terms.mode if terms == Terms(terms.mode) else terms}, record
 
 

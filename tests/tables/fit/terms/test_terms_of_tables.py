@@ -192,15 +192,16 @@ def test_a_column_without_penalty_has_a_penalised_curve() -> None:
         (Terms("linear", interactions=["income:job"]), {"bounds": {"income": "+"}}, "has a bound"),
         (Terms("linear", smooth="age"), {"numeric_form": {"age": "scores"}}, "has a requested form"),
         (Terms("linear", monotone={"age": "+"}), {"keep_posterior": True}, "monotone curve have bounds"),
-        ("auto", {"penalty": "l1"}, "the penalty is 'l1'"),
-        ("auto", {"strength": 0.1}, "leave strength at 'auto'"),
+        (Terms("auto", smooth=["age"]), {"penalty": "l1"}, "the penalty is 'l1'"),
+        (Terms("auto", smooth=["age"]), {"penalty": None}, "the penalty is None"),
+        (Terms("auto", smooth=["age"]), {"strength": 0.1}, "leave strength at 'auto'"),
         (Terms("linear", smooth="job"), {}, "taken for a category"),
         (Terms("linear", smooth="jobs"), {}, "Did you mean 'job'"),
         (Terms("linear", interactions=["age:buys"]), {}, "is no feature"),
         ({"smooth": "age"}, {}, r"expected 'linear', 'auto' or softreg.tables.Terms"),
         (["auto"], {}, r"expected 'linear', 'auto' or softreg.tables.Terms"),
         (None, {}, r"expected 'linear', 'auto' or softreg.tables.Terms"),
-        ("Auto", {}, "expected one of 'linear', 'auto'"),
+        ("Auto", {}, "expected one of 'auto', 'linear'"),
     ],
 )
 def test_what_contradicts_is_refused(terms: Any, options: dict[str, Any], message: str) -> None:
@@ -241,7 +242,7 @@ def test_a_prior_and_terms() -> None:
     later = TableClassifier("buys", prior=prior).fit(people(seed=5))
     assert later.feature_names_out_ == prior.feature_names_out_
     with pytest.raises(TableError, match=r"terms .* and a prior exclude each other"):
-        TableClassifier("buys", prior=prior, terms="auto").fit(frame)
+        TableClassifier("buys", prior=prior, terms=Terms("auto", smooth="age")).fit(frame)
     for name, what in (("age", "a curve"), ("income", "an interaction")):
         with pytest.raises(TableError, match=f"the prior has {what} of it"):
             TableClassifier("buys", prior=prior, bounds={name: "+"}).fit(frame)
