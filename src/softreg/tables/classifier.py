@@ -129,8 +129,8 @@ class TableClassifier(ColumnRoles, InferringClassifier):
         As of `softreg.SoftmaxRegression`. With the penalty "group", all features that encode one column of the table
         (the levels of a category, the parts of a date) are a group: a column is in the model or out of it as a whole.
     verbose : int or callable
-        As there; a callable receives a `PathPoint` for each strength, and `softreg.optimize.Progress` records of a fit
-        in batches.
+        As there; a callable receives a `PathPoint` for each strength, a `softreg.tables.TermProgress` for each model
+        that `terms` compares, and `softreg.optimize.Progress` records of a fit in batches.
 
     Attributes
     ----------

@@ -166,7 +166,7 @@ def test_the_search_on_one_fold_has_the_constraints(frame: pd.DataFrame, monkeyp
     monkeypatch.setattr(choose_strength, "WIDE_COLUMNS", 2)
     words = np.random.default_rng(0).choice(["red", "green", "blue", "white", "black"], (len(frame), 3))
     wide = frame.assign(note=[" ".join(row) + f" {i}" for i, row in enumerate(words)])
-    model = TableClassifier("buys", text="note", bounds={"age": "+"}, unpenalised="member").fit(wide)
+    model = TableClassifier("buys", text="note", bounds={"age": "+"}, unpenalised="member", terms="linear").fit(wide)
     assert (rising(model, wide, "age", np.linspace(10, 90, 9)) >= 0).all()
     settings = {"bounds": {"age": {"yes": (0, 1), "no": (0, 1)}}, "bounds_reference": "maybe"}
     found = bounds_of_classes(settings, np.array(["no", "maybe"]))
