@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def _pandas_column(series: Any, name: str, *, used: bool) -> Any:
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         if series.dtype != object:
             raise
-        return _objects_as_text(series, name, error)
+        return _objects_of_one_type(series, name, error)
 
 
 def _local_datetimes(series: Any, array: pa.Array, name: str, *, used: bool) -> pa.Array:
@@ -177,8 +178,8 @@ def _local_datetimes(series: Any, array: pa.Array, name: str, *, used: bool) -> 
     return pa.Array.from_pandas(type(series)(naive, dtype=object))
 
 
-def _objects_as_text(series: Any, name: str, error: Exception) -> Any:
-    """Return Python objects without an Arrow type as text, if all have one type; raise `TableError` otherwise."""
+def _objects_of_one_type(series: Any, name: str, error: Exception) -> Any:
+    """Return objects of one type without an Arrow type as text or unsigned integers; raise `TableError` for others."""
     import pandas as pd
 
     present = series.notna()
@@ -189,7 +190,11 @@ def _objects_as_text(series: Any, name: str, error: Exception) -> Any:
         more = f" and {len(kinds) - _MAX_TYPES_NAMED} more" if len(kinds) > _MAX_TYPES_NAMED else ""
         reason = " ".join(str(error).split())
         raise _conversion_error(name, f"object ({', '.join(kinds[:_MAX_TYPES_NAMED])}{more})", reason)
-    return pa.array([str(value) if known else None for value, known in zip(series, present, strict=True)])
+    values = [value if known else None for value, known in zip(series, present, strict=True)]
+    if whole:
+        with suppress(OverflowError):  # below 0 or of more than 64 bits, beside one that no int64 holds
+            return pa.array(values, pa.uint64())
+    return pa.array([None if value is None else str(value) for value in values])
 
 
 def _conversion_error(name: str, kind: str, reason: str) -> TableError:
