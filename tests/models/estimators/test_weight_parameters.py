@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import softreg
 from softreg import SoftmaxRegression, SoftmaxRegressionCV
+from softreg.models.parameters.weight_terms import WeightNames
 from softreg.models.serialization.weight_parameters import weight_parameter_from_json, weight_parameter_to_json
 from softreg.typing import Array
 
@@ -324,3 +325,21 @@ def test_further_bad_input(iris: Any) -> None:
         SoftmaxRegression(prior=(0.0, 1.0)).partial_fit(X, y)
     with pytest.raises(ValueError, match="did not keep its posterior"):
         SoftmaxRegression(keep_posterior=True).partial_fit(X, y).posterior()
+
+
+def test_each_name_is_looked_at_once() -> None:
+    """A text has a hundred thousand features, each of which has a factor beside curves of numbers."""
+
+    class Name(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            looked_at.append(self)
+            return str.__str__(self)
+
+    looked_at: list[Name] = []
+    names = WeightNames([Name(f"f{j}") for j in (0, 1, 2, 1)], 4, np.array(["no", "yes"]))
+    assert [names.column(key, "penalty_factors") for key in ("f2", "f1", "f0", 3)] == [2, 1, 0, 3]
+    assert len(looked_at) == 4
+    with pytest.raises(ValueError, match="'f3', which does not exist: columns are 'f0', 'f1', 'f2', 'f1'"):
+        names.column("f3", "penalty_factors")

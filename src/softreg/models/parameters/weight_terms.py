@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,12 @@ class WeightNames:
         """Return the names for columns given as an array, or None."""
         return cls(None if columns is None else [str(name) for name in columns], n_columns, classes)
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The position of each name, the first one of equal names; none without names."""
+        names = [str(name) for name in self.columns or ()]
+        return dict(zip(reversed(names), reversed(range(len(names))), strict=True))
+
     def column(self, key: Any, parameter: str) -> int:
         """Return the position of a column given by name or number.
 
@@ -63,16 +70,15 @@ class WeightNames:
         ValueError
             If there is no such column.
         """
-        names = None if self.columns is None else [str(name) for name in self.columns]
-        if isinstance(key, str) and names is not None and key in names:
-            return names.index(key)
+        if isinstance(key, str) and key in self._places:
+            return self._places[key]
         if is_real(key) and int(key) == key and 0 <= key < self.n_columns:
             return int(key)
-        if names is None:
+        if self.columns is None:
             known = f"columns have no names; they are numbered from 0 to {self.n_columns - 1}"
         else:
-            known = f"columns are {', '.join(map(repr, names[:LISTED_NAMES]))}"
-            known += " and others" if len(names) > LISTED_NAMES else ""
+            known = f"columns are {', '.join(repr(str(name)) for name in self.columns[:LISTED_NAMES])}"
+            known += " and others" if len(self.columns) > LISTED_NAMES else ""
         raise ValueError(f"{parameter} names the column {spell(key)}, which does not exist: {known}.")
 
     def class_(self, label: Any, parameter: str) -> int:
