@@ -77,13 +77,13 @@ def forms() -> None:
         order = np.random.default_rng(0).permutation(table.num_rows)
         cut = min(ROWS, int(0.8 * len(order)))
         training, test = np.sort(order[:cut]), order[cut:]
-        model, took = clocked(TableClassifier(target, strength="auto").fit, table, rows=training)
+        model, took = clocked(TableClassifier(target, strength="auto", terms="linear").fit, table, rows=training)
         heavy = [
             code.name for code in model.encoder_.column_encoders if isinstance(code, NumberEncoder) and code.evidence
         ]
         line = f"{name:15} {target:9} {len(heavy)} heavy   chosen {log_loss(model, table, test, target):.4f}"
         for form in ("linear", "scores", "both") if heavy else ():
-            asked = TableClassifier(target, strength="auto", numeric_form=dict.fromkeys(heavy, form))
+            asked = TableClassifier(target, strength="auto", terms="linear", numeric_form=dict.fromkeys(heavy, form))
             other, alone = clocked(asked.fit, table, rows=training)
             line += f"   {form} {log_loss(other, table, test, target):.4f}"
         print(line + (f"   {took:.1f} s, with both forms given {alone:.1f} s" if heavy else ""), flush=True)
@@ -135,7 +135,7 @@ def levels() -> None:
     for classes in (2, 9, 26):
         table = many_levels(classes)
         model, one = clocked(TableClassifier("y", strength=STRENGTH).fit, table)
-        chosen, whole = clocked(TableClassifier("y", strength="auto").fit, table)
+        chosen, whole = clocked(TableClassifier("y", strength="auto", terms="linear").fit, table)
         X, y = model.encoder_.encode(table), np.array(table["y"].to_pylist())
         scale = (2 if classes == 2 else 1) / (len(y) * STRENGTH)
         _, peer = clocked(LogisticRegression(C=scale, max_iter=2000).fit, X, y)
@@ -173,7 +173,7 @@ def race_storms() -> None:
     """One fit and the cross-validation, each beside scikit-learn's solvers on the same rows, folds and strengths."""
     for dropped in ((), ("name",)):
         table = storms()
-        model, took = clocked(TableClassifier("status", strength="auto", drop=dropped).fit, table)
+        model, took = clocked(TableClassifier("status", strength="auto", terms="linear", drop=dropped).fit, table)
         X, y = model.encoder_.encode(table), np.array(table["status"].to_pylist())
         strength, n = model.model_.strength, len(y)
         print(f"{X.shape[1]} columns   softreg, forms and {len(model.path_)} strengths by 5 folds   {took:.1f} s")

@@ -90,7 +90,7 @@ def compared(name: str, quick: bool, columns: bool) -> Result:
             p = P[np.arange(len(test)), np.searchsorted(classes, y[test])]
             losses[side].append(-np.log(np.maximum(p, LEAST)))
     if columns:
-        for name_, kind, reason in TableClassifier(target).fit(frame.loc[train, varying]).describe():
+        for name_, kind, reason in TableClassifier(target, terms="linear").fit(frame.loc[train, varying]).describe():
             print(f"    {name_}: {kind}, {reason}")
     size = f"{len(frame):,} x {frame.shape[1] - 1}, q {len(np.unique(y))}"
     return Result(name, size, np.concatenate(losses[0]), np.concatenate(losses[1]), (seconds[0], seconds[1]))
@@ -98,7 +98,7 @@ def compared(name: str, quick: bool, columns: bool) -> Result:
 
 def by_softreg(train: pd.DataFrame, test: pd.DataFrame, target: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """Probabilities of the held-out rows and the classes in sorted order, which are their columns."""
-    model = TableClassifier(target, strength="auto").fit(train)
+    model = TableClassifier(target, strength="auto", terms="linear").fit(train)
     return in_order(np.asarray(model.predict_proba(test)), np.asarray(model.classes_))
 
 

@@ -26,8 +26,9 @@ Key = tuple[str, int, str]
 
 HEAD = """# Terms beside boosting
 
-Held-out log loss on real tables: softreg's linear model and its terms (`TableClassifier(terms="auto")`), scikit-learn's
-pipeline, LightGBM with early stopping, EBM, and both with a temperature. Tables on which softreg is worse are included.
+Held-out log loss on real tables: softreg's linear model (`terms="linear"`) and its terms (`terms="auto"`, the default),
+scikit-learn's pipeline, LightGBM with early stopping, EBM, and both with a temperature. Tables on which softreg is
+worse are included.
 
 ```
 make bench PROBLEM=terms                                   # measures what is missing, and writes this page
