@@ -97,6 +97,7 @@ class TableClassifier(ColumnRoles, InferringClassifier):
     strength : float or "auto"
         Strength of the penalty, >= 0; "auto" chooses it by cross-validation, as `softreg.SoftmaxRegressionCV`, which
         takes ten to twenty times as long. `cross_val_score` and `GridSearchCV` choose it again in each of their folds.
+        With a number, `terms="auto"` adds no terms.
         Without a penalty, or with "firth", there is nothing to choose.
     folds : int, optional
         Number of shuffled, stratified folds of that choice; at most five by default.
@@ -130,7 +131,7 @@ class TableClassifier(ColumnRoles, InferringClassifier):
         (the levels of a category, the parts of a date) are a group: a column is in the model or out of it as a whole.
     verbose : int or callable
         As there; a callable receives a `PathPoint` for each strength, a `softreg.tables.TermProgress` for each model
-        that `terms` compares, and `softreg.optimize.Progress` records of a fit in batches.
+        that `terms="auto"` compares, and `softreg.optimize.Progress` records of a fit in batches.
 
     Attributes
     ----------
