@@ -48,7 +48,7 @@ SLOW = re.compile(r"\A<!-- .*\bslow -->\n")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 SIGNIFICANT_DIGITS = 6
 LEAST_ROUNDED = 100  # integers below are counts, and equal
-SECONDS_OF_A_COMMAND = 300
+SECONDS_OF_A_COMMAND = 900  # three searches of terms on the bank file, beside other work
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
