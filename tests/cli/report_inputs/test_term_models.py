@@ -12,7 +12,8 @@ import pyarrow.csv
 import pytest
 from numpy.testing import assert_allclose
 
-from softreg import TableClassifier, infer
+from softreg import SoftmaxRegression, TableClassifier, infer
+from softreg.cli.report_inputs.column_importance import analyse_columns
 from softreg.cli.report_inputs.column_summaries import linearity_results
 from softreg.cli.report_inputs.odds_ratios import odds_ratios
 from softreg.cli.report_inputs.row_explanations import row_explainer
@@ -128,3 +129,31 @@ def test_the_report_of_evaluate_shows_the_terms(
     page = (tmp_path / "r.html").read_text("utf-8")
     assert 'id="terms"' in page
     assert "z:job" in page
+
+
+def test_the_cost_of_removal_takes_curve_and_interactions_with_the_column(
+    model: tuple[TableClassifier, pa.Table],
+) -> None:
+    classifier, table = model
+    labels = np.array(table["y"].to_pylist())
+    train, test = np.arange(300), np.arange(300, 400)
+    costs = {one.name: one.nats for one in analyse_columns(classifier, table, labels, train, test).added}
+    assert list(costs) == ["x", "z", "job", "w"]
+    names = np.array(classifier.feature_names_out_)
+    X = classifier.encoder_.encode(table, None)
+
+    def loss(features: list[str]) -> float:
+        factors = [classifier.model_.penalty_factors[name] for name in features]
+        part = X[:, [names.tolist().index(name) for name in features]]
+        strength = classifier.model_.strength
+        fitted = SoftmaxRegression(strength=strength, penalty_factors=factors, tol=1e-8).fit(part[train], labels[train])
+        P = fitted.predict_proba(part[test])
+        return float(-np.log(P[np.arange(100), np.searchsorted(fitted.classes_, labels[test])]).mean())
+
+    whole = loss(names.tolist())
+    for column in ("x", "z", "w"):
+        gone = [name for name in names if column in (name, name.split("=")[0]) or (column == "z" and ":" in name)]
+        rest = [name for name in names.tolist() if name not in gone]
+        assert len(rest) < len(names)
+        assert costs[column] == pytest.approx(loss(rest) - whole, abs=2e-3)
+    assert max(abs(cost) for cost in costs.values()) > 0.03

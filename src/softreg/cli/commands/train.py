@@ -284,8 +284,8 @@ def _with_analysis(request: TrainRequest, evaluated: EvaluatedModel) -> bool:
     many = evaluated.audit.streamed is not None
     image = evaluated.classifier.schema_.image
     record = evaluated.classifier.terms_
-    terms = record is not None and not record.is_linear  # its strengths are not those of a model without a column
-    analysis = not (many or request.weights or request.has_weight_terms or image or terms)
+    monotone = record is not None and request.requested_terms.monotone  # its weights have bounds
+    analysis = not (many or request.weights or request.has_weight_terms or image or monotone)
     if request.quiet:
         return analysis
     if many:
@@ -293,8 +293,8 @@ def _with_analysis(request: TrainRequest, evaluated: EvaluatedModel) -> bool:
         print_message(f"For {classes}, the report is without the importance of columns and labels to check.")
     elif analysis:
         print_message("For the report, the model is fitted again without each column.")
-    elif terms:
-        print_message("With curves or interactions, the report shows the terms, and not the cost of removing a column.")
+    elif monotone:
+        print_message("With a monotone curve, the report shows the terms, and not the cost of removing a column.")
     return analysis
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone
 
 from softreg.cli.report_inputs.column_summaries import linearity_results
@@ -21,6 +21,7 @@ from softreg.tables import TableClassifier
 from softreg.tables.encode.discrete_changes import discrete_changes
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.number_encoder import NumberEncoder
+from softreg.tables.encode.terms.pair_encoder import PairEncoder
 from softreg.typing import Array, Codes
 
 if TYPE_CHECKING:
@@ -98,32 +99,56 @@ def analyse_columns(
     Returns
     -------
     ColumnAnalysis
-        The analyses.
+        The analyses; of a model with curves or interactions the cost of removal alone.
     """
-    model, codes = classifier.model_, classifier.encoder_.column_encoders
+    model, y = classifier.model_, labels[training]
     X, X_test = (classifier.encoder_.encode(table, rows) for rows in (training, test))
-    ends = np.cumsum([0, *(len(code.features) for code in codes)])
-    columns = {code.name: range(a, b) for code, (a, b) in zip(codes, pairwise(ends.tolist()), strict=True)}
-    y = labels[training]
-    analysis = ColumnAnalysis(
-        linearity=()
-        if groups is not None
-        else tuple(linearity_results(classifier.encoder_, X, _codes(model, y), model.predict_proba(X))),
-        odds=odds_ratios(classifier, X),
-    )
+    columns, record = _features_of_columns(classifier.encoder_), classifier.terms_
+    with_terms = record is not None and not record.is_linear
+    analysis = ColumnAnalysis()
+    if not with_terms:
+        linear = () if groups is not None else linearity_results(
+            classifier.encoder_, X, _codes(model, y), model.predict_proba(X)
+        )  # fmt: skip
+        analysis = ColumnAnalysis(linearity=tuple(linear), odds=odds_ratios(classifier, X))
     entries = X.nnz if hasattr(X, "nnz") else X.size
     step = -(-entries * len(classifier.classes_) * (len(columns) + 4) // MAX_FITTED_CELLS)
     X, y, rows = X[::step], y[::step], len(y)
     if step > 1 and (len(y) < MIN_SAMPLED or len(np.unique(y)) < len(classifier.classes_)):
         return analysis
     approximate_model = clone(model).set_params(tol=max(model.tol, APPROXIMATE_TOL), verbose=0)
+    if with_terms:
+        X, X_test = (_with_equal_penalty(classifier, part) for part in (X, X_test))
+        approximate_model.set_params(penalty_factors=None)
+    added = added_on_rows(X, y, X_test, labels[test], columns, model=approximate_model, dependent=groups)
+    fitted_to = f"all models are fitted to {len(y):,} of the {rows:,} training rows" if step > 1 else ""
+    analysis = replace(analysis, added=tuple(added), added_rows=fitted_to)
+    if with_terms:
+        return analysis
     return replace(
         analysis,
-        added=tuple(added_on_rows(X, y, X_test, labels[test], columns, model=approximate_model, dependent=groups)),
-        added_rows=f"all models are fitted to {len(y):,} of the {rows:,} training rows" if step > 1 else "",
         code=prequential_codelength(X, y, model=approximate_model),
         effects=_effects(classifier, X, y),
     )
+
+
+def _features_of_columns(encoder: Encoder) -> dict[str, list[int]]:
+    """Return the places of the features of each column, those of its interactions included."""
+    places: dict[str, list[int]] = {code.name: [] for code in encoder.column_encoders}
+    first = 0
+    for part in encoder.parts:
+        names = (part.left.column, part.right.column) if isinstance(part, PairEncoder) else (part.name,)
+        for name in names:
+            places[name] += range(first, first + part.width)
+        first += part.width
+    return places
+
+
+def _with_equal_penalty(classifier: TableClassifier, X: Any) -> Any:
+    """Return features that are divided by the roots of their penalty factors, with which all factors are 1."""
+    factors = classifier.model_.penalty_factors
+    scale = 1 / np.sqrt([factors[name] for name in classifier.feature_names_out_])
+    return X * scale if isinstance(X, np.ndarray) else X @ sp.diags_array(scale)
 
 
 def analyse_rows(classifier: TableClassifier, table: pa.Table, codes: Codes, P: Array) -> ColumnAnalysis:

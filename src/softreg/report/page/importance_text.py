@@ -84,7 +84,8 @@ def _removal_sentences(data: ReportData, explained: float) -> list[str]:
         others = " and ".join(f"{_quoted([one.name])} ({format_nats(one.nats)} nats)" for one in rest)
         sentences.append(f"Next {'is' if len(rest) == 1 else 'are'} {others}.")
     if first.nats > data.audit.label_entropy - loss:
-        sentences.append("Without it, at the same strength of the penalty, the model is worse than class rates alone.")
+        same = "the same strength of the penalty" if data.terms is None else "the same strengths of the other terms"
+        sentences.append(f"Without it, at {same}, the model is worse than class rates alone.")
     if first.nats >= LARGE_SHARE * explained:
         sentences.append(CHECK_AVAILABILITY.format(_quoted([first.name])))
     return sentences + _redundancy_sentences(data, costs, explained)
