@@ -21,10 +21,11 @@ import softreg
 from softreg.cli import main
 from softreg.models.serialization import model_file as storage
 from softreg.models.serialization.model_file import ModelFileError, StoredModel, read_model
+from softreg.tables import Terms
 from softreg.tables.fit.predictor import TablePredictor
 
 MUTATIONS = int(os.environ.get("SOFTREG_MUTATIONS", "40"))
-"""Edited files of each of seven models; 1,430 make 10,000."""
+"""Edited files of each of eight models; 1,250 make 10,000."""
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 7, 0.0, -0.0, 0.5, -2.5, 1e308, -1e308, 5e-324, 1e-300, 1e18, 2**31, 2**53, 2**63,
     -(2**63), 10**30, 10**400, "", "x", "nan", "inf", "number", "category", "text", "date", "l1", "auto", "balanced",
@@ -61,10 +62,12 @@ def models() -> dict[str, Any]:
     r = np.random.default_rng(1)
     X, y = r.normal(size=(120, 3)), r.integers(3, size=120)
     names = np.array(["a", "b", "c"])[y]
+    terms = Terms("linear", smooth=["size", "holes"], interactions=["size:member", "holes:city"])
     return {
         "table": softreg.TableClassifier("y", strength=0.1).fit(table()),
         "narrow table": softreg.TableClassifier("y", strength=0.1, drop=["note"]).fit(table()),
         "table with a path": softreg.TableClassifier("y", terms="linear").fit(table()),
+        "table with terms": softreg.TableClassifier("y", terms=terms, drop=["note", "when"]).fit(table()),
         "regression": softreg.SoftmaxRegression(0.1, class_weight={"a": 1, "b": 2, "c": 1}).fit(X, names),
         "integers": softreg.SoftmaxRegression(0.1).fit(X.astype(np.float32), y),
         "selection": softreg.SoftmaxRegressionCV(strengths=[0.1, 1.0], cv=2).fit(X, names),
@@ -161,7 +164,9 @@ def _edit_array(arrays: dict[str, np.ndarray], choose: random.Random) -> str:
     return f"{what} of the array {name}"
 
 
-KINDS = ("table", "narrow table", "table with a path", "regression", "integers", "selection", "elastic")
+KINDS = (
+    "table", "narrow table", "table with a path", "table with terms", "regression", "integers", "selection", "elastic",
+)  # fmt: skip
 Edit = Callable[[dict[str, Any], dict[str, np.ndarray]], None]
 
 
