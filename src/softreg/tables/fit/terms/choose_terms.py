@@ -8,14 +8,16 @@ loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standar
 Before, the first `FEWEST_HELD_OUT` of these rows choose between two kinds of curves: strengths of linear features,
 categories and indicators that are shrunk towards a common one, or, if their loss is less by more than
 `SEPARATE_GAIN_SE` standard errors of the difference, separate strengths, which are better where few columns of many
-have an effect. The held-out rows finally choose a common multiple of the strengths of the chosen model: Laplace's
-approximation makes them too large where the classes are nearly separated.
+have an effect. The held-out rows also choose multiples of the strengths: of the curves and of the interactions before
+the models are compared, as the evidence of many terms makes them too small, and finally of all terms of the chosen
+model, as Laplace's approximation makes them too large where the classes are nearly separated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from softreg.probability import softmax
 from softreg.splits import Split
 from softreg.tables.fit.terms.term_problem import ChosenTerms, TermProblem
 from softreg.tables.fit.terms.term_record import LINEAR, REQUESTED, StageLoss, TermProgress, TermRecord
-from softreg.tables.fit.terms.term_search import Deadline, Model, Refits, TermRows, TermSearch
+from softreg.tables.fit.terms.term_search import NO_MULTIPLES, Deadline, Model, Multiples, Refits, TermRows, TermSearch
 from softreg.typing import Float64Array, FloatArray, IntArray
 
 HELD_OUT = 4_000
@@ -47,6 +49,8 @@ LARGEST_MULTIPLE = 64.0
 """Largest multiple of the strengths that is tried; the least is one by it."""
 LEAST_PROBABILITY = 1e-15
 """Held-out probabilities are limited to it, so that one row does not decide."""
+KINDS = ("curves", "interactions")
+"""Terms that the models after the linear one add, whose strengths have multiples of their own."""
 STAGES = (LINEAR, "curves", "interactions")
 """The models that are compared, in the order of their size."""
 
@@ -98,19 +102,84 @@ def compare_models(
         report = None if on_progress is None else _FoldProgress(on_progress, number, len(folds))
         main = mains.pop(0) if mains else None
         parts.append(_held_out(problem, fold, linear, deadline, report=report, main=main))
-        compared = _Comparison.of(parts, first)
+        reached = min(len(part.losses) for part in parts)
+        losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
+        compared = _Comparison.of(losses, np.concatenate([part.weight for part in parts]), first)
         if len(compared.share) >= HELD_OUT or (compared.is_clear and len(compared.share) >= FEWEST_HELD_OUT):
             break
+    tunings = _tunings(problem, parts, compared, deadline)
+    compared = _Comparison.of([compared.losses[0], *(one.losses for one in tunings)], compared.share, first)
     if compared.best == 0:
         return TermRecord(STAGES[0], compared.stages(), (), len(problem.rows.codes))
-    best = compared.best - 1
-    multiple, losses = _best_multiple(problem, parts, compared, deadline)
-    stages = compared.with_losses(losses).stages()
+    best, tuning = compared.best - 1, tunings[compared.best - 1]
+    tuning.improve("common", deadline)
+    stages = compared.with_losses(tuning.losses).stages()
     models = parts[-1].models
     if len(parts) > 1 or len(problem.rows.codes) < REFIT_ROWS:
         models = list(_models(problem.search, problem.rows, best + 1, Deadline(None)))
-    model = models[best] if multiple == 1 else problem.search.at_multiple(problem.rows, models[best], multiple)
-    return problem.chosen(model, STAGES[best + 1], stages, multiple)
+    model, multiples = models[best], tuning.multiples
+    if multiples != NO_MULTIPLES:
+        model = problem.search.at_multiples(problem.rows, model, multiples)
+    return problem.chosen(model, STAGES[best + 1], stages, multiples)
+
+
+def _tunings(
+    problem: TermProblem, parts: Sequence[_HeldOut], compared: _Comparison, deadline: Deadline
+) -> list[_Tuning]:
+    """Return the models after the linear one, with multiples of the strengths of curves and interactions."""
+    tunings = []
+    for stage in range(1, len(compared.losses)):
+        tuning = _Tuning(problem, parts, stage, compared.losses[stage], compared.share)
+        worse = _Mean.of(compared.losses[stage] - compared.losses[compared.best], compared.share)
+        if worse.value <= CLEAR_SE * worse.error:
+            for kind in KINDS[:stage][::-1]:
+                tuning.improve(kind, deadline)
+        tunings.append(tuning)
+    return tunings
+
+
+class _Tuning:
+    """The multiples of the strengths of a model, with the losses of the held-out rows.
+
+    Parameters
+    ----------
+    problem : TermProblem
+        Rows, and the search on them.
+    parts : sequence of _HeldOut
+        Models of the folds.
+    stage : int
+        Place of the model in `STAGES`.
+    losses : array of float64 (k,)
+        Losses of the held-out rows at the strengths of the evidence.
+    share : array of float64 (k,)
+        Shares of the held-out rows of the weight.
+    """
+
+    def __init__(
+        self, problem: TermProblem, parts: Sequence[_HeldOut], stage: int, losses: Float64Array, share: Float64Array
+    ) -> None:
+        self.problem, self.parts, self.stage, self.losses, self.share = problem, parts, stage, losses, share
+        self.multiples = NO_MULTIPLES
+
+    @cached_property
+    def _refits(self) -> list[_HeldOutRefits]:
+        return [part.refits(self.problem, self.stage - 1) for part in self.parts]
+
+    def improve(self, kind: str, deadline: Deadline) -> None:
+        """Change the multiple of a kind of terms while the loss falls by more than `MULTIPLE_GAIN_SE` errors."""
+        first = self.multiples
+        for ratio in (1 / STEP, STEP):  # larger ones if no smaller one is better
+            while not deadline.passed:
+                tried = replace(self.multiples, **{kind: getattr(self.multiples, kind) * ratio})
+                if not 1 / LARGEST_MULTIPLE <= getattr(tried, kind) <= LARGEST_MULTIPLE:
+                    break
+                losses = np.concatenate([one.losses_at(tried) for one in self._refits])
+                gain = _Mean.of(self.losses - losses, self.share)
+                if gain.value <= MULTIPLE_GAIN_SE * gain.error:
+                    break
+                self.multiples, self.losses = tried, losses
+            if self.multiples != first:
+                break
 
 
 def _with_better_strengths(
@@ -134,26 +203,6 @@ def _with_better_strengths(
     return kinds[best], models[best]
 
 
-def _best_multiple(
-    problem: TermProblem, parts: Sequence[_HeldOut], compared: _Comparison, deadline: Deadline
-) -> tuple[float, Float64Array]:
-    """Return the multiple of the strengths of the chosen model, and its losses of the held-out rows."""
-    multiple, losses = 1.0, compared.losses[compared.best]
-    if deadline.passed:
-        return multiple, losses
-    refits = [part.refits(problem, compared.best - 1) for part in parts]
-    for ratio in (1 / STEP, STEP):  # larger ones if no smaller one is better
-        while 1 / LARGEST_MULTIPLE <= multiple * ratio <= LARGEST_MULTIPLE and not deadline.passed:
-            tried = np.concatenate([one.losses_at(multiple * ratio) for one in refits])
-            gain = _Mean.of(losses - tried, compared.share)
-            if gain.value <= MULTIPLE_GAIN_SE * gain.error:
-                break
-            multiple, losses = multiple * ratio, tried
-        if multiple != 1:
-            break
-    return multiple, losses
-
-
 @dataclass(frozen=True, eq=False)
 class _Comparison:
     """Losses of the held-out rows at each stage, their shares of the weight, and the stage that is chosen."""
@@ -165,18 +214,15 @@ class _Comparison:
     """Whether each difference that decided is clear, or 0 in all rows."""
 
     @classmethod
-    def of(cls, parts: Sequence[_HeldOut], first: int) -> _Comparison:
+    def of(cls, losses: Sequence[Float64Array], weight: Float64Array, first: int) -> _Comparison:
         """Return the comparison of the stages from `first` on."""
-        reached = min(len(part.losses) for part in parts)
-        losses = [np.concatenate([part.losses[stage] for part in parts]) for stage in range(reached)]
-        share = np.concatenate([part.weight for part in parts])
-        share, best, is_clear = share / share.sum(), first, True
-        for stage in range(first + 1, reached):
+        share, best, is_clear = weight / weight.sum(), first, True
+        for stage in range(first + 1, len(losses)):
             gain = _Mean.of(losses[best] - losses[stage], share)
             is_clear &= abs(gain.value) >= CLEAR_SE * gain.error
             if gain.value > LEAST_GAIN_SE * gain.error:
                 best = stage
-        return cls(losses, share, best, is_clear)
+        return cls(list(losses), share, best, is_clear)
 
     def with_losses(self, losses: Float64Array) -> _Comparison:
         """Return the comparison with other losses of the chosen stage."""
@@ -254,9 +300,9 @@ class _HeldOutRefits:
     test: TermRows
     X: FloatArray
 
-    def losses_at(self, multiple: float) -> Float64Array:
-        """Return the losses of the held-out rows at a multiple."""
-        return _losses(np.asarray(softmax(self.test.logits(self.X, self.refits.at(multiple)))), self.test.codes)
+    def losses_at(self, multiples: Multiples) -> Float64Array:
+        """Return the losses of the held-out rows at multiples."""
+        return _losses(np.asarray(softmax(self.test.logits(self.X, self.refits.at(multiples)))), self.test.codes)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from softreg.tables.fit.terms.fitted_parts import TermSample
 from softreg.tables.fit.terms.term_layout import CURVE, DETAIL, INTERACTION, MAIN, MISSING, TermLayout, term_layout
 from softreg.tables.fit.terms.term_options import Terms
 from softreg.tables.fit.terms.term_record import StageLoss, TermRecord, TermStrength
-from softreg.tables.fit.terms.term_search import Model, TermRows, TermSearch
+from softreg.tables.fit.terms.term_search import NO_MULTIPLES, Model, Multiples, TermRows, TermSearch
 from softreg.typing import Array, Float64Array, IntArray
 
 MAX_LEVELS = 300
@@ -139,7 +139,8 @@ class TermProblem:
         places = _paired_columns(encoder, narrow, options)
         sides = pair_sides(encoder, X, places)
         _check_requested(options, encoder, sides)
-        search = TermSearch(terms, sides, places, options.interactions, fixed, np.zeros(len(used), dtype=bool))
+        separate, curved = np.zeros(len(used), dtype=bool), [layout.parts[term] in (CURVE, DETAIL) for term in used]
+        search = TermSearch(terms, sides, places, options.interactions, fixed, separate, np.array(curved, dtype=bool))
         rows = TermRows(X, codes, len(model.classes_), weight, offset)
         total = float(len(codes) if weight is None else weight.sum())
         return cls(encoder, layout, used, rows, search, float(model.strength) * total, options)
@@ -149,7 +150,9 @@ class TermProblem:
         shared = np.array([self.layout.parts[term] in (MAIN, MISSING) for term in self.used], dtype=bool)
         return replace(self, search=self.search.of_strengths(shared))
 
-    def chosen(self, model: Model, name: str, stages: tuple[StageLoss, ...], multiple: float = 1.0) -> ChosenTerms:
+    def chosen(
+        self, model: Model, name: str, stages: tuple[StageLoss, ...], multiples: Multiples = NO_MULTIPLES
+    ) -> ChosenTerms:
         """Return the terms of a model as encoder and precisions.
 
         Parameters
@@ -160,8 +163,8 @@ class TermProblem:
             Name of the model.
         stages : tuple of StageLoss
             Models that were compared.
-        multiple : float
-            Multiple of the strengths of the evidence that the model has.
+        multiples : Multiples
+            Multiples of the strengths of the evidence that the model has.
 
         Returns
         -------
@@ -193,7 +196,15 @@ class TermProblem:
             for k, key in enumerate(layout.keys)
             if key in degrees
         )
-        record = TermRecord(name, stages, strengths, len(self.rows.codes), multiple)
+        record = TermRecord(
+            name,
+            stages,
+            strengths,
+            len(self.rows.codes),
+            multiple=multiples.common,
+            curve_multiple=multiples.curves,
+            interaction_multiple=multiples.interactions,
+        )
         return ChosenTerms(encoder, np.array(of_term)[layout.of_feature], record)
 
     def _is_absent(self, column: str, precision: Mapping[tuple[str, str], float]) -> bool:

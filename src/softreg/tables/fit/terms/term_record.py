@@ -117,6 +117,8 @@ class TermRecord:
         Rows on which the terms were chosen.
     multiple : float
         Common multiple of the strengths that maximise the evidence, which held-out rows chose.
+    curve_multiple, interaction_multiple : float
+        Further multiple of the strengths of the curves, and of the interactions.
     """
 
     chosen: str
@@ -124,6 +126,8 @@ class TermRecord:
     strengths: tuple[TermStrength, ...]
     rows: int
     multiple: float = 1.0
+    curve_multiple: float = 1.0
+    interaction_multiple: float = 1.0
 
     @property
     def is_linear(self) -> bool:
@@ -161,5 +165,6 @@ class TermRecord:
             )
             for one in fields.mappings(state, "strengths")
         )
-        multiple = fields.number(state, "multiple", positive=True) if "multiple" in state else 1.0
-        return cls(fields.text(state, "chosen"), stages, strengths, fields.count(state, "rows"), multiple)
+        named = ("multiple", "curve_multiple", "interaction_multiple")  # which files of earlier versions lack
+        multiples = {name: fields.number(state, name, positive=True) for name in named if name in state}
+        return cls(fields.text(state, "chosen"), stages, strengths, fields.count(state, "rows"), **multiples)

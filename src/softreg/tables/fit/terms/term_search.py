@@ -128,17 +128,38 @@ class Model:
     fit: TermStrengths
 
 
+@dataclass(frozen=True)
+class Multiples:
+    """Multiples of the precisions that maximise the evidence.
+
+    Attributes
+    ----------
+    common : float
+        Multiple of all precisions.
+    curves, interactions : float
+        Further multiple of those of curves, and of interactions.
+    """
+
+    common: float = 1.0
+    curves: float = 1.0
+    interactions: float = 1.0
+
+
+NO_MULTIPLES = Multiples()
+"""The precisions of the evidence."""
+
+
 @dataclass(frozen=True, eq=False)
 class Refits:
-    """Fits of a model at multiples of its precisions; those in `fixed`, where not nan, stay."""
+    """Fits of a model at multiples of its precisions."""
 
+    search: TermSearch
     fits: TermRefits
     precision: Float64Array
-    fixed: Float64Array
 
-    def at(self, multiple: float) -> TermWeights:
-        """Return the weights at a multiple."""
-        return self.fits.at(_multiplied(self.precision, multiple, self.fixed))
+    def at(self, multiples: Multiples) -> TermWeights:
+        """Return the weights at multiples."""
+        return self.fits.at(self.search.multiplied(self.precision, multiples))
 
 
 class TermSearch:
@@ -158,6 +179,8 @@ class TermSearch:
         Precision of each term that is not chosen; nan for the others.
     shared : array of bool (m,)
         Terms whose precisions are shrunk towards a common one.
+    curved : array of bool (m,)
+        Terms that are curves.
     """
 
     def __init__(
@@ -168,14 +191,15 @@ class TermSearch:
         requested: Sequence[tuple[str, str]],
         fixed: Float64Array,
         shared: BoolArray,
+        curved: BoolArray,
     ) -> None:
         self.terms, self.sides, self.places, self.requested, self.fixed = terms, sides, places, requested, fixed
-        self.shared = shared
+        self.shared, self.curved = shared, curved
         self.n_terms = int(terms.max()) + 1 if len(terms) else 0
 
     def of_strengths(self, shared: BoolArray) -> TermSearch:
         """Return the search with other terms whose precisions are shrunk towards a common one."""
-        return TermSearch(self.terms, self.sides, self.places, self.requested, self.fixed, shared)
+        return TermSearch(self.terms, self.sides, self.places, self.requested, self.fixed, shared, self.curved)
 
     def bases(self, X: Float64Array) -> dict[str, Float64Array]:
         """Return the basis functions (n, r) of the columns that may have interactions."""
@@ -241,14 +265,22 @@ class TermSearch:
 
     def refits(self, rows: TermRows, model: Model) -> Refits:
         """Return fits of a model, which was fitted to these rows, at multiples of its precisions."""
-        X, (terms, fixed) = self._fit_features(rows, model.pairs), self._layout(model.pairs)
+        X, terms = self._fit_features(rows, model.pairs), self._layout(model.pairs)[0]
         fits = TermRefits(X, rows.codes, terms, model.fit, weight=rows.weight, offset=rows.offset)
-        return Refits(fits, model.fit.precision, fixed)
+        return Refits(self, fits, model.fit.precision)
 
-    def at_multiple(self, rows: TermRows, model: Model, multiple: float) -> Model:
-        """Return the model at a multiple of its precisions, fitted to these rows."""
-        X, (terms, fixed) = self._fit_features(rows, model.pairs), self._layout(model.pairs)
-        precision = _multiplied(model.fit.precision, multiple, fixed)
+    def multiplied(self, precision: Float64Array, multiples: Multiples) -> Float64Array:
+        """Return multiples of precisions, those of the interactions last; fixed ones stay."""
+        found = precision.copy()
+        found[: self.n_terms] *= np.where(self.curved, multiples.common * multiples.curves, multiples.common)
+        found[self.n_terms :] *= multiples.common * multiples.interactions
+        found[: self.n_terms] = np.where(np.isnan(self.fixed), found[: self.n_terms], self.fixed)
+        return found
+
+    def at_multiples(self, rows: TermRows, model: Model, multiples: Multiples) -> Model:
+        """Return the model at multiples of its precisions, fitted to these rows."""
+        X, terms = self._fit_features(rows, model.pairs), self._layout(model.pairs)[0]
+        precision = self.multiplied(model.fit.precision, multiples)
         fit = degrees_at(X, rows.codes, terms, model.fit, precision, weight=rows.weight, offset=rows.offset)
         return Model(model.pairs, fit)
 
@@ -281,8 +313,3 @@ class TermSearch:
             X, rows.codes, rows.n_classes, terms, weight=rows.weight, offset=rows.offset, start=start, fixed=fixed,
             shared=np.append(self.shared, np.zeros(len(pairs), dtype=bool)),
         )  # fmt: skip
-
-
-def _multiplied(precision: Float64Array, multiple: float, fixed: Float64Array) -> Float64Array:
-    """Return a multiple of the precisions that were chosen; those in `fixed`, where not nan, stay."""
-    return np.where(np.isnan(fixed), precision * multiple, precision)
