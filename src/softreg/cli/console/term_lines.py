@@ -50,8 +50,7 @@ def term_text(model: TableClassifier, most: int | None = MAX_LISTED_TERMS) -> st
         of = f"the held-out log loss of {record.rows:,} training rows"
         lines = [f"Terms: {record.chosen}, the choice among these models by {of}"]
         lines.append(align_columns(_stage_lines(record)))
-        if record.multiple != 1:
-            lines.append(f"Strengths: {record.multiple:g} times those of the evidence, by the same rows")
+        lines += _multiple_lines(record)
     sizes = record.sizes()
     if sizes:
         shown = sizes if most is None else sizes[:most]
@@ -88,6 +87,18 @@ def choice_of_strength(model: TableClassifier, prior: Path | None) -> str:
         return STRENGTH_REMARK
     selection = strength_selection(model.path_, model.rule)
     return selection if model.model_.penalty else "; ".join(part for part in ("no penalty", selection) if part)
+
+
+def _multiple_lines(record: TermRecord) -> list[str]:
+    """Return a line on the multiples of the strengths that held-out rows chose; none where all are 1."""
+    parts = {"lines and categories": 1.0, "curves": record.curve_multiple, "interactions": record.interaction_multiple}
+    if record.chosen != "interactions":
+        del parts["interactions"]
+    multiples = {name: record.multiple * value for name, value in parts.items()}
+    if len(set(multiples.values())) == 1:
+        return [] if record.multiple == 1 else [f"Strengths: {record.multiple:g} times those of the evidence"]
+    told = [f"{value:g} times for {name}" for name, value in multiples.items() if value != 1]
+    return [f"Strengths, as multiples of those of the evidence: {', '.join(told)}"]
 
 
 def _main_term(kind: str) -> str:
@@ -140,6 +151,7 @@ def term_fields(record: TermRecord | None) -> Mapping[str, Any] | None:
     return {
         "chosen": state["chosen"],
         "rows": state["rows"],
+        **{name: state[name] for name in ("multiple", "curve_multiple", "interaction_multiple")},
         "models": [dict(one) for one in state["stages"]],
         "sizes": [asdict(one) for one in record.sizes()],
         "strengths": [dict(one) for one in state["strengths"]],

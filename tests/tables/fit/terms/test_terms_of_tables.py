@@ -291,22 +291,41 @@ def test_held_out_rows_choose_a_multiple_of_the_strengths(monkeypatch: pytest.Mo
     frame, new = intervals(300, 0), intervals(2_000, 1)
     model = fitted(frame, random_state=0)
     record = model.terms_
-    assert record.multiple < 1
+    assert record.multiple * record.curve_multiple < 1
     assert record.chosen == "curves"
     monkeypatch.setattr(choose_terms, "LARGEST_MULTIPLE", 1.0)
     other = fitted(frame, random_state=0)
-    assert other.terms_.multiple == 1
+    assert (other.terms_.multiple, other.terms_.curve_multiple, other.terms_.interaction_multiple) == (1, 1, 1)
     pairs = zip(record.strengths, other.terms_.strengths, strict=True)
-    ratios = [one.precision / before.precision for one, before in pairs if before.precision < ABSENT_PRECISION]
-    assert_allclose(ratios, record.multiple)
+    for one, before in pairs:
+        if before.precision < ABSENT_PRECISION:
+            multiple = record.multiple * (record.curve_multiple if one.part in ("curve", "detail") else 1)
+            assert one.precision / before.precision == pytest.approx(multiple)
     assert sum(one.degrees for one in record.strengths) > sum(one.degrees for one in other.terms_.strengths)
     assert record.stages[1].log_loss < other.terms_.stages[1].log_loss
     assert log_loss(model, new) < log_loss(other, new)
     model.save(tmp_path / "m.softreg")
     assert softreg.load(tmp_path / "m.softreg").terms_ == record
     state = json.loads(json.dumps(record.to_state()))
-    del state["multiple"]  # files of earlier versions
-    assert TermRecord.from_state(state).multiple == 1
+    for name in ("multiple", "curve_multiple", "interaction_multiple"):  # files of earlier versions
+        del state[name]
+    assert TermRecord.from_state(state).curve_multiple == TermRecord.from_state(state).multiple == 1
+
+
+def test_weak_interactions_have_larger_strengths_by_held_out_rows() -> None:
+    """With many weak candidates the evidence keeps some that are chance; a multiple above 1 shrinks them."""
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(1_500, 8))
+    logits = X[:, :4].sum(axis=1) + 0.35 * X[:, 0] * X[:, 1] + 0.25 * X[:, 2] * X[:, 3]
+    frame = pd.DataFrame(X, columns=[f"x{k}" for k in range(8)])
+    frame["y"] = np.where(rng.random(1_500) < 1 / (1 + np.exp(-logits)), "yes", "no")
+    model = TableClassifier("y", random_state=0).fit(frame)
+    record = model.terms_
+    assert record.chosen == "interactions"
+    assert record.interaction_multiple > 1
+    assert record.multiple == 1
+    state = json.loads(json.dumps(record.to_state()))
+    assert TermRecord.from_state(state) == record
 
 
 def test_a_fold_does_not_depend_on_the_folds_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

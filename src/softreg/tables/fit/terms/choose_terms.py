@@ -127,8 +127,11 @@ def _tunings(
     problem: TermProblem, parts: Sequence[_HeldOut], compared: _Comparison, deadline: Deadline
 ) -> list[_Tuning]:
     """Return the models after the linear one, with multiples of the strengths of curves and interactions."""
-    tunings = []
+    tunings = list[_Tuning]()
     for stage in range(1, len(compared.losses)):
+        if stage > 1 and all(part.models[stage - 1] is part.models[stage - 2] for part in parts):
+            tunings.append(tunings[-1])  # no part has interactions
+            continue
         tuning = _Tuning(problem, parts, stage, compared.losses[stage], compared.share)
         worse = _Mean.of(compared.losses[stage] - compared.losses[compared.best], compared.share)
         if worse.value <= CLEAR_SE * worse.error:

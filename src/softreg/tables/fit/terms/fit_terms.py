@@ -195,7 +195,7 @@ def _search(
         problem = TermProblem.of(
             (linear.encoder, model), chosen, codes, terms, free=constraints.unpenalised, weight=weight, offset=offset
         )
-        if not problem.rows.X.shape[1]:  # texts alone, whose features keep the strength of the linear model
+        if not problem.has_choice:  # such as texts alone, whose features keep the strength of the linear model
             return TermRecord(LINEAR, (), (), len(y))
         if terms.mode == "linear" or not comparable:
             return problem.chosen(problem.search.main(problem.rows), REQUESTED, ())

@@ -145,6 +145,11 @@ class TermProblem:
         total = float(len(codes) if weight is None else weight.sum())
         return cls(encoder, layout, used, rows, search, float(model.strength) * total, options)
 
+    @property
+    def has_choice(self) -> bool:
+        """Whether a model with terms differs from the linear one: not for a single term that is no curve."""
+        return len(self.used) > 1 or self.requested.required
+
     def with_shared_strengths(self) -> TermProblem:
         """Return the problem whose strengths of linear features, categories and indicators share a prior."""
         shared = np.array([self.layout.parts[term] in (MAIN, MISSING) for term in self.used], dtype=bool)
