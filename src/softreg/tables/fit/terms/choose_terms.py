@@ -3,7 +3,8 @@
 Models of increasing size are compared on rows that took no part in any of their choices: the linear model, curves, and
 curves with the interactions for which there is evidence. The search is repeated in each fold, until `HELD_OUT` rows
 have been held out, or fewer if all differences are clear. A larger model is chosen if its mean held-out
-loss, with the weights of the rows, is less by more than `LEAST_GAIN_SE` standard errors of the difference.
+loss, with the weights of the rows, is less by more than `LINEAR_GAIN_SE` standard errors of the difference from the
+linear model, or `LEAST_GAIN_SE` from a smaller one with terms.
 
 Before, the first `FEWEST_HELD_OUT` of these rows choose between two kinds of curves: strengths of linear features,
 categories and indicators that are shrunk towards a common one, or, if their loss is less by more than
@@ -38,7 +39,9 @@ CLEAR_SE = 4.0
 REFIT_ROWS = 10_000
 """Rows below which the terms are searched again in all rows once a model is chosen, in place of those of the fold."""
 LEAST_GAIN_SE = 0.5
-"""Standard errors by which a larger model has to be better on held-out rows."""
+"""Standard errors by which a larger model with terms has to be better on held-out rows."""
+LINEAR_GAIN_SE = 1.0
+"""Standard errors by which a model with terms has to be better than the linear one."""
 SEPARATE_GAIN_SE = 1.0
 """Standard errors by which separate strengths have to be better on held-out rows than those that share a prior."""
 MULTIPLE_GAIN_SE = 1.0
@@ -112,7 +115,7 @@ def compare_models(
     if compared.best == 0:
         return TermRecord(STAGES[0], compared.stages(), (), len(problem.rows.codes))
     best, tuning = compared.best - 1, tunings[compared.best - 1]
-    tuning.improve("common", deadline)
+    tuning.improve("common", (1 / STEP, STEP), deadline)  # larger ones if no smaller one is better
     stages = compared.with_losses(tuning.losses).stages()
     models = parts[-1].models
     if len(parts) > 1 or len(problem.rows.codes) < REFIT_ROWS:
@@ -136,7 +139,7 @@ def _tunings(
         worse = _Mean.of(compared.losses[stage] - compared.losses[compared.best], compared.share)
         if worse.value <= CLEAR_SE * worse.error:
             for kind in KINDS[:stage][::-1]:
-                tuning.improve(kind, deadline)
+                tuning.improve(kind, (STEP,), deadline)
         tunings.append(tuning)
     return tunings
 
@@ -168,10 +171,20 @@ class _Tuning:
     def _refits(self) -> list[_HeldOutRefits]:
         return [part.refits(self.problem, self.stage - 1) for part in self.parts]
 
-    def improve(self, kind: str, deadline: Deadline) -> None:
-        """Change the multiple of a kind of terms while the loss falls by more than `MULTIPLE_GAIN_SE` errors."""
+    def improve(self, kind: str, ratios: Sequence[float], deadline: Deadline) -> None:
+        """Change the multiple of a kind of terms while the loss falls by more than `MULTIPLE_GAIN_SE` errors.
+
+        Parameters
+        ----------
+        kind : str
+            Field of `Multiples`.
+        ratios : sequence of float
+            Ratios of successive multiples; each is tried if none before it was better.
+        deadline : Deadline
+            No further multiple is tried after it.
+        """
         first = self.multiples
-        for ratio in (1 / STEP, STEP):  # larger ones if no smaller one is better
+        for ratio in ratios:
             while not deadline.passed:
                 tried = replace(self.multiples, **{kind: getattr(self.multiples, kind) * ratio})
                 if not 1 / LARGEST_MULTIPLE <= getattr(tried, kind) <= LARGEST_MULTIPLE:
@@ -223,7 +236,7 @@ class _Comparison:
         for stage in range(first + 1, len(losses)):
             gain = _Mean.of(losses[best] - losses[stage], share)
             is_clear &= abs(gain.value) >= CLEAR_SE * gain.error
-            if gain.value > LEAST_GAIN_SE * gain.error:
+            if gain.value > (LEAST_GAIN_SE if best else LINEAR_GAIN_SE) * gain.error:
                 best = stage
         return cls(list(losses), share, best, is_clear)
 
