@@ -69,9 +69,8 @@ def test_bands_and_points_of_missing_values_are_drawn(functions: TermFunctions) 
     logits, probability = term_plots(functions.function("x"), "x")
     assert ">missing<" in logits
     assert ">missing<" in probability
-    binary = len(functions.classes) == 1
-    assert logits.count("fill-opacity: 0.16") == len(drawn_classes(functions.function("x")))
-    assert probability.count("fill-opacity: 0.16") == (1 if binary else 0)
+    bands = len(drawn_classes(functions.function("x")))
+    assert logits.count("fill-opacity: 0.16") == probability.count("fill-opacity: 0.16") == bands
 
 
 def test_the_darkest_shade_is_the_largest_logit_of_the_shown_cells(functions: TermFunctions) -> None:
@@ -119,7 +118,7 @@ def test_the_shades_of_a_map_are_those_of_the_values() -> None:
     probability = np.stack([1 - p, p], axis=-1)
     error = np.array([[0.1, 0.2], [0.3, 0.4]])[:, :, None]
     term = TermFunction("a:b", "interaction", axes, ("yes",), logits[:, :, None], error, logits[:, :, None] - error,
-                        logits[:, :, None] + error, probability, np.full((2, 2), 0.25))  # fmt: skip
+                        logits[:, :, None] + error, probability, None, None, np.full((2, 2), 0.25))  # fmt: skip
     ((map_of_logits, map_of_p, band),) = interaction_figures(term)
     cells = [opacities(one.figure) for one in (map_of_logits, map_of_p, band)]
     np.testing.assert_allclose(cells[0], [[0.5, -0.5], [-1, 1]], atol=0.03)  # a across, b down

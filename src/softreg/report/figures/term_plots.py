@@ -87,6 +87,14 @@ class ShownTerm(Protocol):
         """Probabilities (..., q), with all other terms at their mean."""
 
     @property
+    def probability_low(self) -> Float64Array | None:
+        """Lower limits of the probabilities, or None."""
+
+    @property
+    def probability_high(self) -> Float64Array | None:
+        """Upper limits of the probabilities, or None."""
+
+    @property
     def share(self) -> Float64Array:
         """Share of the training rows at each node."""
 
@@ -194,8 +202,9 @@ def term_figures(term: ShownTerm) -> tuple[TermFigure, TermFigure]:
     binary = len(term.classes) == 1
     low, high = (None, None) if term.low is None or term.high is None else (term.low[:, classes], term.high[:, classes])
     logits = _Values(term.logits[:, classes], low, high, False)
-    p = term.probability[:, 1:] if binary else term.probability[:, classes]
-    probability = _Values(p, *(_probability_limits(term) if binary else (None, None)), True)
+    drawn_p = np.array([1]) if binary else classes
+    p_low, p_high = (None if p is None else p[:, drawn_p] for p in (term.probability_low, term.probability_high))
+    probability = _Values(term.probability[:, drawn_p], p_low, p_high, True)
     names = [term.classes[k] for k in classes]
     draw = _draw_levels if term.kind == "levels" else _draw_curves
     label = shorten_middle(term.name, MAX_NAME_LENGTH)
@@ -212,16 +221,6 @@ class _Values:
 
     def __init__(self, values: Float64Array, low: Float64Array | None, high: Float64Array | None, share: bool) -> None:
         self.values, self.low, self.high, self.share = values, low, high, share
-
-
-def _probability_limits(term: ShownTerm) -> tuple[Float64Array | None, Float64Array | None]:
-    """Return the limits (m, 1) of the probability of the second of two classes."""
-    if term.low is None or term.high is None:
-        return None, None
-    p = np.clip(term.probability[:, 1:], np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
-    odds = np.log(p) - np.log1p(-p) - term.logits
-    low, high = (1 / (1 + np.exp(-(odds + limit))) for limit in (term.low, term.high))
-    return low, high
 
 
 def _draw_curves(term: ShownTerm, shown: _Values, names: Sequence[str], binary: bool) -> tuple[Figure, Float64Array]:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import logit, ndtri, softmax
 
 import softreg
 from softreg import TableClassifier
@@ -135,6 +136,21 @@ def test_standard_errors_are_those_of_draws_of_the_weights(fitted: tuple[TableCl
         assert_allclose(np.std(draws[one.name], axis=0), one.std_error, rtol=MONTE_CARLO, atol=1e-3)
         assert (one.low <= one.logits).all()
         assert (one.logits <= one.high).all()
+    functions = model.term_functions()
+    for one in functions:
+        if one.kind == "interaction":
+            assert one.probability_low is None
+            assert one.probability_high is None
+            continue
+        assert one.probability_low is not None
+        assert one.probability_high is not None
+        z = functions.bias + np.array(draws[one.name])
+        z = np.concatenate([np.zeros_like(z), z], axis=-1) if q == 2 else z
+        spread = np.std(logit(softmax(z, axis=-1)), axis=0)
+        width = logit(one.probability_high) - logit(one.probability_low)
+        assert_allclose(width / (2 * ndtri(0.975)), spread, rtol=MONTE_CARLO, atol=1e-3)
+        assert (one.probability_low <= one.probability).all()
+        assert (one.probability <= one.probability_high).all()
 
 
 def test_a_model_file_keeps_the_shares_of_the_training_rows(

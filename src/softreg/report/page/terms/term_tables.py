@@ -79,10 +79,9 @@ def _interval_sentence(terms: ShownTerms) -> str:
             "(keep_intervals in Python) for them."
         )
     errors = ERRORS.get(terms.intervals, "covariance of the weights")
-    classes = "" if len(terms.functions[0].classes) == 1 else " The probabilities of several classes have no bands."
     maps = any(one.kind == "interaction" for one in terms.functions)
     half = " A third map of an interaction shows half the width of its band: 0.3 stands for \u00b10.3." if maps else ""
-    return f"Bands are pointwise {100 * terms.level:g}% intervals from the {errors}.{half}{classes}"
+    return f"Bands are pointwise {100 * terms.level:g}% intervals from the {errors}.{half}"
 
 
 def _drawn(term: ShownTerm, name: str) -> DrawnTerm:

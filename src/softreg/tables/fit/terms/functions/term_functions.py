@@ -20,6 +20,8 @@ from softreg.typing import Float64Array
 if TYPE_CHECKING:
     from softreg.models.inference.margins.row_logits import ParameterDistribution
 
+LEAST_REST = 1e-12
+"""Least probability of all other classes in the derivative of a logit."""
 MOST_NUMBERS = 1 << 22
 """Numbers of an intermediate array of standard errors, 32 MB."""
 
@@ -72,6 +74,9 @@ class TermFunction:
     probability : array of float64 (m, q) or (m_a, m_b, q)
         Probabilities of all classes, with all other terms at their mean; for an interaction together with the functions
         of its two columns.
+    probability_low, probability_high : array of float64 (m, q) or None
+        Limits of the pointwise intervals of the probabilities, with all other terms as they are: those of their logits
+        by the delta method. None for an interaction, and without the covariance of the weights.
     share : array of float64 (m,) or (m_a, m_b)
         Share of the training rows at each node.
     """
@@ -85,6 +90,8 @@ class TermFunction:
     low: Float64Array | None
     high: Float64Array | None
     probability: Float64Array
+    probability_low: Float64Array | None
+    probability_high: Float64Array | None
     share: Float64Array
 
     @property
@@ -235,8 +242,27 @@ class ClassContrasts:
             return cls(tuple(classes[1:]), W[1:] - W[:1], b[1:] - b[:1], distribution)
         return cls(tuple(classes), W - W.mean(axis=0), b - b.mean(), distribution)
 
-    def std_error(self, linear: LinearMap) -> Float64Array | None:
-        """Return the standard errors (m, k) of the values of a map; None without a distribution."""
+    def std_errors(self, linear: LinearMap, P: Float64Array) -> tuple[Float64Array, Float64Array] | None:
+        """Return the standard errors of the values of a map, and of the logits of probabilities that change with them.
+
+        The derivative of log(p_k / (1 - p_k)) with respect to the logits z is `(e_k - p) / (1 - p_k)`.
+
+        Parameters
+        ----------
+        linear : LinearMap
+            Map from the weights to m values for each class.
+        P : array of float64 (m, q)
+            Probabilities at these values and others that are fixed.
+
+        Returns
+        -------
+        array of float64 (m, k)
+            Standard errors of the values.
+        array of float64 (m, q)
+            Those of log(p / (1 - p)).
+        None
+            Without a distribution.
+        """
         found = self.distribution
         if found is None:
             return None
@@ -244,13 +270,16 @@ class ClassContrasts:
         scaled = linear.matrix / found.scale[linear.places]
         factors = [found.L[c * width + linear.places] for c in range(found.q - 1)]
         step = max(1, MOST_NUMBERS // (found.q * len(found.L)))
-        out = np.empty((len(scaled), len(self.classes)))
+        out, of_logits = np.empty((len(scaled), len(self.classes))), np.empty(P.shape)
         for first in range(0, len(scaled), step):
             rows = scaled[first : first + step]
             U = np.stack([np.zeros((len(rows), len(found.L))), *(rows @ factor for factor in factors)])
+            p = P[first : first + step].T  # (q, m)
+            V = (U - np.einsum("qm,qml->ml", p, U)) / np.maximum(1 - p, LEAST_REST)[..., None]
+            of_logits[first : first + step] = np.sqrt((V**2).sum(axis=-1)).T
             U = U[1:] if found.q == 2 else U - U.mean(axis=0)
             out[first : first + step] = np.sqrt((U**2).sum(axis=-1)).T
-        return out
+        return out, of_logits
 
     def probabilities(self, logits: Float64Array) -> Float64Array:
         """Return the probabilities (..., q) of logits (..., k)."""
@@ -348,11 +377,17 @@ class _Builder:
         share: Float64Array,
         whole: Float64Array,
     ) -> TermFunction:
-        error = self.contrasts.std_error(linear)
-        error = None if error is None else error.reshape(logits.shape)
-        low, high = (None, None) if error is None else (logits - self.quantile * error, logits + self.quantile * error)
         probability = self.contrasts.probabilities(whole)
-        return TermFunction(name, kind, axes, self.contrasts.classes, logits, error, low, high, probability, share)
+        errors = self.contrasts.std_errors(linear, probability.reshape(-1, probability.shape[-1]))
+        error = low = high = p_low = p_high = None
+        if errors is not None:
+            error = errors[0].reshape(logits.shape)
+            low, high = logits - self.quantile * error, logits + self.quantile * error
+            p_low, p_high = (
+                _probability_limits(probability, self.quantile * errors[1]) if len(axes) == 1 else (None,) * 2
+            )
+        classes = self.contrasts.classes
+        return TermFunction(name, kind, axes, classes, logits, error, low, high, probability, p_low, p_high, share)
 
     def _interacts(self, column: str) -> bool:
         """Return whether a column has a part of an interaction in its function, which is no line."""
@@ -363,3 +398,11 @@ def _at(function: TermFunction, own: ColumnNodes | None, side: ColumnNodes) -> F
     """Return the logits (m, k) of the function of a column at the nodes of a side of an interaction."""
     assert own is not None
     return np.asarray(own.at_nodes_of(side) @ function.logits)
+
+
+def _probability_limits(P: Float64Array, distance: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Return the probabilities whose logits are at a distance below and above those of P."""
+    from scipy.special import expit, logit
+
+    logits = logit(np.clip(P, np.finfo(float).tiny, 1 - np.finfo(float).epsneg))
+    return expit(logits - distance), expit(logits + distance)
