@@ -34,10 +34,12 @@ worse are included.
 make bench PROBLEM=terms                                   # measures what is missing, and writes this page
 python benchmarks/terms.py --only bank --contestants ebm   # one table, one contestant
 python benchmarks/terms.py --again "softreg terms"         # after a change
+python benchmarks/terms.py --further                       # the tables on which nothing was chosen
 ```
 
 - **Tables** are those of `benchmarks/terms_tables.py`, with targets and columns left out (identifiers, columns known
-  only with the label), chosen before anything was fitted.
+  only with the label), chosen before anything was fitted. The rules of terms (limits, priors, how much better a larger
+  model has to be) were chosen on some of them; the last section has tables that took no part in it.
 - **Splits:** a stratified fifth is held out, 10 times below 1,000 rows, 5 times below 5,000, 3 times below 20,000 and
   twice above (once where rows times classes exceed 250,000). All contestants get the same rows. A contestant that has
   used more than 600 seconds of CPU on a table starts no other split of it; comparisons are those of common splits.
