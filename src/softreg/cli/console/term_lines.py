@@ -97,8 +97,8 @@ def _multiple_lines(record: TermRecord) -> list[str]:
     multiples = {name: record.multiple * value for name, value in parts.items()}
     if len(set(multiples.values())) == 1:
         return [] if record.multiple == 1 else [f"Strengths: {record.multiple:g} times those of the evidence"]
-    told = [f"{value:g} times for {name}" for name, value in multiples.items() if value != 1]
-    return [f"Strengths, as multiples of those of the evidence: {', '.join(told)}"]
+    different = [f"{value:g} times for {name}" for name, value in multiples.items() if value != 1]
+    return [f"Strengths, as multiples of those of the evidence: {', '.join(different)}"]
 
 
 def _main_term(kind: str) -> str:
