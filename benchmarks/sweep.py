@@ -87,9 +87,11 @@ def append(path: Path, line: dict[str, Any]) -> None:
 
 
 def keep_known(lines: dict[int, dict[str, Any]]) -> None:
-    """Write what a later sweep needs of these lines."""
-    known = [{name: line[name] for name in KEPT} for _, line in sorted(lines.items()) if "error" not in line]
-    KNOWN.write_text("".join(json.dumps(line) + "\n" for line in known), "utf-8")
+    """Write what a later sweep needs of these lines; what is kept of other problems stays."""
+    before = {(line["seed"], line["number"]): line for line in read(KNOWN)}
+    found = [{name: line[name] for name in KEPT} for line in lines.values() if "error" not in line]
+    known = before | {(line["seed"], line["number"]): line for line in found}
+    KNOWN.write_text("".join(json.dumps(line) + "\n" for _, line in sorted(known.items())), "utf-8")
 
 
 def latest(lines: list[dict[str, Any]], seed: int) -> dict[int, dict[str, Any]]:

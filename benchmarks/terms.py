@@ -1,7 +1,7 @@
 """Smooth terms and interactions on real tables beside boosting: `make bench PROBLEM=terms`.
 
     python benchmarks/terms.py [--only TABLE ...] [--contestants NAME ...] [--again NAME ...] [--limit SECONDS]
-                               [--results FILE] [--page] [--further]
+                               [--results FILE] [--page] [--known] [--further]
 
 The tables are those of `terms_tables`, the contestants those of `terms_contestants`. A fifth of the rows is held out,
 stratified, as `softreg train --seed` does it: 10 times below 1,000 rows, 5 times below 5,000, 3 times below 20,000, and
@@ -16,7 +16,9 @@ error of that over the held-out rows; probabilities are kept in build/terms. A r
 was measured with the same versions and settings is not measured again, except for contestants named by `--again`. A
 contestant that has used more than `--limit` seconds of CPU on a table (600) starts no other split of it (one fit of
 EBM took 873 s, another split of that table 41 s); contestants are compared on the splits that both have. `--page`
-measures nothing and writes docs/benchmarks-terms.md. `--further` measures the tables that took no part in any choice of
+measures nothing and writes docs/benchmarks-terms.md. `--known` keeps the results of other packages in
+benchmarks/terms_known.jsonl, which are then not measured again with the same versions (EBM alone takes hours).
+`--further` measures the tables that took no part in any choice of
 the rules of terms, by softreg and LightGBM (build/terms_further.jsonl).
 """
 
@@ -46,6 +48,8 @@ from softreg.tables import split_rows
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
 RESULTS, RESULTS_FURTHER = BUILD / "terms.jsonl", BUILD / "terms_further.jsonl"
+KNOWN = Path(__file__).with_name("terms_known.jsonl")
+"""Results of other packages, a line for each split; `note` says where a line is the mean of an earlier measurement."""
 FURTHER_CONTESTANTS = ("softreg linear", "softreg terms", "lightgbm")
 HELD_OUT = 0.2
 REPEATS = ((1_000, 10), (5_000, 5), (20_000, 3), (terms_tables.MOST_ROWS + 1, 2))
@@ -69,7 +73,7 @@ class Results:
     def __post_init__(self) -> None:
         self.folder = self.path.with_suffix("")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lines = terms_page.read(self.path)
+        self.lines = lines_of(self.path)
 
     def get(self, table: str, split: int, contestant: str) -> dict[str, Any] | None:
         """The last line of a measurement."""
@@ -96,6 +100,18 @@ class Results:
             return None
         with np.load(path) as arrays:
             return Prediction(arrays["P"], record["bytes"], record["seconds"])
+
+
+def lines_of(path: Path) -> dict[terms_page.Key, dict[str, Any]]:
+    """Lines of measurements; of the file of the collection those that are kept of other packages as well."""
+    return (terms_page.read(KNOWN) if path == RESULTS else {}) | terms_page.read(path)
+
+
+def keep_known(lines: dict[terms_page.Key, dict[str, Any]]) -> None:
+    """Write the results of other packages to the file that keeps them."""
+    ours = ("softreg linear", "softreg terms")
+    kept = [line for key, line in sorted(lines.items()) if key[2] not in ours and "loss" in line]
+    KNOWN.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
 
 
 def splits(n: int, q: int) -> range:
@@ -243,6 +259,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of CPU of a contestant on a table (600)")
     parser.add_argument("--results", type=Path, help="lines of results; build/terms.jsonl by default")
     parser.add_argument("--further", action="store_true", help="the tables on which no rule was chosen")
+    parser.add_argument("--known", action="store_true", help="keep the results of other packages in the repository")
     parser.add_argument("--page", action="store_true", help="measure nothing, write docs/benchmarks-terms.md")
     options = parser.parse_args()
     if not options.page:
@@ -253,8 +270,10 @@ def main() -> None:
         with threadpool_limits(1):
             chosen = available(options.contestants or names)
             run(Results(path), options.only, chosen, options.again, options.limit, tables)
-    path = RESULTS if options.further else options.results or RESULTS
-    text = terms_page.page(terms_page.read(path), list(registry()), terms_page.read(RESULTS_FURTHER))
+    lines = lines_of(RESULTS if options.further else options.results or RESULTS)
+    if options.known:
+        keep_known(lines)
+    text = terms_page.page(lines, list(registry()), terms_page.read(RESULTS_FURTHER))
     if options.page or not options.only:
         terms_page.PAGE.write_text(text, encoding="utf-8")
     print(text)

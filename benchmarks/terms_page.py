@@ -27,7 +27,7 @@ Key = tuple[str, int, str]
 HEAD = """# Terms beside boosting
 
 Held-out log loss on real tables: softreg's linear model (`terms="linear"`) and its terms (`terms="auto"`, the default),
-scikit-learn's pipeline, LightGBM with early stopping, EBM, and both with a temperature. Tables on which softreg is
+scikit-learn's pipeline, LightGBM with early stopping, also with a temperature, and EBM. Tables on which softreg is
 worse are included.
 
 ```
@@ -47,7 +47,8 @@ python benchmarks/terms.py --further                       # the tables on which
 - **Contestants** are those of `benchmarks/terms_contestants.py`. LightGBM: learning rate 0.05, categories as such, a
   stratified fifth of the training rows chooses the number of rounds, then a fit of all rows; its temperature is
   that of the fifth. EBM: defaults, pairs included, for two classes; without pairs for several, where a fit with pairs
-  takes minutes on 200 rows; its temperature comes from a second EBM of four fifths. Nobody is tuned further.
+  takes minutes on 200 rows. Nobody is tuned further. A temperature for EBM, from a second EBM of four fifths, is
+  measured with `--contestants "ebm calibrated"`.
 - **Seconds** are those of the CPU, of all threads, for fitting, storing and predicting the held-out rows.
 """
 
@@ -291,5 +292,9 @@ def settings(measured: Measured) -> list[str]:
     """What was measured with which versions, and what failed."""
     used = {key[2]: record["settings"] for key, record in measured.lines.items()}  # of the last line
     told = [f"Measured on {processor()}:", "", *(f"- {name}: {text}" for name, text in used.items())]
+    notes = sorted(
+        {f"{key[2]} on {key[0]}: {record['note']}" for key, record in measured.lines.items() if "note" in record}
+    )
+    told += [f"- {note}" for note in notes]
     failed = {(key[0], key[2]): record["error"] for key, record in measured.lines.items() if "error" in record}
     return told + [f"- {table}, {name} failed: {error}" for (table, name), error in failed.items()]

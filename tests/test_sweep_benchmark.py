@@ -102,6 +102,7 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
         "import sys, sweep, sweep_contest, sweep_page;"
         "sweep_contest.EXCLUDED += ('bench_cyanure', 'bench_sklearnex', 'bench_skglm');"
         "sweep_page.DOCS = __import__('pathlib').Path(sys.argv.pop(1));"
+        "sweep.KNOWN = sweep_page.DOCS / 'known.jsonl';"
         "sweep.main(sys.argv[1:])"
     )
     paths = os.pathsep.join([str(ROOT / "src"), str(ROOT / "benchmarks")])
@@ -130,6 +131,8 @@ def test_minima_and_settings_are_kept_for_later_sweeps(tmp_path: Path, monkeypat
     whole = {**line(0, "a", optimum={"value": 1.0}, settings={"p": 0.1}, ended={}), "records": {}}
     sweep.keep_known({0: whole, 1: line(1, "a", error="no minimum")})
     (kept,) = sweep.read(tmp_path / "known.jsonl")
+    sweep.keep_known({2: {**whole, "number": 2}})  # what is kept of other problems stays
+    assert [one["number"] for one in sweep.read(tmp_path / "known.jsonl")] == [0, 2]
     assert kept == {name: whole[name] for name in sweep.KEPT}
     assert sweep.reusable([kept], 0, 0, "p") == kept
 

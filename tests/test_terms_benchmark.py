@@ -225,3 +225,37 @@ def test_a_slow_contestant_starts_no_other_split(tmp_path, monkeypatch):
     later = Contestant(slow.fit, "1", after="ebm")
     terms.run(results, ["breast_cancer"], {"ebm calibrated": later}, [])
     assert sorted(key[1] for key in results.lines if key[2] == "ebm calibrated") == [0, 1]
+
+
+def test_results_of_other_packages_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(terms, "KNOWN", tmp_path / "known.jsonl")
+    monkeypatch.setattr(terms, "RESULTS", tmp_path / "terms.jsonl")
+    names = ("softreg terms", "ebm", "lightgbm")
+    lines = {("keel/heart", 0, name): {"table": "keel/heart", "split": 0, "contestant": name} for name in names}
+    for key in (("keel/heart", 0, "softreg terms"), ("keel/heart", 0, "ebm")):
+        lines[key]["loss"] = 0.5
+    terms.keep_known(lines)
+    assert list(terms.lines_of(terms.RESULTS)) == [("keel/heart", 0, "ebm")]  # others failed, or are our own
+    assert terms.lines_of(tmp_path / "other.jsonl") == {}
+    assert terms.Results(terms.RESULTS).get("keel/heart", 0, "ebm")["loss"] == 0.5
+
+
+def test_further_tables_are_none_of_the_collection():
+    assert not set(terms_tables.FURTHER) & set(terms_tables.TABLES)
+    lines = {
+        ("keel/iris", seed, name): {
+            "loss": loss,
+            "seconds": 1.0,
+            "n": 150,
+            "d": 4,
+            "q": 3,
+            "difference": 0.1,
+            "se": 0.2,
+        }
+        for seed in (0, 1)
+        for name, loss in (("softreg linear", 0.5), ("softreg terms", 0.6))
+    }
+    measured = terms_page.Measured(lines, ["softreg linear", "softreg terms"], terms_tables.FURTHER)
+    (row,) = [line for line in terms_page.of_further_tables(measured) if line.startswith("| keel/iris")]
+    assert row == "| keel/iris | 150 | 4 | 3 | 2 | 0.5000 | 0.6000 | +0.1000 ± 0.1491 | 1 | 1 |"
+    assert terms_page.of_further_tables(terms_page.Measured({}, [], terms_tables.FURTHER)) == []
