@@ -191,7 +191,9 @@ def of_further_tables(measured: Measured) -> list[str]:
     told = [
         "## Tables on which nothing was chosen\n",
         f"The rules of terms were chosen on tables of the collection above. KEEL's {len(terms_tables.FURTHER)} other "
-        "tables took no part in it (`python benchmarks/terms.py --further`). The difference is that of the mean "
+        "tables took no part in it (`python benchmarks/terms.py --further`): they were first measured when the default "
+        'became `terms="auto"`, which was worse than the linear model on none of them, and the rule of one standard '
+        "error was added afterwards. The difference is that of the mean "
         "held-out loss with terms from that of the linear model, with its standard error; 0 where the linear model was "
         f"chosen. Worse than linear by more than {NOISE:g} standard errors: "
         f"{worse_than_linear(measured, TERMS).removeprefix('worse on ')}.\n",
@@ -292,9 +294,8 @@ def settings(measured: Measured) -> list[str]:
     """What was measured with which versions, and what failed."""
     used = {key[2]: record["settings"] for key, record in measured.lines.items()}  # of the last line
     told = [f"Measured on {processor()}:", "", *(f"- {name}: {text}" for name, text in used.items())]
-    notes = sorted(
-        {f"{key[2]} on {key[0]}: {record['note']}" for key, record in measured.lines.items() if "note" in record}
-    )
-    told += [f"- {note}" for note in notes]
+    noted = sorted({(record["note"], key[2], key[0]) for key, record in measured.lines.items() if "note" in record})
+    for note, name in sorted({one[:2] for one in noted}):
+        told.append(f"- {note}: {name} on {', '.join(one[2] for one in noted if one[:2] == (note, name))}")
     failed = {(key[0], key[2]): record["error"] for key, record in measured.lines.items() if "error" in record}
     return told + [f"- {table}, {name} failed: {error}" for (table, name), error in failed.items()]

@@ -85,9 +85,9 @@ def test_without_terms_nothing_is_said_of_them(run: Any, tmp_path: Path) -> None
 def test_the_linear_model_of_a_straight_line_is_kept(run: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     x, u = rng.normal(size=400), rng.random(400)
-    frame = pd.DataFrame({"x": x, "y": np.where(u < 1 / (1 + np.exp(-x)), "yes", "no")})
+    frame = pd.DataFrame({"x": x, "z": rng.random(400), "y": np.where(u < 1 / (1 + np.exp(-x)), "yes", "no")})
     frame.to_csv(tmp_path / "line.csv", index=False)
-    done = run("train", tmp_path / "line.csv", "--target", "y", "--terms", "auto", "--linear", "x")
+    done = run("train", tmp_path / "line.csv", "--target", "y", "--terms", "auto", "--linear", "x,z")
     assert done.exit_code == 0, done.output
     *_, said, losses = done.stdout.splitlines()
     of = "the held-out log loss of 320 training rows"
