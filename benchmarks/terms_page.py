@@ -193,7 +193,8 @@ def of_further_tables(measured: Measured) -> list[str]:
         f"The rules of terms were chosen on tables of the collection above. KEEL's {len(terms_tables.FURTHER)} other "
         "tables took no part in it (`python benchmarks/terms.py --further`): they were first measured when the default "
         'became `terms="auto"`, which was worse than the linear model beyond noise on none of them, and the rule of '
-        "one standard error was added afterwards. The difference is that of the mean held-out loss with terms from that of the linear model, with its standard error; 0 where the linear model was "
+        "one standard error was added afterwards. The difference is that of the mean held-out loss with terms from "
+        "that of the linear model, with its standard error; 0 where the linear model was "
         f"chosen. Worse than linear by more than {NOISE:g} standard errors: "
         f"{worse_than_linear(measured, TERMS).removeprefix('worse on ')}.\n",
         f"| table | rows | columns | classes | splits | {' | '.join(measured.names)} | difference | seconds linear | "
