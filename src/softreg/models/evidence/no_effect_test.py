@@ -16,7 +16,8 @@ Wald's test.
 
 Strengths that the same labels chose are large where the labels happen to show no effect, and small where they happen to
 show one, so that T is too often large. K and b do not depend on S_t: the statistic `b^T (K + R)^-1 b` with another
-precision R that does not depend on the labels has a known distribution as well. `Reference` takes multiples of the
+precision R that does not depend on the labels, but for the probabilities at which K is evaluated, has a known
+distribution as well. `Reference` takes multiples of the
 precision of each part of the term at which the part has the root of its number of weights as effective degrees of
 freedom for each contrast of the classes.
 
@@ -173,19 +174,20 @@ def no_effect_test(
     if free is not None and free.any():
         score, information = _without_free(score, information, free)
         precision, reference = precision[~free], None if reference is None else reference.take(~free)
-    shares, statistic = _quadratic_form(score, information, precision)
+    half = _root(information)
+    shares, statistic = _quadratic_form(score, information, half, precision)
     degrees = float(shares.sum())
     if reference is not None:
-        shares, statistic = _quadratic_form(score, information, reference.precision(information))
+        shares, statistic = _quadratic_form(score, information, half, reference.precision(information))
     null_mean = float(shares.sum())
     p_value = mixture_tail(statistic, shares) if null_mean > LEAST_DEGREES else float("nan")
     return NoEffectTest(degrees, null_mean, statistic, p_value)
 
 
 def _quadratic_form(
-    score: Float64Array, information: Float64Array, precision: Float64Array
+    score: Float64Array, information: Float64Array, half: Float64Array, precision: Float64Array
 ) -> tuple[Float64Array, float]:
-    """Return the weights of the statistic's distribution with a precision S, and the statistic.
+    """Return the weights of the distribution with a precision S, and the statistic; `half` is the root of K.
 
     Returns
     -------
@@ -194,7 +196,6 @@ def _quadratic_form(
     float
         The statistic.
     """
-    half = _root(information)
     inverse = np.linalg.pinv(information + np.diag(precision), hermitian=True)
     shares = np.clip(np.linalg.eigvalsh(half @ inverse @ half), 0.0, 1.0)
     return shares, max(float(score @ inverse @ score), 0.0)

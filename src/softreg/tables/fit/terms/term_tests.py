@@ -17,7 +17,7 @@ from softreg.tables.columns.table_errors import TableError, quote_list
 from softreg.tables.encode.encoder import Encoder
 from softreg.tables.encode.terms.curve_encoder import CurveEncoder
 from softreg.tables.encode.terms.pair_encoder import PairEncoder
-from softreg.tables.fit.terms.term_layout import CURVE, DETAIL, TermLayout, term_layout
+from softreg.tables.fit.terms.term_layout import TermLayout, term_layout
 from softreg.typing import BoolArray, Float64Array, IntArray
 
 CURVATURE = "curvature"
@@ -209,8 +209,7 @@ class _Fit:
         precision = inference.likelihood.objective.ridge[0, 0, :-1] * inference.likelihood.mass
         scale = np.asarray(inference.likelihood.coordinates.scale, dtype=np.float64)
         shape = np.where(precision > 0, scale**-2.0, 0.0)  # that of one strength for all features
-        parts = np.array([layout.parts.index(CURVE) if one == DETAIL else k for k, one in enumerate(layout.parts)])
-        part = None if refitted or not precision.any() else parts[layout.of_feature]
+        part = None if refitted or not precision.any() else layout.of_feature
         return cls((T.T @ inference._theta)[:, :-1], np.asarray(covariance), precision, part, shape)
 
     def test(
